@@ -1,0 +1,31 @@
+"""The values a quantized tensor may take."""
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Integers `low..high` of `bits` bits, standing for `(integer - zero_point) * step`.
+
+    One step and zero point for the whole tensor (`axis` None), or one per index along `axis`.
+    Fixed point (SCORING section 6) is the case of zero points 0 and steps that are powers of two.
+    """
+
+    bits: int
+    low: int
+    high: int
+    steps: tuple[float, ...]
+    zero_points: tuple[int, ...]
+    axis: int | None = None
+
+    @property
+    def is_fixed_point(self) -> bool:
+        """Whether a value is an integer shifted by a whole number of bits, so that no conversion is ever computed."""
+        return not any(self.zero_points) and all(math.frexp(step)[0] == 0.5 for step in self.steps)
+
+
+def fixed_point(bits: int, points: tuple[int, ...], axis: int | None = None) -> Grid:
+    """Two's complement of `bits` bits whose binary point is `points` bits from the right: step = 2^-point."""
+    half = 1 << (bits - 1)
+    return Grid(bits, -half, half - 1, tuple(2.0**-p for p in points), (0,) * len(points), axis)

@@ -1,0 +1,115 @@
+"""Graph, Node and Ref: a network as a list of ATen operations over named values."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+import torch
+from torch import Tensor
+
+from micronet.graph.grid import Grid
+
+_NO_KWARGS = MappingProxyType[str, "Argument"]({})
+
+Target = Callable[..., object]
+"""An `OpOverload` of `torch.ops.aten`, or a function of the `operator` module (getitem, arithmetic on sizes)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """The value called `name`: the graph's input, a weight, or what a node gives."""
+
+    name: str
+
+
+Argument = (
+    Ref | int | float | bool | str | None | torch.dtype | torch.device | torch.memory_format | tuple["Argument", ...]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One operation. Its value has its `name`; `layer` is the path a person knows it by, such as layer1.0.conv1."""
+
+    name: str
+    target: Target
+    args: tuple[Argument, ...]
+    kwargs: Mapping[str, Argument] = field(default_factory=lambda: _NO_KWARGS)
+    layer: str = ""
+
+    def refs(self) -> Iterator[Ref]:
+        """Every value this node reads, in order, repeats included."""
+        yield from _refs(self.args)
+        yield from _refs(tuple(self.kwargs.values()))
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """A network from one batch of images to one batch of logits. Never changed; passes return a new one.
+
+    input         name of the image batch, float32 (N, *input_shape); N is free
+    nodes         in an order in which every value is made before it is read
+    weights       every constant tensor, float32 unless it holds indices; a weight read by two nodes is one weight
+    output        name of the logits (N, classes)
+    formats       the grid of each quantized weight; a weight not named here is not quantized
+    literals      weights that are no parameters: values fixed by the operation, not by training (a constant 6.0)
+    """
+
+    input: str
+    input_shape: tuple[int, ...]
+    nodes: tuple[Node, ...]
+    weights: Mapping[str, Tensor]
+    output: str
+    formats: Mapping[str, Grid] = field(default_factory=dict)
+    literals: frozenset[str] = frozenset()
+
+    def by_name(self) -> dict[str, Node]:
+        """Node of each value that a node makes."""
+        return {node.name: node for node in self.nodes}
+
+    def users(self) -> dict[str, list[Node]]:
+        """Nodes that read each value; a node that reads a value twice stands there once."""
+        users: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(ref.name for ref in node.refs()):
+                users.setdefault(name, []).append(node)
+        return users
+
+    def live(self) -> "Graph":
+        """The same function without what never reaches the output, dead weights included."""
+        needed, kept = {self.output}, []
+        for node in reversed(self.nodes):
+            if node.name in needed:
+                kept.append(node)
+                needed.update(ref.name for ref in node.refs())
+        weights = {name: weight for name, weight in self.weights.items() if name in needed}
+        formats = {name: grid for name, grid in self.formats.items() if name in needed}
+        return replace(
+            self, nodes=tuple(reversed(kept)), weights=weights, formats=formats, literals=self.literals & needed
+        )
+
+
+def substitute(argument: Argument, values: Mapping[str, object]) -> object:
+    """`argument` with each Ref replaced by its value; tuples become lists, as ATen expects."""
+    if isinstance(argument, Ref):
+        return values[argument.name]
+    if isinstance(argument, tuple):
+        return [substitute(item, values) for item in argument]
+    return argument
+
+
+def rename(argument: Argument, names: Mapping[str, str]) -> Argument:
+    """`argument` with every Ref whose name is a key of `names` pointing at the new name."""
+    if isinstance(argument, Ref):
+        return Ref(names.get(argument.name, argument.name))
+    if isinstance(argument, tuple):
+        return tuple(rename(item, names) for item in argument)
+    return argument
+
+
+def _refs(argument: Argument) -> Iterator[Ref]:
+    if isinstance(argument, Ref):
+        yield argument
+    elif isinstance(argument, tuple):
+        for item in argument:
+            yield from _refs(item)

@@ -1,0 +1,1 @@
+"""The job system between the service and the library."""
