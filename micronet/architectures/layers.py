@@ -1,0 +1,47 @@
+"""Pieces that several networks share."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+Activation = Callable[[], nn.Module]
+
+
+def conv_norm(
+    inputs: int,
+    outputs: int,
+    kernel: int,
+    stride: int = 1,
+    *,
+    groups: int = 1,
+    activation: Activation | None = None,
+) -> nn.Sequential:
+    """Convolution "0" that keeps the size up to `stride`, batch norm "1", and activation "2" if there is one."""
+    conv = nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False)
+    layers: list[nn.Module] = [conv, nn.BatchNorm2d(outputs)]
+    if activation is not None:
+        layers.append(activation())
+    return nn.Sequential(*layers)
+
+
+def round_channels(channels: float, divisor: int = 8) -> int:
+    """Nearest multiple of `divisor`, never below it and never more than a tenth below `channels`.
+
+    From MobileNet's reference code, which MobileNetV2 and EfficientNet share.
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def initialise_(network: nn.Module) -> None:
+    """Fresh weights: Kaiming normal over each convolution's outputs (He et al. 2015), batch norms the identity.
+
+    Linear layers keep torch's default.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, nn.BatchNorm2d):
+            module.reset_parameters()
