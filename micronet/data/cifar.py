@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from micronet.data.archives import ARCHIVES, Archive, how_to_get
-from micronet.data.safe_pickle import PickledArray, RefusedPickle, read_batch
+from micronet.data.safe_pickle import PickledArray, read_batch
 from micronet.data.split import Split
 from micronet.errors import DatasetCorrupt, DatasetMissing
 from micronet.tracks import Track
@@ -46,14 +46,6 @@ _LAYOUTS: Mapping[str, _Layout] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Digests:
-    """Checksums of the files of a split: SHA-256 of all of them in a row, MD5 of each."""
-
-    sha256: str
-    md5: tuple[str, ...]
-
-
 def read_cifar(track: Track, split: str, data_dir: Path) -> Split:
     """The images of `split` in the order of the official files, in memory: uint8 (n, 3, 32, 32).
 
@@ -67,14 +59,13 @@ def read_cifar(track: Track, split: str, data_dir: Path) -> Split:
     for path in paths:
         if not path.is_file():
             raise DatasetMissing(f"no {path}: {how_to_get(layout.archive, data_dir)}")
-    # Hashing lets go of the interpreter's lock, so it costs nothing beside the parsing.
-    with ThreadPoolExecutor(1) as background:
-        digests = background.submit(_digests, paths)
+    # Hashing lets go of the interpreter's lock, so on free cores it costs nothing beside the parsing.
+    with ThreadPoolExecutor(2) as background:
+        sha256, md5s = background.submit(_sha256, paths), background.submit(_md5s, paths)
         parts = [_read_file(path, layout.label_key, track.classes) for path in paths]
         images = torch.from_numpy(np.concatenate([images for images, _ in parts])).view(-1, *_SHAPE)
         labels = torch.from_numpy(np.concatenate([labels for _, labels in parts]))
-        checked = digests.result()
-    return Split(track.dataset, images, labels, checked.sha256, _warnings(layout.archive, paths, checked))
+        return Split(track.dataset, images, labels, sha256.result(), _warnings(layout.archive, md5s.result()))
 
 
 def _read_file(path: Path, label_key: bytes, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -82,7 +73,7 @@ def _read_file(path: Path, label_key: bytes, classes: int) -> tuple[NDArray[np.u
     try:
         with path.open("rb") as file:
             content = read_batch(file)
-    except RefusedPickle as error:
+    except DatasetCorrupt as error:
         raise DatasetCorrupt(f"{path}: {error}") from error
     data, labels = content.get(b"data"), content.get(label_key)
     if not isinstance(data, PickledArray) or len(data.shape) != 2 or data.shape[1] != _BYTES:
@@ -96,21 +87,27 @@ def _read_file(path: Path, label_key: bytes, classes: int) -> tuple[NDArray[np.u
     return data.to_numpy(), np.asarray(labels, dtype=np.int64)
 
 
-def _digests(paths: list[Path]) -> _Digests:
-    together, each = hashlib.sha256(), []
+def _sha256(paths: list[Path]) -> str:
+    digest = hashlib.sha256()
     for path in paths:
-        alone = hashlib.md5(usedforsecurity=False)
         with path.open("rb") as file:
             while block := file.read(1 << 20):
-                together.update(block)
-                alone.update(block)
-        each.append(alone.hexdigest())
-    return _Digests(together.hexdigest(), tuple(each))
+                digest.update(block)
+    return digest.hexdigest()
 
 
-def _warnings(archive: Archive, paths: list[Path], digests: _Digests) -> tuple[str, ...]:
+def _md5s(paths: list[Path]) -> dict[str, str]:
+    """The MD5 of each file, by its name."""
+    md5s = {}
+    for path in paths:
+        with path.open("rb") as file:
+            md5s[path.name] = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    return md5s
+
+
+def _warnings(archive: Archive, md5s: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(
-        f"{archive.folder}/{path.name} is not the official file: its MD5 is {md5}, not {archive.members[path.name]}"
-        for path, md5 in zip(paths, digests.md5, strict=True)
-        if md5 != archive.members[path.name]
+        f"{archive.folder}/{name} is not the official file: its MD5 is {md5}, not {archive.members[name]}"
+        for name, md5 in md5s.items()
+        if md5 != archive.members[name]
     )

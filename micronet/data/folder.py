@@ -73,8 +73,8 @@ def read_folder(track: Track, split: str, data_dir: Path) -> Split:
 
     Images are in the order of class, then file name (by code point, on every platform). `sha256` is over the lines
     "<class>/<file> <size in bytes>" in that order: names and sizes, not pixels, since reading all of ImageNet would
-    take longer than many a job. Raises DatasetMissing where there is no such directory, and DatasetCorrupt for a number of
-    classes other than the track's or a class without images.
+    take longer than many a job. Raises DatasetMissing where there is no such directory, and DatasetCorrupt for a number
+    of classes other than the track's or a class without images.
     """
     root = data_dir / track.dataset / _FOLDERS[split]
     if not root.is_dir():

@@ -9,9 +9,7 @@ from typing import BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-
-class RefusedPickle(ValueError):
-    """The pickle asks for something that CIFAR files do not need, or is damaged."""
+from micronet.errors import DatasetCorrupt
 
 
 class _StandIn:
@@ -42,10 +40,10 @@ class PickledArray(_StandIn):
         match state:
             case (int(), tuple(shape), _DataType(code="u1" | "|u1"), False | 0, bytes(content)):
                 if not all(isinstance(n, int) and n >= 0 for n in shape) or math.prod(shape) != len(content):
-                    raise RefusedPickle(f"an array of shape {shape} with {len(content)} bytes")
+                    raise DatasetCorrupt(f"an array of shape {shape} with {len(content)} bytes")
                 self.shape, self.content = shape, content
             case _:
-                raise RefusedPickle("an array that is not of bytes in C order")
+                raise DatasetCorrupt("an array that is not of bytes in C order")
 
     def to_numpy(self) -> NDArray[np.uint8]:
         """The array, read-only, sharing the memory of the pickle."""
@@ -57,7 +55,7 @@ class _Encoded(_StandIn):
 
     def __new__(cls, text: str, encoding: str = "") -> bytes:  # type: ignore[misc]
         if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-            raise RefusedPickle("text encoded in anything but latin-1")
+            raise DatasetCorrupt("text encoded in anything but latin-1")
         return text.encode("latin-1")
 
 
@@ -76,25 +74,25 @@ class _Reader(pickle.Unpickler):
     """An unpickler that imports nothing: a name is in the table, or the file is refused."""
 
     def find_class(self, module: str, name: str, /) -> type[_StandIn]:
-        """The stand-in of `module.name`. Raises RefusedPickle for a name not in the table."""
+        """The stand-in of `module.name`. Raises DatasetCorrupt for a name not in the table."""
         stand_in = _KNOWN.get((module, name))
         if stand_in is None:
-            raise RefusedPickle(f"it asks for {module}.{name}, which image files have no use for")
+            raise DatasetCorrupt(f"it asks for {module}.{name}, which image files have no use for")
         return stand_in
 
 
 def read_batch(file: BinaryIO) -> dict[object, object]:
     """The dictionary that a CIFAR file holds, keys and texts as bytes, arrays as `PickledArray`.
 
-    Raises RefusedPickle for whatever is damaged, is no dictionary, or asks for any other name. Nothing of the file is
+    Raises DatasetCorrupt for whatever is damaged, is no dictionary, or asks for any other name. Nothing of the file is
     executed: the only callables it can reach are the stand-ins above.
     """
     try:
         content = _Reader(file, encoding="bytes").load()
-    except RefusedPickle:
+    except DatasetCorrupt:
         raise
     except Exception as error:  # a damaged pickle can raise nearly anything: EOFError, KeyError, TypeError, MemoryError
-        raise RefusedPickle(f"the pickle is damaged ({type(error).__name__}: {error})") from error
+        raise DatasetCorrupt(f"the pickle is damaged ({type(error).__name__}: {error})") from error
     if not isinstance(content, dict):
-        raise RefusedPickle(f"a {type(content).__name__} where a dictionary is expected")
+        raise DatasetCorrupt(f"a {type(content).__name__} where a dictionary is expected")
     return content

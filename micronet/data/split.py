@@ -51,7 +51,7 @@ class Split:
         return self.images[start:stop], self.labels[start:stop]
 
     def batches(self, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """All images in order, `size` at a time, the last batch being the rest. Raises ValueError for a size under 1."""
+        """All images in order, `size` at a time, the rest as the last batch. Raises ValueError for a size under 1."""
         if size < 1:
             raise ValueError(f"a batch of {size} images: at least 1 is needed")
         return (self.batch(start, start + size) for start in range(0, len(self), size))
