@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from micronet.data.archives import ARCHIVES, Archive, how_to_get
 from micronet.data.safe_pickle import PickledArray, read_batch
-from micronet.data.split import Split
+from micronet.data.split import Pixels, Split
 from micronet.errors import DatasetCorrupt, DatasetMissing
 from micronet.tracks import Track
 
@@ -63,9 +63,14 @@ def read_cifar(track: Track, split: str, data_dir: Path) -> Split:
     with ThreadPoolExecutor(2) as background:
         sha256, md5s = background.submit(_sha256, paths), background.submit(_md5s, paths)
         parts = [_read_file(path, layout.label_key, track.classes) for path in paths]
-        images = torch.from_numpy(np.concatenate([images for images, _ in parts])).view(-1, *_SHAPE)
+        images = _joined([images for images, _ in parts]).reshape(-1, *_SHAPE)
         labels = torch.from_numpy(np.concatenate([labels for _, labels in parts]))
-        return Split(track.dataset, images, labels, sha256.result(), _warnings(layout.archive, md5s.result()))
+        warnings = _warnings(layout.archive, md5s.result())
+        return Split(track.dataset, Pixels(images), labels, sha256.result(), warnings)
+
+
+def _joined(parts: list[NDArray[np.uint8]]) -> NDArray[np.uint8]:
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def _read_file(path: Path, label_key: bytes, classes: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:

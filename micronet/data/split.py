@@ -6,16 +6,34 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 
 class Images(Protocol):
-    """What yields pixels: uint8 (n, C, H, W) for a slice or for int64 indices (n,). A tensor is one; so is a folder."""
+    """What yields pixels: uint8 (n, C, H, W) for a slice or for int64 indices (n,). A tensor is one."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, index: slice | Tensor, /) -> Tensor: ...
+
+
+@dataclass(frozen=True, eq=False)
+class Pixels:
+    """Images in a numpy array (n, C, H, W) of uint8, which may be read-only: what is taken from it is always a copy.
+
+    A tensor needs memory of its own to be written to, and copying 50,000 images takes longer than reading them.
+    """
+
+    array: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: slice | Tensor) -> Tensor:
+        return torch.from_numpy(np.array(self.array[index if isinstance(index, slice) else index.numpy()]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +87,7 @@ class Split:
         if count < 1:
             raise ValueError(f"a subset of {count} images: at least 1 is needed")
         chosen = torch.tensor(seeded_order(len(self), seed)[:count], dtype=torch.int64)
-        images = self.images[chosen] if isinstance(self.images, Tensor) else _Selected(self.images, chosen)
+        images = self.images[chosen] if isinstance(self.images, Tensor | Pixels) else _Selected(self.images, chosen)
         name = f"{self.name}[{len(chosen)} of {len(self)}, seed {seed}]"
         digest = hashlib.sha256(f"{self.sha256} {len(chosen)} {seed}".encode()).hexdigest()
         return Split(name, images, self.labels[chosen], digest, self.warnings)
