@@ -1,0 +1,1 @@
+"""Facts about a graph: what it computes, stores and keeps. Reading passes; none changes anything."""

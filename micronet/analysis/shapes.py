@@ -1,0 +1,63 @@
+"""The shape of every value for one image."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph, Node, Ref
+
+
+@dataclass(frozen=True, slots=True)
+class Shapes:
+    """Shape of each tensor at batch size 1 (the batch included), by value name. Sizes and lists have none."""
+
+    of: Mapping[str, tuple[int, ...]]
+
+    def __getitem__(self, name: str) -> tuple[int, ...]:
+        return self.of[name]
+
+    def elements(self, name: str) -> int:
+        """Number of elements of a tensor; 0 for what is no tensor."""
+        count = 1
+        for size in self.of.get(name, (0,)):
+            count *= size
+        return count
+
+
+def shapes(graph: Graph) -> Shapes:
+    """Shapes by running the graph on torch's meta device: every rule of shape is torch's own, and no data moves."""
+    of: dict[str, tuple[int, ...]] = {name: tuple(weight.shape) for name, weight in graph.weights.items()}
+    of[graph.input] = (1, *graph.input_shape)
+
+    def observe(node: Node, value: object) -> None:
+        if isinstance(value, Tensor):
+            of[node.name] = tuple(value.shape)
+
+    on_meta = replace(graph, weights={name: weight.to("meta") for name, weight in graph.weights.items()})
+    interpret(on_meta, torch.empty(1, *graph.input_shape, device="meta"), observe)
+    return Shapes(of)
+
+
+def constants(graph: Graph) -> frozenset[str]:
+    """Names of all values that no image changes: weights, sizes, and whatever is computed from these only."""
+    known = set(graph.weights)
+    for node in graph.nodes:
+        refs = [ref.name for ref in node.refs()]
+        if node.target is torch.ops.aten.sym_size.int or all(name in known for name in refs):
+            known.add(node.name)
+    return frozenset(known)
+
+
+def tensor_refs(node: Node) -> list[str]:
+    """Names a node reads, in order, without repeats."""
+    return list(dict.fromkeys(ref.name for ref in node.refs()))
+
+
+def first_ref(node: Node) -> str:
+    """Name of the node's first operand, which must be a value."""
+    operand = node.args[0]
+    assert isinstance(operand, Ref)
+    return operand.name

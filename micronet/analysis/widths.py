@@ -1,0 +1,71 @@
+"""How many bits wide each value is."""
+
+from collections.abc import Mapping
+
+import torch
+
+from micronet.analysis.rules import FREE, RULES
+from micronet.graph.grid import Grid
+from micronet.graph.ir import Graph, Node, Target
+
+aten = torch.ops.aten
+
+FULL_WIDTH = 32
+"""Of a value that the graph does not quantize, and of an accumulator that nobody proved narrower."""
+
+COMPARISONS: frozenset[Target] = frozenset(
+    {
+        aten.relu.default,
+        aten.maximum.default,
+        aten.minimum.default,
+        aten.max_pool1d.default,
+        aten.max_pool2d.default,
+        aten.adaptive_max_pool2d.default,
+        aten.amax.default,
+        aten.amin.default,
+    }
+)
+"""Operations that choose among their inputs."""
+
+KEEPS_WIDTH: frozenset[Target] = COMPARISONS | {target for target, rule in RULES.items() if rule is FREE}
+"""Operations whose results are among their inputs (or zero), and so need no more bits than the widest of these."""
+
+QUANTIZERS: frozenset[Target] = frozenset(
+    {aten.fake_quantize_per_tensor_affine.default, aten.fake_quantize_per_channel_affine.default}
+)
+"""Operations that put every value on a grid; the last two arguments are the grid's ends."""
+
+
+def widths(graph: Graph) -> Mapping[str, int]:
+    """Bits of each value: of a weight by its grid, of a quantizer's result by its range, 32 otherwise."""
+    bits = {name: graph.formats[name].bits if name in graph.formats else FULL_WIDTH for name in graph.weights}
+    bits[graph.input] = FULL_WIDTH
+    for node in graph.nodes:
+        bits[node.name] = _width(node, bits)
+    return bits
+
+
+def quantizes(graph: Graph) -> bool:
+    """Whether any tensor of the graph, weight or value, is on a grid of its own."""
+    return bool(graph.formats) or any(node.target in QUANTIZERS for node in graph.nodes)
+
+
+def activation_grid(node: Node) -> Grid | None:
+    """The grid a per-tensor quantizer node puts its values on."""
+    if node.target is not aten.fake_quantize_per_tensor_affine.default:
+        return None
+    _, step, zero_point, low, high = node.args
+    if not (isinstance(step, float) and isinstance(zero_point, int) and isinstance(low, int) and isinstance(high, int)):
+        return None
+    return Grid((high - low).bit_length(), low, high, (step,), (zero_point,))
+
+
+def _width(node: Node, bits: Mapping[str, int]) -> int:
+    if node.target in QUANTIZERS:
+        low, high = node.args[-2:]
+        assert isinstance(low, int)
+        assert isinstance(high, int)
+        return (high - low).bit_length()
+    if node.target in KEEPS_WIDTH:
+        return max((bits[ref.name] for ref in node.refs()), default=FULL_WIDTH)
+    return FULL_WIDTH

@@ -1,0 +1,1 @@
+"""From counts to a score: the two policies and the formula."""

@@ -1,0 +1,147 @@
+"""Batch norm, merged into the layer before it, or into the one after it where that is exact."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from micronet.analysis.parameters import scale_and_shift
+from micronet.graph.ir import Argument, Graph, Node, Ref, rename
+
+aten = torch.ops.aten
+
+_CONVOLUTIONS = frozenset({aten.conv1d.default, aten.conv2d.default})
+_LAYERS = _CONVOLUTIONS | {aten.linear.default}
+
+
+def fuse_batchnorm(graph: Graph) -> Graph:
+    """The same function to rounding, with fewer batch norms.
+
+    After a layer, y = scale * (W x + b) + shift is a layer with weights scale * W and bias scale * b + shift (Jacob et
+    al. 2018, section 3.2). Before one, W (scale * x + shift) + b is a layer with weights W * scale, along the inputs,
+    and bias b + W shift; that is exact only where no zero padding comes in between, so for 1x1 convolutions without
+    padding and for fully connected layers. PyramidNet's first batch norm of a block is of that kind.
+    A value that something else reads too stays, and so does its batch norm.
+    """
+    while (fused := _fuse_one_round(graph)) is not None:
+        graph = fused
+    return graph
+
+
+@dataclass(frozen=True, slots=True)
+class _Merge:
+    """A layer that takes over a batch norm: `layer` is what it becomes, `norm` the node that goes."""
+
+    layer: Node
+    norm: Node
+    weights: Mapping[str, Tensor]
+
+
+def _fuse_one_round(graph: Graph) -> Graph | None:
+    """One pass over the graph, merging every batch norm that touches no other merge of the same pass."""
+    makers, users = graph.by_name(), graph.users()
+    merges: list[_Merge] = []
+    touched: set[str] = set()
+    for norm in graph.nodes:
+        if norm.target is not aten.batch_norm.default:
+            continue
+        merge = _into_layer_before(graph, norm, makers, users) or _into_layer_after(graph, norm, users)
+        if merge is not None and not touched & {merge.layer.name, merge.norm.name, *merge.weights}:
+            merges.append(merge)
+            touched.update({merge.layer.name, merge.norm.name, *merge.weights})
+    return _apply(graph, merges) if merges else None
+
+
+def _apply(graph: Graph, merges: list[_Merge]) -> Graph:
+    layers = {merge.layer.name: merge.layer for merge in merges}
+    weights = dict(graph.weights)
+    renamed: dict[str, str] = {}
+    for merge in merges:
+        weights.update(merge.weights)
+        source = merge.norm.args[0]
+        assert isinstance(source, Ref)
+        renamed[merge.norm.name] = source.name
+    gone = set(renamed)
+    nodes = tuple(
+        replace(
+            changed,
+            args=tuple(rename(argument, renamed) for argument in changed.args),
+            kwargs={key: rename(argument, renamed) for key, argument in changed.kwargs.items()},
+        )
+        for node in graph.nodes
+        if node.name not in gone
+        for changed in [layers.get(node.name, node)]
+    )
+    output = renamed.get(graph.output, graph.output)
+    return replace(graph, nodes=nodes, weights=weights, output=output).live()
+
+
+def _into_layer_before(
+    graph: Graph, norm: Node, makers: Mapping[str, Node], users: Mapping[str, list[Node]]
+) -> _Merge | None:
+    source = norm.args[0]
+    layer = makers.get(source.name) if isinstance(source, Ref) else None
+    if layer is None or layer.target not in _LAYERS or len(users[layer.name]) != 1 or layer.name == graph.output:
+        return None
+    parts = _weight_and_bias(graph, layer, users)
+    if parts is None or (layer.target is aten.linear.default and parts[0].dim() != 2):
+        return None
+    weight, bias = parts
+    scale, shift = (part.double() for part in scale_and_shift(graph, norm))
+    merged = weight.double() * scale.view(-1, *[1] * (weight.dim() - 1))
+    offset = shift if bias is None else bias.double() * scale + shift
+    return _merge(graph, layer, norm, merged, offset)
+
+
+def _into_layer_after(graph: Graph, norm: Node, users: Mapping[str, list[Node]]) -> _Merge | None:
+    readers = users.get(norm.name, [])
+    if len(readers) != 1 or norm.name == graph.output or readers[0].target not in _LAYERS:
+        return None
+    layer = readers[0]
+    parts = _weight_and_bias(graph, layer, users)
+    if parts is None or layer.args[0] != Ref(norm.name) or not _sees_no_padding(layer, parts[0]):
+        return None
+    weight, bias = parts
+    scale, shift = (part.double() for part in scale_and_shift(graph, norm))
+    matrix = weight.double().flatten(1)
+    merged = (matrix * scale).view(weight.shape)
+    offset = matrix @ shift
+    return _merge(graph, layer, norm, merged, offset if bias is None else offset + bias.double())
+
+
+def _merge(graph: Graph, layer: Node, norm: Node, weight: Tensor, bias: Tensor) -> _Merge:
+    """The merged layer, its tensors under names of their own."""
+    weight_ref, bias_name = layer.args[1], f"{layer.name}.fused_bias"
+    assert isinstance(weight_ref, Ref)
+    args: list[Argument] = list(layer.args)
+    args[2:3] = [Ref(bias_name)]
+    weight_name = weight_ref.name if weight_ref.name.endswith(".fused") else f"{weight_ref.name}.fused"
+    args[1] = Ref(weight_name)
+    merged = replace(layer, args=tuple(args))
+    return _Merge(merged, norm, {weight_name: weight.float(), bias_name: bias.float()})
+
+
+def _weight_and_bias(graph: Graph, layer: Node, users: Mapping[str, list[Node]]) -> tuple[Tensor, Tensor | None] | None:
+    """Constant tensors of a layer that alone reads them and that is not quantized, or None."""
+    weight = layer.args[1]
+    bias = layer.args[2] if len(layer.args) > 2 else None
+    for argument in (weight, bias):
+        if argument is None:
+            continue
+        if not isinstance(argument, Ref) or argument.name not in graph.weights or argument.name in graph.formats:
+            return None
+        if argument is weight and len(users[argument.name]) != 1:
+            return None
+    assert isinstance(weight, Ref)
+    return graph.weights[weight.name], graph.weights[bias.name] if isinstance(bias, Ref) else None
+
+
+def _sees_no_padding(layer: Node, weight: Tensor) -> bool:
+    """Whether every output reads only what the batch norm wrote: no padding, one position, one group."""
+    if layer.target is aten.linear.default:
+        return True
+    padding = layer.args[4] if len(layer.args) > 4 else 0
+    groups = layer.args[6] if len(layer.args) > 6 else 1
+    unpadded = padding in (0, (0, 0), (0,))
+    return unpadded and groups == 1 and all(side == 1 for side in weight.shape[2:])
