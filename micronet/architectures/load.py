@@ -7,10 +7,11 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from micronet.architectures.lookalike import lookalike
 from micronet.architectures.match import match_tensors
 from micronet.architectures.options import Options
-from micronet.architectures.table import Architecture, find_architecture
-from micronet.errors import InvalidArchitectureOptions
+from micronet.architectures.table import ARCHITECTURES, Architecture, find_architecture
+from micronet.errors import InvalidArchitectureOptions, MissingKeys, UnexpectedKeys
 
 MAX_ELEMENTS = 2**29
 """Most values a network may have, parameters and buffers: 2 GiB as float32."""
@@ -35,7 +36,7 @@ def load_network(
     network = _sketch(architecture, architecture.parse(options))
     if architecture.fit is not None:
         network = cast(Fit, resolve_name(architecture.fit))(network, tensors, activation_bits)
-    network.load_state_dict(match_tensors(name, network, tensors), assign=True)
+    network.load_state_dict(_match(name, network, tensors), assign=True)
     _check_nothing_left(name, network)
     return network.eval().requires_grad_(False)
 
@@ -60,6 +61,18 @@ def sketch_network(name: str, options: Mapping[str, object]) -> nn.Module:
     """
     architecture = find_architecture(name)
     return _sketch(architecture, architecture.parse(options)).eval()
+
+
+def _match(name: str, network: nn.Module, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """State dict for `network`; where names do not fit, with a hint at the network they do fit."""
+    try:
+        return match_tensors(name, network, tensors)
+    except (MissingKeys, UnexpectedKeys) as error:
+        like = lookalike(tensors, ARCHITECTURES, lambda row: _sketch(row, row.parse({})))
+        if not like:
+            raise
+        other = "the same network with other options" if like == name else like
+        raise type(error)(f"{error} The names look like those of {other}.") from None
 
 
 def _sketch(architecture: Architecture, options: Options) -> nn.Module:

@@ -74,7 +74,7 @@ ARCHITECTURES: Mapping[str, Architecture] = tabulate(
             "also pruned in an eigenbasis, fused and quantized",
             o.PyramidNetOptions,
             _here("pyramidnet"),
-            fit=f"{__package__}.wavecomp:fit",
+            fit=f"{__package__}.wavecomp:fit_",
         ),
         Architecture(
             "wideresnet",

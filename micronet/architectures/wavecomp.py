@@ -63,7 +63,7 @@ def layout_of(names: Iterable[str]) -> Layout:
     )
 
 
-def fit(network: PyramidNet, tensors: Mapping[str, Tensor], activation_bits: int | None) -> nn.Module:
+def fit_(network: PyramidNet, tensors: Mapping[str, Tensor], activation_bits: int | None) -> nn.Module:
     """`network`, on the meta device, in the form `tensors` have; ranks and exponents come from the tensors.
 
     Changes `network`. Tensors may be missing or misshapen, which is left to the check of keys and shapes.
