@@ -80,6 +80,8 @@ def _read_file(path: Path, label_key: bytes, classes: int) -> tuple[NDArray[np.u
             content = read_batch(file)
     except DatasetCorrupt as error:
         raise DatasetCorrupt(f"{path}: {error}") from error
+    except OSError as error:
+        raise DatasetMissing(f"{path} cannot be read: {error}") from error
     data, labels = content.get(b"data"), content.get(label_key)
     if not isinstance(data, PickledArray) or len(data.shape) != 2 or data.shape[1] != _BYTES:
         raise DatasetCorrupt(f"{path}: data is not an array of bytes of shape (n, {_BYTES})")

@@ -27,7 +27,7 @@ def test_images_and_labels_are_those_written(content: Content, small: Make, writ
     images, labels = split.batch(0, len(split))
     assert images.dtype == torch.uint8
     assert labels.dtype == torch.int64
-    np.testing.assert_array_equal(images.numpy(), np.reshape(content[b"data"], (6, 3, 32, 32)))
+    np.testing.assert_array_equal(images.numpy(), np.asarray(content[b"data"]).reshape(6, 3, 32, 32))
     assert labels.tolist() == content[b"fine_labels"]
     file = data_dir / "cifar-100-python" / "test"
     assert split.sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
@@ -172,7 +172,7 @@ class TestRealImages:
     def test_all_test_images_are_there_and_come_quickly(self, cifar100_dir: Path) -> None:
         start = time.perf_counter()
         split = open_split(track("cifar100"), "test", cifar100_dir)
-        assert time.perf_counter() - start < 5.0  # 0.25 s on a free core; a copy or a second parse would not show
+        assert time.perf_counter() - start < 5.0  # 0.1 to 0.25 s on free cores; this bound only catches the absurd
         assert torch.bincount(split.labels).tolist() == [100] * 100
         inputs = normalize(split.batch(0, 10_000)[0], track("cifar100").mean, track("cifar100").std)
         assert inputs.shape == (10_000, 3, 32, 32)
