@@ -1,0 +1,295 @@
+"""Builder: nodes are written down, constants are folded, shapes are inferred, all in one place."""
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from micronet.errors import FileTooLarge, NotFinite, OnnxUnsupportedFeature
+from micronet.graph.grid import Grid
+from micronet.graph.ir import Argument, Node, Ref, Target
+from micronet.onnx_reader.names import Names
+from micronet.onnx_reader.targets import EMITS, KEEP_SHAPE, LAYOUT, TARGETS
+from micronet.onnx_reader.values import (
+    BATCH,
+    MAX_ELEMENTS,
+    Floating,
+    Known,
+    Made,
+    check_shape,
+    literal,
+    multiple_of_batch,
+    readable,
+)
+
+Operand = Known | Made | int | float | str | bool | torch.dtype | None | tuple["Operand", ...]
+
+MAX_INDEX = 2**63 - 1
+"""What a slice to the end ends with, as torch writes it."""
+
+
+class Builder:
+    """Collects the nodes, weights and formats of a graph while its file is read.
+
+    reserved     names of the initializers, kept for the weights they become
+    file_batch   the batch size the file was saved for, None if it leaves N open
+    """
+
+    def __init__(self, reserved: Iterable[str], file_batch: int | None) -> None:
+        self.nodes: list[Node] = []
+        self.weights: dict[str, Tensor] = {}
+        self.formats: dict[str, Grid] = {}
+        self.literals: set[str] = set()
+        self.file_batch = file_batch
+        self.batch_source: tuple[Ref, int] | None = None
+        self._reserved = frozenset(reserved)
+        self._values = Names(self._reserved)
+        self._layers = Names(())
+        self._weight_of: dict[int, tuple[Tensor, Ref]] = {}
+        self._sizes: dict[int, Ref] = {}
+        self._folded = 0
+        self._what = ""
+        self._names: tuple[str, ...] = ()
+        self._first = 0
+
+    @property
+    def value_name(self) -> str:
+        """Name in the file of the first value the present node makes."""
+        return self._names[0] if self._names else "constant"
+
+    def add_input(self, name: str, shape: tuple[int, ...]) -> Made:
+        """A float32 input of the graph; `BATCH` in its shape stands for N."""
+        check_shape(shape, f"Input {name!r}")
+        ref = Ref(self._values.new(_identifier(name), "_"))
+        if BATCH in shape and self.batch_source is None:
+            self.batch_source = (ref, shape.index(BATCH))
+        return Made(ref, torch.empty(shape, device="meta"))
+
+    def begin(self, what: str, names: tuple[str, ...]) -> None:
+        """The nodes to come belong to the ONNX node `what`, which makes the values `names`."""
+        self._what, self._names, self._first = what, names, len(self.nodes)
+
+    def end(self, layer: str) -> None:
+        """Give the nodes since `begin` their layers: the last one `layer` itself, helpers before it a suffix."""
+        own = self.nodes[self._first :]
+        for index, node in enumerate(own):
+            last = index == len(own) - 1
+            name = layer if last else f"{layer}.{_target_name(node.target)}"
+            self.nodes[self._first + index] = replace(node, layer=self._layers.new(name, "."))
+
+    def emit(self, target: Target, *args: Operand, **kwargs: Operand) -> Floating:
+        """Value of `target`; computed now if every operand is known and no stored parameter would become more."""
+        shape = self._infer(target, args, kwargs)
+        assert isinstance(shape, Tensor)
+        operands = list(_operands((*args, *kwargs.values())))
+        if all(isinstance(operand, Known) for operand in operands):
+            known = [operand for operand in operands if isinstance(operand, Known)]
+            if _may_fold(known, shape.numel()):
+                return self._fold(target, args, kwargs, known)
+        return self._record(target, args, kwargs, shape)
+
+    def emit_parts(self, target: Target, *args: Operand) -> list[Floating]:
+        """Values of a `target` that gives several, each taken out with getitem."""
+        shapes = self._infer(target, args, {})
+        assert isinstance(shapes, list | tuple)
+        if all(isinstance(operand, Known) for operand in _operands(args)):
+            known = [operand for operand in _operands(args) if isinstance(operand, Known)]
+            parts = target(*(_map(argument, _tensor) for argument in args))
+            assert isinstance(parts, list | tuple)
+            return [self._derived(part, known, None) for part in parts]
+        whole = self._append(target, args, {})
+        return [Made(self._append(TARGETS["getitem"], (Made(whole, s), i), {}), s) for i, s in enumerate(shapes)]
+
+    def fold(self, target: Target, *args: Operand, **kwargs: Operand) -> Known:
+        """Value of `target` on constants only. OnnxUnsupportedFeature if an operand is made at run time."""
+        value = self.emit(target, *args, **kwargs)
+        if not isinstance(value, Known):
+            raise OnnxUnsupportedFeature(f"{self._what} is read on shapes and constants only, not on activations.")
+        return value
+
+    def weight(self, known: Known) -> Ref:
+        """The weight that holds `known`, made on first use; one tensor is one weight however often it is read."""
+        if id(known.tensor) in self._weight_of:
+            return self._weight_of[id(known.tensor)][1]
+        tensor = known.tensor.contiguous()
+        self._check_weight(known)
+        ref = self._same_weight(known.name, tensor) or self._new_weight(known, tensor)
+        self._weight_of[id(known.tensor)] = (known.tensor, ref)
+        return ref
+
+    def _check_weight(self, known: Known) -> None:
+        check_shape(known.shape, f"Constant {known.name!r}")
+        if known.tensor.is_floating_point() and not bool(torch.isfinite(known.tensor).all()):
+            raise NotFinite(f"Constant {known.name!r} holds NaN or infinity.")
+        if carries_batch(known):
+            raise OnnxUnsupportedFeature(f"{self._what} computes with the batch size; each image must stand alone.")
+
+    def _same_weight(self, name: str, tensor: Tensor) -> Ref | None:
+        other = self.weights.get(name)
+        return Ref(name) if other is not None and other.dtype == tensor.dtype and torch.equal(other, tensor) else None
+
+    def _new_weight(self, known: Known, tensor: Tensor) -> Ref:
+        # an initializer's own name was reserved for its first weight; anything else takes a new one
+        first = known.counted and known.name not in self.weights and known.name in self._reserved
+        name = known.name if first else self._values.new(known.name, "_")
+        if not known.counted:
+            self.literals.add(name)
+        self.weights[name] = tensor
+        if known.grid is not None:
+            self.formats[name] = known.grid
+        return Ref(name)
+
+    def _infer(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
+        """What `target` gives, without data; every size is checked before anything is computed."""
+        for size in _integers((*args, *kwargs.values())):
+            if abs(size) > MAX_ELEMENTS and not multiple_of_batch(size) and size != MAX_INDEX:
+                raise FileTooLarge(f"{self._what} asks for a size of {size:,}; at most {MAX_ELEMENTS:,} is allowed.")
+        if target in KEEP_SHAPE:
+            return _map(args[0], _meta)
+        try:
+            result = target(
+                *(_map(argument, _meta) for argument in args), **{key: _map(v, _meta) for key, v in kwargs.items()}
+            )
+        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+            raise self._misfit(args, error) from error
+        for part in result if isinstance(result, list | tuple) else [result]:
+            assert isinstance(part, Tensor)
+            check_shape(tuple(part.shape), f"A value of {self._what}")
+        return result
+
+    def _misfit(self, args: tuple[Operand, ...], error: Exception) -> Exception:
+        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "overflow" in message:
+            return FileTooLarge(f"{self._what} asks for more elements than can be counted.")
+        shapes = " and ".join(readable(operand.shape) for operand in _operands(args))
+        return OnnxUnsupportedFeature(f"{self._what} does not fit operands of shape {shapes}: {message}")
+
+    def _fold(
+        self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], known: list[Known]
+    ) -> Known:
+        result = target(
+            *(_map(argument, _tensor) for argument in args), **{key: _map(v, _tensor) for key, v in kwargs.items()}
+        )
+        assert isinstance(result, Tensor)
+        return self._derived(result, known, _moved_grid(target, args))
+
+    def _derived(self, result: Tensor, known: list[Known], grid: Grid | None) -> Known:
+        """`result` as a constant that comes from `known`, and is named after the first parameter among them."""
+        if 0 not in result.stride():
+            self._folded += result.numel()
+        if self._folded > MAX_ELEMENTS:
+            raise FileTooLarge(f"Up to {self._what}, constants of over {MAX_ELEMENTS:,} elements would be computed.")
+        parents = [value for value in known if value.counted]
+        name = parents[0].name if parents else self.value_name
+        kind = known[0].kind if known and result.dtype == known[0].tensor.dtype else literal(result).kind
+        return Known(result, name, counted=bool(parents), kind=kind, grid=grid)
+
+    def _record(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], shape: Tensor) -> Made:
+        if shape.dtype != torch.float32:
+            raise OnnxUnsupportedFeature(f"{self._what} computes integers from activations; only float32 is read.")
+        return Made(self._append(target, args, kwargs), shape)
+
+    def _append(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> Ref:
+        arguments = tuple(self._argument(argument) for argument in args)
+        named = {key: self._argument(argument) for key, argument in kwargs.items()}
+        assert target in EMITS, target
+        name = self._values.new(_identifier(self.value_name), "_")
+        self.nodes.append(Node(name, target, arguments, named))
+        return Ref(name)
+
+    def _argument(self, operand: Operand) -> Argument:
+        if isinstance(operand, Known):
+            return self.weight(operand)
+        if isinstance(operand, Made):
+            return operand.ref
+        if isinstance(operand, tuple):
+            return tuple(self._argument(item) for item in operand)
+        if isinstance(operand, int) and operand != MAX_INDEX and multiple_of_batch(operand) > 0:
+            return self._size(multiple_of_batch(operand))
+        return operand
+
+    def _size(self, times: int) -> Ref:
+        """`times` N, read off the input when the graph runs."""
+        assert self.batch_source is not None
+        if times not in self._sizes:
+            source, axis = self.batch_source
+            if times == 1:
+                self._sizes[times] = self._plain(TARGETS["sym_size"], source, axis)
+            else:
+                self._sizes[times] = self._plain(TARGETS["times"], self._size(1), times)
+        return self._sizes[times]
+
+    def _plain(self, target: Target, *args: Argument) -> Ref:
+        name = self._values.new("batch_size", "_")
+        self.nodes.append(Node(name, target, args))
+        return Ref(name)
+
+
+def _moved_grid(target: Target, args: tuple[Operand, ...]) -> Grid | None:
+    """The grid of a constant that was only moved about, with its axis where that went; None if it cannot be told."""
+    source = args[0] if args else None
+    if not isinstance(source, Known) or source.grid is None or target not in LAYOUT:
+        return None
+    grid = source.grid
+    if grid.axis is None:
+        return grid
+    order = args[1] if target is TARGETS["permute"] else None
+    return replace(grid, axis=order.index(grid.axis)) if isinstance(order, tuple) else None
+
+
+def carries_batch(known: Known) -> bool:
+    """Whether a constant of integers has entries that depend on N."""
+    tensor = known.tensor
+    if tensor.dtype != torch.int64:
+        return False
+    return bool(((tensor.abs() >= BATCH) & (tensor % BATCH == 0)).any())
+
+
+def _may_fold(known: list[Known], elements: int) -> bool:
+    """Parameters may be rearranged and combined ahead of time, as long as that does not make more of them."""
+    parameters = [value.tensor.numel() for value in known if value.counted and value.tensor.is_floating_point()]
+    return not parameters or elements <= sum(parameters)
+
+
+def _operands(argument: Operand) -> Iterator[Known | Made]:
+    if isinstance(argument, Known | Made):
+        yield argument
+    elif isinstance(argument, tuple):
+        for item in argument:
+            yield from _operands(item)
+
+
+def _integers(argument: Operand) -> Iterator[int]:
+    if isinstance(argument, int):
+        yield argument
+    elif isinstance(argument, tuple):
+        for item in argument:
+            yield from _integers(item)
+
+
+def _map(argument: Operand, function: Callable[[Known | Made], Tensor]) -> object:
+    if isinstance(argument, Known | Made):
+        return function(argument)
+    if isinstance(argument, tuple):
+        return [_map(item, function) for item in argument]
+    return argument
+
+
+def _meta(value: Known | Made) -> Tensor:
+    return value.meta if isinstance(value, Made) else value.tensor.to("meta")
+
+
+def _tensor(value: Known | Made) -> Tensor:
+    assert isinstance(value, Known)
+    return value.tensor
+
+
+def _identifier(name: str) -> str:
+    cleaned = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_") or "value"
+    return f"value_{cleaned}" if cleaned[0].isdigit() else cleaned
+
+
+def _target_name(target: Target) -> str:
+    return str(getattr(target, "__name__", target)).split(".")[0]

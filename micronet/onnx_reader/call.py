@@ -1,0 +1,161 @@
+"""Call: one ONNX node with its operands, as an importer sees it; nothing it says may go unread."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from onnx import AttributeProto, NodeProto
+from torch import Tensor
+
+from micronet.errors import CorruptFile, OnnxUnsupportedFeature
+from micronet.onnx_reader.builder import Builder, Operand
+from micronet.onnx_reader.targets import TARGETS
+from micronet.onnx_reader.tensors import to_torch
+from micronet.onnx_reader.values import Floating, Known, Quantized, Value
+
+
+class Call:
+    """One node: operands by position, attributes by name, and the builder to write to.
+
+    op       the ONNX operation
+    what     how errors name this node
+    opset    version of ONNX's own operations the file was written for
+    """
+
+    def __init__(
+        self, node: NodeProto, what: str, opset: int, operands: Sequence[Value | None], build: Builder
+    ) -> None:
+        self.op, self.what, self.opset, self.build = node.op_type, what, opset, build
+        self.output_count = len(node.output)
+        self._operands = operands
+        self._attributes = {attribute.name: attribute for attribute in node.attribute}
+        self._read_operands: set[int] = set()
+        self._read_attributes: set[str] = set()
+
+    def emit(self, name: str, *args: Operand, **kwargs: Operand) -> Floating:
+        """Value of the operation `TARGETS[name]`."""
+        return self.build.emit(TARGETS[name], *args, **kwargs)
+
+    def unsupported(self, why: str) -> OnnxUnsupportedFeature:
+        """The error that says this node is used in a way that is not read."""
+        return OnnxUnsupportedFeature(f"{self.what}: {why}")
+
+    def corrupt(self, why: str) -> CorruptFile:
+        """The error that says this node breaks the rules of ONNX."""
+        return CorruptFile(f"{self.what}: {why}")
+
+    # operands
+
+    @property
+    def count(self) -> int:
+        """How many operands are written down, absent ones at the end not included."""
+        present = [index for index, operand in enumerate(self._operands) if operand is not None]
+        return present[-1] + 1 if present else 0
+
+    def value(self, index: int) -> Value | None:
+        """Operand `index` of any kind, None if it is absent."""
+        self._read_operands.add(index)
+        return self._operands[index] if index < len(self._operands) else None
+
+    def optional(self, index: int) -> Floating | None:
+        """Operand `index`, None if it is absent. OnnxUnsupportedFeature if it is a quantized activation."""
+        value = self.value(index)
+        if isinstance(value, Quantized):
+            raise self.unsupported("it reads quantized activations; only DequantizeLinear may.")
+        return value
+
+    def tensor(self, index: int) -> Floating:
+        """Operand `index`. CorruptFile if it is absent."""
+        value = self.optional(index)
+        if value is None:
+            raise self.corrupt(f"operand {index} is missing.")
+        return value
+
+    def tensors(self) -> list[Floating]:
+        """All operands of an operation that takes any number."""
+        if not self._operands:
+            raise self.corrupt("it has no operands.")
+        return [self.tensor(index) for index in range(len(self._operands))]
+
+    def known(self, index: int) -> Known | None:
+        """Operand `index` if present. OnnxUnsupportedFeature if it is made at run time."""
+        value = self.optional(index)
+        if value is None or isinstance(value, Known):
+            return value
+        raise self.unsupported(f"operand {index} depends on the image; only a constant is read there.")
+
+    def integers(self, index: int) -> tuple[int, ...] | None:
+        """Entries of the shape or index vector `index`, None if it is absent."""
+        known = self.known(index)
+        if known is None:
+            return None
+        if known.tensor.is_floating_point() or known.tensor.dim() > 1:
+            raise self.corrupt(f"operand {index} is no vector of integers.")
+        return tuple(int(entry) for entry in known.tensor.reshape(-1).tolist())
+
+    def number(self, index: int) -> float | None:
+        """The one element of the constant `index`, None if it is absent."""
+        known = self.known(index)
+        if known is None or known.tensor.numel() == 0:
+            return None
+        if known.tensor.numel() != 1:
+            raise self.corrupt(f"operand {index} is no single number.")
+        return float(known.tensor.item())
+
+    # attributes
+
+    def has(self, name: str) -> bool:
+        """Whether the attribute is written down."""
+        return name in self._attributes
+
+    def ignore(self, *names: str) -> None:
+        """These attributes do not change what an image gives."""
+        self._read_attributes.update(names)
+
+    def whole(self, name: str, default: int) -> int:
+        """An attribute of one integer."""
+        attribute = self._attribute(name, AttributeProto.INT)
+        return default if attribute is None else int(attribute.i)
+
+    def real(self, name: str, default: float) -> float:
+        """An attribute of one float."""
+        attribute = self._attribute(name, AttributeProto.FLOAT)
+        return default if attribute is None else float(attribute.f)
+
+    def text(self, name: str, default: str) -> str:
+        """A string attribute."""
+        attribute = self._attribute(name, AttributeProto.STRING)
+        return default if attribute is None else attribute.s.decode("utf-8", "replace")
+
+    def ints(self, name: str) -> tuple[int, ...] | None:
+        """An attribute of several integers, None if it is absent."""
+        attribute = self._attribute(name, AttributeProto.INTS)
+        return None if attribute is None else tuple(int(entry) for entry in attribute.ints)
+
+    def floats(self, name: str) -> tuple[float, ...] | None:
+        """An attribute of several floats, None if it is absent."""
+        attribute = self._attribute(name, AttributeProto.FLOATS)
+        return None if attribute is None else tuple(float(entry) for entry in attribute.floats)
+
+    def tensor_attribute(self, name: str) -> tuple[Tensor, int] | None:
+        """A tensor attribute and its element type in the file, None if it is absent."""
+        attribute = self._attribute(name, AttributeProto.TENSOR)
+        return None if attribute is None else (to_torch(attribute.t), int(attribute.t.data_type))
+
+    def _attribute(self, name: str, kind: int) -> AttributeProto | None:
+        self._read_attributes.add(name)
+        attribute = self._attributes.get(name)
+        if attribute is not None and attribute.type != kind:
+            raise self.corrupt(f"attribute {name!r} is of the wrong type.")
+        return attribute
+
+    def check_all_read(self) -> None:
+        """OnnxUnsupportedFeature if the node has an operand or attribute its importer did not look at."""
+        for index, operand in enumerate(self._operands):
+            if operand is not None and index not in self._read_operands:
+                raise self.unsupported(f"operand {index} is not read.")
+        unread = self._attributes.keys() - self._read_attributes
+        if unread:
+            raise self.unsupported(f"attribute {min(unread)!r} is not read.")
+
+
+Importer = Callable[[Call], "Value | Sequence[Value]"]
+Importers = Mapping[str, Importer]

@@ -1,0 +1,93 @@
+"""Constants and conversions: Constant, ConstantOfShape, Identity, Cast."""
+
+from collections.abc import Mapping
+
+import torch
+from onnx import TensorProto
+
+from micronet.onnx_reader.builder import carries_batch
+from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.shapes import expand
+from micronet.onnx_reader.tensors import BITS, FLOATS, type_name
+from micronet.onnx_reader.values import Floating, Known, Value, check_shape
+
+_CAST_TO = frozenset(BITS) - {TensorProto.INT4, TensorProto.UINT4}
+
+_DTYPES: Mapping[int, torch.dtype] = {
+    TensorProto.BOOL: torch.bool,
+    TensorProto.INT8: torch.int8,
+    TensorProto.UINT8: torch.uint8,
+}
+
+
+def _constant(call: Call) -> Known:
+    """Constant. One of several elements counts as a parameter, a single number does not."""
+    tensor, kind = call.tensor_attribute("value") or _numbers(call)
+    return Known(tensor, call.build.value_name, counted=tensor.numel() > 1, kind=kind)
+
+
+def _numbers(call: Call) -> tuple[torch.Tensor, int]:
+    """The value of a Constant that is written down as numbers, and its element type."""
+    if call.has("value_ints"):
+        return torch.tensor(call.ints("value_ints") or (), dtype=torch.int64), TensorProto.INT64
+    if call.has("value_floats"):
+        return torch.tensor(call.floats("value_floats") or (), dtype=torch.float32), TensorProto.FLOAT
+    if call.has("value_int"):
+        return torch.tensor(call.whole("value_int", 0)), TensorProto.INT64
+    if call.has("value_float"):
+        return torch.tensor(call.real("value_float", 0.0)), TensorProto.FLOAT
+    raise call.unsupported("a constant that is neither a dense tensor nor numbers.")
+
+
+def _constant_of_shape(call: Call) -> Floating:
+    """ConstantOfShape: one number spread over a shape, which takes no memory."""
+    shape = call.integers(0)
+    tensor, kind = call.tensor_attribute("value") or (torch.zeros(1), TensorProto.FLOAT)
+    if shape is None or min(shape, default=0) < 0 or tensor.numel() != 1:
+        raise call.corrupt("its shape is missing or negative, or its value is no single number.")
+    check_shape(shape, call.what)
+    one = Known(tensor.reshape(()), call.build.value_name, counted=False, kind=kind)
+    return expand(call, one, shape)
+
+
+def _identity(call: Call) -> Value:
+    value = call.value(0)
+    if value is None:
+        raise call.corrupt("operand 0 is missing.")
+    return value
+
+
+def _cast(call: Call) -> Floating:
+    """Cast. Between floats nothing happens, since all are float32 here; constants also become integers."""
+    call.ignore("saturate", "round_mode")
+    x, kind = call.tensor(0), call.whole("to", 0)
+    return _converted(call, x, kind)
+
+
+def _cast_like(call: Call) -> Floating:
+    call.ignore("saturate", "round_mode")
+    x, like = call.tensor(0), call.tensor(1)
+    return _converted(call, x, like.kind if isinstance(like, Known) else TensorProto.FLOAT)
+
+
+def _converted(call: Call, x: Floating, kind: int) -> Floating:
+    from_float = not isinstance(x, Known) or x.tensor.is_floating_point()
+    if kind in FLOATS and from_float:
+        return x
+    if not isinstance(x, Known):
+        raise call.unsupported(f"activations cast to {type_name(kind)}.")
+    if kind not in _CAST_TO:
+        raise call.unsupported(f"constants cast to {type_name(kind)}.")
+    if kind in FLOATS and carries_batch(x):
+        raise call.unsupported("the batch size as a float.")
+    dtype = _DTYPES.get(kind, torch.float32 if kind in FLOATS else torch.int64)
+    return Known(x.tensor.to(dtype), x.name, x.counted, kind)
+
+
+IMPORTERS: Importers = {
+    "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    "Identity": _identity,
+    "Cast": _cast,
+    "CastLike": _cast_like,
+}

@@ -1,0 +1,173 @@
+"""Arithmetic and functions of one element, with ONNX's broadcasting."""
+
+import math
+from collections.abc import Callable
+from functools import reduce
+
+import torch
+
+from micronet.errors import OnnxUnsupportedFeature
+from micronet.onnx_reader.builder import carries_batch
+from micronet.onnx_reader.call import Call, Importer, Importers
+from micronet.onnx_reader.targets import FOLD_ONLY
+from micronet.onnx_reader.values import Floating, Known, broadcast, literal
+
+
+def number(value: Floating, other: Floating) -> float | None:
+    """The number `value` is, if it is one that no training set and that does not widen the shape of `other`."""
+    if not isinstance(value, Known) or value.counted or isinstance(other, Known):
+        return None
+    tensor = value.tensor
+    if tensor.numel() == 0 or not (tensor.numel() == 1 or not any(tensor.stride())):
+        return None
+    if broadcast(value.shape, other.shape) != other.shape or not tensor.is_floating_point():
+        return None
+    result = float(tensor.flatten()[0].item())
+    if not math.isfinite(result):
+        raise OnnxUnsupportedFeature(f"Constant {value.name!r} is {result}; arithmetic with it is not finite.")
+    return result
+
+
+Pair = Callable[[Call, Floating, Floating], Floating]
+
+
+def _numbers(a: Floating, b: Floating) -> tuple[float | None, float | None]:
+    return number(a, b), number(b, a)
+
+
+def add(call: Call, a: Floating, b: Floating) -> Floating:
+    """A + b; a number comes second."""
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("add", b, first)
+    return call.emit("add", a, b if second is None else second)
+
+
+def subtract(call: Call, a: Floating, b: Floating) -> Floating:
+    """A - b."""
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("rsub", b, first)
+    return call.emit("sub", a, b if second is None else second)
+
+
+def multiply(call: Call, a: Floating, b: Floating) -> Floating:
+    """A * b; a number comes second."""
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("mul", b, first)
+    return call.emit("mul", a, b if second is None else second)
+
+
+def divide(call: Call, a: Floating, b: Floating) -> Floating:
+    """A / b; integers are divided towards zero, as ONNX says."""
+    if isinstance(b, Known) and not b.tensor.is_floating_point():
+        if bool((b.tensor == 0).any()):
+            raise call.corrupt("an integer is divided by zero.")
+        return call.build.fold(FOLD_ONLY["divide_integers"], a, b, rounding_mode="trunc")
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("reciprocal", b) if first == 1 else call.emit("div", first, b)
+    return call.emit("div", a, b if second is None else second)
+
+
+def power(call: Call, a: Floating, b: Floating) -> Floating:
+    """A to the power b; the result has the type of a."""
+    if isinstance(a, Known) and isinstance(b, Known):
+        result = call.build.fold(_POW, a, b)
+        return Known(result.tensor.to(a.tensor.dtype), result.name, result.counted, a.kind)
+    if isinstance(b, Known) and not b.tensor.is_floating_point():
+        b = Known(b.tensor.float(), b.name, b.counted)
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("number_pow", first, b)
+    return call.emit("pow", a, b) if second is None else call.emit("pow_number", a, second)
+
+
+_POW = torch.ops.aten.pow.Tensor_Tensor
+
+
+def maximum(call: Call, a: Floating, b: Floating) -> Floating:
+    """The larger of two."""
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("clamp", b, first, None)
+    return call.emit("maximum", a, b) if second is None else call.emit("clamp", a, second, None)
+
+
+def minimum(call: Call, a: Floating, b: Floating) -> Floating:
+    """The smaller of two."""
+    first, second = _numbers(a, b)
+    if first is not None:
+        return call.emit("clamp", b, None, first)
+    return call.emit("minimum", a, b) if second is None else call.emit("clamp", a, None, second)
+
+
+def _pair(rule: Pair) -> Importer:
+    def importer(call: Call) -> Floating:
+        return rule(call, call.tensor(0), call.tensor(1))
+
+    return importer
+
+
+def _several(rule: Pair) -> Importer:
+    def importer(call: Call) -> Floating:
+        return reduce(lambda a, b: rule(call, a, b), call.tensors())
+
+    return importer
+
+
+def _mean(call: Call) -> Floating:
+    values = call.tensors()
+    total = reduce(lambda a, b: add(call, a, b), values)
+    return total if len(values) == 1 else divide(call, total, literal(torch.tensor(float(len(values)))))
+
+
+def unary(name: str) -> Importer:
+    """The importer of a function of one operand that has no options."""
+
+    def importer(call: Call) -> Floating:
+        return call.emit(name, call.tensor(0))
+
+    return importer
+
+
+def _equal(call: Call) -> Floating:
+    """Equal, on constants. No size is compared with N unless no N > 0 could be equal to it."""
+    a, b = call.known(0), call.known(1)
+    if a is None or b is None:
+        raise call.corrupt("an operand is missing.")
+    for one, other in ((a, b), (b, a)):
+        if carries_batch(one) and bool((other.tensor > 0).any()):
+            raise call.unsupported("the batch size decides what is computed.")
+    return call.build.fold(FOLD_ONLY["equal"], a, b)
+
+
+def _where(call: Call) -> Floating:
+    """Where, on constants."""
+    condition, a, b = call.known(0), call.tensor(1), call.tensor(2)
+    if condition is None or condition.tensor.dtype != torch.bool:
+        raise call.corrupt("the condition is no tensor of booleans.")
+    return call.build.fold(FOLD_ONLY["where"], condition, a, b)
+
+
+IMPORTERS: Importers = {
+    "Add": _pair(add),
+    "Sub": _pair(subtract),
+    "Mul": _pair(multiply),
+    "Div": _pair(divide),
+    "Pow": _pair(power),
+    "Max": _several(maximum),
+    "Min": _several(minimum),
+    "Sum": _several(add),
+    "Mean": _mean,
+    "Abs": unary("abs"),
+    "Neg": unary("neg"),
+    "Exp": unary("exp"),
+    "Log": unary("log"),
+    "Sqrt": unary("sqrt"),
+    "Erf": unary("erf"),
+    "Reciprocal": unary("reciprocal"),
+    "Equal": _equal,
+    "Where": _where,
+}

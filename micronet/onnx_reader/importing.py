@@ -1,0 +1,139 @@
+"""From ModelProto to Graph: every node through the table, then the checks of an image classifier's interface."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+
+from micronet.errors import CorruptFile, OnnxInterface, OnnxUnsupportedFeature, OnnxUnsupportedOperation
+from micronet.graph.ir import Graph
+from micronet.onnx_reader.builder import Builder
+from micronet.onnx_reader.call import Call
+from micronet.onnx_reader.checking import check_model, describe, opset_of
+from micronet.onnx_reader.table import IMPORTERS
+from micronet.onnx_reader.targets import TARGETS
+from micronet.onnx_reader.tensors import FLOATS, to_torch
+from micronet.onnx_reader.values import BATCH, Known, Made, Value, readable
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What the nodes of a file say: a builder full of nodes and weights, the inputs, and the outputs in order."""
+
+    build: Builder
+    inputs: Mapping[str, Made]
+    outputs: tuple[Value, ...]
+
+
+def import_graph(model: ModelProto) -> Graph:
+    """The graph of an image classifier, float32, whatever the batch size.
+
+    A file saved for a fixed batch size is read so that N is free. An image whose channels come last (3 or 1 of them) is
+    brought into that order by a permutation, so that the graph's input is always (N, C, H, W).
+
+    Raises OnnxInterface unless the file has one input (N, C, H, W) of floats and one output (N, classes), and the other
+    errors of `OnnxError`, CorruptFile, FileTooLarge and NotFinite for what the file says inside.
+    """
+    check_model(model)
+    image = _image(model)
+    if len(model.graph.output) != 1:
+        raise OnnxInterface(f"The file has {len(model.graph.output)} outputs; one, of logits, is read.")
+    sizes = _sizes(image)
+    imported = import_nodes(model, {image.name: (BATCH, *sizes[1:])}, file_batch=sizes[0] or None)
+    build, logits = imported.build, imported.outputs[0]
+    if not isinstance(logits, Made) or len(logits.shape) != 2 or logits.shape[0] != BATCH:
+        shape = "no function of the image" if not isinstance(logits, Made) else readable(logits.shape)
+        raise OnnxInterface(f"Output {model.graph.output[0].name!r} is {shape}; it must be (N, classes).")
+    made = imported.inputs[image.name]
+    graph = Graph(
+        input=made.ref.name,
+        input_shape=made.shape[1:],
+        nodes=tuple(build.nodes),
+        weights=build.weights,
+        output=logits.ref.name,
+        formats=build.formats,
+        literals=frozenset(build.literals),
+    )
+    return graph.live()
+
+
+def import_nodes(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], file_batch: int | None) -> Imported:
+    """The nodes of a checked model whose inputs have `shapes` (`BATCH` for N), with any number of inputs and outputs.
+
+    An input of rank 4 whose first size is `BATCH` and whose channels come last is permuted, see `import_graph`.
+    """
+    initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+    build = Builder(initializers, file_batch)
+    values: dict[str, Value] = {name: _parameter(tensor) for name, tensor in initializers.items()}
+    inputs: dict[str, Made] = {}
+    for name, shape in shapes.items():
+        inputs[name], values[name] = _input(build, name, shape)
+    opset = opset_of(model)
+    for index, node in enumerate(model.graph.node):
+        _import_node(node, index, opset, values, build)
+    missing = [output.name for output in model.graph.output if output.name not in values]
+    if missing:
+        raise CorruptFile(f"Output {missing[0]!r} is made by no node.")
+    return Imported(build, inputs, tuple(values[output.name] for output in model.graph.output))
+
+
+def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Value], build: Builder) -> None:
+    """Read one node, and add what it makes to `values`."""
+    what = describe(node, index)
+    importer = IMPORTERS.get(node.op_type)
+    if importer is None:
+        raise OnnxUnsupportedOperation(f"{what}: the operation {node.op_type} is not read.")
+    unknown = [name for name in node.input if name and name not in values]
+    if unknown:
+        raise CorruptFile(f"{what} reads {unknown[0]!r}, which nothing before it makes.")
+    build.begin(what, tuple(name for name in node.output if name))
+    call = Call(node, what, opset, [values[name] if name else None for name in node.input], build)
+    made = importer(call)
+    call.check_all_read()
+    results = [made] if isinstance(made, Value) else list(made)
+    build.end(node.name.lstrip("/") or f"{node.op_type}_{index}")
+    for position, name in enumerate(node.output):
+        if name and position >= len(results):
+            raise OnnxUnsupportedFeature(f"{what}: its output {position}, {name!r}, is not read.")
+        if name:
+            values[name] = results[position]
+
+
+def _parameter(tensor: TensorProto) -> Known:
+    return Known(to_torch(tensor), tensor.name, counted=True, kind=tensor.data_type)
+
+
+def _input(build: Builder, name: str, shape: tuple[int, ...]) -> tuple[Made, Made]:
+    """The graph's input, and the value the file knows it as."""
+    channels_last = len(shape) == 4 and shape[0] == BATCH and shape[1] not in (1, 3) and shape[3] in (1, 3)
+    if not channels_last:
+        image = build.add_input(name, shape)
+        return image, image
+    n, height, width, channels = shape
+    image = build.add_input(name, (n, channels, height, width))
+    build.begin(f"Input {name!r}", (f"{name}_channels_last",))
+    permuted = build.emit(TARGETS["permute"], image, (0, 2, 3, 1))
+    assert isinstance(permuted, Made)
+    build.end(f"{name}_channels_last")
+    return image, permuted
+
+
+def _image(model: ModelProto) -> ValueInfoProto:
+    initializers = {tensor.name for tensor in model.graph.initializer}
+    inputs = [value for value in model.graph.input if value.name not in initializers]
+    if len(inputs) != 1:
+        raise OnnxInterface(f"The file has {len(inputs)} inputs besides its weights; one, the image, is read.")
+    (image,) = inputs
+    assert isinstance(image, ValueInfoProto)
+    return image
+
+
+def _sizes(image: ValueInfoProto) -> tuple[int, ...]:
+    """Declared sizes of the image, 0 for an open batch. OnnxInterface unless they are (N, C, H, W) of floats."""
+    kind = image.type.tensor_type
+    if not image.type.HasField("tensor_type") or kind.elem_type not in FLOATS:
+        raise OnnxInterface(f"Input {image.name!r} is no tensor of floats.")
+    sizes = tuple(max(size.dim_value, 0) for size in kind.shape.dim)
+    if len(sizes) != 4 or not all(sizes[1:]):
+        raise OnnxInterface(f"Input {image.name!r} has sizes {sizes}; (N, C, H, W) with all but N fixed is read.")
+    return sizes

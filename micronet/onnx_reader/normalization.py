@@ -1,0 +1,64 @@
+"""Normalizations, and Dropout, which does nothing here."""
+
+from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.elementwise import add, multiply
+from micronet.onnx_reader.values import Floating
+
+
+def _batch_norm(call: Call) -> Floating:
+    """BatchNormalization with the statistics of training."""
+    call.ignore("momentum")
+    if call.whole("training_mode", 0) or call.whole("spatial", 1) != 1:
+        raise call.unsupported("a batch norm in training mode or per pixel.")
+    x, scale, bias, mean, variance = (call.tensor(index) for index in range(5))
+    return call.emit("batch_norm", x, scale, bias, mean, variance, False, 0.1, call.real("epsilon", 1e-5), False)
+
+
+def _layer_norm(call: Call) -> Floating:
+    """LayerNormalization over the axes from `axis` on."""
+    x, scale, bias = call.tensor(0), call.tensor(1), call.optional(2)
+    call.ignore("stash_type")
+    axis = call.whole("axis", -1)
+    shape = x.shape[axis:]
+    epsilon = call.real("epsilon", 1e-5)
+    if scale.shape == shape and (bias is None or bias.shape == shape):
+        return call.emit("layer_norm", x, shape, scale, bias, epsilon, False)
+    scaled = multiply(call, call.emit("layer_norm", x, shape, None, None, epsilon, False), scale)
+    return scaled if bias is None else add(call, scaled, bias)
+
+
+def _group_norm(call: Call) -> Floating:
+    """GroupNormalization; before opset 21 scale and bias were per group, and are spread over its channels here."""
+    x, scale, bias = call.tensor(0), call.tensor(1), call.tensor(2)
+    call.ignore("stash_type")
+    groups, channels = call.whole("num_groups", 0), x.shape[1]
+    if groups < 1 or channels % groups:
+        raise call.corrupt(f"{groups} groups do not divide {channels} channels.")
+    if call.opset < 21 and channels != groups:
+        raise call.unsupported("one scale per group; files of opset 21 on have one per channel.")
+    return call.emit("group_norm", x, groups, scale, bias, call.real("epsilon", 1e-5), False)
+
+
+def _instance_norm(call: Call) -> Floating:
+    """InstanceNormalization: as many groups as channels."""
+    x, scale, bias = call.tensor(0), call.tensor(1), call.tensor(2)
+    return call.emit("group_norm", x, x.shape[1], scale, bias, call.real("epsilon", 1e-5), False)
+
+
+def _dropout(call: Call) -> Floating:
+    """Dropout outside training."""
+    call.ignore("seed", "ratio")
+    call.optional(1)
+    training = call.known(2)
+    if training is not None and bool(training.tensor.any()):
+        raise call.unsupported("a dropout in training mode.")
+    return call.tensor(0)
+
+
+IMPORTERS: Importers = {
+    "BatchNormalization": _batch_norm,
+    "LayerNormalization": _layer_norm,
+    "GroupNormalization": _group_norm,
+    "InstanceNormalization": _instance_norm,
+    "Dropout": _dropout,
+}

@@ -1,0 +1,116 @@
+"""QuantizeLinear and DequantizeLinear: on constants a grid, on activations one fake quantization for the pair."""
+
+from collections.abc import Mapping
+
+import torch
+from onnx import TensorProto
+from torch import Tensor
+
+from micronet.graph.grid import Grid
+from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.tensors import type_name
+from micronet.onnx_reader.values import Floating, Known, Made, Quantized
+
+RANGES: Mapping[int, tuple[int, int, int]] = {
+    TensorProto.INT4: (4, -8, 7),
+    TensorProto.UINT4: (4, 0, 15),
+    TensorProto.INT8: (8, -128, 127),
+    TensorProto.UINT8: (8, 0, 255),
+    TensorProto.INT16: (16, -(2**15), 2**15 - 1),
+    TensorProto.UINT16: (16, 0, 2**16 - 1),
+    TensorProto.INT32: (32, -(2**31), 2**31 - 1),
+}
+"""Integer type -> bits, smallest and largest integer."""
+
+
+def _range(call: Call, kind: int) -> tuple[int, int, int]:
+    if kind not in RANGES:
+        raise call.unsupported(f"quantization to {type_name(kind)}; integers of 4, 8, 16 or 32 bits are read.")
+    return RANGES[kind]
+
+
+def _scale(call: Call) -> Known:
+    scale = call.known(1)
+    if scale is None or not scale.tensor.is_floating_point() or not bool((scale.tensor > 0).all()):
+        raise call.corrupt("the scale is missing or not positive.")
+    return scale
+
+
+def _axis(call: Call, scale: Known, zero_point: Known | None, shape: tuple[int, ...]) -> int | None:
+    """The axis that has a scale per index, None if there is one for all. Blocks are refused."""
+    axis = call.whole("axis", 1)
+    if call.whole("block_size", 0):
+        raise call.unsupported("scales per block.")
+    if zero_point is not None and zero_point.tensor.numel() != scale.tensor.numel():
+        raise call.corrupt("scale and zero point differ in shape.")
+    if scale.tensor.numel() == 1:
+        return None
+    if not -len(shape) <= axis < len(shape) or scale.shape != (shape[axis],):
+        raise call.corrupt(f"{scale.tensor.numel()} scales do not match axis {axis} of its operand.")
+    return axis % len(shape)
+
+
+def _along(vector: Tensor, axis: int | None, rank: int) -> Tensor:
+    """One number per index of `axis`, ready to broadcast."""
+    return vector.reshape(()) if axis is None else vector.reshape([-1 if d == axis else 1 for d in range(rank)])
+
+
+def _quantize(call: Call) -> Known | Quantized:
+    """QuantizeLinear: round half to even of x / scale, plus the zero point, clamped to the integer type."""
+    call.ignore("saturate")
+    x, scale, zero_point = call.tensor(0), _scale(call), call.known(2)
+    kind = call.whole("output_dtype", 0) or (TensorProto.UINT8 if zero_point is None else zero_point.kind)
+    if call.whole("precision", 0) not in (0, TensorProto.FLOAT):
+        raise call.unsupported("a division that is not in float32.")
+    _, low, high = _range(call, kind)
+    axis = _axis(call, scale, zero_point, x.shape)
+    if isinstance(x, Made):
+        return Quantized(x, scale, zero_point, kind, -1 if axis is None else axis)
+    zero = 0 if zero_point is None else _along(zero_point.tensor.long(), axis, len(x.shape))
+    steps = torch.round(x.tensor / _along(scale.tensor, axis, len(x.shape))).double() + zero
+    return Known(steps.clamp(low, high).long(), x.name, x.counted, kind)
+
+
+def _dequantize(call: Call) -> Floating:
+    """DequantizeLinear: (integer - zero point) * scale."""
+    value, scale, zero_point = call.value(0), _scale(call), call.known(2)
+    call.whole("output_dtype", 0)
+    if isinstance(value, Quantized):
+        return _fake_quantize(call, value, scale, zero_point)
+    if not isinstance(value, Known) or value.tensor.is_floating_point():
+        raise call.unsupported("it reads activations that QuantizeLinear did not make.")
+    bits, low, high = _range(call, value.kind)
+    axis = _axis(call, scale, zero_point, value.shape)
+    rank = len(value.shape)
+    zero = torch.zeros_like(scale.tensor, dtype=torch.int64) if zero_point is None else zero_point.tensor.long()
+    shifted = value.tensor.long() - _along(zero, axis, rank)
+    result = shifted.float() * _along(scale.tensor, axis, rank)
+    steps = tuple(float(step) for step in scale.tensor.reshape(-1).tolist())
+    zeros = tuple(int(z) for z in zero.reshape(-1).tolist())
+    return Known(result, value.name, value.counted, grid=Grid(bits, low, high, steps, zeros, axis))
+
+
+def _fake_quantize(call: Call, value: Quantized, scale: Known, zero_point: Known | None) -> Floating:
+    axis = _axis(call, scale, zero_point, value.source.shape)
+    zero = _integers(zero_point, scale)
+    if (
+        (-1 if axis is None else axis) != value.axis
+        or not torch.equal(scale.tensor.reshape(-1), value.scale.tensor.reshape(-1))
+        or not torch.equal(zero, _integers(value.zero_point, value.scale))
+    ):
+        raise call.unsupported("its scale or zero point is not the one the activation was quantized with.")
+    _, low, high = RANGES[value.kind]
+    if axis is None:
+        return call.emit("fake_quantize", value.source, float(scale.tensor.item()), int(zero.item()), low, high)
+    if zero_point is None or zero_point.tensor.dtype != torch.int32:
+        zero_point = Known(zero, "zero_points" if zero_point is None else zero_point.name, zero_point is not None)
+    return call.emit("fake_quantize_channels", value.source, scale, zero_point, axis, low, high)
+
+
+def _integers(zero_point: Known | None, scale: Known) -> Tensor:
+    if zero_point is None:
+        return torch.zeros(scale.tensor.numel(), dtype=torch.int32)
+    return zero_point.tensor.reshape(-1).to(torch.int32)
+
+
+IMPORTERS: Importers = {"QuantizeLinear": _quantize, "DequantizeLinear": _dequantize}

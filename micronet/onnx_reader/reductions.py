@@ -1,0 +1,30 @@
+"""Reductions over axes."""
+
+from micronet.onnx_reader.call import Call, Importer, Importers
+from micronet.onnx_reader.values import Floating
+
+
+def _axes(call: Call, since: int) -> tuple[int, ...] | None:
+    """Axes to reduce, an attribute before opset `since` and an operand from then on; None if there is nothing to do."""
+    axes = call.ints("axes") if call.opset < since else call.integers(1)
+    if axes:
+        return axes
+    if call.opset >= since and call.whole("noop_with_empty_axes", 0):
+        return None
+    return tuple(range(len(call.tensor(0).shape)))
+
+
+def _reduction(name: str, since: int) -> Importer:
+    def importer(call: Call) -> Floating:
+        x, axes, keep = call.tensor(0), _axes(call, since), bool(call.whole("keepdims", 1))
+        return x if axes is None or not x.shape else call.emit(name, x, axes, keep)
+
+    return importer
+
+
+IMPORTERS: Importers = {
+    "ReduceMean": _reduction("mean", 18),
+    "ReduceSum": _reduction("sum", 13),
+    "ReduceMax": _reduction("amax", 18),
+    "ReduceMin": _reduction("amin", 18),
+}
