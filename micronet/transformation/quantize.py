@@ -1,0 +1,166 @@
+"""Fixed point for weights and activations: what is measured afterwards is what was counted."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from micronet.analysis.dot_products import DOT_PRODUCTS
+from micronet.analysis.parameters import scale_and_shift
+from micronet.analysis.shapes import constants
+from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS
+from micronet.errors import AlreadyQuantized
+from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.ir import Graph, Node, Ref, rename
+from micronet.transformation.ranges import RANGE_RULES
+
+aten = torch.ops.aten
+
+Run = Callable[[Graph, Tensor, Callable[[str, Tensor], None]], None]
+"""Runs a graph on a batch and shows each value, by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quantization:
+    """How to quantize.
+
+    weight_bits, activation_bits   32 leaves the kind as it is
+    rule                           key of RANGE_RULES
+    per_filter                     one exponent per filter of a layer's weights, instead of one per tensor
+    weight_stds, activation_stds   k of SigmaMax
+    """
+
+    weight_bits: int
+    activation_bits: int
+    rule: str = "sigmamax"
+    per_filter: bool = False
+    weight_stds: float = 10.0
+    activation_stds: float = 20.0
+
+
+def quantize_weights(graph: Graph, how: Quantization) -> Graph:
+    """Every parameter on a fixed-point grid of its own.
+
+    A batch norm becomes the scale and shift it is in inference first, for these are what is stored.
+    Raises AlreadyQuantized where the graph brings quantized weights: widths would be put on top of widths.
+    """
+    if graph.formats:
+        raise AlreadyQuantized(
+            f"{len(graph.formats)} weights of this network are already quantized ({next(iter(graph.formats))} is one). "
+            "Score it as it is, with bits null."
+        )
+    if how.weight_bits >= FULL_WIDTH:
+        return graph
+    graph = _plain_batch_norms(graph)
+    per_filter = _filters(graph) if how.per_filter else frozenset()
+    weights, formats = dict(graph.weights), {}
+    for name in _stored(graph):
+        grid = weight_grid(weights[name], how, per_filter=name in per_filter)
+        weights[name], formats[name] = on_grid(weights[name], grid), grid
+    return replace(graph, weights=weights, formats=formats)
+
+
+def quantize_activations(graph: Graph, how: Quantization, batches: Iterable[Tensor], run: Run) -> Graph:
+    """The input and every layer's output on a grid, placed by what `batches` of training images show.
+
+    batches  float32 (n, *input_shape), normalized
+    run      runs the graph and shows every value
+    Operations that only move values or choose among them pass a grid on and get none of their own. A graph that brings
+    its own quantizers (a WaveComp checkpoint, or ONNX with QuantizeLinear) keeps exactly these.
+    """
+    if how.activation_bits >= FULL_WIDTH or any(node.target in QUANTIZERS for node in graph.nodes):
+        return graph
+    observers = {
+        name: RANGE_RULES[how.rule](how.activation_bits, how.activation_stds) for name in _layer_outputs(graph)
+    }
+
+    def see(name: str, value: Tensor) -> None:
+        if name in observers:
+            observers[name].see(value.reshape(1, -1))
+
+    for batch in batches:
+        run(graph, batch, see)
+    points = {name: how.activation_bits - 1 - seen.exponents()[0] for name, seen in observers.items()}
+    return insert_quantizers(graph, points, how.activation_bits)
+
+
+def insert_quantizers(graph: Graph, points: Mapping[str, int], bits: int) -> Graph:
+    """`graph` with each value in `points` put on a grid of `bits` bits and that binary point, for all its readers."""
+    renamed: dict[str, str] = {}
+    nodes: list[Node] = []
+
+    def put(name: str, layer: str) -> None:
+        grid = fixed_point(bits, (points[name],))
+        args = (Ref(name), grid.steps[0], 0, grid.low, grid.high)
+        renamed[name] = f"{name}.quantized"
+        nodes.append(
+            Node(renamed[name], aten.fake_quantize_per_tensor_affine.default, args, layer=f"{layer}.quantizer")
+        )
+
+    if graph.input in points:
+        put(graph.input, "input")
+    for node in graph.nodes:
+        args = tuple(rename(argument, renamed) for argument in node.args)
+        nodes.append(replace(node, args=args, kwargs={key: rename(a, renamed) for key, a in node.kwargs.items()}))
+        if node.name in points:
+            put(node.name, node.layer or node.name)
+    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
+
+
+def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
+    """Grid for one tensor by the rule of `how`; with `per_filter` one step per index of its first axis."""
+    observer = RANGE_RULES[how.rule](how.weight_bits, how.weight_stds)
+    observer.see(weight.flatten(1) if per_filter else weight.reshape(1, -1))
+    points = tuple(how.weight_bits - 1 - exponent for exponent in observer.exponents())
+    return fixed_point(how.weight_bits, points, axis=0 if per_filter else None)
+
+
+def on_grid(values: Tensor, grid: Grid) -> Tensor:
+    """`values` rounded (half to even) to the grid and clipped to its ends; at most half a step off in between."""
+    steps = torch.tensor(grid.steps, dtype=values.dtype)
+    offsets = torch.tensor(grid.zero_points, dtype=values.dtype)
+    if grid.axis is not None:
+        shape = [-1 if axis == grid.axis else 1 for axis in range(values.dim())]
+        steps, offsets = steps.view(shape), offsets.view(shape)
+    return ((values / steps + offsets).clamp(grid.low, grid.high).round() - offsets) * steps
+
+
+def _stored(graph: Graph) -> Iterator[str]:
+    """Weights that are parameters: not fixed by an operation, not a batch norm's former statistics, not indices."""
+    seen = set(graph.literals)
+    for node in graph.nodes:
+        for ref in node.refs():
+            if ref.name in graph.weights and ref.name not in seen and graph.weights[ref.name].is_floating_point():
+                seen.add(ref.name)
+                yield ref.name
+
+
+def _filters(graph: Graph) -> frozenset[str]:
+    """Weights with one filter per index of the first axis."""
+    rows = DOT_PRODUCTS - {aten.matmul.default, aten.mm.default, aten.addmm.default}
+    return frozenset(node.args[1].name for node in graph.nodes if node.target in rows and isinstance(node.args[1], Ref))
+
+
+def _layer_outputs(graph: Graph) -> list[str]:
+    """The input, and every value that an operation computes from images."""
+    fixed = constants(graph)
+    computed = [node.name for node in graph.nodes if node.name not in fixed and node.target not in KEEPS_WIDTH]
+    return [graph.input, *computed]
+
+
+def _plain_batch_norms(graph: Graph) -> Graph:
+    """Each batch norm as scale * x + shift: mean 0, variance 1, epsilon 0, which are literals from then on."""
+    weights, literals, nodes = dict(graph.weights), set(graph.literals), []
+    for node in graph.nodes:
+        if node.target is not aten.batch_norm.default:
+            nodes.append(node)
+            continue
+        scale, shift = scale_and_shift(graph, node)
+        tensors = {"scale": scale, "shift": shift, "mean": torch.zeros_like(scale), "variance": torch.ones_like(scale)}
+        names = {kind: f"{node.name}.{kind}" for kind in tensors}
+        weights.update({names[kind]: tensor for kind, tensor in tensors.items()})
+        literals.update({names["mean"], names["variance"]})
+        refs = tuple(Ref(names[kind]) for kind in ("scale", "shift", "mean", "variance"))
+        nodes.append(replace(node, args=(node.args[0], *refs, False, 0.0, 0.0, False)))
+    return replace(graph, nodes=tuple(nodes), weights=weights, literals=frozenset(literals)).live()
