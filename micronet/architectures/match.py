@@ -34,6 +34,11 @@ def match_tensors(name: str, network: nn.Module, tensors: Mapping[str, Tensor]) 
     return {key: _convert(key, tensors.get(key), like) for key, like in wanted.items()}
 
 
+def is_plain(tensor: Tensor) -> bool:
+    """Whether a tensor has real numbers in memory, each readable by itself."""
+    return not (tensor.is_complex() or tensor.is_quantized or tensor.is_meta or tensor.layout != torch.strided)
+
+
 def _check_shapes(name: str, wanted: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> None:
     wrong = [
         f"{key} is {tuple(tensors[key].shape)} and must be {tuple(like.shape)}"
@@ -48,7 +53,7 @@ def _check_shapes(name: str, wanted: Mapping[str, Tensor], tensors: Mapping[str,
 def _convert(key: str, tensor: Tensor | None, like: Tensor) -> Tensor:
     if tensor is None:
         return torch.zeros(like.shape, dtype=like.dtype)
-    if tensor.is_complex() or tensor.is_quantized or tensor.is_meta or tensor.layout != torch.strided:
+    if not is_plain(tensor):
         raise UnsupportedTensor(f"{key} must be a plain tensor of real numbers; it is {tensor.dtype}, {tensor.layout}.")
     return tensor.detach().to(like.dtype)
 

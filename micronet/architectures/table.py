@@ -14,6 +14,8 @@ from micronet.errors import InvalidArchitectureOptions, UnknownArchitecture
 
 GROUP = "micronet.architectures"
 """Entry point group under which an installed package offers an `Architecture` of its own."""
+FAULTS = 5
+"""Faults a message names at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ class Architecture:
     fit: str | None = None
 
     def parse(self, options: Mapping[str, object]) -> o.Options:
-        """Checked options, defaults filled in. Raises InvalidArchitectureOptions, which names every fault."""
+        """Checked options, defaults filled in. Raises InvalidArchitectureOptions, which names the faults."""
         try:
             return self.options.model_validate(dict(options))
         except ValidationError as error:
@@ -45,9 +47,9 @@ class Architecture:
 
     def _faults(self, error: ValidationError) -> str:
         faults = "; ".join(
-            f"{'.'.join(map(str, fault['loc'])) or 'together'}: {fault['msg'].removeprefix('Value error, ')}"
+            f"{'.'.join(map(str, fault['loc'])) or 'together':.60}: {fault['msg'].removeprefix('Value error, ')}"
             + (f" (got {fault['input']!r:.60})" if fault["loc"] else "")
-            for fault in error.errors()
+            for fault in error.errors()[:FAULTS]
         )
         return f"{self.name}: {faults}. Its options are {', '.join(self.options.model_fields)}."
 

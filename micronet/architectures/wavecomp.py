@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from micronet.architectures.match import is_plain
 from micronet.architectures.pyramidnet import PyramidNet
 from micronet.architectures.quantizer import POINTS, WIDTHS, Quantizer
 from micronet.architectures.shakedrop import ShakeDrop
@@ -181,8 +182,8 @@ def _quantize_(network: nn.Module, tensors: Mapping[str, Tensor], bits: int | No
 
 
 def _point(tensors: Mapping[str, Tensor], name: str) -> int:
-    """The binary point of that name; 0 where it is missing or no scalar, which the check of keys and shapes names."""
-    if name not in tensors or tensors[name].shape != ():
+    """The binary point of that name; 0 where it is missing or no plain scalar, which the check of tensors names."""
+    if name not in tensors or tensors[name].shape != () or not is_plain(tensors[name]):
         return 0
     point = float(tensors[name])
     if not torch.isfinite(tensors[name]):

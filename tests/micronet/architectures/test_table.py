@@ -87,6 +87,12 @@ def test_faults_are_readable(name: str, options: dict[str, object], words: str) 
     assert "pydantic" not in str(raised.value)
 
 
+def test_a_flood_of_faults_is_cut() -> None:
+    with pytest.raises(InvalidArchitectureOptions) as raised:
+        find_architecture("digits").parse({f"{index:0100}": "x" * 1000 for index in range(1000)})
+    assert len(str(raised.value)) < 1000
+
+
 def test_defaults_are_those_of_the_papers() -> None:
     assert ARCHITECTURES["pyramidnet"].parse({}).input_shape == (3, 32, 32)
     assert ARCHITECTURES["efficientnet"].parse({}).input_shape == (3, 224, 224)

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 from micronet.architectures.load import create_network, load_network
 from micronet.architectures.pyramidnet import PyramidNet
 from micronet.architectures.quantizer import Quantizer
-from micronet.errors import CorruptFile, MissingKeys, NotFinite, SettingsError, ShapeMismatch, UnexpectedKeys
+from micronet.errors import (
+    CorruptFile,
+    MissingKeys,
+    NotFinite,
+    SettingsError,
+    ShapeMismatch,
+    UnexpectedKeys,
+    UnsupportedTensor,
+)
 from tests.micronet.architectures.wavecomp import (
     LAYOUT_FILE,
     LAYOUTS,
@@ -144,6 +152,7 @@ CORE_KEY = "quant_net.layer1.0.conv2.basis.sequential.1.1.weight"
         (_set(POINT_KEY, torch.tensor(2.5)), CorruptFile, "2.5; a binary point is a whole number in -32..32"),
         (_set(POINT_KEY, torch.tensor(1e9)), CorruptFile, POINT_KEY),
         (_set(POINT_KEY, torch.zeros(2)), ShapeMismatch, POINT_KEY),
+        (_set(POINT_KEY, torch.tensor(1j)), UnsupportedTensor, POINT_KEY),
         (_drop(POINT_KEY), MissingKeys, POINT_KEY),
         (_drop("quant_input.forward_bp"), MissingKeys, "quant_input.forward_bp"),
         (_drop(CORE_KEY), MissingKeys, CORE_KEY),
