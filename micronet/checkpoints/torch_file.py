@@ -2,8 +2,10 @@
 
 import io
 import os
+import tarfile
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import BinaryIO
 
 import torch
@@ -12,7 +14,7 @@ from micronet.checkpoints.failures import SHOWN, guarded, show
 from micronet.checkpoints.limits import Limits
 from micronet.checkpoints.pickle_scan import PickleFacts, scan_pickle
 from micronet.checkpoints.tensor_claims import TensorClaim, described
-from micronet.checkpoints.zip_archive import read_directory, read_entry
+from micronet.checkpoints.zip_archive import check_entry, read_directory, read_entry
 from micronet.checkpoints.zip_kinds import require_pytorch
 from micronet.errors import CorruptFile
 
@@ -35,6 +37,7 @@ def load_zip(file: BinaryIO, limits: Limits) -> object:
         if entry is None or entry.size != storage.nbytes:
             found = "is not in the file" if entry is None else f"has {entry.size} bytes"
             raise CorruptFile(f"The storage {show(key)} should have {storage.nbytes} bytes and {found}. {RESAVE}")
+        check_entry(file, entry)
     return _load(file, facts)
 
 
@@ -45,6 +48,7 @@ def load_legacy(file: BinaryIO, limits: Limits) -> object:
     """
     file.seek(0)
     stream = io.BytesIO(file.read(limits.pickle_bytes))
+    _refuse_tar(stream.getbuffer()[: tarfile.BLOCKSIZE].tobytes())
     for _ in ("magic number", "protocol version", "description of the system"):
         scan_pickle(stream, limits)
     facts = scan_pickle(stream, limits)
@@ -52,13 +56,24 @@ def load_legacy(file: BinaryIO, limits: Limits) -> object:
     return _load(file, facts)
 
 
+def _refuse_tar(head: bytes) -> None:
+    """torch.load takes a legacy file that is a tar as well for a tar, and would read that header's claims first."""
+    with suppress(tarfile.HeaderError):
+        tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
+        raise CorruptFile(f"The file is a pickle and a tar archive in one. {RESAVE}")
+
+
 def _check_legacy_storages(file: BinaryIO, facts: PickleFacts, keys: object, offset: int) -> None:
     """A storage the file does not fill would show what lay in memory before, so the keys must be the claims."""
-    if not isinstance(keys, list) or len(keys) != len(facts.storages) or set(map(str, keys)) != facts.storages.keys():
+    if (
+        not isinstance(keys, list)
+        or not all(isinstance(key, str) for key in keys)
+        or sorted(keys) != sorted(facts.storages)
+    ):
         raise CorruptFile(f"The list of storages does not name the storages that the tensors use. {RESAVE}")
     end = file.seek(0, os.SEEK_END)
     for key in keys:
-        storage = facts.storages[str(key)]
+        storage = facts.storages[key]
         file.seek(offset)
         stored = int.from_bytes(file.read(8), "little")
         offset += 8 + storage.nbytes

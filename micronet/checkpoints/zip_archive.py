@@ -16,6 +16,9 @@ RESAVE = "Save the state dict again with torch.save and upload the whole file."
 STORED, DEFLATED = 0, 8
 ENCRYPTED = 1
 
+PIECE = 1 << 20
+"""Bytes that are looked at together."""
+
 # APPNOTE.TXT 6.3.10, sections 4.3.7, 4.3.12, 4.3.14 to 4.3.16
 LOCAL = struct.Struct("<4s5H3L2H")
 CENTRAL = struct.Struct("<4s6H3L5H2L")
@@ -26,10 +29,11 @@ END64 = struct.Struct("<4sQ2H2L4Q")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One file of the archive: its name, how it is packed, and where its local header starts."""
+    """One file of the archive: its name, how it is packed, its CRC-32, and where its local header starts."""
 
     name: str
     method: int
+    checksum: int
     packed: int
     size: int
     header: int
@@ -71,15 +75,48 @@ def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
 
     Raises FileTooLarge over `limit`, CorruptFile if the content is not what the directory says.
     """
-    if max(entry.size, entry.packed) > limit:
+    if entry.size > limit:
         raise FileTooLarge(f"{show(entry.name)} in the zip archive has {entry.size} bytes; the limit is {limit}.")
+    return b"".join(_checked_pieces(file, entry))
+
+
+def check_entry(file: BinaryIO, entry: Entry) -> None:
+    """Compare the content of `entry` with its length and checksum: torch.load does not, and would take damaged weights.
+
+    Raises CorruptFile.
+    """
+    for _ in _checked_pieces(file, entry):
+        pass
+
+
+def _checked_pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
     with guarded(f"the entry {show(entry.name)} of the zip archive", RESAVE):
-        file.seek(_data_offset(file, entry))
-        packed = file.read(entry.packed)
-        content = packed if entry.method == STORED else zlib.decompressobj(-15).decompress(packed, entry.size + 1)
-        if len(content) != entry.size:
-            raise CorruptFile(f"{show(entry.name)} in the zip archive is not as long as the archive says. {RESAVE}")
-        return content
+        length, checksum = 0, 0
+        for piece in _pieces(file, entry):
+            length, checksum = length + len(piece), zlib.crc32(piece, checksum)
+            if length > entry.size:
+                break
+            yield piece
+        # torch.serialization.set_crc32_options(False) leaves a zero
+        if length != entry.size or entry.checksum not in (0, checksum):
+            raise CorruptFile(
+                f"{show(entry.name)} in the zip archive is damaged: length or checksum is wrong. {RESAVE}"
+            )
+
+
+def _pieces(file: BinaryIO, entry: Entry) -> Iterator[bytes]:
+    file.seek(_data_offset(file, entry))
+    left, inflater = entry.packed, zlib.decompressobj(-15)
+    while left:
+        packed = file.read(min(left, PIECE))
+        left -= len(packed)
+        if not packed:
+            return
+        if entry.method == STORED:
+            yield packed
+        while entry.method == DEFLATED and packed and not inflater.eof:
+            yield inflater.decompress(packed, PIECE)
+            packed = inflater.unconsumed_tail
 
 
 def _directory(file: BinaryIO, limits: Limits) -> Directory:
@@ -117,9 +154,23 @@ def _entries(file: BinaryIO, directory: Directory) -> Iterator[Entry]:
         raise FileTooLarge("The directory of the zip archive has names of thousands of characters.")
     table, at = _read(file, directory.offset, directory.size), 0
     for _ in range(directory.entries):
-        magic, _, _, flags, method, _, _, _, packed, size, name_length, extra_length, comment_length, *_, header = (
-            CENTRAL.unpack_from(table, at)
-        )
+        (
+            magic,
+            _,
+            _,
+            flags,
+            method,
+            _,
+            _,
+            checksum,
+            packed,
+            size,
+            name_length,
+            extra_length,
+            comment_length,
+            *_,
+            header,
+        ) = CENTRAL.unpack_from(table, at)
         at += CENTRAL.size
         name = table[at : at + name_length].decode("utf-8")
         extra = table[at + name_length : at + name_length + extra_length]
@@ -127,7 +178,7 @@ def _entries(file: BinaryIO, directory: Directory) -> Iterator[Entry]:
         if magic != b"PK\1\2" or flags & ENCRYPTED:
             raise CorruptFile(f"The zip archive is encrypted or its directory is damaged. {RESAVE}")
         size, packed, header = _widened(extra, (size, packed, header))
-        yield Entry(name, method, packed, size, header)
+        yield Entry(name, method, checksum, packed, size, header)
     if at != directory.size:
         raise CorruptFile(f"The directory of the zip archive is not as long as the archive says. {RESAVE}")
 
