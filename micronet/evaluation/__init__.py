@@ -1,0 +1,1 @@
+"""Running a graph over a data set: fast, deterministic, and exact where asked."""
