@@ -43,15 +43,13 @@ UNSUPPORTED_TENSORS: Mapping[str, str] = {
 """Functions that rebuild tensors no score can be derived from, and what those tensors are."""
 
 INERT = frozenset(
-    {f"torch.{name}" for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype)}
+    {str(dtype) for dtype in vars(torch).values() if isinstance(dtype, torch.dtype)}
     | {
         "torch.per_tensor_affine",
         "torch.per_channel_affine",
         "torch.per_channel_affine_float_qparams",
         "torch.Tensor",
-        "torch._tensor.Tensor",
         "torch.nn.parameter.Parameter",
-        "torch.nn.parameter.Buffer",
     }
 )
 """Names that may stand in a pickle as values, and may not be called."""

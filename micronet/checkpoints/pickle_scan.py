@@ -150,7 +150,7 @@ class _Machine:
     def build(self, _: object) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         if type(target) is not Ordered or not isinstance(state, dict) or not state.keys() <= {"_metadata"}:
-            raise UnsafePickle(f"The pickle sets the attributes of {show(target)}. {ADVICE}")
+            raise UnsafePickle(f"The pickle sets attributes of an object other than a state dict. {ADVICE}")
 
     def persistent(self, _: object) -> None:
         claim = _storage(self.stack.pop())

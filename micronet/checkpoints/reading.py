@@ -17,6 +17,7 @@ from micronet.checkpoints.state_dict import find_state_dict
 from micronet.checkpoints.tensors import clean_tensors
 from micronet.checkpoints.torch_file import load_legacy, load_zip
 from micronet.errors import FileTooLarge
+from micronet.onnx_reader import load_model
 
 DEFAULT_LIMITS = Limits()
 
@@ -57,9 +58,9 @@ def read_checkpoint(path: Path, limits: Limits = DEFAULT_LIMITS) -> StateDict | 
         raise FileTooLarge(f"The file has {length} bytes; the limit is {limits.file_bytes}.")
     with path.open("rb") as file:
         container = sniff(file, length)
-        with guarded("the file", "Save torch.save(model.state_dict(), path) and upload the whole file."):
+        with guarded("the file", "Save it again with torch.save(model.state_dict(), path) and upload the whole file."):
             if container is Format.ONNX:
-                return _onnx(path)
+                return OnnxModel(load_model(path))
             found = find_state_dict(_load(container, path, file, limits))
             tensors = MappingProxyType(clean_tensors(found.entries, limits))
     return StateDict(tensors, container.value, found.source, found.warnings)
@@ -69,9 +70,3 @@ def _load(container: Format, path: Path, file: BinaryIO, limits: Limits) -> obje
     if container is Format.SAFETENSORS:
         return load_safetensors(path, file, limits)
     return load_zip(file, limits) if container is Format.PYTORCH_ZIP else load_legacy(file, limits)
-
-
-def _onnx(path: Path) -> OnnxModel:
-    from micronet.onnx_reader import load_model  # noqa: PLC0415  (the ONNX schemas take half a second to load)
-
-    return OnnxModel(load_model(path))

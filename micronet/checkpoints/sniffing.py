@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from micronet.errors import UnknownFormat
 
-SAVE = "Save torch.save(model.state_dict(), path), a safetensors file, or an ONNX file."
+SAVE = "Upload what torch.save(model.state_dict(), path) writes, a safetensors file, or an ONNX file."
 
 
 class Format(Enum):

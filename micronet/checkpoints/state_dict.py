@@ -55,7 +55,9 @@ def find_state_dict(root: object) -> Found:
     """
     found = _descend(root, "", MAXIMAL_NESTING, set())
     if found is None:
-        raise NoStateDict(f"No state dict was found. {_contents(root)} Save torch.save(model.state_dict(), path).")
+        raise NoStateDict(
+            f"No state dict was found. {_contents(root)} Upload what torch.save(model.state_dict(), path) writes."
+        )
     prefixes = (*PREFIXES, "model.") if isinstance(root, Mapping) and LIGHTNING in root else PREFIXES
     return Found(_stripped(found.entries, prefixes), found.source, found.warnings)
 

@@ -46,7 +46,7 @@ class TensorClaim:
 def layout_problem(numel: int, offset: object, size: object, stride: object, dimensions: int) -> Problem | None:
     """What is wrong with a view of `numel` stored values: each may be seen at most once, and none beyond the end."""
     if not (_naturals([offset]) and isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride)):
-        return Problem(CorruptFile, "has a size, stride or offset that is not whole numbers")
+        return Problem(CorruptFile, "has a size, stride or offset that does not make sense; save the state dict again")
     if len(size) > dimensions:
         return Problem(UnsupportedTensor, f"has {len(size)} dimensions; weights have at most four or five")
     if not _naturals(size) or not _naturals(stride):
@@ -55,7 +55,7 @@ def layout_problem(numel: int, offset: object, size: object, stride: object, dim
         return None
     assert isinstance(offset, int)
     if offset + sum((length - 1) * step for length, step in zip(size, stride, strict=True)) >= numel:
-        return Problem(CorruptFile, f"reaches beyond the {numel} values stored for it")
+        return Problem(CorruptFile, f"reaches beyond the {numel} values stored for it; save the state dict again")
     return _overlap(size, stride)
 
 

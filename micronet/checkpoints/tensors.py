@@ -7,7 +7,7 @@ from torch import Tensor
 
 from micronet.checkpoints.failures import show
 from micronet.checkpoints.limits import Limits
-from micronet.checkpoints.tensor_claims import FLOATS, INTEGERS, described, layout_problem, unsupported
+from micronet.checkpoints.tensor_claims import FLOATS, INTEGERS, Problem, described, layout_problem, unsupported
 from micronet.errors import CheckpointError, CorruptFile, FileTooLarge, NotFinite, UnsupportedTensor
 
 INTEGER_BUFFERS = ("num_batches_tracked", "forward_bp", "_index", "_indices", "permutation", "zero_point")
@@ -61,7 +61,9 @@ def _problem(name: str, tensor: Tensor, limits: Limits) -> CheckpointError | Non
     if tensor.dtype not in FLOATS | INTEGERS:
         return described(unsupported(f"of type {str(tensor.dtype).removeprefix('torch.')}"), name)
     if tensor.dtype in INTEGERS and tensor.dim() and not name.endswith(INTEGER_BUFFERS):
-        return described(unsupported("made of integers. Upload the weights as floating point numbers"), name)
+        return described(
+            Problem(UnsupportedTensor, "holds integers; upload the weights as floating point numbers"), name
+        )
     numel = tensor.untyped_storage().nbytes() // tensor.element_size()
     problem = layout_problem(numel, tensor.storage_offset(), tuple(tensor.shape), tensor.stride(), limits.dimensions)
     return described(problem, name) if problem else None
@@ -72,7 +74,7 @@ def _finite(name: str, original: Tensor, tensor: Tensor) -> Tensor:
     if not count:
         return tensor
     if torch.isfinite(original).all():
-        text = f"has {count} of {tensor.numel()} values beyond the range of float32, in which everything is counted"
+        text = f"has {count} of {tensor.numel()} values beyond the range of float32. Save the weights in float32"
     else:
         text = f"has {count} of {tensor.numel()} values NaN or infinite. Upload a checkpoint from before it diverged"
     raise NotFinite(f"The tensor {show(name)} {text}.")

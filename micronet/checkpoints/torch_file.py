@@ -79,7 +79,7 @@ def _check_legacy_storages(file: BinaryIO, facts: PickleFacts, keys: object, off
         offset += 8 + storage.nbytes
         if stored != storage.numel or offset > end:
             raise CorruptFile(
-                f"The storage {show(key)} should have {storage.numel} values and the file ends before. {RESAVE}"
+                f"The storage {show(key)} should have {storage.numel} values and the file has another number. {RESAVE}"
             )
 
 

@@ -6,7 +6,7 @@ from micronet.checkpoints.failures import show_some
 from micronet.checkpoints.zip_archive import Entry
 from micronet.errors import UnknownFormat
 
-STATE_DICT = "Save torch.save(model.state_dict(), path) instead."
+STATE_DICT = "Upload what torch.save(model.state_dict(), path) writes instead."
 
 Names = frozenset[str]
 
@@ -37,6 +37,6 @@ def require_pytorch(entries: Mapping[str, Entry]) -> str:
     if f"{folder}/data.pkl" not in entries or not all(name.startswith(f"{folder}/") for name in entries):
         raise UnknownFormat(
             f"The file is a zip archive, but not one of torch.save (it holds {show_some(entries, 4)}). "
-            "Upload the checkpoint inside it, or save torch.save(model.state_dict(), path)."
+            "Upload the checkpoint inside it, or what torch.save(model.state_dict(), path) writes."
         )
     return folder
