@@ -104,10 +104,11 @@ class Builder:
 
     def fold(self, target: Target, *args: Operand, **kwargs: Operand) -> Known:
         """Value of `target` on constants only. OnnxUnsupportedFeature if an operand is made at run time."""
-        value = self.emit(target, *args, **kwargs)
-        if not isinstance(value, Known):
+        known = [operand for operand in _operands((*args, *kwargs.values())) if isinstance(operand, Known)]
+        if len(known) != len(list(_operands((*args, *kwargs.values())))):
             raise OnnxUnsupportedFeature(f"{self._what} is read on shapes and constants only, not on activations.")
-        return value
+        self._infer(target, args, kwargs)
+        return self._fold(target, args, kwargs, known)
 
     def weight(self, known: Known) -> Ref:
         """The weight that holds `known`, made on first use; one tensor is one weight however often it is read."""

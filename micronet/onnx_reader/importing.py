@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
-from micronet.errors import CorruptFile, OnnxInterface, OnnxUnsupportedFeature, OnnxUnsupportedOperation
+from micronet.errors import OnnxInterface, OnnxUnsupportedFeature, OnnxUnsupportedOperation
 from micronet.graph.ir import Graph
 from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.call import Call
@@ -13,7 +14,7 @@ from micronet.onnx_reader.checking import check_model, describe, opset_of
 from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import FLOATS, to_torch
-from micronet.onnx_reader.values import BATCH, Known, Made, Value, readable
+from micronet.onnx_reader.values import BATCH, Known, Made, Quantized, Value, readable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Imported:
 
     build: Builder
     inputs: Mapping[str, Made]
-    outputs: tuple[Value, ...]
+    outputs: tuple[Known | Made, ...]
 
 
 def import_graph(model: ModelProto) -> Graph:
@@ -64,39 +65,41 @@ def import_nodes(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], file_
     """
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     build = Builder(initializers, file_batch)
-    values: dict[str, Value] = {name: _parameter(tensor) for name, tensor in initializers.items()}
+    values: dict[str, Value | None] = {name: _parameter(tensor) for name, tensor in initializers.items()}
     inputs: dict[str, Made] = {}
     for name, shape in shapes.items():
         inputs[name], values[name] = _input(build, name, shape)
     opset = opset_of(model)
     for index, node in enumerate(model.graph.node):
         _import_node(node, index, opset, values, build)
-    missing = [output.name for output in model.graph.output if output.name not in values]
-    if missing:
-        raise CorruptFile(f"Output {missing[0]!r} is made by no node.")
-    return Imported(build, inputs, tuple(values[output.name] for output in model.graph.output))
+    return Imported(build, inputs, tuple(_output(output.name, values) for output in model.graph.output))
 
 
-def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Value], build: Builder) -> None:
-    """Read one node, and add what it makes to `values`."""
+def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Value | None], build: Builder) -> None:
+    """Read one node, and add what it makes to `values`: None for an output that is not read."""
     what = describe(node, index)
     importer = IMPORTERS.get(node.op_type)
     if importer is None:
         raise OnnxUnsupportedOperation(f"{what}: the operation {node.op_type} is not read.")
-    unknown = [name for name in node.input if name and name not in values]
-    if unknown:
-        raise CorruptFile(f"{what} reads {unknown[0]!r}, which nothing before it makes.")
+    for name in filter(None, node.input):
+        if values[name] is None:
+            raise OnnxUnsupportedFeature(f"{what} uses {name!r}, an additional output that is not read.")
     build.begin(what, tuple(name for name in node.output if name))
     call = Call(node, what, opset, [values[name] if name else None for name in node.input], build)
     made = importer(call)
     call.check_all_read()
-    results = [made] if isinstance(made, Value) else list(made)
     build.end(node.name.lstrip("/") or f"{node.op_type}_{index}")
-    for position, name in enumerate(node.output):
-        if name and position >= len(results):
-            raise OnnxUnsupportedFeature(f"{what}: its output {position}, {name!r}, is not read.")
+    results = [made] if isinstance(made, Value) else list(made)
+    for name, value in zip_longest(node.output, results[: len(node.output)]):
         if name:
-            values[name] = results[position]
+            values[name] = value
+
+
+def _output(name: str, values: Mapping[str, Value | None]) -> Known | Made:
+    value = values[name]
+    if value is None or isinstance(value, Quantized):
+        raise OnnxUnsupportedFeature(f"Output {name!r} is quantized, or an additional output that is not read.")
+    return value
 
 
 def _parameter(tensor: TensorProto) -> Known:

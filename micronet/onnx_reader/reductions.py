@@ -6,12 +6,11 @@ from micronet.onnx_reader.values import Floating
 
 def _axes(call: Call, since: int) -> tuple[int, ...] | None:
     """Axes to reduce, an attribute before opset `since` and an operand from then on; None if there is nothing to do."""
-    axes = call.ints("axes") if call.opset < since else call.integers(1)
-    if axes:
-        return axes
-    if call.opset >= since and call.whole("noop_with_empty_axes", 0):
-        return None
-    return tuple(range(len(call.tensor(0).shape)))
+    every = tuple(range(len(call.tensor(0).shape)))
+    if call.opset < since:
+        return call.ints("axes") or every
+    nothing = bool(call.whole("noop_with_empty_axes", 0))
+    return call.integers(1) or (None if nothing else every)
 
 
 def _reduction(name: str, since: int) -> Importer:
