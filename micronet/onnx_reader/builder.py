@@ -35,6 +35,7 @@ class Builder:
 
     reserved     names of the initializers, kept for the weights they become
     file_batch   the batch size the file was saved for, None if it leaves N open
+    guessed      whether a constant shape of such a file had to be read as one with N in it
     """
 
     def __init__(self, reserved: Iterable[str], file_batch: int | None) -> None:
@@ -44,6 +45,7 @@ class Builder:
         self.literals: set[str] = set()
         self.file_batch = file_batch
         self.batch_source: tuple[Ref, int] | None = None
+        self.guessed = False
         self._reserved = frozenset(reserved)
         self._values = Names(self._reserved)
         self._layers = Names(())
@@ -182,6 +184,10 @@ class Builder:
             self._folded += result.numel()
         if self._folded > MAX_ELEMENTS:
             raise FileTooLarge(f"Up to {self._what}, constants of over {MAX_ELEMENTS:,} elements would be computed.")
+        if result.dtype == torch.int64 and any(carries_batch(value) for value in known):
+            odd = (result.abs() > MAX_ELEMENTS) & (result % BATCH != 0)
+            if bool(odd.any()):
+                raise OnnxUnsupportedFeature(f"{self._what}: a size is no multiple of the batch, and no constant.")
         parents = [value for value in known if value.counted]
         name = parents[0].name if parents else self.value_name
         kind = known[0].kind if known and result.dtype == known[0].tensor.dtype else literal(result).kind

@@ -87,8 +87,15 @@ def power(call: Call, a: Floating, b: Floating) -> Floating:
 _POW = torch.ops.aten.pow.Tensor_Tensor
 
 
+def no_batch(call: Call, *values: Floating) -> None:
+    """OnnxUnsupportedFeature if a constant depends on N: how many images there are may not change what is computed."""
+    if any(isinstance(value, Known) and carries_batch(value) for value in values):
+        raise call.unsupported("the batch size decides what is computed.")
+
+
 def maximum(call: Call, a: Floating, b: Floating) -> Floating:
     """The larger of two."""
+    no_batch(call, a, b)
     first, second = _numbers(a, b)
     if first is not None:
         return call.emit("clamp", b, first, None)
@@ -97,6 +104,7 @@ def maximum(call: Call, a: Floating, b: Floating) -> Floating:
 
 def minimum(call: Call, a: Floating, b: Floating) -> Floating:
     """The smaller of two."""
+    no_batch(call, a, b)
     first, second = _numbers(a, b)
     if first is not None:
         return call.emit("clamp", b, None, first)
@@ -132,25 +140,6 @@ def unary(name: str) -> Importer:
     return importer
 
 
-def _equal(call: Call) -> Floating:
-    """Equal, on constants. No size is compared with N unless no N > 0 could be equal to it."""
-    a, b = call.known(0), call.known(1)
-    if a is None or b is None:
-        raise call.corrupt("an operand is missing.")
-    for one, other in ((a, b), (b, a)):
-        if carries_batch(one) and bool((other.tensor > 0).any()):
-            raise call.unsupported("the batch size decides what is computed.")
-    return call.build.fold(FOLD_ONLY["equal"], a, b)
-
-
-def _where(call: Call) -> Floating:
-    """Where, on constants."""
-    condition, a, b = call.known(0), call.tensor(1), call.tensor(2)
-    if condition is None or condition.tensor.dtype != torch.bool:
-        raise call.corrupt("the condition is no tensor of booleans.")
-    return call.build.fold(FOLD_ONLY["where"], condition, a, b)
-
-
 IMPORTERS: Importers = {
     "Add": _pair(add),
     "Sub": _pair(subtract),
@@ -168,6 +157,4 @@ IMPORTERS: Importers = {
     "Sqrt": unary("sqrt"),
     "Erf": unary("erf"),
     "Reciprocal": unary("reciprocal"),
-    "Equal": _equal,
-    "Where": _where,
 }

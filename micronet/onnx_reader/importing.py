@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import zip_longest
 
+import torch
 from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 from micronet.errors import OnnxInterface, OnnxUnsupportedFeature, OnnxUnsupportedOperation
+from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.call import Call
@@ -55,7 +57,25 @@ def import_graph(model: ModelProto) -> Graph:
         formats=build.formats,
         literals=frozenset(build.literals),
     )
+    if build.guessed:
+        _check_images_do_not_mix(graph)
     return graph.live()
+
+
+def _check_images_do_not_mix(graph: Graph) -> None:
+    """Where a file saved for a fixed batch size left open where N belongs: two images give what each gives alone."""
+    images = torch.randn(2, *graph.input_shape, generator=torch.Generator().manual_seed(0))
+    try:
+        together, alone = interpret(graph, images), torch.cat([interpret(graph, image[None]) for image in images])
+    except RuntimeError as error:
+        raise OnnxUnsupportedFeature(_FIXED_BATCH) from error
+    if not torch.allclose(together, alone, rtol=1e-3, atol=1e-4):
+        raise OnnxUnsupportedFeature(_FIXED_BATCH)
+
+
+_FIXED_BATCH = (
+    "The file was saved for a fixed batch size in a way that cannot be undone; export it with a free batch size."
+)
 
 
 def import_nodes(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], file_batch: int | None) -> Imported:

@@ -116,8 +116,9 @@ def _spread(call: Call, parts: list[Floating], axis: int) -> list[Floating]:
         return parts
     lead = leads.pop()
     alone = [isinstance(part, Known) and part.shape[0] == 1 for part in parts]
-    if lead != BATCH:
+    if lead != BATCH or not any(alone):
         return parts
+    call.build.guessed = True
     return [
         expand(call, part, (lead, *part.shape[1:])) if single else part
         for part, single in zip(parts, alone, strict=True)

@@ -50,7 +50,7 @@ def _batch_fell_in(wanted: tuple[int, ...], elements: int, rest: int) -> bool:
 
 
 def _follow_batch(call: Call, x: Floating, wanted: tuple[int, ...]) -> tuple[int, ...]:
-    """`wanted` of a file that was saved for a fixed batch size, with N where that size lies in the row-major order."""
+    """`wanted` of a file that was saved for a fixed batch size, with N in the place of that size."""
     saved = call.build.file_batch or 1
     sizes, target = at_batch(x.shape, saved), at_batch(wanted, saved)
     rest = math.prod(size for size in target if size != -1)
@@ -59,12 +59,31 @@ def _follow_batch(call: Call, x: Floating, wanted: tuple[int, ...]) -> tuple[int
     carriers = [axis for axis, size in enumerate(x.shape) if multiple_of_batch(size)]
     if math.prod(target) != math.prod(sizes) or len(carriers) != 1:
         raise call.corrupt(f"{math.prod(sizes)} elements do not fill the shape {wanted}.")
-    before, passed = math.prod(sizes[: carriers[0]]), 1
-    for axis, size in enumerate(target):
-        if passed <= before < passed * size * (2 if size == saved else 1) and size % saved == 0:
-            return (*target[:axis], size // saved * BATCH, *target[axis + 1 :])
-        passed *= size
-    raise call.unsupported(f"where the batch goes in the shape {wanted} cannot be told; leave it open with -1.")
+    axis = _batch_axis(sizes, target, carriers[0], saved)
+    if axis is None:
+        raise call.unsupported(f"where the batch goes in the shape {wanted} cannot be told; leave it open with -1.")
+    call.build.guessed = True
+    return (*target[:axis], target[axis] // saved * BATCH, *target[axis + 1 :])
+
+
+def _batch_axis(sizes: tuple[int, ...], target: tuple[int, ...], carrier: int, saved: int) -> int | None:
+    """Which axis of `target` takes over N from the axis `carrier` of `sizes`, both at N = `saved`.
+
+    Elements keep their row-major order, so it is an axis within, at the start, or at the end of the carrier's stretch.
+    First choice is one of size `saved` within it, then one that starts there and is not the last (features lie there),
+    then one that ends there. It stays a guess; `import_graph` checks that images do not mix.
+    """
+    start = math.prod(sizes[:carrier])
+    end = start * sizes[carrier]
+    stretches = [(math.prod(target[:axis]), math.prod(target[: axis + 1])) for axis in range(len(target))]
+    last = len(target) - 1 if carrier != len(sizes) - 1 else len(target)
+    divisible = [axis for axis, size in enumerate(target) if size % saved == 0]
+    choices = (
+        [a for a in divisible if start <= stretches[a][0] and stretches[a][1] <= end and target[a] == saved],
+        [a for a in divisible if stretches[a][0] == start and a < last],
+        [a for a in divisible if stretches[a][1] == end],
+    )
+    return next((found[0] for found in choices if found), None)
 
 
 def _reshape(call: Call) -> Floating:

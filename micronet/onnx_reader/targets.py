@@ -104,6 +104,19 @@ LAYOUT: frozenset[Target] = frozenset(
 """Operations that move the elements of their first operand and keep their values."""
 
 FOLD_ONLY: MappingProxyType[str, Target] = MappingProxyType(
-    {"where": _aten.where.self, "equal": _aten.eq.Tensor, "divide_integers": _aten.div.Tensor_mode}
+    {
+        "where": _aten.where.self,
+        "equal": _aten.eq.Tensor,
+        "greater": _aten.gt.Tensor,
+        "greater_or_equal": _aten.ge.Tensor,
+        "less": _aten.lt.Tensor,
+        "less_or_equal": _aten.le.Tensor,
+        "and": _aten.logical_and.default,
+        "or": _aten.logical_or.default,
+        "not": _aten.logical_not.default,
+        "remainder": _aten.remainder.Tensor,
+        "fmod": _aten.fmod.Tensor,
+        "divide_integers": _aten.div.Tensor_mode,
+    }
 )
 """Operations that are computed on constants and shapes during the import, and never emitted."""

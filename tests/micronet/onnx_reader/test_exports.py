@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from micronet.errors import OnnxUnsupportedFeature
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph, load_model
@@ -83,9 +84,7 @@ class Assorted(nn.Module):
         self.shuffle = nn.PixelShuffle(2)
         self.prelu = nn.PReLU(2)
         self.head = nn.Linear(2, 10)
-        self.activations = nn.Sequential(
-            nn.ELU(), nn.LeakyReLU(0.1), nn.Softplus(), nn.Tanh(), nn.Hardsigmoid(), nn.Mish()
-        )
+        self.activations = nn.Sequential(nn.ELU(), nn.LeakyReLU(0.1), nn.Tanh(), nn.Hardsigmoid(), nn.GELU("tanh"))
 
     def forward(self, images: Tensor) -> Tensor:
         x = nn.functional.pad(images, (1, 2, 3, 0), mode="reflect")
@@ -97,6 +96,9 @@ class Assorted(nn.Module):
 
 
 MODULES = {"residual": Residual, "transformer": Transformer, "attention": Attention, "assorted": Assorted}
+
+REFUSED = {("transformer", 2)}
+"""Saved for two images with the class token already there twice: whether that 2 is the batch cannot be told."""
 
 
 def trained_looking(module: nn.Module) -> nn.Module:
@@ -140,6 +142,10 @@ def exported(module: nn.Module, path: Path, dynamo: bool, batch: int | None) -> 
 def test_export_agrees_with_its_module(name: str, dynamo: bool, batch: int | None, tmp_path: Path) -> None:
     torch.manual_seed(0)
     module = trained_looking(MODULES[name]())
+    if (name, batch) in REFUSED:
+        with pytest.raises(OnnxUnsupportedFeature):
+            exported(module, tmp_path / "model.onnx", dynamo, batch)
+        return
     graph = exported(module, tmp_path / "model.onnx", dynamo, batch)
     for size in (1, 2, 5):
         images = torch.randn(size, 3, 32, 32)

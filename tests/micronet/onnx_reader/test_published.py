@@ -1,4 +1,4 @@
-"""The published entries of the challenge: the graph says what onnxruntime says, with the parameters that were counted."""
+"""Published entries of the challenge: the graph says what onnxruntime says, with the parameters that were counted."""
 
 from pathlib import Path
 
