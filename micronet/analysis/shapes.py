@@ -8,11 +8,15 @@ from torch import Tensor
 
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
+from micronet.graph.meta import on_meta
 
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Shape of each tensor at batch size 1 (the batch included), by value name. Sizes and lists have none."""
+    """Shape of each tensor at batch size 1 (the batch included), by value name. Sizes and lists have none.
+
+    An operation with several results (a max pool that also gives indices) has the shape of its first.
+    """
 
     of: Mapping[str, tuple[int, ...]]
 
@@ -33,11 +37,12 @@ def shapes(graph: Graph) -> Shapes:
     of[graph.input] = (1, *graph.input_shape)
 
     def observe(node: Node, value: object) -> None:
-        if isinstance(value, Tensor):
-            of[node.name] = tuple(value.shape)
+        first = value[0] if isinstance(value, tuple) and value else value
+        if isinstance(first, Tensor):
+            of[node.name] = tuple(first.shape)
 
-    on_meta = replace(graph, weights={name: weight.to("meta") for name, weight in graph.weights.items()})
-    interpret(on_meta, torch.empty(1, *graph.input_shape, device="meta"), observe)
+    weightless = replace(graph, weights={name: weight.to("meta") for name, weight in graph.weights.items()})
+    interpret(weightless, torch.empty(1, *graph.input_shape, device="meta"), observe, on_meta)
     return Shapes(of)
 
 

@@ -1,18 +1,25 @@
 """The plain meaning of a graph: node by node, in order. Passes are tested against it; evaluation uses a faster way."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
 
-from micronet.graph.ir import Graph, Node, substitute
+from micronet.graph.ir import Graph, Node, Target, substitute
 
 Observer = Callable[[Node, object], None]
+Compute = Callable[[Target, tuple[object, ...], Mapping[str, object]], object]
+"""Gives an operation's value from its operands."""
 
 
-def interpret(graph: Graph, images: Tensor, observe: Observer | None = None) -> Tensor:
+def _on_data(target: Target, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
+    return target(*args, **kwargs)
+
+
+def interpret(graph: Graph, images: Tensor, observe: Observer | None = None, compute: Compute = _on_data) -> Tensor:
     """Logits (N, classes) of `images` (N, *input_shape), float32; `observe` sees each node's value as it is made.
 
+    `compute` may give values in another way than by running the operation, as shapes are found.
     Values are dropped after their last use, so that memory is what the graph needs at its widest step.
     """
     values: dict[str, object] = {**graph.weights, graph.input: images}
@@ -20,7 +27,7 @@ def interpret(graph: Graph, images: Tensor, observe: Observer | None = None) -> 
     with torch.no_grad():
         for node, dead in zip(graph.nodes, last_uses, strict=True):
             kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
-            value = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
+            value = compute(node.target, tuple(substitute(argument, values) for argument in node.args), kwargs)
             values[node.name] = value
             if observe is not None:
                 observe(node, value)

@@ -10,8 +10,9 @@ from torch import Tensor
 from micronet.errors import FileTooLarge, NotFinite, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Node, Ref, Target
+from micronet.graph.meta import on_meta
 from micronet.onnx_reader.names import Names
-from micronet.onnx_reader.targets import EMITS, KEEP_SHAPE, LAYOUT, TARGETS
+from micronet.onnx_reader.targets import EMITS, LAYOUT, TARGETS
 from micronet.onnx_reader.values import (
     BATCH,
     MAX_ELEMENTS,
@@ -149,11 +150,11 @@ class Builder:
         for size in _integers((*args, *kwargs.values())):
             if abs(size) > MAX_ELEMENTS and not multiple_of_batch(size) and size != MAX_INDEX:
                 raise FileTooLarge(f"{self._what} asks for a size of {size:,}; at most {MAX_ELEMENTS:,} is allowed.")
-        if target in KEEP_SHAPE:
-            return _map(args[0], _meta)
         try:
-            result = target(
-                *(_map(argument, _meta) for argument in args), **{key: _map(v, _meta) for key, v in kwargs.items()}
+            result = on_meta(
+                target,
+                tuple(_map(argument, _meta) for argument in args),
+                {k: _map(v, _meta) for k, v in kwargs.items()},
             )
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
             raise self._misfit(args, error) from error

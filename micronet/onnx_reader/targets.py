@@ -95,8 +95,6 @@ TARGETS: MappingProxyType[str, Target] = MappingProxyType(
 EMITS: frozenset[Target] = frozenset(TARGETS.values())
 """Every target a node of an imported graph can have."""
 
-KEEP_SHAPE: frozenset[Target] = frozenset({TARGETS["fake_quantize"], TARGETS["fake_quantize_channels"]})
-"""Operations without a meta kernel, whose result has the shape of their first operand."""
 
 LAYOUT: frozenset[Target] = frozenset(
     TARGETS[name] for name in ("reshape", "permute", "squeeze", "unsqueeze", "slice", "select", "expand")

@@ -69,11 +69,9 @@ def quantize_activations(graph: Graph, how: Quantization, batches: Iterable[Tens
     Operations that only move values or choose among them pass a grid on and get none of their own. A graph that brings
     its own quantizers (a WaveComp checkpoint, or ONNX with QuantizeLinear) keeps exactly these.
     """
-    if how.activation_bits >= FULL_WIDTH or any(node.target in QUANTIZERS for node in graph.nodes):
+    if not needs_calibration(graph, how):
         return graph
-    observers = {
-        name: RANGE_RULES[how.rule](how.activation_bits, how.activation_stds) for name in _layer_outputs(graph)
-    }
+    observers = {name: RANGE_RULES[how.rule](how.activation_bits, how.activation_stds) for name in layer_outputs(graph)}
 
     def see(name: str, value: Tensor) -> None:
         if name in observers:
@@ -83,6 +81,11 @@ def quantize_activations(graph: Graph, how: Quantization, batches: Iterable[Tens
         run(graph, batch, see)
     points = {name: how.activation_bits - 1 - seen.exponents()[0] for name, seen in observers.items()}
     return insert_quantizers(graph, points, how.activation_bits)
+
+
+def needs_calibration(graph: Graph, how: Quantization) -> bool:
+    """Whether activations are to be quantized and the graph does not do so already."""
+    return how.activation_bits < FULL_WIDTH and not any(node.target in QUANTIZERS for node in graph.nodes)
 
 
 def insert_quantizers(graph: Graph, points: Mapping[str, int], bits: int) -> Graph:
@@ -142,7 +145,7 @@ def _filters(graph: Graph) -> frozenset[str]:
     return frozenset(node.args[1].name for node in graph.nodes if node.target in rows and isinstance(node.args[1], Ref))
 
 
-def _layer_outputs(graph: Graph) -> list[str]:
+def layer_outputs(graph: Graph) -> list[str]:
     """The input, and every value that an operation computes from images."""
     fixed = constants(graph)
     computed = [node.name for node in graph.nodes if node.name not in fixed and node.target not in KEEPS_WIDTH]

@@ -1,0 +1,158 @@
+"""What goes into a job and what comes out of it: the JSON of the service and of the command line.
+
+Frozen pydantic values, no torch. Keys and defaults are those the documentation promises; a test holds them to it.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+Bits = Annotated[int, Field(ge=2, le=32, description="bits; 32 means not quantized")]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class Value(BaseModel):
+    """Base of everything here: frozen, and strict about keys and types."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class ArchitectureSettings(Value):
+    """Which network a bare state dict is of."""
+
+    name: Name
+    options: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class BitWidths(Value):
+    """Widths in bits. What is measured is quantized so: weights at `param_bits`, activations at `mul_bits`."""
+
+    param_bits: Bits = 9
+    mul_bits: Bits = 12
+    add_bits: Bits = 32
+    exponent_bits: Annotated[int, Field(ge=0, le=32)] = 8
+
+
+class QuantizerSettings(Value):
+    """How fixed-point grids are placed (SCORING section 6)."""
+
+    rule: Literal["sigmamax", "max", "mse"] = "sigmamax"
+    granularity: Literal["tensor", "channel"] = "tensor"
+    weight_stds: Annotated[float, Field(gt=0, le=1000)] = 10.0
+    activation_stds: Annotated[float, Field(gt=0, le=1000)] = 20.0
+    calibration_images: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+
+
+class Normalization(Value):
+    """Input = (pixel / 255 - mean) / std, one number per channel."""
+
+    mean: Annotated[tuple[float, ...], Field(min_length=1, max_length=16)]
+    std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=16)]
+
+
+class ScoreSettings(Value):
+    """Everything a score depends on beside the file."""
+
+    track: Name = "cifar100"
+    architecture: ArchitectureSettings | None = None
+    policy: Literal["report", "challenge"] = "report"
+    bits: BitWidths | None = BitWidths()
+    fuse_batchnorm: bool = True
+    quantizer: QuantizerSettings = QuantizerSettings()
+    normalize: Normalization | None = None
+    encoding: Literal["cheapest", "masked"] = "cheapest"
+    accumulators: Literal["declared", "proven"] = "declared"
+    evaluate: bool = True
+    bit_true: bool = False
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+    team: Name | None = None
+    name: Name | None = None
+
+
+class Accuracy(Value):
+    """Correct answers on the test set; `top1` is their share."""
+
+    correct: int
+    total: int
+    top1: float
+
+
+class OperationTotals(Value):
+    """Exact counts for one image, and `math`: 32-bit operations under the policy."""
+
+    multiplications: int
+    additions: int
+    exponents: int
+    math: float
+
+
+class StorageTotals(Value):
+    """Exact counts; `bits` of storage under the policy, and `storage`: the same in 32-bit parameters."""
+
+    parameters: int
+    nonzero: int
+    bits: int
+    storage: float
+
+
+class ScoreTerms(Value):
+    """Storage and math against the track's baselines, and their sum. Lower is better."""
+
+    storage: float
+    math: float
+    total: float
+
+
+class Layer(Value):
+    """One operation of the network; layers add up to the totals.
+
+    `shape` is that of the result for one image. `accumulator_bits` is the proof for each filter, where it was asked for
+    and there is one: additions of that many bits give its sums exactly, for any input.
+    """
+
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    multiplications: int
+    additions: int
+    parameters: int
+    nonzero: int
+    weight_bits: int | None
+    activation_bits: int
+    math: float
+    storage: float
+    accumulator_bits: tuple[int, ...] | None = None
+
+
+class DatasetIdentity(Value):
+    """Which images were measured on."""
+
+    name: str
+    sha256: str
+
+
+class Scorer(Value):
+    """What it takes to get the same numbers again. `dataset` is null where nothing was measured."""
+
+    version: str
+    torch: str
+    device: str
+    dataset: DatasetIdentity | None
+    seed: int
+
+
+class ScoreResult(Value):
+    """The answer of a score job. `accuracy` and `qualifies` are null where nothing was measured."""
+
+    track: str
+    policy: Literal["report", "challenge"]
+    accuracy: Accuracy | None
+    operations: OperationTotals
+    storage: StorageTotals
+    score: ScoreTerms
+    threshold: float
+    qualifies: bool | None
+    mtas_bytes: int
+    layers: tuple[Layer, ...]
+    scorer: Scorer
+    warnings: tuple[str, ...]

@@ -1,0 +1,106 @@
+"""Top-1 accuracy of a graph on a data set."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from micronet.analysis.shapes import shapes
+from micronet.analysis.transient import transient_bytes
+from micronet.analysis.widths import FULL_WIDTH
+from micronet.data.split import Split, normalize
+from micronet.errors import NumericalError
+from micronet.evaluation.bit_true import check_exact, widen
+from micronet.evaluation.device import processors
+from micronet.evaluation.lowering import lower
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph
+
+Logits = Callable[[Tensor], Tensor]
+"""From a normalized batch on the CPU to logits."""
+
+CACHE_BYTES = 16 << 20
+"""Activations of one batch on the CPU: about what a processor's caches hold. Larger batches run slower, not faster."""
+CUDA_BATCH = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Correct answers of `total`."""
+
+    correct: int
+    total: int
+
+
+def evaluate(
+    graph: Graph,
+    split: Split,
+    mean: Sequence[float],
+    std: Sequence[float],
+    device: torch.device,
+    bit_true: bool = False,
+    advance: Callable[[int, int, str], None] = lambda done, total, unit: None,
+) -> Measured:
+    """Correct answers of `graph` on all images of `split`, each normalized by `mean` and `std`.
+
+    On the CPU, batches go to one thread per processor and each is computed by one thread, so that the result does not
+    depend on how many there are. With `bit_true`, in float64, where sums of fixed-point products are exact (checked).
+    Raises NumericalError where a logit is NaN or infinite.
+    """
+    if bit_true:
+        check_exact(graph)
+    batch = CUDA_BATCH if device.type == "cuda" else cpu_batch(graph)
+    logits = _runner(graph, device, batch, bit_true)
+
+    def correct_answers(start: int) -> tuple[int, int]:
+        images, labels = split.batch(start, min(start + batch, len(split)))
+        answers = logits(normalize(images, mean, std))
+        if not bool(torch.isfinite(answers).all()):
+            raise NumericalError(
+                f"the network gives NaN or infinity for images {start} to {start + len(labels) - 1} of {split.name}; "
+                "no accuracy can be taken of that. Check normalization and weights."
+            )
+        return int((answers.argmax(1).cpu() == labels).sum()), len(labels)
+
+    correct = done = 0
+    for right, count in _in_parallel(correct_answers, range(0, len(split), batch), device):
+        correct, done = correct + right, done + count
+        advance(done, len(split), "images")
+    return Measured(correct, done)
+
+
+def cpu_batch(graph: Graph) -> int:
+    """Images per batch whose activations stay in the caches; a fact of the graph, not of the machine."""
+    known = shapes(graph)
+    widths = dict.fromkeys([graph.input, *(node.name for node in graph.nodes)], FULL_WIDTH)
+    per_image = max(1, transient_bytes(graph, known, widths))
+    return max(4, min(64, CACHE_BYTES // per_image))
+
+
+def _runner(graph: Graph, device: torch.device, batch: int, bit_true: bool) -> Logits:
+    if bit_true:
+        wide = widen(graph)
+        return lambda images: interpret(wide, images.double())
+    if device.type == "cpu":
+        return lower(graph, batch).run
+    there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
+    return lambda images: interpret(there, images.to(device, memory_format=torch.channels_last))
+
+
+def _in_parallel(
+    work: Callable[[int], tuple[int, int]], starts: range, device: torch.device
+) -> Iterator[tuple[int, int]]:
+    """Results in order; on the CPU from one single-threaded worker per processor."""
+    if device.type != "cpu":
+        yield from map(work, starts)
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    pool = ThreadPoolExecutor(processors(), initializer=torch.set_num_threads, initargs=(1,))
+    try:
+        yield from pool.map(work, starts)
+    finally:
+        pool.shutdown(cancel_futures=True)
+        torch.set_num_threads(before)

@@ -1,0 +1,44 @@
+"""Where a graph runs, and how to make that repeatable and fast."""
+
+import ctypes
+import os
+import sys
+
+import torch
+
+
+def choose_device(name: str = "auto") -> torch.device:
+    """`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA if there is any. Raises RuntimeError for what torch does not know."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return torch.device(name)
+
+
+def make_repeatable() -> None:
+    """Float32 is float32: no TF32, no autotuned kernels whose choice may differ from run to run. For entry points."""
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+
+
+def keep_freed_memory() -> None:
+    """Have the allocator keep large blocks for the next batch. For entry points; nothing where it is not glibc's.
+
+    By default glibc returns every freed activation to the kernel, which hands it back zeroed, page by page, to the next
+    operation: on networks with large activations that costs as much as the arithmetic.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return
+    trim_threshold, top_pad, mmap_threshold = -1, -2, -3
+    mallopt(mmap_threshold, 1 << 30)
+    mallopt(trim_threshold, (1 << 31) - 1)
+    mallopt(top_pad, 64 << 20)
+
+
+def processors() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,106 @@
+"""Shapes without data: what an operation gives on torch's meta device."""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from micronet.graph.ir import Target
+
+aten = torch.ops.aten
+
+
+def on_meta(target: Target, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
+    """What `target` gives for tensors on the meta device: the right shape and dtype, no values.
+
+    torch knows the shapes of all its operations. Of the commonest it knows them in Python, behind an import that takes
+    seconds; these have a row here. Raises what torch raises where operands do not fit.
+    """
+    rule = None if kwargs else _QUICK.get(target)
+    return target(*args, **kwargs) if rule is None else rule(*args)
+
+
+def _like_first(x: Tensor, *_: object) -> Tensor:
+    return torch.empty(x.shape, dtype=x.dtype, device="meta")
+
+
+def _batch_norm(x: Tensor, *rest: object) -> Tensor:
+    for tensor in rest[:4]:
+        if isinstance(tensor, Tensor) and tensor.shape != x.shape[1:2]:
+            raise RuntimeError(f"a batch norm of {tuple(tensor.shape)} channels does not fit {tuple(x.shape)}")
+    return _like_first(x)
+
+
+def _broadcast(one: object, other: object) -> Tensor:
+    """Element by element; a number takes the tensor's dtype, tensors of two dtypes are left to torch."""
+    tensors = [operand for operand in (one, other) if isinstance(operand, Tensor)]
+    dtype = tensors[0].dtype if len(tensors) == 1 else torch.promote_types(tensors[0].dtype, tensors[1].dtype)
+    if len(tensors) == 1 and isinstance(other, float) and not dtype.is_floating_point:
+        dtype = torch.get_default_dtype()
+    shape = torch.broadcast_shapes(*(t.shape for t in tensors))  # type: ignore[no-untyped-call]
+    return torch.empty(shape, dtype=dtype, device="meta")
+
+
+def _quotient(one: object, other: object) -> Tensor:
+    result = _broadcast(one, other)
+    return result if result.dtype.is_floating_point else result.to(torch.get_default_dtype())
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    fits = weight.dim() == 2 and x.dim() > 0 and x.shape[-1] == weight.shape[1]
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        raise RuntimeError(f"a linear layer of {tuple(weight.shape)} weights does not fit {tuple(x.shape)}")
+    return torch.empty([*x.shape[:-1], weight.shape[0]], dtype=x.dtype, device="meta")
+
+
+def _pooled(x: Tensor, size: list[int]) -> Tensor:
+    if not 0 < x.dim() - len(size) <= 2:
+        raise RuntimeError(f"pooling to {size} does not fit a tensor of {x.dim()} axes")
+    return torch.empty([*x.shape[: -len(size)], *size], dtype=x.dtype, device="meta")
+
+
+def _mean(x: Tensor, axes: list[int] | None, keep: bool = False) -> Tensor:
+    reduced = {axis % x.dim() for axis in axes} if axes else set(range(x.dim()))
+    shape = [1 if axis in reduced else size for axis, size in enumerate(x.shape) if keep or axis not in reduced]
+    if math.prod(x.shape) == 0:
+        raise RuntimeError("the mean of no values")
+    return torch.empty(shape, dtype=x.dtype, device="meta")
+
+
+def _concatenated(parts: list[Tensor], axis: int = 0) -> Tensor:
+    first = parts[0]
+    shape = list(first.shape)
+    axis %= len(shape)
+    for part in parts[1:]:
+        others = [size for index, size in enumerate(part.shape) if index != axis]
+        if part.dtype != first.dtype or others != [size for index, size in enumerate(first.shape) if index != axis]:
+            raise RuntimeError(f"tensors of shape {tuple(first.shape)} and {tuple(part.shape)} cannot be joined")
+    shape[axis] = sum(part.shape[axis] for part in parts)
+    return torch.empty(shape, dtype=first.dtype, device="meta")
+
+
+_QUICK: Mapping[Target, Callable[..., Tensor]] = {
+    **dict.fromkeys(
+        (
+            aten.relu.default,
+            aten.hardtanh.default,
+            aten.clamp.default,
+            aten.hardswish.default,
+            aten.hardsigmoid.default,
+            aten.fake_quantize_per_tensor_affine.default,
+            aten.fake_quantize_per_channel_affine.default,
+        ),
+        cast(Callable[..., Tensor], _like_first),
+    ),
+    aten.linear.default: _linear,
+    aten.batch_norm.default: _batch_norm,
+    aten.add.Tensor: _broadcast,
+    aten.sub.Tensor: _broadcast,
+    aten.mul.Tensor: _broadcast,
+    aten.div.Tensor: _quotient,
+    aten.adaptive_avg_pool2d.default: _pooled,
+    aten.mean.dim: _mean,
+    aten.cat.default: _concatenated,
+}

@@ -1,0 +1,26 @@
+"""What a job is given beside its settings and its file."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from micronet.progress import Progress, Silence
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """Where data sets lie, which device to run on (`auto`, `cpu`, `cuda`, `cuda:1`), and who hears of progress."""
+
+    data_dir: Path | None = None
+    device: str = "auto"
+    progress: Progress = field(default_factory=Silence)
+
+
+class Stages:
+    """Announces a job's stages, whose names are known from the start, one after the other."""
+
+    def __init__(self, progress: Progress, names: tuple[str, ...]) -> None:
+        self._progress, self._names = progress, names
+
+    def begin(self, name: str) -> None:
+        """Stage `name` begins."""
+        self._progress.stage(name, self._names.index(name) + 1, len(self._names))

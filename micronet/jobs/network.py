@@ -1,0 +1,79 @@
+"""From a file to the graph that is scored."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from micronet.analysis.shapes import shapes
+from micronet.architectures import find_architecture
+from micronet.architectures.load import load_network, sketch_network
+from micronet.checkpoints import OnnxModel, read_checkpoint
+from micronet.contract import ArchitectureSettings
+from micronet.errors import ArchitectureNotAccepted, ArchitectureRequired, SettingsError
+from micronet.graph.capture import capture
+from micronet.graph.ir import Graph
+from micronet.onnx_reader import import_graph
+from micronet.tracks import Track
+from micronet.transformation.fold_constants import fold_constants
+from micronet.transformation.fuse_batchnorm import fuse_batchnorm
+from micronet.transformation.recognize import recognize
+
+
+def read_network(
+    path: Path, architecture: ArchitectureSettings | None, activation_bits: int | None
+) -> tuple[Graph, tuple[str, ...]]:
+    """Graph of the checkpoint at `path`, and what its reader should know.
+
+    `activation_bits` is for files that bring exponents for their activations (SCORING section 7). Raises
+    ArchitectureRequired, ArchitectureNotAccepted, and what reading, loading and capturing raise.
+    """
+    checkpoint = read_checkpoint(path)
+    if isinstance(checkpoint, OnnxModel):
+        if architecture is not None:
+            raise ArchitectureNotAccepted(
+                f"an ONNX file holds its whole network, and architecture {architecture.name!r} was given too. Leave it out."
+            )
+        return import_graph(checkpoint.model), ()
+    if architecture is None:
+        raise ArchitectureRequired(
+            f"the file is a state dict ({checkpoint.container}, {len(checkpoint.tensors)} tensors), which does not say "
+            'what network it is of. Name it, as in {"name": "pyramidnet", "options": {}}; '
+            "`micronet architectures` lists the names, or upload ONNX."
+        )
+    network = load_network(architecture.name, architecture.options, checkpoint.tensors, activation_bits)
+    options = find_architecture(architecture.name).parse(architecture.options)
+    return capture(network, options.input_shape), checkpoint.warnings
+
+
+def dense_network(name: str, options: Mapping[str, object]) -> Graph:
+    """Graph of a network of our own with every weight 1 (and running means 0): none is zero, so all of it counts."""
+    shape = find_architecture(name).parse(options).input_shape
+    graph = capture(sketch_network(name, options), shape)
+    filled = {
+        key: torch.zeros(weight.shape) if key.endswith("running_mean") else torch.ones(weight.shape)
+        for key, weight in graph.weights.items()
+    }
+    return replace(graph, weights=filled)
+
+
+def prepare(graph: Graph, fuse: bool) -> Graph:
+    """The graph with constants folded, activation functions named and, if asked, batch norms fused."""
+    graph = recognize(fold_constants(graph))
+    return fuse_batchnorm(graph) if fuse else graph
+
+
+def check_fits(graph: Graph, track: Track) -> None:
+    """Raise SettingsError unless the graph takes the track's images and answers with one logit per class."""
+    if graph.input_shape != track.input_shape:
+        raise SettingsError(
+            f"the network takes images of shape {graph.input_shape}, and track {track.name!r} has {track.input_shape}. "
+            "Choose another track, or export the network for this input."
+        )
+    logits = shapes(graph)[graph.output]
+    if logits != (1, track.classes):
+        raise SettingsError(
+            f"the network answers with shape {logits} for one image, and track {track.name!r} needs (1, {track.classes}): "
+            "one logit per class."
+        )

@@ -1,0 +1,127 @@
+"""From counts and a measurement to the JSON of a score."""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from importlib.metadata import version
+
+import torch
+
+from micronet.analysis.counts import Counts, LayerCounts
+from micronet.analysis.parameters import total
+from micronet.contract import (
+    Accuracy,
+    DatasetIdentity,
+    Layer,
+    OperationTotals,
+    Scorer,
+    ScoreResult,
+    ScoreSettings,
+    ScoreTerms,
+    StorageTotals,
+)
+from micronet.evaluation.accuracy import Measured
+from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms, Weighed, Widths
+from micronet.scoring.score import score
+from micronet.tracks import Track
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What was found out: counts, correct answers and of which images, on what device, with which warnings."""
+
+    counts: Counts
+    measured: Measured | None
+    dataset_sha256: str | None
+    device: str
+    warnings: tuple[str, ...]
+
+
+def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> ScoreResult:
+    """The result under the policy and track of `settings`; sums are integers up to the last division."""
+    counts, terms = evidence.counts, _terms(settings)
+    policy = POLICIES[settings.policy]
+    weighed = [policy(counts, layer, terms) for layer in counts.layers]
+    storage_bits = sum(part.storage_bits for part in weighed)
+    math = Fraction(sum(part.math_bits for part in weighed), WORD)
+    storage = Fraction(storage_bits, WORD)
+    points = score(storage, math, track.baseline_storage, track.baseline_math)
+    quantized = settings.bits is not None or counts.quantized
+    measured = evidence.measured
+    return ScoreResult(
+        track=track.name,
+        policy=settings.policy,
+        accuracy=None if measured is None else _accuracy(measured),
+        operations=OperationTotals(
+            multiplications=sum(layer.operations.all_multiplications for layer in counts.layers),
+            additions=sum(layer.operations.all_additions for layer in counts.layers),
+            exponents=sum(layer.exponents for layer in counts.layers) if quantized else 0,
+            math=float(math),
+        ),
+        storage=StorageTotals(
+            parameters=sum(total(layer.parameters, "elements") for layer in counts.layers),
+            nonzero=sum(total(layer.parameters, "nonzero") for layer in counts.layers),
+            bits=storage_bits,
+            storage=float(storage),
+        ),
+        score=ScoreTerms(storage=points.storage, math=points.math, total=points.total),
+        threshold=track.threshold,
+        qualifies=None if measured is None else measured.correct >= track.required_correct,
+        mtas_bytes=counts.mtas_bytes,
+        layers=tuple(_layer(layer, part, settings) for layer, part in zip(counts.layers, weighed, strict=True)),
+        scorer=Scorer(
+            version=version("micronet"),
+            torch=torch.__version__,
+            device=evidence.device,
+            dataset=None
+            if evidence.dataset_sha256 is None
+            else DatasetIdentity(name=track.dataset, sha256=evidence.dataset_sha256),
+            seed=settings.seed,
+        ),
+        warnings=tuple(dict.fromkeys((*evidence.warnings, *_policy_warnings(settings, counts)))),
+    )
+
+
+def _terms(settings: ScoreSettings) -> Terms:
+    bits = settings.bits
+    widths = UNQUANTIZED
+    if bits is not None:
+        widths = Widths(bits.param_bits, bits.mul_bits, bits.add_bits, bits.exponent_bits)
+    return Terms(widths, settings.encoding, settings.accumulators)
+
+
+def _accuracy(measured: Measured) -> Accuracy:
+    return Accuracy(correct=measured.correct, total=measured.total, top1=measured.correct / measured.total)
+
+
+def _layer(layer: LayerCounts, part: Weighed, settings: ScoreSettings) -> Layer:
+    return Layer(
+        name=layer.name,
+        op=layer.op,
+        shape=layer.shape,
+        multiplications=layer.operations.all_multiplications,
+        additions=layer.operations.all_additions,
+        parameters=total(layer.parameters, "elements"),
+        nonzero=total(layer.parameters, "nonzero"),
+        weight_bits=layer.weight_bits,
+        activation_bits=layer.activation_bits,
+        math=part.math_bits / WORD,
+        storage=part.storage_bits / WORD,
+        accumulator_bits=layer.accumulator_bits if settings.accumulators == "proven" else None,
+    )
+
+
+def _policy_warnings(settings: ScoreSettings, counts: Counts) -> tuple[str, ...]:
+    """Settings that the policy does not look at, and what it could not see."""
+    warnings = []
+    bits = settings.bits
+    if settings.policy == "challenge" and bits is not None and bits.add_bits != WORD:
+        warnings.append(
+            f"add_bits {bits.add_bits} does not count under the challenge's rules: additions are {WORD} bits wide unless "
+            "a narrower accumulator is proven (accumulators: proven)."
+        )
+    if settings.policy == "report" and bits is None and counts.quantized:
+        warnings.append(
+            "the network brings its own quantization, which the report policy does not read: everything counts as 32 "
+            "bits. Use policy challenge, or declare bits."
+        )
+    return tuple(warnings)

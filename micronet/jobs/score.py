@@ -1,0 +1,130 @@
+"""The score job: from a file and settings to a score of which every number is derived from the weights."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from micronet.analysis.counts import count
+from micronet.contract import ScoreResult, ScoreSettings
+from micronet.data.datasets import calibration_split, open_split
+from micronet.data.split import Split
+from micronet.errors import SettingsError
+from micronet.evaluation.accuracy import Measured, evaluate
+from micronet.evaluation.calibration import calibration_batches, show
+from micronet.evaluation.device import choose_device
+from micronet.graph.ir import Graph
+from micronet.jobs.context import Context, Stages
+from micronet.jobs.network import check_fits, dense_network, prepare, read_network
+from micronet.jobs.result import Evidence, score_result
+from micronet.tracks import Track, track
+from micronet.transformation.quantize import (
+    Quantization,
+    insert_quantizers,
+    layer_outputs,
+    needs_calibration,
+    quantize_activations,
+    quantize_weights,
+)
+
+
+def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """Score the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
+    chosen = track(settings.track, context.data_dir)
+    stages = Stages(context.progress, _stage_names(settings))
+    device = choose_device(context.device)
+    stages.begin("read")
+    test = open_split(chosen, "test", context.data_dir) if settings.evaluate else None
+    bits = settings.bits
+    graph, warnings = read_network(checkpoint, settings.architecture, None if bits is None else bits.mul_bits)
+    check_fits(graph, chosen)
+    graph = prepare(graph, settings.fuse_batchnorm)
+    if bits is not None:
+        stages.begin("quantize")
+        graph, seen = _quantized(graph, settings, chosen, context)
+        warnings += seen
+    stages.begin("count")
+    counts = count(graph)
+    measured = None
+    if test is not None:
+        stages.begin("evaluate")
+        measured = _measure(graph, settings, chosen, test, device, context)
+        warnings += test.warnings
+    evidence = Evidence(counts, measured, None if test is None else test.sha256, str(device), warnings)
+    return score_result(settings, chosen, evidence)
+
+
+def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Context) -> ScoreResult:
+    """The same without data: what would this cost? Without a file, the architecture with no weight zero.
+
+    Activations are as wide as `bits` says; where their binary points lie, which only data could tell, changes no count.
+    Raises SettingsError where it would: proven accumulators.
+    """
+    chosen = track(settings.track, context.data_dir)
+    settings = settings.model_copy(update={"evaluate": False})
+    bits = settings.bits
+    if bits is not None and settings.accumulators == "proven":
+        raise SettingsError("proven accumulators need calibrated activations, and so data: use `score` for them.")
+    if checkpoint is not None:
+        graph, warnings = read_network(checkpoint, settings.architecture, None if bits is None else bits.mul_bits)
+    elif settings.architecture is not None:
+        graph, warnings = dense_network(settings.architecture.name, settings.architecture.options), ()
+    else:
+        raise SettingsError("nothing to count: give a file, or the name of an architecture.")
+    graph = prepare(graph, settings.fuse_batchnorm)
+    if bits is not None:
+        how = _quantization(settings)
+        graph = quantize_weights(graph, how)
+        if needs_calibration(graph, how):
+            graph = insert_quantizers(graph, dict.fromkeys(layer_outputs(graph), 0), how.activation_bits)
+    return score_result(settings, chosen, Evidence(count(graph), None, None, "none", warnings))
+
+
+def _stage_names(settings: ScoreSettings) -> tuple[str, ...]:
+    asked = {"quantize": settings.bits is not None, "evaluate": settings.evaluate}
+    return tuple(name for name in ("read", "quantize", "count", "evaluate") if asked.get(name, True))
+
+
+def _quantization(settings: ScoreSettings) -> Quantization:
+    assert settings.bits is not None
+    quantizer = settings.quantizer
+    return Quantization(
+        weight_bits=settings.bits.param_bits,
+        activation_bits=settings.bits.mul_bits,
+        rule=quantizer.rule,
+        per_filter=quantizer.granularity == "channel",
+        weight_stds=quantizer.weight_stds,
+        activation_stds=quantizer.activation_stds,
+    )
+
+
+def _quantized(graph: Graph, settings: ScoreSettings, chosen: Track, context: Context) -> tuple[Graph, tuple[str, ...]]:
+    """Weights and activations on their grids, and warnings of the calibration images."""
+    how = _quantization(settings)
+    graph = quantize_weights(graph, how)
+    if not needs_calibration(graph, how):
+        return graph, ()
+    images = calibration_split(chosen, context.data_dir, settings.quantizer.calibration_images, settings.seed)
+    mean, std = _normalization(settings, chosen)
+    batches = calibration_batches(images, mean, std, context.progress.advance)
+    return quantize_activations(graph, how, batches, show), images.warnings
+
+
+def _measure(
+    graph: Graph, settings: ScoreSettings, chosen: Track, test: Split, device: torch.device, context: Context
+) -> Measured:
+    mean, std = _normalization(settings, chosen)
+    return evaluate(graph, test, mean, std, device, settings.bit_true, context.progress.advance)
+
+
+def _normalization(settings: ScoreSettings, chosen: Track) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and deviation per channel: the settings', else the track's."""
+    given = settings.normalize
+    mean, std = (chosen.mean, chosen.std) if given is None else (given.mean, given.std)
+    channels = chosen.input_shape[0]
+    if len(mean) != channels or len(std) != channels:
+        raise SettingsError(
+            f"normalize: {len(mean)} means and {len(std)} deviations, and images of track {chosen.name!r} have "
+            f"{channels} channels."
+        )
+    return mean, std
