@@ -7,6 +7,7 @@ from onnx import ModelProto
 
 from micronet.errors import CorruptFile, FileTooLarge
 from micronet.onnx_reader.checking import check_model
+from micronet.onnx_reader.wire import check_fields
 
 MAX_BYTES = 2**30
 """Largest file that is read."""
@@ -20,9 +21,11 @@ def load_model(path: Path) -> ModelProto:
     size = path.stat().st_size
     if size > MAX_BYTES:
         raise FileTooLarge(f"The file has {size:,} bytes; at most {MAX_BYTES:,} are read.")
+    data = path.read_bytes()
+    check_fields(data)
     model = ModelProto()
     try:
-        model.ParseFromString(path.read_bytes())
+        model.ParseFromString(data)
     except DecodeError as error:
         raise CorruptFile("The file is no ONNX model: it cannot be parsed as one.") from error
     check_model(model)

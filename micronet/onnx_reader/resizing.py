@@ -6,7 +6,7 @@ from fractions import Fraction
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.indexing import take
-from micronet.onnx_reader.values import MAX_ELEMENTS, Floating, multiple_of_batch
+from micronet.onnx_reader.values import BATCH, MAX_ELEMENTS, Floating, multiple_of_batch
 
 Position = Callable[[int, float, int, int], float]
 """Where output element `index` lies in the input: (index, scale, input size, output size) -> coordinate."""
@@ -108,8 +108,8 @@ def _sizes(call: Call, x: Floating, axes: tuple[int, ...] | None) -> Scaling:
         return _scaled(call, x, tuple(every.get(axis, 1.0) for axis in range(rank)))
     sizes = list(x.shape)
     for axis, size in zip(places, wanted or (), strict=True):
-        follows = multiple_of_batch(sizes[axis]) and size == call.build.file_batch
-        sizes[axis] = sizes[axis] if follows else size
+        follows = sizes[axis] == BATCH and size == (call.build.file_batch or 1)
+        sizes[axis] = BATCH if follows else size
     return [new / max(old, 1) for new, old in zip(sizes, x.shape, strict=True)], sizes
 
 
