@@ -1,7 +1,6 @@
 """Top-1 accuracy of a graph on a data set."""
 
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -10,11 +9,11 @@ from torch import Tensor
 from micronet.analysis.shapes import shapes
 from micronet.analysis.transient import transient_bytes
 from micronet.analysis.widths import FULL_WIDTH
-from micronet.data.split import Split, normalize
 from micronet.errors import NumericalError
 from micronet.evaluation.bit_true import check_exact, widen
-from micronet.evaluation.device import processors
+from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.evaluation.lowering import lower
+from micronet.evaluation.threads import in_order
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 
@@ -35,15 +34,9 @@ class Measured:
 
 
 def evaluate(
-    graph: Graph,
-    split: Split,
-    mean: Sequence[float],
-    std: Sequence[float],
-    device: torch.device,
-    bit_true: bool = False,
-    advance: Callable[[int, int, str], None] = lambda done, total, unit: None,
+    graph: Graph, inputs: Inputs, device: torch.device, bit_true: bool = False, advance: Advance = unheard
 ) -> Measured:
-    """Correct answers of `graph` on all images of `split`, each normalized by `mean` and `std`.
+    """Correct answers of `graph` on all `inputs`.
 
     On the CPU, batches go to one thread per processor and each is computed by one thread, so that the result does not
     depend on how many there are. With `bit_true`, in float64, where sums of fixed-point products are exact (checked).
@@ -55,19 +48,20 @@ def evaluate(
     logits = _runner(graph, device, batch, bit_true)
 
     def correct_answers(start: int) -> tuple[int, int]:
-        images, labels = split.batch(start, min(start + batch, len(split)))
-        answers = logits(normalize(images, mean, std))
+        images, labels = inputs.batch(start, batch)
+        answers = logits(images)
         if not bool(torch.isfinite(answers).all()):
             raise NumericalError(
-                f"the network gives NaN or infinity for images {start} to {start + len(labels) - 1} of {split.name}; "
+                f"the network gives NaN or infinity for images {start} to {start + len(labels) - 1} of {inputs.split.name}; "
                 "no accuracy can be taken of that. Check normalization and weights."
             )
         return int((answers.argmax(1).cpu() == labels).sum()), len(labels)
 
     correct = done = 0
-    for right, count in _in_parallel(correct_answers, range(0, len(split), batch), device):
+    starts = inputs.starts(batch)
+    for right, count in in_order(correct_answers, starts) if device.type == "cpu" else map(correct_answers, starts):
         correct, done = correct + right, done + count
-        advance(done, len(split), "images")
+        advance(done, len(inputs), "images")
     return Measured(correct, done)
 
 
@@ -87,20 +81,3 @@ def _runner(graph: Graph, device: torch.device, batch: int, bit_true: bool) -> L
         return lower(graph, batch).run
     there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
     return lambda images: interpret(there, images.to(device, memory_format=torch.channels_last))
-
-
-def _in_parallel(
-    work: Callable[[int], tuple[int, int]], starts: range, device: torch.device
-) -> Iterator[tuple[int, int]]:
-    """Results in order; on the CPU from one single-threaded worker per processor."""
-    if device.type != "cpu":
-        yield from map(work, starts)
-        return
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    pool = ThreadPoolExecutor(processors(), initializer=torch.set_num_threads, initargs=(1,))
-    try:
-        yield from pool.map(work, starts)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        torch.set_num_threads(before)

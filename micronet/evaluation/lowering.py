@@ -68,20 +68,22 @@ _FRESH: frozenset[Target] = frozenset(
 """Operations whose result lies in memory of its own, so that its only reader may overwrite it."""
 
 
-def lower(graph: Graph, batch: int) -> Program:
-    """Program for batches of `batch` images (a smaller last one is right too), channels last in memory."""
-    return _Lowering(graph, batch).program()
+def lower(graph: Graph, batch: int, merge: bool = True) -> Program:
+    """Program for batches of `batch` images (a smaller last one is right too), channels last in memory.
+
+    Without `merge`, every value of the graph is made, for an observer to see.
+    """
+    return _Lowering(graph, batch, merge).program()
 
 
 class _Lowering:
     """Walks the graph once; `self._done` are nodes some earlier node already does as part of its own work."""
 
-    def __init__(self, graph: Graph, batch: int) -> None:
-        self._graph, self._batch = graph, batch
+    def __init__(self, graph: Graph, batch: int, merge: bool) -> None:
+        self._graph, self._batch, self._merge = graph, batch, merge
         self._makers, self._users = graph.by_name(), graph.users()
         self._shapes: Shapes = shapes(graph)
         self._slots: dict[str, int] = {}
-        self._alias: dict[str, str] = {}
         self._steps: list[tuple[Step, list[str], str]] = []
         self._done: set[str] = set()
 
@@ -98,9 +100,10 @@ class _Lowering:
         return Program(
             tuple(step for step, _, _ in self._steps),
             self._dead(),
+            tuple((writes, self._slots[writes]) for _, _, writes in self._steps),
             tuple(start),
             self._slots[self._graph.input],
-            self._slots[self._resolve(self._graph.output)],
+            self._slots[self._graph.output],
         )
 
     def _channels_last(self, slots: Slots) -> None:
@@ -110,7 +113,7 @@ class _Lowering:
 
     def _dead(self) -> tuple[tuple[int, ...], ...]:
         """Slots each step is the last to touch."""
-        seen = {self._resolve(self._graph.output), *self._graph.weights}
+        seen = {self._graph.output, *self._graph.weights}
         dead: list[tuple[int, ...]] = []
         for _, reads, writes in reversed(self._steps):
             names = dict.fromkeys([writes, *reads])
@@ -133,7 +136,7 @@ class _Lowering:
         def step(slots: Slots) -> None:
             slots[slot] = target(*(read(slots) for read in args), **{key: read(slots) for key, read in kwargs.items()})
 
-        self._emit(step, [self._resolve(ref.name) for ref in node.refs()], node.name)
+        self._emit(step, [ref.name for ref in node.refs()], node.name)
 
     def _convolution(self, node: Node) -> bool:
         """A convolution with constant weights, and what follows it alone: rounding, an activation function."""
@@ -149,7 +152,7 @@ class _Lowering:
         size = (self._batch, *self._shapes[source.name][1:])
         offset = self._graph.weights[bias.name] if isinstance(bias, Ref) else None
         kernel = fused_convolution(weight, offset, shape, epilogue, size)
-        slot, read = self._slots[last.name], self._slots[self._resolve(source.name)]
+        slot, read = self._slots[last.name], self._slots[source.name]
 
         def step(slots: Slots) -> None:
             slots[slot] = kernel(slots[read])
@@ -157,7 +160,7 @@ class _Lowering:
         def rounded(slots: Slots) -> None:
             slots[slot] = round_to_grid_(kernel(slots[read]), cast(float, constant))
 
-        self._emit(step if constant is None else rounded, [self._resolve(source.name)], last.name)
+        self._emit(step if constant is None else rounded, [source.name], last.name)
         return True
 
     def _epilogue(self, node: Node) -> tuple[Node, Epilogue, float | None]:
@@ -191,13 +194,13 @@ class _Lowering:
             self._done.add(relu.name)
             last, low = relu, 0.0
         source = cast(Ref, node.args[0]).name
-        read, slot = self._slots[self._resolve(source)], self._slots[last.name]
+        read, slot = self._slots[source], self._slots[last.name]
         clip = torch.clamp_ if self._may_overwrite(source) else torch.clamp
 
         def step(slots: Slots) -> None:
             slots[slot] = round_to_grid_(clip(cast(Tensor, slots[read]), low, high), constant)
 
-        self._emit(step, [self._resolve(source)], last.name)
+        self._emit(step, [source], last.name)
         return True
 
     def _overwriting(self, node: Node) -> bool:
@@ -219,7 +222,7 @@ class _Lowering:
         def step(slots: Slots) -> None:
             slots[slot] = operation(*(read(slots) for read in readers))
 
-        self._emit(step, [self._resolve(name) for name in refs], node.name)
+        self._emit(step, refs, node.name)
         return True
 
     def _emit(self, step: Step, reads: list[str], writes: str) -> None:
@@ -227,7 +230,7 @@ class _Lowering:
 
     def _reader(self, argument: Argument) -> Callable[[Slots], object]:
         if isinstance(argument, Ref):
-            slot = self._slots[self._resolve(argument.name)]
+            slot = self._slots[argument.name]
             return lambda slots: slots[slot]
         if isinstance(argument, tuple) and any(isinstance(item, Ref) for item in argument):
             readers = [self._reader(item) for item in argument]
@@ -235,16 +238,13 @@ class _Lowering:
         value = list(argument) if isinstance(argument, tuple) else argument
         return lambda slots: value
 
-    def _resolve(self, name: str) -> str:
-        return self._alias.get(name, name)
-
     def _weight(self, node: Node, index: int) -> Tensor | None:
         argument = node.args[index]
         return self._graph.weights.get(argument.name) if isinstance(argument, Ref) else None
 
     def _only_user(self, node: Node) -> Node | None:
         users = self._users.get(node.name, [])
-        alone = len(users) == 1 and node.name != self._graph.output
+        alone = self._merge and len(users) == 1 and node.name != self._graph.output
         return users[0] if alone and users[0].args[:1] == (Ref(node.name),) else None
 
     def _may_overwrite(self, name: str) -> bool:

@@ -33,7 +33,7 @@ def read_network(
     if isinstance(checkpoint, OnnxModel):
         if architecture is not None:
             raise ArchitectureNotAccepted(
-                f"an ONNX file holds its whole network, and architecture {architecture.name!r} was given too. Leave it out."
+                f"an ONNX file holds its whole network; leave architecture {architecture.name!r} out."
             )
         return import_graph(checkpoint.model), ()
     if architecture is None:
@@ -74,6 +74,6 @@ def check_fits(graph: Graph, track: Track) -> None:
     logits = shapes(graph)[graph.output]
     if logits != (1, track.classes):
         raise SettingsError(
-            f"the network answers with shape {logits} for one image, and track {track.name!r} needs (1, {track.classes}): "
-            "one logit per class."
+            f"the network answers with shape {logits} for one image, and track {track.name!r} needs "
+            f"(1, {track.classes}): one logit per class."
         )

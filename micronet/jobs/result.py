@@ -116,8 +116,8 @@ def _policy_warnings(settings: ScoreSettings, counts: Counts) -> tuple[str, ...]
     bits = settings.bits
     if settings.policy == "challenge" and bits is not None and bits.add_bits != WORD:
         warnings.append(
-            f"add_bits {bits.add_bits} does not count under the challenge's rules: additions are {WORD} bits wide unless "
-            "a narrower accumulator is proven (accumulators: proven)."
+            f"add_bits {bits.add_bits} does not count under the challenge's rules: additions are {WORD} bits wide "
+            "unless a narrower accumulator is proven (accumulators: proven)."
         )
     if settings.policy == "report" and bits is None and counts.quantized:
         warnings.append(

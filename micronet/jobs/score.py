@@ -1,18 +1,17 @@
 """The score job: from a file and settings to a score of which every number is derived from the weights."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
-
-import torch
 
 from micronet.analysis.counts import count
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.data.datasets import calibration_split, open_split
 from micronet.data.split import Split
 from micronet.errors import SettingsError
-from micronet.evaluation.accuracy import Measured, evaluate
-from micronet.evaluation.calibration import calibration_batches, show
+from micronet.evaluation.accuracy import evaluate
+from micronet.evaluation.calibration import calibrate
 from micronet.evaluation.device import choose_device
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, dense_network, prepare, read_network
@@ -26,6 +25,7 @@ from micronet.transformation.quantize import (
     quantize_activations,
     quantize_weights,
 )
+from micronet.transformation.ranges import Observer
 
 
 def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
@@ -48,7 +48,8 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
     measured = None
     if test is not None:
         stages.begin("evaluate")
-        measured = _measure(graph, settings, chosen, test, device, context)
+        inputs = _inputs(settings, chosen, test)
+        measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings
     evidence = Evidence(counts, measured, None if test is None else test.sha256, str(device), warnings)
     return score_result(settings, chosen, evidence)
@@ -105,20 +106,16 @@ def _quantized(graph: Graph, settings: ScoreSettings, chosen: Track, context: Co
     if not needs_calibration(graph, how):
         return graph, ()
     images = calibration_split(chosen, context.data_dir, settings.quantizer.calibration_images, settings.seed)
-    mean, std = _normalization(settings, chosen)
-    batches = calibration_batches(images, mean, std, context.progress.advance)
-    return quantize_activations(graph, how, batches, show), images.warnings
+    inputs = _inputs(settings, chosen, images)
+
+    def show(graph: Graph, observers: Mapping[str, Observer]) -> None:
+        calibrate(graph, observers, inputs, context.progress.advance)
+
+    return quantize_activations(graph, how, show), images.warnings
 
 
-def _measure(
-    graph: Graph, settings: ScoreSettings, chosen: Track, test: Split, device: torch.device, context: Context
-) -> Measured:
-    mean, std = _normalization(settings, chosen)
-    return evaluate(graph, test, mean, std, device, settings.bit_true, context.progress.advance)
-
-
-def _normalization(settings: ScoreSettings, chosen: Track) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and deviation per channel: the settings', else the track's."""
+def _inputs(settings: ScoreSettings, chosen: Track, split: Split) -> Inputs:
+    """Images with the normalization of the settings, else the track's."""
     given = settings.normalize
     mean, std = (chosen.mean, chosen.std) if given is None else (given.mean, given.std)
     channels = chosen.input_shape[0]
@@ -127,4 +124,4 @@ def _normalization(settings: ScoreSettings, chosen: Track) -> tuple[tuple[float,
             f"normalize: {len(mean)} means and {len(std)} deviations, and images of track {chosen.name!r} have "
             f"{channels} channels."
         )
-    return mean, std
+    return Inputs(split, mean, std)

@@ -1,6 +1,6 @@
 """Fixed point for weights and activations: what is measured afterwards is what was counted."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import torch
@@ -13,12 +13,12 @@ from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Graph, Node, Ref, rename
-from micronet.transformation.ranges import RANGE_RULES
+from micronet.transformation.ranges import RANGE_RULES, Observer
 
 aten = torch.ops.aten
 
-Run = Callable[[Graph, Tensor, Callable[[str, Tensor], None]], None]
-"""Runs a graph on a batch and shows each value, by name."""
+Calibrate = Callable[[Graph, Mapping[str, Observer]], None]
+"""Runs a graph on training images and shows each value that has an observer to it, as one group."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,24 +61,16 @@ def quantize_weights(graph: Graph, how: Quantization) -> Graph:
     return replace(graph, weights=weights, formats=formats)
 
 
-def quantize_activations(graph: Graph, how: Quantization, batches: Iterable[Tensor], run: Run) -> Graph:
-    """The input and every layer's output on a grid, placed by what `batches` of training images show.
+def quantize_activations(graph: Graph, how: Quantization, calibrate: Calibrate) -> Graph:
+    """The input and every layer's output on a grid, placed by what training images show.
 
-    batches  float32 (n, *input_shape), normalized
-    run      runs the graph and shows every value
     Operations that only move values or choose among them pass a grid on and get none of their own. A graph that brings
     its own quantizers (a WaveComp checkpoint, or ONNX with QuantizeLinear) keeps exactly these.
     """
     if not needs_calibration(graph, how):
         return graph
     observers = {name: RANGE_RULES[how.rule](how.activation_bits, how.activation_stds) for name in layer_outputs(graph)}
-
-    def see(name: str, value: Tensor) -> None:
-        if name in observers:
-            observers[name].see(value.reshape(1, -1))
-
-    for batch in batches:
-        run(graph, batch, see)
+    calibrate(graph, observers)
     points = {name: how.activation_bits - 1 - seen.exponents()[0] for name, seen in observers.items()}
     return insert_quantizers(graph, points, how.activation_bits)
 
@@ -114,7 +106,7 @@ def insert_quantizers(graph: Graph, points: Mapping[str, int], bits: int) -> Gra
 def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
     """Grid for one tensor by the rule of `how`; with `per_filter` one step per index of its first axis."""
     observer = RANGE_RULES[how.rule](how.weight_bits, how.weight_stds)
-    observer.see(weight.flatten(1) if per_filter else weight.reshape(1, -1))
+    observer.take(observer.measure(weight.flatten(1) if per_filter else weight.reshape(1, -1)))
     points = tuple(how.weight_bits - 1 - exponent for exponent in observer.exponents())
     return fixed_point(how.weight_bits, points, axis=0 if per_filter else None)
 

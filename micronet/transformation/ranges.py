@@ -12,13 +12,21 @@ from torch import Tensor
 
 SIGMAMAX_MOMENTUM = 0.01
 """Weight of a new batch in the running averages (SCORING section 6)."""
+_CANDIDATES = 8
 
 
 class Observer(Protocol):
-    """Gathers what a rule needs to know of a tensor's values."""
+    """Gathers what a rule needs to know of a tensor's values.
 
-    def see(self, values: Tensor) -> None:
-        """Take in (groups, n) values, float32; `groups` is the same every time."""
+    `measure` reads a batch and changes nothing, so that batches can be measured side by side, once the first one has
+    been taken in; `take` takes measurements in, in the order of the batches.
+    """
+
+    def measure(self, values: Tensor) -> Tensor:
+        """Measurements (any, groups) of (groups, n) values, float32; `groups` is the same every time."""
+
+    def take(self, measurements: Tensor) -> None:
+        """Take in what `measure` gave."""
 
     def exponents(self) -> list[int]:
         """M of each group."""
@@ -32,22 +40,22 @@ class SigmaMax:
 
     def __init__(self, bits: int, stds: float) -> None:
         self._stds = stds
-        self._mean: Tensor | None = None
-        self._std = torch.empty(0)
+        self._averages: Tensor | None = None
 
-    def see(self, values: Tensor) -> None:
-        """Take in (groups, n) values."""
-        mean, std = _mean_and_std(values)
-        if self._mean is None:
-            self._mean, self._std = mean, std
-        else:
-            self._mean = torch.lerp(self._mean, mean, SIGMAMAX_MOMENTUM)
-            self._std = torch.lerp(self._std, std, SIGMAMAX_MOMENTUM)
+    def measure(self, values: Tensor) -> Tensor:
+        """Mean and standard deviation."""
+        return torch.stack(_mean_and_std(values))
+
+    def take(self, measurements: Tensor) -> None:
+        """Move the running averages."""
+        before = self._averages
+        self._averages = measurements if before is None else torch.lerp(before, measurements, SIGMAMAX_MOMENTUM)
 
     def exponents(self) -> list[int]:
         """M of each group."""
-        assert self._mean is not None, "no values seen"
-        return _covering(self._mean.abs() + self._stds * self._std + 1e-12)
+        assert self._averages is not None, "no values seen"
+        mean, std = self._averages
+        return _covering(mean.abs() + self._stds * std + 1e-12)
 
 
 class LargestMagnitude:
@@ -56,15 +64,18 @@ class LargestMagnitude:
     def __init__(self, bits: int, stds: float) -> None:
         self._largest: Tensor | None = None
 
-    def see(self, values: Tensor) -> None:
-        """Take in (groups, n) values."""
-        largest = values.abs().amax(1).double()
-        self._largest = largest if self._largest is None else torch.maximum(self._largest, largest)
+    def measure(self, values: Tensor) -> Tensor:
+        """Largest magnitude."""
+        return values.abs().amax(1, keepdim=True).t().double()
+
+    def take(self, measurements: Tensor) -> None:
+        """Keep the larger."""
+        self._largest = measurements if self._largest is None else torch.maximum(self._largest, measurements)
 
     def exponents(self) -> list[int]:
         """M of each group."""
         assert self._largest is not None, "no values seen"
-        return _covering(self._largest + 1e-12)
+        return _covering(self._largest[0] + 1e-12)
 
 
 class LeastSquaredError:
@@ -76,18 +87,26 @@ class LeastSquaredError:
     def __init__(self, bits: int, stds: float) -> None:
         self._bits = bits
         self._top: Tensor | None = None
-        self._errors = torch.empty(0)
+        self._errors = torch.zeros(0)
 
-    def see(self, values: Tensor) -> None:
-        """Take in (groups, n) values."""
-        if self._top is None:
-            self._top = torch.tensor(_covering(values.abs().amax(1).double() + 1e-12)) + 1
-            self._errors = torch.zeros(8, len(values), dtype=torch.float64)
+    def measure(self, values: Tensor) -> Tensor:
+        """The largest exponent to try, and the squared error of it and each of the smaller ones."""
+        top = self._top
+        if top is None:
+            top = torch.tensor(_covering(values.abs().amax(1).double() + 1e-12)) + 1
         half = 2.0 ** (self._bits - 1)
-        for smaller in range(8):
-            steps = torch.ldexp(torch.ones(len(values)), self._top - smaller - (self._bits - 1)).view(-1, 1)
+        errors = []
+        for smaller in range(_CANDIDATES):
+            steps = torch.ldexp(torch.ones(len(values)), top - smaller - (self._bits - 1)).view(-1, 1)
             rounded = (values / steps).clamp(-half, half - 1).round() * steps
-            self._errors[smaller] += (values - rounded).double().square().sum(1)
+            errors.append((values - rounded).double().square().sum(1))
+        return torch.stack([top.double(), *errors])
+
+    def take(self, measurements: Tensor) -> None:
+        """Add up the errors."""
+        top, errors = measurements[0], measurements[1:]
+        self._errors = errors if self._top is None else self._errors + errors
+        self._top = top.long()
 
     def exponents(self) -> list[int]:
         """M of each group."""

@@ -1,0 +1,36 @@
+"""What a network is shown: images of a split, normalized."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from micronet.data.split import Split, normalize
+
+Advance = Callable[[int, int, str], None]
+"""Hears that `done` of `total` units are finished."""
+
+
+def unheard(done: int, total: int, unit: str) -> None:
+    """Nobody listens."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """A split and the normalization its images go through: (pixel / 255 - mean) / std, per channel."""
+
+    split: Split
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def batch(self, start: int, size: int) -> tuple[Tensor, Tensor]:
+        """Images float32 (n, C, H, W) and labels int64 (n,) from `start` on; n is `size`, or what is left."""
+        images, labels = self.split.batch(start, min(start + size, len(self.split)))
+        return normalize(images, self.mean, self.std), labels
+
+    def starts(self, size: int) -> range:
+        """Where the batches of `size` images begin."""
+        return range(0, len(self.split), size)
