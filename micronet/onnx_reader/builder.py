@@ -7,7 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from micronet.errors import FileTooLarge, NotFinite, OnnxUnsupportedFeature
+from micronet.errors import FileTooLarge, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
@@ -19,11 +19,13 @@ from micronet.onnx_reader.values import (
     Floating,
     Known,
     Made,
+    carries_batch,
     check_shape,
     literal,
     multiple_of_batch,
     readable,
 )
+from micronet.onnx_reader.weights import Weights
 
 Operand = Known | Made | int | float | str | bool | torch.dtype | None | tuple["Operand", ...]
 
@@ -41,16 +43,13 @@ class Builder:
 
     def __init__(self, reserved: Iterable[str], file_batch: int | None) -> None:
         self.nodes: list[Node] = []
-        self.weights: dict[str, Tensor] = {}
-        self.formats: dict[str, Grid] = {}
-        self.literals: set[str] = set()
         self.file_batch = file_batch
         self.batch_source: tuple[Ref, int] | None = None
         self.guessed = False
-        self._reserved = frozenset(reserved)
-        self._values = Names(self._reserved)
+        reserved = frozenset(reserved)
+        self._values = Names(reserved)
+        self.weights = Weights(self._values, reserved)
         self._layers = Names(())
-        self._weight_of: dict[int, tuple[Tensor, Ref]] = {}
         self._sizes: dict[int, Ref] = {}
         self._folded = 0
         self._what = ""
@@ -112,38 +111,6 @@ class Builder:
             raise OnnxUnsupportedFeature(f"{self._what} is read on shapes and constants only, not on activations.")
         self._infer(target, args, kwargs)
         return self._fold(target, args, kwargs, known)
-
-    def weight(self, known: Known) -> Ref:
-        """The weight that holds `known`, made on first use; one tensor is one weight however often it is read."""
-        if id(known.tensor) in self._weight_of:
-            return self._weight_of[id(known.tensor)][1]
-        tensor = known.tensor.contiguous()
-        self._check_weight(known)
-        ref = self._same_weight(known.name, tensor) or self._new_weight(known, tensor)
-        self._weight_of[id(known.tensor)] = (known.tensor, ref)
-        return ref
-
-    def _check_weight(self, known: Known) -> None:
-        check_shape(known.shape, f"Constant {known.name!r}")
-        if known.tensor.is_floating_point() and not bool(torch.isfinite(known.tensor).all()):
-            raise NotFinite(f"Constant {known.name!r} holds NaN or infinity.")
-        if carries_batch(known):
-            raise OnnxUnsupportedFeature(f"{self._what} computes with the batch size; each image must stand alone.")
-
-    def _same_weight(self, name: str, tensor: Tensor) -> Ref | None:
-        other = self.weights.get(name)
-        return Ref(name) if other is not None and other.dtype == tensor.dtype and torch.equal(other, tensor) else None
-
-    def _new_weight(self, known: Known, tensor: Tensor) -> Ref:
-        # an initializer's own name was reserved for its first weight; anything else takes a new one
-        first = known.counted and known.name not in self.weights and known.name in self._reserved
-        name = known.name if first else self._values.new(known.name, "_")
-        if not known.counted:
-            self.literals.add(name)
-        self.weights[name] = tensor
-        if known.grid is not None:
-            self.formats[name] = known.grid
-        return Ref(name)
 
     def _infer(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
         """What `target` gives, without data; every size is checked before anything is computed."""
@@ -209,7 +176,7 @@ class Builder:
 
     def _argument(self, operand: Operand) -> Argument:
         if isinstance(operand, Known):
-            return self.weight(operand)
+            return self.weights.ref(operand, self._what)
         if isinstance(operand, Made):
             return operand.ref
         if isinstance(operand, tuple):
@@ -245,14 +212,6 @@ def _moved_grid(target: Target, args: tuple[Operand, ...]) -> Grid | None:
         return grid
     order = args[1] if target is TARGETS["permute"] else None
     return replace(grid, axis=order.index(grid.axis)) if isinstance(order, tuple) else None
-
-
-def carries_batch(known: Known) -> bool:
-    """Whether a constant of integers has entries that depend on N."""
-    tensor = known.tensor
-    if tensor.dtype != torch.int64:
-        return False
-    return bool(((tensor.abs() >= BATCH) & (tensor % BATCH == 0)).any())
 
 
 def _may_fold(known: list[Known], elements: int) -> bool:

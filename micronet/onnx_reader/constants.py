@@ -5,11 +5,10 @@ from collections.abc import Mapping
 import torch
 from onnx import TensorProto
 
-from micronet.onnx_reader.builder import carries_batch
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.shapes import expand
 from micronet.onnx_reader.tensors import BITS, FLOATS, type_name
-from micronet.onnx_reader.values import Floating, Known, Value, check_shape
+from micronet.onnx_reader.values import Floating, Known, Value, carries_batch, check_shape
 
 _CAST_TO = frozenset(BITS) - {TensorProto.INT4, TensorProto.UINT4}
 

@@ -7,10 +7,9 @@ from functools import reduce
 import torch
 
 from micronet.errors import OnnxUnsupportedFeature
-from micronet.onnx_reader.builder import carries_batch
 from micronet.onnx_reader.call import Call, Importer, Importers
 from micronet.onnx_reader.targets import FOLD_ONLY
-from micronet.onnx_reader.values import Floating, Known, broadcast, literal
+from micronet.onnx_reader.values import Floating, Known, broadcast, carries_batch, literal
 
 
 def number(value: Floating, other: Floating) -> float | None:

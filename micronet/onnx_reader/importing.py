@@ -52,10 +52,10 @@ def import_graph(model: ModelProto) -> Graph:
         input=made.ref.name,
         input_shape=made.shape[1:],
         nodes=tuple(build.nodes),
-        weights=build.weights,
+        weights=build.weights.tensors,
         output=logits.ref.name,
-        formats=build.formats,
-        literals=frozenset(build.literals),
+        formats=build.weights.formats,
+        literals=frozenset(build.weights.literals),
     )
     if build.guessed:
         _check_images_do_not_mix(graph)

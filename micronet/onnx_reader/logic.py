@@ -5,11 +5,10 @@ from collections.abc import Mapping
 import torch
 
 from micronet.graph.ir import Target
-from micronet.onnx_reader.builder import carries_batch
 from micronet.onnx_reader.call import Call, Importer, Importers
 from micronet.onnx_reader.elementwise import no_batch
 from micronet.onnx_reader.targets import FOLD_ONLY
-from micronet.onnx_reader.values import Floating, Known
+from micronet.onnx_reader.values import Floating, Known, carries_batch
 
 
 def _known(call: Call, index: int) -> Known:

@@ -37,16 +37,18 @@ def _target(call: Call, x: Floating, wanted: tuple[int, ...], zero_copies: bool)
     elements, rest = math.prod(x.shape), math.prod(size for size in wanted if size != -1)
     if -1 in wanted and rest and elements % rest == 0:
         solved = tuple(elements // rest if size == -1 else size for size in wanted)
-        if not _batch_fell_in(wanted, elements, rest):
+        if not _batch_fell_in(call, x, wanted, elements // rest):
             return solved
     elif -1 not in wanted and rest == elements:
         return wanted
     return _follow_batch(call, x, wanted)
 
 
-def _batch_fell_in(wanted: tuple[int, ...], elements: int, rest: int) -> bool:
-    """Whether -1 took up N behind a leading 1 that stood for it: [1, -1] in a file saved for one image."""
-    return bool(multiple_of_batch(elements // rest)) and wanted[0] != -1 and elements // rest != BATCH
+def _batch_fell_in(call: Call, x: Floating, wanted: tuple[int, ...], solved: int) -> bool:
+    """Whether -1 took up N, where a number in front stood for it: [1, -1] in a file saved for one image."""
+    if not multiple_of_batch(solved) or solved == BATCH or wanted[0] == -1:
+        return False
+    return call.build.file_batch is not None or (wanted[0] == 1 and x.shape[0] == BATCH)
 
 
 def _follow_batch(call: Call, x: Floating, wanted: tuple[int, ...]) -> tuple[int, ...]:

@@ -107,6 +107,14 @@ def readable(shape: tuple[int, ...]) -> str:
     return f"({', '.join(map(name, shape))})"
 
 
+def carries_batch(known: Known) -> bool:
+    """Whether a constant of integers has entries that depend on N."""
+    tensor = known.tensor
+    if tensor.dtype != torch.int64:
+        return False
+    return bool(((tensor.abs() >= BATCH) & (tensor % BATCH == 0)).any())
+
+
 def literal(tensor: Tensor, name: str = "constant") -> Known:
     """A constant that the operation itself fixes, no parameter."""
     kind = TensorProto.FLOAT if tensor.is_floating_point() else TensorProto.INT64

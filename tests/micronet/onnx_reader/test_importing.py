@@ -245,16 +245,32 @@ def test_weights_of_half_and_double_precision_become_float32() -> None:
 
 def test_names_do_not_clash() -> None:
     """A node's value, cleaned, has the name of a weight; two nodes have one name."""
-    nodes = [
-        node("Add", "image", "a_b", output="a/b", name="n"),
-        node("Relu", "a/b", output="a.b", name="n"),
-        node("Relu", "a.b"),
-    ]
-    graph = agreeing(model(nodes, [array("a_b", 3, 1, 1)]))
+    first = node("Add", "image", "a_b", output="a/b", name="n")
+    nodes = [first, node("Relu", "a/b", output="a.b", name="n"), node("Relu", "a.b")]
+    graph = import_graph(model(nodes, [array("a_b", 3, 1, 1)]))
     names = [*graph.weights, graph.input, *(n.name for n in graph.nodes)]
     assert len(set(names)) == len(names)
     assert all(n.name.isidentifier() for n in graph.nodes)
     assert [n.layer for n in graph.nodes][:2] == ["n", "n.1"]
+
+
+def test_the_batch_in_second_place_of_an_open_file_stays_there() -> None:
+    """(N, 3, 4, 4) -> (3, N, 16) -> (3, -1) -> back: -1 is 16 N, and no guess is made."""
+    nodes = [
+        node("Reshape", "image", "rows", output="a"),
+        node("Transpose", "a", output="b", perm=[1, 0, 2]),
+        node("Reshape", "b", "flat", output="c"),
+        node("Reshape", "c", "split", output="d"),
+        node("Transpose", "d", output="e", perm=[1, 0, 2]),
+        node("Reshape", "e", "image_again"),
+    ]
+    weights = [
+        of("rows", [0, 3, 16], np.int64),
+        of("flat", [3, -1], np.int64),
+        of("split", [3, -1, 16], np.int64),
+        of("image_again", [0, 3, 4, 4], np.int64),
+    ]
+    agreeing(model(nodes, weights))
 
 
 def test_a_class_token_follows_the_batch() -> None:

@@ -134,7 +134,7 @@ def run(model: ModelProto, images: dict[str, np.ndarray]) -> Ran:
     """Outputs of the imported model on `images`, node by node."""
     check_model(model)
     imported = import_nodes(model, {name: image.shape for name, image in images.items()}, file_batch=None)
-    values: dict[str, object] = dict(imported.build.weights)
+    values: dict[str, object] = dict(imported.build.weights.tensors)
     for name, image in images.items():
         values[imported.inputs[name].ref.name] = torch.from_numpy(image.astype(np.float32))
     for node in imported.build.nodes:

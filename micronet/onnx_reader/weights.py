@@ -1,0 +1,59 @@
+"""The weights of a graph while it is built: each stored once, under the name its file gives it."""
+
+import torch
+from torch import Tensor
+
+from micronet.errors import NotFinite, OnnxUnsupportedFeature
+from micronet.graph.grid import Grid
+from micronet.graph.ir import Ref
+from micronet.onnx_reader.names import Names
+from micronet.onnx_reader.values import Known, carries_batch, check_shape
+
+
+class Weights:
+    """Tensors by name, the grids of the quantized ones, and the names of those that are no parameters.
+
+    names        names taken by weights, nodes and inputs together
+    reserved     names of the initializers, kept for the weights they become
+    """
+
+    def __init__(self, names: Names, reserved: frozenset[str]) -> None:
+        self.tensors: dict[str, Tensor] = {}
+        self.formats: dict[str, Grid] = {}
+        self.literals: set[str] = set()
+        self._names = names
+        self._reserved = reserved
+        self._refs: dict[int, tuple[Tensor, Ref]] = {}
+
+    def ref(self, known: Known, what: str) -> Ref:
+        """The weight that holds `known`, made on first use; one tensor is one weight however often it is read."""
+        if id(known.tensor) in self._refs:
+            return self._refs[id(known.tensor)][1]
+        _check(known, what)
+        tensor = known.tensor.contiguous()
+        ref = self._same(known.name, tensor) or self._new(known, tensor)
+        self._refs[id(known.tensor)] = (known.tensor, ref)
+        return ref
+
+    def _same(self, name: str, tensor: Tensor) -> Ref | None:
+        other = self.tensors.get(name)
+        return Ref(name) if other is not None and other.dtype == tensor.dtype and torch.equal(other, tensor) else None
+
+    def _new(self, known: Known, tensor: Tensor) -> Ref:
+        # an initializer's own name was reserved for its first weight; anything else takes a new one
+        first = known.counted and known.name not in self.tensors and known.name in self._reserved
+        name = known.name if first else self._names.new(known.name, "_")
+        if not known.counted:
+            self.literals.add(name)
+        self.tensors[name] = tensor
+        if known.grid is not None:
+            self.formats[name] = known.grid
+        return Ref(name)
+
+
+def _check(known: Known, what: str) -> None:
+    check_shape(known.shape, f"Constant {known.name!r}")
+    if known.tensor.is_floating_point() and not bool(torch.isfinite(known.tensor).all()):
+        raise NotFinite(f"Constant {known.name!r} holds NaN or infinity.")
+    if carries_batch(known):
+        raise OnnxUnsupportedFeature(f"{what} computes with the batch size; each image must stand alone.")
