@@ -7,10 +7,12 @@ from torch import Tensor
 
 from micronet.analysis.dot_products import dot_products
 from micronet.analysis.operations import Call
-from micronet.analysis.shapes import Shapes, first_ref
-from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, activation_grid
+from micronet.analysis.shapes import Shapes, constants, tensor_refs
+from micronet.analysis.widths import COMPARISONS, FULL_WIDTH, JOINS, KEEPS_WIDTH, activation_grid
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Graph, Node, Ref
+from micronet.graph.ir import Argument, Graph, Node, Ref
+
+aten = torch.ops.aten
 
 
 def accumulator_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
@@ -21,17 +23,18 @@ def accumulator_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
     gives the exact end, whatever wraps around on the way (the bound of Colbert et al. 2023, "A2Q", section 3).
     Filters whose bound needs more than 32 bits, and a bias off the products' grid, prove nothing: 32.
     """
-    makers = graph.by_name()
+    makers, fixed = graph.by_name(), constants(graph)
     proofs: dict[str, list[int]] = {}
     for node in graph.nodes:
-        call = Call(graph, shapes, node)
-        products = dot_products(call)
-        weight = node.args[1] if len(node.args) > 1 else None
-        if products is None or not isinstance(weight, Ref) or weight.name not in graph.formats:
+        products = dot_products(Call(graph, shapes, node))
+        if products is None or (products.biased and products.bias is None):
             continue
-        inputs = _grid_behind(makers, node)
-        grid = graph.formats[weight.name]
-        if inputs is not None and grid.is_fixed_point and inputs.is_fixed_point and grid.axis in (None, 0):
+        weight, values = (node.args[index] for index in products.factors)
+        grid = graph.formats.get(weight.name) if isinstance(weight, Ref) else None
+        inputs = _grid_behind(makers, fixed, values)
+        if grid is None or inputs is None or not (grid.is_fixed_point and inputs.is_fixed_point):
+            continue
+        if grid.axis in (None, products.filter_axis):
             proofs[node.name] = _prove(products.weights, products.bias, grid, inputs)
     return proofs
 
@@ -56,25 +59,35 @@ def _bits_for(bound: int) -> int:
     return min(bound.bit_length() + 1, FULL_WIDTH)
 
 
-def _grid_behind(makers: Mapping[str, Node], node: Node) -> Grid | None:
-    """Grid of the node's first operand, looking through what keeps values (or chooses among them, or pads with zero)."""
-    maker = makers.get(first_ref(node))
+def _grid_behind(makers: Mapping[str, Node], fixed: frozenset[str], values: Argument) -> Grid | None:
+    """Grid of `values`, looking through what keeps values (or chooses among them, or pads with zero)."""
+    maker = makers.get(values.name) if isinstance(values, Ref) else None
     while maker is not None:
         grid = activation_grid(maker)
         if grid is not None:
             return grid
-        refs = {ref.name for ref in maker.refs()}
-        values = [name for name in refs if name in makers and not _is_size(makers[name])]
-        if maker.target not in KEEPS_WIDTH or len(values) != 1 or _pads_with_value(maker):
-            return None
-        maker = makers.get(values[0])
+        source = _kept(maker, fixed)
+        maker = None if source is None else makers.get(source)
     return None
+
+
+def _kept(node: Node, fixed: frozenset[str]) -> str | None:
+    """The one value from which all the node's values are taken, zeros aside; None where there may be others.
+
+    Sizes and indices bring in no values; a constant that is compared with, joined to or padded around them does.
+    """
+    if node.target not in KEEPS_WIDTH or _pads_with_value(node):
+        return None
+    names = tensor_refs(node)
+    sources = [name for name in names if name not in fixed]
+    brings_constants = len(names) > len(sources) and node.target in COMPARISONS | JOINS
+    return sources[0] if len(sources) == 1 and not brings_constants else None
 
 
 def _pads_with_value(node: Node) -> bool:
     """Whether the node brings in a constant other than zero, which the grid's range says nothing about."""
-    return "pad" in str(node.target) and any(isinstance(value, float | int) and value for value in node.args[2:])
+    values = (*node.args[2:], node.kwargs.get("value"))
+    return node.target in _PADS and any(isinstance(value, float | int) and value for value in values)
 
 
-def _is_size(node: Node) -> bool:
-    return node.target is torch.ops.aten.sym_size.int
+_PADS = frozenset({aten.pad.default, aten.constant_pad_nd.default})

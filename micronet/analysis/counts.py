@@ -3,16 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+import torch
+
 from micronet.analysis.accumulators import accumulator_bits
-from micronet.analysis.dot_products import DOT_PRODUCTS, dot_products
+from micronet.analysis.dot_products import DOT_PRODUCTS, constant_factor, dot_products
 from micronet.analysis.operations import Call, Operations
-from micronet.analysis.parameters import Parameter, parameters
+from micronet.analysis.parameters import Parameter, batch_norm_grids, parameters
 from micronet.analysis.permutations import permutation_of
 from micronet.analysis.rules import operation_name, rule_of
 from micronet.analysis.shapes import Shapes, constants, shapes
 from micronet.analysis.transient import transient_bytes
-from micronet.analysis.widths import FULL_WIDTH, QUANTIZERS, quantizes, widths
+from micronet.analysis.widths import FULL_WIDTH, quantizes, widths
 from micronet.graph.ir import Graph, Node
+
+aten = torch.ops.aten
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +26,10 @@ class LayerCounts:
     name, op, shape      what a person knows it by; shape of its result for one image, the batch left out
     operations           exact counts
     parameters           tensors stored for it, each tensor of the network with exactly one layer
-    weight_bits          of its weights; None where it has none
+    weight_bits          of the widest constant it multiplies or adds, a layer's bias aside; None where it has none
     activation_bits      of the widest value it reads
     binary               whether its weights are -1 and +1, times values that are not quantized (one sign bit decides)
-    exponents            fixed-point exponents its weights share; 1 for each dot-product layer that is not quantized too
+    exponents            fixed-point exponents its weights share; 1 for a dot-product layer that is not quantized, too
     additions_by_filter  additions of each filter's dot products, and
     accumulator_bits     the proven width of each; both None where there is no proof
     """
@@ -85,11 +89,9 @@ class _Layers:
         stored = self._parameters.get(node.name, ())
         permutation = permutation_of(call)
         if permutation is not None:
-            operations, stored = permutation.operations, (*stored, permutation.parameter)
+            operations, stored = permutation.operations, (permutation.parameter,)
         if operations == Operations() and not stored:
             return None
-        weights = [p.bits for p in stored if p.elements]
-        weight_bits = max(weights, default=None) if node.target in QUANTIZERS else self._weight_bits(node, weights)
         by_filter, proven = self._proof(node, call)
         return LayerCounts(
             name=self._name(node),
@@ -97,29 +99,44 @@ class _Layers:
             shape=self._shapes[node.name][1:],
             operations=operations,
             parameters=stored,
-            weight_bits=weight_bits,
+            weight_bits=self._weight_bits(node),
             activation_bits=self._activation_bits(node),
-            binary=weight_bits == 1 and self._activation_bits(node) == FULL_WIDTH,
+            binary=self._is_binary(node),
             exponents=self._exponents(node),
             additions_by_filter=by_filter,
             accumulator_bits=proven,
         )
 
-    def _weight_bits(self, node: Node, stored: list[int]) -> int | None:
-        """Width of the widest weight the node multiplies with; a bias only adds."""
+    def _operands(self, node: Node) -> list[str]:
+        """Constants the node computes with, literals aside; of a dot product its factor, for a bias only adds."""
         if node.target in DOT_PRODUCTS:
-            stored = [self._bits[ref.name] for ref in list(node.refs())[1:2] if ref.name in self._graph.weights]
-        return max(stored, default=None)
+            factor = constant_factor(node, self._constants)
+            return [] if factor is None else [factor]
+        names = [ref.name for ref in node.refs() if ref.name in self._constants]
+        return [name for name in names if name not in self._graph.literals and self._bits[name]]
+
+    def _weight_bits(self, node: Node) -> int | None:
+        if node.target is aten.batch_norm.default:
+            grid, _ = batch_norm_grids(self._graph, node)
+            return FULL_WIDTH if grid is None else grid.bits
+        return max((self._bits[name] for name in self._operands(node)), default=None)
 
     def _activation_bits(self, node: Node) -> int:
         return max((self._bits[ref.name] for ref in node.refs() if ref.name not in self._constants), default=FULL_WIDTH)
 
+    def _is_binary(self, node: Node) -> bool:
+        """Whether every weight is -1 or +1, one bit each."""
+        if self._weight_bits(node) != 1 or self._activation_bits(node) != FULL_WIDTH:
+            return False
+        weights = [self._graph.weights[name] for name in self._operands(node) if name in self._graph.weights]
+        return bool(weights) and all(bool((weight.abs() == 1).all()) for weight in weights)
+
     def _exponents(self, node: Node) -> int:
         """One per convolution or fully connected layer, or one per filter where filters have their own."""
-        if node.target not in DOT_PRODUCTS:
+        factor = constant_factor(node, self._constants) if node.target in DOT_PRODUCTS else None
+        if factor is None:
             return 0
-        weight = list(node.refs())[1].name
-        grid = self._graph.formats.get(weight)
+        grid = self._graph.formats.get(factor)
         return 1 if grid is None else len(grid.steps)
 
     def _proof(self, node: Node, call: Call) -> tuple[tuple[int, ...] | None, tuple[int, ...] | None]:

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from micronet.analysis.operations import Call, Operations
-from micronet.graph.ir import Target
+from micronet.graph.ir import Node, Ref, Target
 
 aten = torch.ops.aten
 
@@ -17,23 +17,36 @@ aten = torch.ops.aten
 class DotProducts:
     """The dot products of one node with constant weights.
 
-    weights    (filters, weights per filter): one row per output channel
-    bias       (filters,) or None
-    positions  outputs each filter makes for one image
+    weights      (filters, weights per filter): one row per output channel
+    bias         (filters,), or None where there is none or it is no constant
+    biased       whether a bias, of either kind, is one more term of each sum
+    positions    outputs each filter makes for one image
+    filter_axis  axis of the weight as it is stored that tells filters apart; None where more than one axis does
+    factors      indices of the arguments that hold the weights, and the values they are multiplied with
     """
 
     weights: Tensor
     bias: Tensor | None
+    biased: bool
     positions: int
+    filter_axis: int | None = 0
+    factors: tuple[int, int] = (1, 0)
 
     def multiplications(self) -> int:
         """One per non-zero weight and position."""
-        return self.positions * int(torch.count_nonzero(self.weights))
+        return self.positions * sum(self._nonzero_per_filter())
 
     def additions_per_filter(self) -> list[int]:
         """A sum of t terms takes max(t - 1, 0) additions; the terms are the non-zero weights and the bias, if any."""
-        terms = torch.count_nonzero(self.weights, dim=1) + (0 if self.bias is None else 1)
-        return [self.positions * count for count in (terms - 1).clamp(min=0).tolist()]
+        return [self.positions * max(count + self.biased - 1, 0) for count in self._nonzero_per_filter()]
+
+    def _nonzero_per_filter(self) -> list[int]:
+        """Weights on the meta device have no values, and none of them is taken for a zero."""
+        filters, size = self.weights.shape
+        if self.weights.is_meta:
+            return [size] * filters
+        counts: list[int] = torch.count_nonzero(self.weights, dim=1).tolist()
+        return counts
 
 
 def dot_products(call: Call) -> DotProducts | None:
@@ -42,59 +55,81 @@ def dot_products(call: Call) -> DotProducts | None:
     return None if reader is None else reader(call)
 
 
+def constant_factor(node: Node, constants: frozenset[str]) -> str | None:
+    """Name of the factor of a dot product that no image changes, or None where both are values."""
+    first, second = node.args[1:3] if node.target is aten.addmm.default else node.args[:2]
+    factors = [factor.name for factor in (second, first) if isinstance(factor, Ref)]
+    return next((name for name in factors if name in constants), None)
+
+
 def dot_product_rule(call: Call) -> Operations:
     """Exact for sparse constant weights; a product of two values counts every term."""
     products = dot_products(call)
     if products is not None:
         return Operations(products.multiplications(), 0, 0, sum(products.additions_per_filter()))
+    scalings = _scalings(call)
     if call.node.target in _PER_FILTER:
         terms, biased = math.prod(call.shape(1)[1:]), call.argument(2) is not None
     elif call.node.target is aten.addmm.default:
         terms, biased = call.shape(1)[-1], True
     else:
         terms, biased = call.shape(0)[-1], False
-    return Operations(call.outputs * terms, 0, 0, call.outputs * max(terms + biased - 1, 0))
+    return Operations(call.outputs * terms, 0, call.outputs * scalings, call.outputs * max(terms + biased - 1, 0))
 
 
-def _convolution(call: Call) -> DotProducts | None:
+def _per_filter(call: Call) -> DotProducts | None:
+    """A convolution (filters, inputs per group, *kernel) or a linear layer (filters, inputs)."""
     weight = call.weight(1)
-    if weight is None:
+    if weight is None or weight.dim() < 2:
         return None
-    return DotProducts(weight.flatten(1), call.weight(2), call.outputs // weight.shape[0])
-
-
-def _linear(call: Call) -> DotProducts | None:
-    weight = call.weight(1)
-    if weight is None:
-        return None
-    return DotProducts(weight, call.weight(2), call.outputs // weight.shape[0])
+    positions = call.outputs // weight.shape[0]
+    return DotProducts(weight.flatten(1), call.weight(2), call.argument(2) is not None, positions)
 
 
 def _matmul(call: Call) -> DotProducts | None:
-    weight = call.weight(1)
-    if weight is None or weight.dim() != 2:
-        return None
-    return DotProducts(weight.t(), None, call.outputs // weight.shape[1])
+    return _product(call, 0, 1)
 
 
 def _addmm(call: Call) -> DotProducts | None:
-    weight, bias = call.weight(2), call.weight(0)
-    if weight is None or bias is None:
+    """Bias plus a product of matrices. A bias per image, and factors other than 1, are for the general rule."""
+    products = None if _scalings(call) else _product(call, 1, 2)
+    if products is None:
         return None
-    return DotProducts(weight.t(), bias, call.outputs // weight.shape[1])
+    bias = call.weight(0)
+    per_filter = bias is not None and products.factors == (2, 1) and bias.numel() == len(products.weights)
+    return replace(products, bias=bias.flatten() if bias is not None and per_filter else None, biased=True)
 
+
+def _product(call: Call, left: int, right: int) -> DotProducts | None:
+    """Columns of a constant right factor are filters, or rows of a constant left one; of each matrix of a batch."""
+    weight = call.weight(right)
+    if weight is not None:
+        rows = weight.view(1, -1) if weight.dim() == 1 else weight.transpose(-1, -2).reshape(-1, weight.shape[-2])
+        axis, factors = 1, (right, left)
+    else:
+        weight = call.weight(left)
+        if weight is None:
+            return None
+        rows, axis, factors = weight.reshape(-1, weight.shape[-1]), 0, (left, right)
+    return DotProducts(rows, None, False, call.outputs // len(rows), axis if weight.dim() == 2 else None, factors)
+
+
+def _scalings(call: Call) -> int:
+    """Factors other than 1 that addmm puts before its bias (beta) and its product (alpha)."""
+    if call.node.target is not aten.addmm.default:
+        return 0
+    return sum(call.node.kwargs.get(name, 1) != 1 for name in ("alpha", "beta"))
+
+
+_PER_FILTER = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
+"""Targets whose weight has one row per output channel."""
 
 _READERS: Mapping[Target, Callable[[Call], DotProducts | None]] = {
-    aten.conv1d.default: _convolution,
-    aten.conv2d.default: _convolution,
-    aten.linear.default: _linear,
+    **dict.fromkeys(_PER_FILTER, _per_filter),
     aten.matmul.default: _matmul,
     aten.mm.default: _matmul,
     aten.addmm.default: _addmm,
 }
-
-_PER_FILTER = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
-"""Targets whose weight has one row per output channel."""
 
 DOT_PRODUCTS: frozenset[Target] = frozenset(_READERS)
 """Targets whose weights share an exponent: the layers that SCORING section 2 counts one exponent for."""

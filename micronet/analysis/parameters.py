@@ -57,7 +57,8 @@ def scale_and_shift(graph: Graph, node: Node) -> tuple[Tensor, Tensor]:
     assert isinstance(eps, float)
     assert mean is not None
     assert variance is not None
-    scale = torch.rsqrt(variance.double() + eps) if weight is None else weight.double() / torch.sqrt(variance + eps)
+    deviation = torch.sqrt(variance.double() + eps)
+    scale = 1 / deviation if weight is None else weight.double() / deviation
     shift = -mean.double() * scale if bias is None else bias.double() - mean.double() * scale
     return scale.float(), shift.float()
 
@@ -80,9 +81,21 @@ def _batch_norm(graph: Graph, node: Node, seen: set[str]) -> Iterator[Parameter]
     if all(name in seen for name in names):
         return
     seen.update(names)
-    for kind, tensor, argument in zip(("scale", "shift"), scale_and_shift(graph, node), node.args[1:3], strict=True):
-        grid = graph.formats.get(argument.name) if isinstance(argument, Ref) else None
+    grids = batch_norm_grids(graph, node)
+    for kind, tensor, grid in zip(("scale", "shift"), scale_and_shift(graph, node), grids, strict=True):
         yield _parameter(f"{node.name}.{kind}", tensor, grid)
+
+
+def batch_norm_grids(graph: Graph, node: Node) -> tuple[Grid | None, Grid | None]:
+    """Grids of scale and shift: those of weight and bias, where the statistics leave both as they are."""
+    weight, bias, mean, variance = node.args[1:5]
+    means, variances = _tensor(graph, mean), _tensor(graph, variance)
+    if means is None or variances is None or means.is_meta or node.args[7] != 0:
+        return None, None
+    if bool(means.any()) or bool((variances != 1).any()):
+        return None, None
+    grids = [graph.formats.get(argument.name) if isinstance(argument, Ref) else None for argument in (weight, bias)]
+    return grids[0], grids[1]
 
 
 def _parameter(name: str, tensor: Tensor, grid: Grid | None) -> Parameter:

@@ -3,16 +3,28 @@
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from micronet.analysis.operations import Call, Operations
 from micronet.analysis.parameters import Parameter
-from micronet.graph.ir import Graph, Node, Ref
+from micronet.analysis.shapes import first_ref
+from micronet.graph.ir import Graph, Node
 
 aten = torch.ops.aten
 
-_RESHAPES = frozenset({aten.view.default, aten.reshape.default, aten.flatten.using_ints, aten.unflatten.int})
-_COPIES = frozenset({aten.clone.default, aten.contiguous.default})
-_CHANNEL_AXIS = 1
+_RESHAPES = frozenset(
+    {
+        aten.view.default,
+        aten.reshape.default,
+        aten.flatten.using_ints,
+        aten.unflatten.int,
+        aten.clone.default,
+        aten.contiguous.default,
+    }
+)
+"""Operations that leave values in their order."""
+_TRANSPOSITIONS = frozenset({aten.permute.default, aten.transpose.int})
+_BATCH_AXIS, _CHANNEL_AXIS = 0, 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,36 +40,45 @@ def permutation_of(call: Call) -> Permutation | None:
     """The permutation `call` computes, or None.
 
     A channel shuffle (Zhang et al. 2018, ShuffleNet) is a reshape of C channels to (groups, C / groups), a transpose of
-    these two, and a reshape back to C. An `index_select` of channels that is no plain slice is the other way to write it.
+    these two, and a reshape back to C; torch has it as one operation, too. An `index_select` that is no plain slice is
+    the other way to write it. Transposes that are not reshaped back are layout.
     """
-    node = call.node
-    if node.target is aten.index_select.default:
+    target = call.node.target
+    if target is aten.index_select.default:
         return _selection(call)
-    if node.target not in (aten.permute.default, aten.transpose.int) or not _swaps_channel_groups(node):
+    if target is aten.channel_shuffle.default:
+        channels = call.shape(0)[_CHANNEL_AXIS]
+        return None if call.argument(1) in (1, channels) else _permutation(call, channels, channels)
+    return _shuffle(call) if target in _TRANSPOSITIONS else None
+
+
+def _shuffle(call: Call) -> Permutation | None:
+    """A transpose between two reshapes, which gives the first one's shape back with its channels in another order."""
+    graph, node = call.graph, call.node
+    source, users = _before_reshapes(graph, node), _reshapes_after(graph, node)
+    shape = call.shapes.of.get(source, ())
+    if shape == call.shape(0) or not any(call.shapes.of.get(user.name) == shape for user in users):
         return None
-    before = _through_copies(call.graph, _maker(call.graph, node))
-    users = _users_through_copies(call.graph, node)
-    if before is None or before.target not in _RESHAPES or not users:
-        return None
-    source = before.args[0]
-    assert isinstance(source, Ref)
-    original = call.shapes.of.get(source.name, ())
-    merged = [call.shapes.of.get(user.name, ()) for user in users if user.target in _RESHAPES]
-    if (
-        len(merged) != len(users)
-        or any(shape != original for shape in merged)
-        or len(original) + 1 != len(call.shape(0))
-    ):
-        return None
-    return _permutation(call, original[_CHANNEL_AXIS], original[_CHANNEL_AXIS])
+    channels = shape[_CHANNEL_AXIS]
+    before = torch.arange(channels).view(1, channels, *[1] * (len(shape) - 2)).expand(shape)
+    moved = node.target(before.reshape(call.shape(0)), *node.args[1:])
+    assert isinstance(moved, Tensor)
+    return None if torch.equal(moved.reshape(shape), before) else _permutation(call, channels, channels)
 
 
 def _selection(call: Call) -> Permutation | None:
-    index = call.weight(2)
-    axis = call.argument(1)
-    if index is None or axis != _CHANNEL_AXIS or bool((index.diff() == 1).all()):
+    index, axis = call.weight(2), call.argument(1)
+    assert isinstance(axis, int)
+    axis %= len(call.shape(0))
+    if index is None or axis == _BATCH_AXIS or _is_slice(index):
         return None
-    return _permutation(call, index.numel(), call.shape(0)[_CHANNEL_AXIS])
+    return _permutation(call, index.numel(), call.shape(0)[axis])
+
+
+def _is_slice(index: Tensor) -> bool:
+    """Whether the indices go up in equal steps, as those of a slice do."""
+    steps = index.diff()
+    return bool((steps == steps[:1]).all() and (steps > 0).all())
 
 
 def _permutation(call: Call, rows: int, columns: int) -> Permutation:
@@ -65,32 +86,21 @@ def _permutation(call: Call, rows: int, columns: int) -> Permutation:
     return Permutation(Operations(call.outputs), matrix)
 
 
-def _swaps_channel_groups(node: Node) -> bool:
-    """Whether the node swaps axes 1 and 2 and leaves the others."""
-    if node.target is aten.transpose.int:
-        return set(node.args[1:3]) == {_CHANNEL_AXIS, _CHANNEL_AXIS + 1}
-    order = node.args[1]
-    return isinstance(order, tuple) and order == (0, 2, 1, *range(3, len(order)))
+def _before_reshapes(graph: Graph, node: Node) -> str:
+    """Name of the value the node's operand was reshaped from, through any number of reshapes."""
+    makers = graph.by_name()
+    name = first_ref(node)
+    while (maker := makers.get(name)) is not None and maker.target in _RESHAPES:
+        name = first_ref(maker)
+    return name
 
 
-def _maker(graph: Graph, node: Node) -> Node | None:
-    source = node.args[0]
-    return graph.by_name().get(source.name) if isinstance(source, Ref) else None
-
-
-def _through_copies(graph: Graph, node: Node | None) -> Node | None:
-    while node is not None and node.target in _COPIES:
-        node = _maker(graph, node)
-    return node
-
-
-def _users_through_copies(graph: Graph, node: Node) -> list[Node]:
+def _reshapes_after(graph: Graph, node: Node) -> list[Node]:
+    """What the node's value is reshaped to, through any number of reshapes."""
     users = graph.users()
     found, waiting = [], [node.name]
     while waiting:
-        for user in users.get(waiting.pop(), []):
-            if user.target in _COPIES:
-                waiting.append(user.name)
-            else:
-                found.append(user)
+        reshapes = [user for user in users.get(waiting.pop(), []) if user.target in _RESHAPES]
+        found.extend(reshapes)
+        waiting.extend(user.name for user in reshapes)
     return found

@@ -1,8 +1,10 @@
 """How many bits wide each value is."""
 
+import operator
 from collections.abc import Mapping
 
 import torch
+from torch._ops import OpOverload
 
 from micronet.analysis.rules import FREE, RULES
 from micronet.graph.grid import Grid
@@ -27,6 +29,9 @@ COMPARISONS: frozenset[Target] = frozenset(
 )
 """Operations that choose among their inputs."""
 
+JOINS: frozenset[Target] = frozenset({aten.cat.default, aten.stack.default})
+"""Operations that put several inputs into one result."""
+
 KEEPS_WIDTH: frozenset[Target] = COMPARISONS | {target for target, rule in RULES.items() if rule is FREE}
 """Operations whose results are among their inputs (or zero), and so need no more bits than the widest of these."""
 
@@ -37,8 +42,14 @@ QUANTIZERS: frozenset[Target] = frozenset(
 
 
 def widths(graph: Graph) -> Mapping[str, int]:
-    """Bits of each value: of a weight by its grid, of a quantizer's result by its range, 32 otherwise."""
-    bits = {name: graph.formats[name].bits if name in graph.formats else FULL_WIDTH for name in graph.weights}
+    """Bits of each value: of a weight by its grid, of a quantizer's result by its range, 32 otherwise.
+
+    Sizes and indices say where values go and are none themselves: 0.
+    """
+    bits = {
+        name: graph.formats[name].bits if name in graph.formats else FULL_WIDTH if weight.is_floating_point() else 0
+        for name, weight in graph.weights.items()
+    }
     bits[graph.input] = FULL_WIDTH
     for node in graph.nodes:
         bits[node.name] = _width(node, bits)
@@ -66,6 +77,14 @@ def _width(node: Node, bits: Mapping[str, int]) -> int:
         assert isinstance(low, int)
         assert isinstance(high, int)
         return (high - low).bit_length()
+    if is_size(node):
+        return 0
     if node.target in KEEPS_WIDTH:
-        return max((bits[ref.name] for ref in node.refs()), default=FULL_WIDTH)
+        return max((bits[ref.name] for ref in node.refs()), default=FULL_WIDTH) or FULL_WIDTH
     return FULL_WIDTH
+
+
+def is_size(node: Node) -> bool:
+    """Whether the node gives a size, or computes one from sizes."""
+    scalar = not isinstance(node.target, OpOverload) and node.target is not operator.getitem
+    return scalar or node.target is aten.sym_size.int

@@ -67,7 +67,7 @@ def report(counts: Counts, layer: LayerCounts, terms: Terms) -> Weighed:
 
 
 def challenge(counts: Counts, layer: LayerCounts, terms: Terms) -> Weighed:
-    """The challenge's rules: an operation is as wide as its widest input, a sum as its accumulator; all that is stored counts."""
+    """The challenge's rules: operations at their widest input, sums at accumulator width, all storage."""
     operations = layer.operations
     free = not counts.quantized
     outer = FREEBIE_BITS if free else _operand_bits(layer)
