@@ -1,0 +1,139 @@
+"""Score settings as command-line options: one table, for every command that takes them."""
+
+import functools
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, cast
+
+import typer
+from pydantic import ValidationError
+
+from micronet.contract import ScoreSettings
+from micronet.errors import SettingsError
+
+_Settings = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option: its type, its help, where its value goes in the settings, and what to make of it first."""
+
+    kind: Any
+    help: str
+    path: tuple[str, ...]
+    convert: Callable[[Any], object] = lambda value: value
+    flags: tuple[str, ...] = ()
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(part) for part in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise SettingsError(f"{text!r}: numbers are needed, one per channel, as in 0.5071,0.4865,0.4409") from error
+
+
+def _architecture_options(pairs: list[str]) -> dict[str, object]:
+    """KEY=VALUE pairs; values are JSON where they can be, text otherwise."""
+    options: dict[str, object] = {}
+    for pair in pairs:
+        key, equals, text = pair.partition("=")
+        if not equals:
+            raise SettingsError(f"--option {pair!r}: KEY=VALUE is needed, as in depth=272")
+        try:
+            options[key] = json.loads(text)
+        except json.JSONDecodeError:
+            options[key] = text
+    return options
+
+
+OPTIONS: Mapping[str, Option] = {
+    "track": Option(str, "Track to score on; `micronet tracks` lists them.", ("track",)),
+    "architecture": Option(str, "Network of a bare state dict; `micronet architectures` lists them.", ("architecture", "name")),
+    "option": Option(list[str], "Option of the architecture, KEY=VALUE; may be repeated.", ("architecture", "options"), _architecture_options),
+    "policy": Option(Literal["report", "challenge"], "The team's formulas, or the challenge's rules.", ("policy",)),
+    "unquantized": Option(bool, "Score the network as it is: no bit widths.", ("bits",), lambda _: None, ("--unquantized",)),
+    "param_bits": Option(int, "Bits of weights.", ("bits", "param_bits")),
+    "mul_bits": Option(int, "Bits of activations, and so of multiplications.", ("bits", "mul_bits")),
+    "add_bits": Option(int, "Bits of additions (report).", ("bits", "add_bits")),
+    "exponent_bits": Option(int, "Bits of a shared exponent (report).", ("bits", "exponent_bits")),
+    "fuse_batchnorm": Option(bool, "Merge batch norms into their neighbours.", ("fuse_batchnorm",), flags=("--fuse-batchnorm/--no-fuse-batchnorm",)),
+    "rule": Option(Literal["sigmamax", "max", "mse"], "Range rule of the quantizer.", ("quantizer", "rule")),
+    "granularity": Option(Literal["tensor", "channel"], "One exponent per tensor, or per filter.", ("quantizer", "granularity")),
+    "weight_stds": Option(float, "SigmaMax: deviations of weights to cover.", ("quantizer", "weight_stds")),
+    "activation_stds": Option(float, "SigmaMax: deviations of activations to cover.", ("quantizer", "activation_stds")),
+    "calibration_images": Option(int, "Training images the activations' ranges are taken from.", ("quantizer", "calibration_images")),
+    "mean": Option(str, "Mean per channel, as in 0.5071,0.4865,0.4409 (with --std).", ("normalize", "mean"), _numbers),
+    "std": Option(str, "Deviation per channel (with --mean).", ("normalize", "std"), _numbers),
+    "encoding": Option(Literal["cheapest", "masked"], "Tensors with zeros: the cheaper of dense and masked, or always masked.", ("encoding",)),
+    "accumulators": Option(Literal["declared", "proven"], "Width of additions: declared, or proven filter by filter.", ("accumulators",)),
+    "evaluate": Option(bool, "Measure accuracy on the test set.", ("evaluate",), flags=("--evaluate/--no-evaluate",)),
+    "bit_true": Option(bool, "Sum fixed-point products exactly while measuring.", ("bit_true",), flags=("--bit-true/--no-bit-true",)),
+    "seed": Option(int, "Chooses the calibration images.", ("seed",)),
+    "team": Option(str, "Team, for the leaderboard.", ("team",)),
+    "name": Option(str, "Name of the entry, for the leaderboard.", ("name",)),
+    "settings": Option(str, "All settings as JSON, or @FILE; single options win over it.", ()),
+}  # fmt: skip
+"""Parameter name -> option. Defaults are those of `ScoreSettings`; an option not given changes nothing."""
+
+
+def score_settings(given: Mapping[str, Any]) -> ScoreSettings:
+    """Settings from option values (None where not given) on top of --settings. Raises SettingsError, saying what is off."""
+    settings = _whole(given.get("settings"))
+    for name, option in OPTIONS.items():
+        value = given.get(name)
+        if option.path and value not in (None, []) and not (name == "unquantized" and value is False):
+            _put(settings, option.path, option.convert(value))
+    try:
+        return ScoreSettings.model_validate_json(json.dumps(settings))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
+        raise SettingsError(faults) from error
+
+
+def with_score_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """`command(settings=ScoreSettings, ...)` as a command that takes every option of the table beside its own."""
+
+    @functools.wraps(command)
+    def run(**values: Any) -> None:
+        given = {name: values.pop(name) for name in OPTIONS}
+        command(settings=score_settings(given), **values)
+
+    own = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "settings"]
+    shared = [_parameter(name, option) for name, option in OPTIONS.items()]
+    signature = inspect.Signature([*own, *shared])
+    run.__dict__["__signature__"] = signature
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
+    return run
+
+
+def _parameter(name: str, option: Option) -> inspect.Parameter:
+    flags = option.flags or ("--" + name.replace("_", "-"),)
+    option_type = typer.Option(*flags, help=option.help, show_default=False)
+    annotation = cast(Any, Annotated)[option.kind | None, option_type]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _whole(text: str | None) -> _Settings:
+    if text is None:
+        return {}
+    try:
+        settings = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise SettingsError(f"--settings: {error}") from error
+    if not isinstance(settings, dict):
+        raise SettingsError("--settings: a JSON object is needed")
+    return settings
+
+
+def _put(settings: _Settings, path: tuple[str, ...], value: object) -> None:
+    """Set settings[path], making objects on the way where there are none."""
+    *parents, last = path
+    for parent in parents:
+        inner = settings.get(parent)
+        settings = settings.setdefault(parent, {}) if isinstance(inner, dict) or inner is None else {}
+        if settings is None:
+            raise SettingsError(f"{'.'.join(path)}: {parent} is null")
+    settings[last] = value

@@ -1,0 +1,88 @@
+"""Results as tables for people."""
+
+from collections.abc import Iterable
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from micronet.contract import Layer, ScoreResult
+
+COSTLIEST = 10
+
+
+def show_score(result: ScoreResult, console: Console) -> None:
+    """Totals, what the score is made of, the costliest layers, warnings."""
+    console.print(Group(_headline(result), "", _totals(result), "", _costliest(result), *_warnings(result.warnings)))
+
+
+def show_rows(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], console: Console) -> None:
+    """A plain list with a heading per column."""
+    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _headline(result: ScoreResult) -> RenderableType:
+    line = Text.assemble(("MicroNet score ", "bold"), (f"{result.score.total:.6f}", "bold green"))
+    line.append(f"  = storage {result.score.storage:.6f} + math {result.score.math:.6f}")
+    line.append(f"   ({result.track}, policy {result.policy})", style="dim")
+    if _has_freebie(result):
+        line.append("\nnothing is quantized, so parameters and multiplications count as 16 bits", style="dim")
+    accuracy = result.accuracy
+    if accuracy is None:
+        return Group(line, Text("accuracy not measured", style="dim"))
+    verdict = ("qualifies", "green") if result.qualifies else ("does not qualify", "red")
+    answer = f"{accuracy.correct:,} of {accuracy.total:,} correct = {accuracy.top1:.2%} top-1, {result.threshold:.2%} needed: "
+    return Group(line, Text.assemble(answer, verdict))
+
+
+def _has_freebie(result: ScoreResult) -> bool:
+    full = all(layer.weight_bits in (None, 32) and layer.activation_bits == 32 for layer in result.layers)
+    return result.policy == "challenge" and full
+
+
+def _totals(result: ScoreResult) -> Table:
+    operations, storage = result.operations, result.storage
+    table = Table("", "count", "32-bit units", "share of score", box=None, header_style="bold", pad_edge=False)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    total = result.score.total or 1.0
+    table.add_row("multiplications", f"{operations.multiplications:,}")
+    table.add_row("additions", f"{operations.additions:,}")
+    if operations.exponents:
+        table.add_row("exponents", f"{operations.exponents:,}")
+    table.add_row("math", "", f"{operations.math:,.1f}", f"{result.score.math / total:.1%}", style="bold")
+    table.add_row("parameters", f"{storage.parameters:,}")
+    table.add_row("of these not zero", f"{storage.nonzero:,}")
+    table.add_row("storage", "", f"{storage.storage:,.1f}", f"{result.score.storage / total:.1%}", style="bold")
+    table.add_row("largest transient activations", f"{result.mtas_bytes:,} bytes")
+    return table
+
+
+def _costliest(result: ScoreResult) -> Table:
+    """The layers with the largest share of the score, math and storage together."""
+    per_math = result.score.math / result.operations.math if result.operations.math else 0.0
+    per_storage = result.score.storage / result.storage.storage if result.storage.storage else 0.0
+
+    def points(layer: Layer) -> float:
+        return layer.math * per_math + layer.storage * per_storage
+
+    shown = sorted(result.layers, key=points, reverse=True)[:COSTLIEST]
+    title = f"{len(shown)} costliest of {len(result.layers)} layers"
+    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
+    table.add_column("layer", overflow="fold")
+    table.add_column("operation", no_wrap=True)
+    for name in ("weights", "bits w/a", "math", "storage", "of score"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for layer in shown:
+        share = points(layer) / result.score.total if result.score.total else 0.0
+        bits = f"{'-' if layer.weight_bits is None else layer.weight_bits}/{layer.activation_bits}"
+        numbers = (f"{layer.parameters:,}", bits, f"{layer.math:,.0f}", f"{layer.storage:,.0f}", f"{share:.1%}")
+        table.add_row(layer.name, layer.op, *numbers)
+    return table
+
+
+def _warnings(warnings: tuple[str, ...]) -> list[RenderableType]:
+    return [Text.assemble(("\nwarning: ", "yellow"), warning) for warning in warnings]
