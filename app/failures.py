@@ -17,7 +17,7 @@ YOURS, OURS = 1, 3
 
 @contextmanager
 def reported(as_json: bool) -> Iterator[None]:
-    """Report errors of the tree, unreadable files and a full memory, and exit; anything else is a bug and passes through."""
+    """Report errors of the tree, unreadable files and a full memory, and exit; anything else is a bug and passes."""
     try:
         yield
     except MicronetError as error:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, cast
 import typer
 from pydantic import ValidationError
 
+from app.failures import reported
 from micronet.contract import ScoreSettings
 from micronet.errors import SettingsError
 
@@ -26,6 +27,10 @@ class Option:
     path: tuple[str, ...]
     convert: Callable[[Any], object] = lambda value: value
     flags: tuple[str, ...] = ()
+
+
+_SWITCH = ("--{0}/--no-{0}",)
+"""An option that is on or off, whatever its default."""
 
 
 def _numbers(text: str) -> list[float]:
@@ -51,36 +56,48 @@ def _architecture_options(pairs: list[str]) -> dict[str, object]:
 
 OPTIONS: Mapping[str, Option] = {
     "track": Option(str, "Track to score on; `micronet tracks` lists them.", ("track",)),
-    "architecture": Option(str, "Network of a bare state dict; `micronet architectures` lists them.", ("architecture", "name")),
-    "option": Option(list[str], "Option of the architecture, KEY=VALUE; may be repeated.", ("architecture", "options"), _architecture_options),
+    "architecture": Option(str, "Network of a state dict; see `micronet architectures`.", ("architecture", "name")),
+    "option": Option(
+        list[str], "KEY=VALUE for the architecture; repeatable.", ("architecture", "options"), _architecture_options
+    ),
     "policy": Option(Literal["report", "challenge"], "The team's formulas, or the challenge's rules.", ("policy",)),
-    "unquantized": Option(bool, "Score the network as it is: no bit widths.", ("bits",), lambda _: None, ("--unquantized",)),
+    "unquantized": Option(bool, "No bit widths: the network as it is.", ("bits",), lambda _: None, ("--unquantized",)),
     "param_bits": Option(int, "Bits of weights.", ("bits", "param_bits")),
     "mul_bits": Option(int, "Bits of activations, and so of multiplications.", ("bits", "mul_bits")),
     "add_bits": Option(int, "Bits of additions (report).", ("bits", "add_bits")),
     "exponent_bits": Option(int, "Bits of a shared exponent (report).", ("bits", "exponent_bits")),
-    "fuse_batchnorm": Option(bool, "Merge batch norms into their neighbours.", ("fuse_batchnorm",), flags=("--fuse-batchnorm/--no-fuse-batchnorm",)),
+    "fuse_batchnorm": Option(bool, "Merge batch norms into their neighbours.", ("fuse_batchnorm",), flags=_SWITCH),
     "rule": Option(Literal["sigmamax", "max", "mse"], "Range rule of the quantizer.", ("quantizer", "rule")),
-    "granularity": Option(Literal["tensor", "channel"], "One exponent per tensor, or per filter.", ("quantizer", "granularity")),
+    "granularity": Option(
+        Literal["tensor", "channel"], "One exponent per tensor, or per filter.", ("quantizer", "granularity")
+    ),
     "weight_stds": Option(float, "SigmaMax: deviations of weights to cover.", ("quantizer", "weight_stds")),
     "activation_stds": Option(float, "SigmaMax: deviations of activations to cover.", ("quantizer", "activation_stds")),
-    "calibration_images": Option(int, "Training images the activations' ranges are taken from.", ("quantizer", "calibration_images")),
-    "mean": Option(str, "Mean per channel, as in 0.5071,0.4865,0.4409 (with --std).", ("normalize", "mean"), _numbers),
-    "std": Option(str, "Deviation per channel (with --mean).", ("normalize", "std"), _numbers),
-    "encoding": Option(Literal["cheapest", "masked"], "Tensors with zeros: the cheaper of dense and masked, or always masked.", ("encoding",)),
-    "accumulators": Option(Literal["declared", "proven"], "Width of additions: declared, or proven filter by filter.", ("accumulators",)),
-    "evaluate": Option(bool, "Measure accuracy on the test set.", ("evaluate",), flags=("--evaluate/--no-evaluate",)),
-    "bit_true": Option(bool, "Sum fixed-point products exactly while measuring.", ("bit_true",), flags=("--bit-true/--no-bit-true",)),
+    "calibration_images": Option(
+        int, "Training images that place the activations' grids.", ("quantizer", "calibration_images")
+    ),
+    "mean": Option(str, "Mean per channel, as in 0.5071,0.4865,0.4409.", ("normalize", "mean"), _numbers),
+    "std": Option(str, "Deviation per channel.", ("normalize", "std"), _numbers),
+    "encoding": Option(
+        Literal["cheapest", "masked"], "Tensors with zeros: the cheaper way, or always a mask.", ("encoding",)
+    ),
+    "accumulators": Option(
+        Literal["declared", "proven"],
+        "Additions: as wide as declared, or as proven for each filter.",
+        ("accumulators",),
+    ),
+    "evaluate": Option(bool, "Measure accuracy on the test set.", ("evaluate",), flags=_SWITCH),
+    "bit_true": Option(bool, "Sum fixed-point products exactly while measuring.", ("bit_true",), flags=_SWITCH),
     "seed": Option(int, "Chooses the calibration images.", ("seed",)),
     "team": Option(str, "Team, for the leaderboard.", ("team",)),
     "name": Option(str, "Name of the entry, for the leaderboard.", ("name",)),
     "settings": Option(str, "All settings as JSON, or @FILE; single options win over it.", ()),
-}  # fmt: skip
+}
 """Parameter name -> option. Defaults are those of `ScoreSettings`; an option not given changes nothing."""
 
 
 def score_settings(given: Mapping[str, Any]) -> ScoreSettings:
-    """Settings from option values (None where not given) on top of --settings. Raises SettingsError, saying what is off."""
+    """Settings from option values (None where not given) on top of --settings. Raises SettingsError."""
     settings = _whole(given.get("settings"))
     for name, option in OPTIONS.items():
         value = given.get(name)
@@ -99,7 +116,9 @@ def with_score_settings(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**values: Any) -> None:
         given = {name: values.pop(name) for name in OPTIONS}
-        command(settings=score_settings(given), **values)
+        with reported(bool(values.get("as_json"))):
+            settings = score_settings(given)
+        command(settings=settings, **values)
 
     own = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "settings"]
     shared = [_parameter(name, option) for name, option in OPTIONS.items()]
@@ -110,7 +129,7 @@ def with_score_settings(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def _parameter(name: str, option: Option) -> inspect.Parameter:
-    flags = option.flags or ("--" + name.replace("_", "-"),)
+    flags = tuple(flag.format(name.replace("_", "-")) for flag in option.flags or ("--{0}",))
     option_type = typer.Option(*flags, help=option.help, show_default=False)
     annotation = cast(Any, Annotated)[option.kind | None, option_type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)

@@ -34,8 +34,8 @@ def _headline(result: ScoreResult) -> RenderableType:
     if accuracy is None:
         return Group(line, Text("accuracy not measured", style="dim"))
     verdict = ("qualifies", "green") if result.qualifies else ("does not qualify", "red")
-    answer = f"{accuracy.correct:,} of {accuracy.total:,} correct = {accuracy.top1:.2%} top-1, {result.threshold:.2%} needed: "
-    return Group(line, Text.assemble(answer, verdict))
+    answers = f"{accuracy.correct:,} of {accuracy.total:,} correct = {accuracy.top1:.2%} top-1"
+    return Group(line, Text.assemble(f"{answers}, {result.threshold:.2%} needed: ", verdict))
 
 
 def _has_freebie(result: ScoreResult) -> bool:
