@@ -26,7 +26,7 @@
     │   ├── ArchitectureRequired       a bare state dict says nothing about its network
     │   └── ArchitectureNotAccepted    an ONNX file already says everything
     ├── GraphError                 the network cannot become, or stay, a graph
-    │   ├── CaptureFailed              torch.export could not follow the module
+    │   ├── CaptureFailed              the module could not be followed
     │   ├── UnknownOperation           no rule says what the operation costs
     │   └── AlreadyQuantized           widths were asked for, and the graph has its own
     ├── SettingsError              settings that contradict each other or the file
@@ -228,7 +228,7 @@ class GraphError(MicronetError):
 
 
 class CaptureFailed(GraphError):
-    """torch.export could not follow the module."""
+    """The module could not be followed: it is no fixed sequence of operations for any number of images."""
 
     code = "capture-failed"
     title = "The network could not be captured"

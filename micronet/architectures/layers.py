@@ -36,10 +36,11 @@ def round_channels(channels: float, divisor: int = 8) -> int:
 def initialise_(network: nn.Module) -> None:
     """Fresh weights: Kaiming normal over each convolution's outputs (He et al. 2015), batch norms the identity.
 
-    Linear layers keep torch's default.
+    Linear layers keep torch's default. On the meta device there is nothing to fill, and torch would take seconds to
+    import what knows that.
     """
     for module in network.modules():
-        if isinstance(module, nn.Conv2d):
+        if isinstance(module, nn.Conv2d) and not module.weight.is_meta:
             nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if module.bias is not None:
                 nn.init.zeros_(module.bias)

@@ -1,7 +1,5 @@
 """Fixed-point rounding of a layer's output, with the binary point a file gives."""
 
-from functools import cache
-
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +20,6 @@ class Quantizer(nn.Module):
 
     def __init__(self, point: int, bits: int | None) -> None:
         super().__init__()
-        _teach_shapes()
         self.register_buffer("forward_bp", torch.tensor(float(point)))
         self.point = point
         self.bits = bits
@@ -37,13 +34,3 @@ class Quantizer(nn.Module):
     def extra_repr(self) -> str:
         """Point and width, for repr."""
         return f"point={self.point}, bits={self.bits}"
-
-
-@cache
-def _teach_shapes() -> None:
-    """Tells torch the shapes of its own operation, which torch.export needs for a free batch and torch 2.13 lacks."""
-
-    def shapes(x: Tensor, _scale: float, _zero_point: int, _low: int, _high: int) -> tuple[Tensor, Tensor]:
-        return torch.empty_like(x), torch.empty_like(x, dtype=torch.bool)
-
-    torch.library.register_fake("aten::fake_quantize_per_tensor_affine_cachemask", shapes)
