@@ -1,0 +1,103 @@
+"""Random small networks, with every trap a pass can fall into."""
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+CHANNELS = 4
+SIZE = 6
+
+
+class Residual(nn.Module):
+    """x is read again after the body, and after a ReLU that writes it in place where `inplace`."""
+
+    def __init__(self, inplace: bool) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1), nn.BatchNorm2d(CHANNELS))
+        self.relu = nn.ReLU(inplace)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.relu(x)
+        return self.relu(self.body(x) + x)
+
+
+class Excite(nn.Module):
+    """A gate of one value per channel, broadcast."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Conv2d(CHANNELS, CHANNELS, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(self.fc(x.mean((2, 3), keepdim=True)))
+
+
+class Twice(nn.Module):
+    """The same value twice: joined, added to itself, and through a view."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(2 * CHANNELS, CHANNELS, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.mix(torch.cat([x, x], 1))
+        z = y.view(y.shape[0], CHANNELS, -1)
+        return (y + y) * torch.relu(z).view(y.shape) + y
+
+
+class Spelled(nn.Module):
+    """A hard swish in steps, whose input is read again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return y * nn.functional.relu6(y + 3) / 6 + x
+
+
+PARTS = {
+    "pointwise": lambda: nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False),
+    "convolution": lambda: nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),
+    "depthwise": lambda: nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False),
+    "grouped": lambda: nn.Conv2d(CHANNELS, CHANNELS, 1, groups=2),
+    "norm": lambda: nn.BatchNorm2d(CHANNELS),
+    "relu": nn.ReLU,
+    "relu in place": lambda: nn.ReLU(inplace=True),
+    "hard swish": lambda: nn.Hardswish(inplace=True),
+    "swish": nn.SiLU,
+    "relu6": nn.ReLU6,
+    "pool": lambda: nn.AvgPool2d(3, 1, 1),
+    "max pool": lambda: nn.MaxPool2d(3, 1, 1),
+    "residual": lambda: Residual(inplace=False),
+    "residual in place": lambda: Residual(inplace=True),
+    "excite": Excite,
+    "twice": Twice,
+    "spelled": Spelled,
+}
+IMAGE = (CHANNELS, SIZE, SIZE)
+
+
+def network(parts: list[str], seed: int = 0) -> nn.Module:
+    """The parts in a row, then mean, norm and a fully connected layer; running statistics are random too."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        body = [PARTS[part]() for part in parts]
+        head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.BatchNorm1d(CHANNELS), nn.Linear(CHANNELS, 3)]
+        module = nn.Sequential(*body, *head)
+        for norm in module.modules():
+            if isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d):
+                nn.init.uniform_(norm.weight, -2, 2)
+                nn.init.normal_(norm.bias)
+                nn.init.normal_(norm.running_mean)
+                nn.init.uniform_(norm.running_var, 0.2, 3)
+    return module.eval().requires_grad_(False)
+
+
+def networks(most: int = 6) -> st.SearchStrategy[nn.Module]:
+    return st.builds(network, st.lists(st.sampled_from(sorted(PARTS)), max_size=most), st.integers(0, 2**16))
+
+
+def images(count: int, seed: int = 0) -> Tensor:
+    return torch.randn(count, *IMAGE, generator=torch.Generator().manual_seed(seed))
