@@ -18,8 +18,8 @@ from micronet.graph.meta import on_meta
 aten = torch.ops.aten
 
 _META = torch.device("meta")
-_SAME_VALUE = frozenset({aten.lift_fresh.default, aten.detach_.default})
-"""What torch.tensor(3.0) does to the constant it makes."""
+_SAME_VALUE = frozenset({aten.lift_fresh.default, aten.detach.default, aten.detach_.default})
+"""What torch.tensor(3.0) and torch.zeros(3) do to the constants they make; nothing here is ever differentiated."""
 
 
 @dataclass(frozen=True, slots=True)

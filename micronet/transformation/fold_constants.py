@@ -10,7 +10,7 @@ from micronet.graph.ir import Graph, substitute
 
 
 def fold_constants(graph: Graph) -> Graph:
-    """The same function, with every node that reads only weights replaced by its result.
+    """The same function, with every node that reads only weights, or nothing, replaced by its result.
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from. A
     result made of literals only is a literal; one of a quantized weight that is merely moved keeps no grid of its own,
@@ -22,7 +22,7 @@ def fold_constants(graph: Graph) -> Graph:
     with torch.no_grad():
         for node in graph.nodes:
             names = tensor_refs(node)
-            if not names or any(name not in weights or name in graph.formats for name in names):
+            if any(name not in weights or name in graph.formats for name in names):
                 nodes.append(node)
                 continue
             kwargs = {key: substitute(argument, weights) for key, argument in node.kwargs.items()}

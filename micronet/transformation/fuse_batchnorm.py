@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.parameters import scale_and_shift
+from micronet.analysis.shapes import Shapes, shapes
 from micronet.graph.ir import Argument, Graph, Node, Ref, rename
 
 aten = torch.ops.aten
@@ -24,7 +25,8 @@ def fuse_batchnorm(graph: Graph) -> Graph:
     padding and for fully connected layers. PyramidNet's first batch norm of a block is of that kind.
     A value that something else reads too stays, and so does its batch norm.
     """
-    while (fused := _fuse_one_round(graph)) is not None:
+    known = shapes(graph)
+    while (fused := _fuse_one_round(graph, known)) is not None:
         graph = fused
     return graph
 
@@ -38,13 +40,13 @@ class _Merge:
     weights: Mapping[str, Tensor]
 
 
-def _fuse_one_round(graph: Graph) -> Graph | None:
+def _fuse_one_round(graph: Graph, known: Shapes) -> Graph | None:
     """One pass over the graph, merging every batch norm that touches no other merge of the same pass."""
     makers, users = graph.by_name(), graph.users()
     merges: list[_Merge] = []
     touched: set[str] = set()
     for norm in graph.nodes:
-        if norm.target is not aten.batch_norm.default:
+        if norm.target is not aten.batch_norm.default or not _channels_are_features(norm, makers, users, known):
             continue
         merge = _into_layer_before(graph, norm, makers, users) or _into_layer_after(graph, norm, users)
         if merge is not None and not touched & {merge.layer.name, merge.norm.name, *merge.weights}:
@@ -85,7 +87,7 @@ def _into_layer_before(
     if layer is None or layer.target not in _LAYERS or len(users[layer.name]) != 1 or layer.name == graph.output:
         return None
     parts = _weight_and_bias(graph, layer, users)
-    if parts is None or (layer.target is aten.linear.default and parts[0].dim() != 2):
+    if parts is None:
         return None
     weight, bias = parts
     scale, shift = (part.double() for part in scale_and_shift(graph, norm))
@@ -108,6 +110,19 @@ def _into_layer_after(graph: Graph, norm: Node, users: Mapping[str, list[Node]])
     merged = (matrix * scale).view(weight.shape)
     offset = matrix @ shift
     return _merge(graph, layer, norm, merged, offset if bias is None else offset + bias.double())
+
+
+def _channels_are_features(
+    norm: Node, makers: Mapping[str, Node], users: Mapping[str, list[Node]], known: Shapes
+) -> bool:
+    """Whether axis 1, which a batch norm scales, is what the layers beside it sum over.
+
+    A fully connected layer sums over the last axis, which is another one where there are more than two.
+    """
+    source = norm.args[0]
+    maker = makers.get(source.name) if isinstance(source, Ref) else None
+    beside = [*users.get(norm.name, []), *([] if maker is None else [maker])]
+    return len(known[norm.name]) == 2 or all(node.target is not aten.linear.default for node in beside)
 
 
 def _merge(graph: Graph, layer: Node, norm: Node, weight: Tensor, bias: Tensor) -> _Merge:

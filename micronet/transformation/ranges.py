@@ -10,6 +10,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from micronet.errors import NumericalError
+
 SIGMAMAX_MOMENTUM = 0.01
 """Weight of a new batch in the running averages (SCORING section 6)."""
 _CANDIDATES = 8
@@ -59,7 +61,7 @@ class SigmaMax:
 
 
 class LargestMagnitude:
-    """The smallest M that no value seen exceeds."""
+    """The smallest M whose 2^M no value seen reaches."""
 
     def __init__(self, bits: int, stds: float) -> None:
         self._largest: Tensor | None = None
@@ -75,7 +77,7 @@ class LargestMagnitude:
     def exponents(self) -> list[int]:
         """M of each group."""
         assert self._largest is not None, "no values seen"
-        return _covering(self._largest[0] + 1e-12)
+        return _above(self._largest[0])
 
 
 class LeastSquaredError:
@@ -93,7 +95,7 @@ class LeastSquaredError:
         """The largest exponent to try, and the squared error of it and each of the smaller ones."""
         top = self._top
         if top is None:
-            top = torch.tensor(_covering(values.abs().amax(1).double() + 1e-12)) + 1
+            top = torch.tensor(_above(values.abs().amax(1))) + 1
         half = 2.0 ** (self._bits - 1)
         errors = []
         for smaller in range(_CANDIDATES):
@@ -123,7 +125,18 @@ RANGE_RULES: Mapping[str, Callable[[int, float], Observer]] = {
 
 def _covering(magnitudes: Tensor) -> list[int]:
     """ceil(log2(magnitude)) of each."""
-    return [int(exponent) for exponent in torch.log2(magnitudes).ceil()]
+    return [int(exponent) for exponent in torch.log2(_finite(magnitudes)).ceil()]
+
+
+def _above(magnitudes: Tensor) -> list[int]:
+    """The smallest M with magnitude < 2^M, exactly; a grid's upper end is short of 2^M. Zero counts as 1e-12."""
+    return [int(exponent) for exponent in torch.frexp(_finite(magnitudes).double().clamp(min=1e-12)).exponent]
+
+
+def _finite(magnitudes: Tensor) -> Tensor:
+    if not bool(torch.isfinite(magnitudes).all()):
+        raise NumericalError("values to quantize are NaN or infinite, so no range covers them. Check the weights.")
+    return magnitudes
 
 
 def _mean_and_std(values: Tensor) -> tuple[Tensor, Tensor]:

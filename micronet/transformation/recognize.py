@@ -4,6 +4,7 @@ Exporters write x * relu6(x + 3) / 6 for a hard swish. Both cost the same (SCORI
 quantize, one row to read, and one kernel to run.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -14,11 +15,12 @@ from micronet.graph.ir import Argument, Graph, Node, Ref
 aten = torch.ops.aten
 
 _CLIPS = frozenset({aten.hardtanh.default, aten.clamp.default})
+_SIXTH = 1 / 6
 
 
 def recognize(graph: Graph) -> Graph:
     """The same function to rounding, with hard sigmoid, hard swish and swish as one node each."""
-    for pattern in (_hard_sigmoid, _swish, _hard_swish, _hard_swish_divided_last):
+    for pattern in (_hard_sigmoid, _swish, _hard_swish, _hard_swish_divided_last, _hard_swish_divided_first):
         graph = _rewrite(graph, pattern)
     return graph
 
@@ -43,13 +45,26 @@ class _Chain:
 
     def relu6_of_plus_three(self, argument: Argument) -> Ref | None:
         """x where `argument` is clip(x + 3, 0, 6)."""
-        clip = next((node for target in _CLIPS if (node := self.maker(argument, target)) is not None), None)
-        if clip is None or clip.args[1:] != (0, 6):
-            return None
+        clip = self.maker(argument, aten.relu6.default)
+        if clip is None:
+            clip = next((node for target in _CLIPS if (node := self.maker(argument, target)) is not None), None)
+            if clip is None or clip.args[1:] != (0, 6):
+                return None
         add = self.maker(clip.args[0], aten.add.Tensor)
         if add is None or add.args[1] != 3:
             return None
         return add.args[0] if isinstance(add.args[0], Ref) else None
+
+    def six_times(self, argument: Argument) -> Argument:
+        """y where `argument` is y / 6, which only one node reads."""
+        return next(
+            (
+                _six_times(node)
+                for target in (aten.div.Tensor, aten.mul.Tensor)
+                if (node := self.maker(argument, target)) is not None
+            ),
+            None,
+        )
 
 
 def _rewrite(graph: Graph, pattern: Pattern) -> Graph:
@@ -62,11 +77,17 @@ def _named(node: Node, target: Callable[..., object], operand: Ref) -> Node:
     return Node(node.name, target, (operand,), layer=node.layer)
 
 
+def _six_times(node: Node) -> Argument:
+    """y where `node` is y / 6, by division or by a factor; else None."""
+    divided = node.target is aten.div.Tensor and node.args[1] == 6 and not node.kwargs
+    factor = node.args[1] if node.target is aten.mul.Tensor else None
+    scaled = isinstance(factor, float) and math.isclose(factor, _SIXTH, rel_tol=1e-7)
+    return node.args[0] if divided or scaled else None
+
+
 def _hard_sigmoid(chain: _Chain, node: Node) -> Node | None:
     """clip(x + 3, 0, 6) / 6."""
-    if node.target is not aten.div.Tensor or node.args[1] != 6:
-        return None
-    operand = chain.relu6_of_plus_three(node.args[0])
+    operand = chain.relu6_of_plus_three(_six_times(node))
     return None if operand is None else _named(node, aten.hardsigmoid.default, operand)
 
 
@@ -82,12 +103,21 @@ def _hard_swish(chain: _Chain, node: Node) -> Node | None:
 
 def _hard_swish_divided_last(chain: _Chain, node: Node) -> Node | None:
     """(x * clip(x + 3, 0, 6)) / 6."""
-    if node.target is not aten.div.Tensor or node.args[1] != 6:
-        return None
-    product = chain.maker(node.args[0], aten.mul.Tensor)
+    product = chain.maker(_six_times(node), aten.mul.Tensor)
     if product is None:
         return None
     for x, gate in (product.args, product.args[::-1]):
+        if isinstance(x, Ref) and chain.relu6_of_plus_three(gate) == x:
+            return _named(node, aten.hardswish.default, x)
+    return None
+
+
+def _hard_swish_divided_first(chain: _Chain, node: Node) -> Node | None:
+    """(x / 6) * clip(x + 3, 0, 6)."""
+    if node.target is not aten.mul.Tensor:
+        return None
+    for sixth, gate in (node.args, node.args[::-1]):
+        x = chain.six_times(sixth)
         if isinstance(x, Ref) and chain.relu6_of_plus_three(gate) == x:
             return _named(node, aten.hardswish.default, x)
     return None

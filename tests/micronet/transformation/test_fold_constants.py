@@ -1,0 +1,57 @@
+"""What no image changes becomes a weight."""
+
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from micronet.graph.capture import capture
+from micronet.graph.grid import fixed_point
+from micronet.graph.interpret import interpret
+from micronet.transformation.fold_constants import fold_constants
+from tests.micronet.networks import IMAGE, images
+
+aten = torch.ops.aten
+
+
+class Standardized(nn.Module):
+    """Weights that are computed from weights, a constant made of literals only, and one that depends on the images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 4, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = (self.weight - self.weight.mean()) * torch.tensor(2.0)
+        offset = torch.ones(3) * torch.tensor(0.5)
+        return nn.functional.conv2d(x, weight).mean((2, 3)) + offset + torch.zeros(x.shape[0], 3)
+
+
+def test_constants_are_folded_and_literals_stay_literals() -> None:
+    graph = capture(Standardized(), IMAGE)
+    folded = fold_constants(graph)
+    assert torch.equal(interpret(folded, images(3)), interpret(graph, images(3)))
+    zeros = [aten.sym_size.int, aten.zeros.default]  # as large as the batch
+    assert [node.target for node in folded.nodes] == [
+        *zeros[:1], aten.conv2d.default, aten.mean.dim, aten.add.Tensor, *zeros[1:], aten.add.Tensor
+    ]  # fmt: skip
+    parameters = set(folded.weights) - folded.literals
+    assert [tuple(folded.weights[name].shape) for name in parameters] == [(3, 4, 1, 1)]
+    assert [folded.weights[name].tolist() for name in folded.literals] == [[0.5] * 3]
+
+
+def test_nodes_that_read_quantized_weights_stay() -> None:
+    graph = capture(Standardized(), IMAGE)
+    quantized = replace(graph, formats={"weight": fixed_point(8, (4,))})
+    reading = [node for node in quantized.nodes if "weight" in [ref.name for ref in node.refs()]]
+    assert len(reading) == 2
+    folded = fold_constants(quantized)
+    assert all(node in folded.nodes for node in reading)
+    assert set(folded.formats) == {"weight"}
+
+
+def test_folding_twice_changes_nothing_more() -> None:
+    once = fold_constants(capture(Standardized(), IMAGE))
+    twice = fold_constants(once)
+    assert twice.nodes == once.nodes
+    assert twice.weights.keys() == once.weights.keys()

@@ -1,0 +1,197 @@
+"""Quantized values lie on their grids, and every width that is counted is the width that is computed with."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from micronet.analysis.parameters import parameters, scale_and_shift
+from micronet.analysis.shapes import constants
+from micronet.analysis.widths import KEEPS_WIDTH, QUANTIZERS, widths
+from micronet.architectures.quantizer import Quantizer
+from micronet.errors import AlreadyQuantized
+from micronet.graph.capture import capture
+from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph
+from micronet.transformation.fold_constants import fold_constants
+from micronet.transformation.quantize import (
+    Quantization,
+    layer_outputs,
+    needs_calibration,
+    on_grid,
+    quantize_activations,
+    quantize_weights,
+)
+from micronet.transformation.ranges import RANGE_RULES, Observer
+from tests.micronet.networks import IMAGE, images, network, networks
+
+aten = torch.ops.aten
+HOWS = [Quantization(9, 12, rule, per_filter) for rule in sorted(RANGE_RULES) for per_filter in (False, True)]
+PARTS = ["norm", "convolution", "norm", "relu", "residual", "depthwise", "excite", "twice"]
+
+
+def calibrate(graph: Graph, observers: Mapping[str, Observer]) -> None:
+    for seed in range(3):
+        batch = images(8, seed)
+        shown: dict[str, Tensor] = {graph.input: batch}
+        interpret(graph, batch, lambda node, value, shown=shown: shown.update({node.name: value}))
+        for name, observer in observers.items():
+            observer.take(observer.measure(shown[name].reshape(1, -1)))
+
+
+def _graph(*parts: str) -> Graph:
+    return fold_constants(capture(network(list(parts)), IMAGE))
+
+
+def _integers(values: Tensor, grid: Grid) -> Tensor:
+    steps = torch.tensor(grid.steps, dtype=torch.float64)
+    shape = [-1 if axis == grid.axis else 1 for axis in range(values.dim())]
+    return values.double() / steps.view(shape if grid.axis is not None else ())
+
+
+@given(st.lists(st.floats(-300, 300, width=32), min_size=1, max_size=50), st.integers(2, 16), st.integers(-4, 12))
+def test_rounding_is_to_the_grid_half_to_even_and_idempotent(numbers: list[float], bits: int, point: int) -> None:
+    grid, values = fixed_point(bits, (point,)), torch.tensor(numbers)
+    (step,) = grid.steps
+    rounded = on_grid(values, grid)
+    integers = _integers(rounded, grid)
+    assert torch.equal(integers, integers.round())
+    assert grid.low <= float(integers.min()) <= float(integers.max()) <= grid.high
+    inside = (values >= grid.low * step) & (values <= grid.high * step)
+    assert bool(((values - rounded).abs()[inside] <= step / 2).all())
+    assert torch.equal(on_grid(rounded, grid), rounded)
+    assert torch.equal(rounded, torch.fake_quantize_per_tensor_affine(values, step, 0, grid.low, grid.high))
+
+
+def test_rounding_by_hand() -> None:
+    """Four bits, one behind the point: -4 to 3.5 in halves. Quarters are ties and go to the even number of halves."""
+    values = torch.tensor([0.25, 0.75, -0.25, 1.1, 3.6, 9, -4.1, -9])
+    assert on_grid(values, fixed_point(4, (1,))).tolist() == [0, 1, 0, 1, 3.5, 3.5, -4, -4]
+
+
+def test_an_affine_grid_by_hand() -> None:
+    """(x / 0.5 + 3) rounded and clipped to 0..7, back again: -1.5 to 2."""
+    grid = Grid(3, 0, 7, (0.5,), (3,))
+    assert on_grid(torch.tensor([-9.0, -1.4, 0, 0.6, 9]), grid).tolist() == [-1.5, -1.5, 0, 0.5, 2]
+
+
+@pytest.mark.parametrize("how", HOWS, ids=lambda how: f"{how.rule} {how.per_filter}")
+def test_every_parameter_lies_on_its_grid(how: Quantization) -> None:
+    graph = _graph(*PARTS)
+    quantized = quantize_weights(graph, how)
+    assert set(quantized.formats) == set(quantized.weights) - quantized.literals
+    for name, grid in quantized.formats.items():
+        integers = _integers(quantized.weights[name], grid)
+        assert torch.equal(integers, integers.round())
+        assert -256 <= float(integers.min()) <= float(integers.max()) <= 255
+    stored = [tensor for tensors in parameters(quantized).values() for tensor in tensors]
+    assert {tensor.bits for tensor in stored} == {9}
+    grids = {name: grid for name, grid in quantized.formats.items() if grid.axis == 0}
+    kernels = {name for name, weight in quantized.weights.items() if weight.dim() > 1}
+    assert grids.keys() == (kernels if how.per_filter else set())
+    assert all(len(grid.steps) == len(quantized.weights[name]) for name, grid in grids.items())
+
+
+@settings(deadline=None, max_examples=30)
+@given(networks(), st.sampled_from(sorted(RANGE_RULES)))
+def test_many_bits_are_close_to_float(module: nn.Module, rule: str) -> None:
+    graph = fold_constants(capture(module, IMAGE))
+    quantized = quantize_weights(graph, Quantization(22, 32, rule))
+    logits, exact = interpret(quantized, images(4)), interpret(graph, images(4))
+    torch.testing.assert_close(logits, exact, rtol=0.01, atol=0.01 * float(exact.abs().max() + 1))
+
+
+def test_a_batch_norm_becomes_its_scale_and_shift() -> None:
+    graph = _graph("norm", "relu")
+    quantized = quantize_weights(graph, Quantization(9, 32))
+    pairs = zip(graph.nodes, quantized.nodes, strict=True)
+    norms = [(before, after) for before, after in pairs if before.target is aten.batch_norm.default]
+    assert len(norms) == 2
+    for before, after in norms:
+        scale, shift = scale_and_shift(graph, before)
+        stored = scale_and_shift(quantized, after)
+        names = [ref.name for ref in after.refs()][1:3]
+        for exact, seen, name in zip((scale, shift), stored, names, strict=True):
+            assert torch.equal(seen, on_grid(exact, quantized.formats[name]))
+            assert torch.equal(seen, quantized.weights[name])
+    x = images(2)
+    seen: dict[str, Tensor] = {}
+    interpret(quantized, x, lambda node, value: seen.update({node.name: value}))
+    scale, shift = (part.view(1, -1, 1, 1) for part in scale_and_shift(quantized, quantized.nodes[0]))
+    torch.testing.assert_close(seen[quantized.nodes[0].name], scale * x + shift, rtol=1e-6, atol=1e-6)
+
+
+def test_zeros_stay_zero() -> None:
+    graph = _graph("convolution", "pointwise")
+    weights = {name: weight * (torch.rand(weight.shape) < 0.5) for name, weight in graph.weights.items()}
+    sparse = replace(graph, weights={**weights, **{k: v for k, v in graph.weights.items() if "running" in k}})
+    for how in HOWS:
+        quantized = quantize_weights(sparse, how)
+        for name in quantized.weights.keys() & sparse.weights.keys():
+            assert not quantized.weights[name][sparse.weights[name] == 0].any()
+
+
+def test_32_bits_leave_the_graph_alone() -> None:
+    graph = _graph(*PARTS)
+    how = Quantization(32, 32)
+    assert quantize_weights(graph, how) is graph
+    assert quantize_activations(graph, how, calibrate) is graph
+
+
+def test_widths_are_not_put_on_top_of_widths() -> None:
+    once = quantize_weights(_graph("convolution"), Quantization(9, 12))
+    with pytest.raises(AlreadyQuantized, match="bits null"):
+        quantize_weights(once, Quantization(8, 12))
+
+
+@pytest.mark.parametrize("rule", sorted(RANGE_RULES))
+@pytest.mark.parametrize("bits", [4, 12])
+@settings(deadline=None, max_examples=15)
+@given(module=networks())
+def test_no_operation_reads_a_wider_activation(rule: str, bits: int, module: nn.Module) -> None:
+    graph = fold_constants(capture(module, IMAGE))
+    quantized = quantize_activations(graph, Quantization(32, bits, rule), calibrate)
+    known, fixed = widths(quantized), constants(quantized)
+    for node in quantized.nodes:
+        if node.target not in QUANTIZERS:
+            assert all(known[ref.name] <= bits for ref in node.refs() if ref.name not in fixed)
+    assert known[quantized.output] <= bits
+
+
+@settings(deadline=None, max_examples=15)
+@given(networks(), st.integers(3, 12))
+def test_what_operations_read_lies_on_few_enough_levels(module: nn.Module, bits: int) -> None:
+    graph = fold_constants(capture(module, IMAGE))
+    quantized = quantize_activations(graph, Quantization(32, bits, "max"), calibrate)
+    seen: dict[str, Tensor] = {}
+    interpret(quantized, images(8), lambda node, value: seen.update({node.name: value}))
+    for node in quantized.nodes:
+        if node.target in QUANTIZERS:
+            _, step, _, low, high = node.args
+            integers = seen[node.name].double() / step
+            assert torch.equal(integers, integers.round())
+            assert low <= float(integers.min()) <= float(integers.max()) <= high
+            assert (high - low).bit_length() == bits
+
+
+def test_what_is_quantized_is_the_input_and_what_is_computed() -> None:
+    graph = _graph("convolution", "relu", "max pool", "residual")
+    kept = {node.name for node in graph.nodes if node.target in KEEPS_WIDTH}
+    assert set(layer_outputs(graph)) == {graph.input, *(node.name for node in graph.nodes)} - kept
+    quantized = quantize_activations(graph, Quantization(32, 8), calibrate)
+    assert [node.target for node in quantized.nodes if node.target not in QUANTIZERS] == [n.target for n in graph.nodes]
+    made = [node.args[0].name for node in quantized.nodes if node.target in QUANTIZERS]
+    assert made == layer_outputs(graph)
+
+
+def test_a_graph_with_quantizers_of_its_own_keeps_them() -> None:
+    module = nn.Sequential(Quantizer(3, 6), *network(["convolution"]).children()).eval()
+    graph = capture(module, IMAGE)
+    assert not needs_calibration(graph, Quantization(9, 12))
+    assert quantize_activations(graph, Quantization(9, 12), calibrate) is graph
+    assert quantize_weights(graph, Quantization(9, 12)).nodes[0] == graph.nodes[0]

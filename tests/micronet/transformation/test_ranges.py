@@ -1,0 +1,114 @@
+"""Where the binary point goes: the rules against hand arithmetic and against each other."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from micronet.errors import NumericalError
+from micronet.graph.grid import fixed_point
+from micronet.transformation.quantize import Quantization, on_grid, weight_grid
+from micronet.transformation.ranges import RANGE_RULES, LargestMagnitude, LeastSquaredError, Observer, SigmaMax
+
+values = st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=40).map(torch.tensor)
+bits = st.integers(2, 16)
+
+
+def _see(observer: Observer, *batches: Tensor) -> list[int]:
+    for batch in batches:
+        observer.take(observer.measure(batch))
+    return observer.exponents()
+
+
+def _error(weight: Tensor, how: Quantization, per_filter: bool = False) -> float:
+    return float((weight - on_grid(weight, weight_grid(weight, how, per_filter))).double().square().sum())
+
+
+def test_sigmamax_by_hand() -> None:
+    """1, 2, 3, 4: m = 2.5, s = sqrt(5/3) = 1.291. |m| + 10 s = 15.41, so M = 4; with k = 20 it is 28.3 and M = 5."""
+    batch = torch.tensor([[1.0, 2, 3, 4]])
+    assert _see(SigmaMax(9, 10), batch) == [4]
+    assert _see(SigmaMax(9, 20), batch) == [5]
+    assert _see(SigmaMax(9, 10), -batch) == [4]
+    assert weight_grid(batch, Quantization(9, 12), per_filter=False) == fixed_point(9, (9 - 1 - 4,))
+
+
+def test_sigmamax_takes_running_averages_of_momentum_one_hundredth() -> None:
+    """m: 0, then 0.99 * 0 + 0.01 * 400 = 4. s: sqrt(2) = 1.414, then 0.99 * 1.414 + 0.01 * 14.14 = 1.541.
+
+    |m| + 10 s goes from 14.1 (M = 4) to 19.4 (M = 5). Another 14 batches take m to 55.9 and s to 3.2: 87.6, M = 7.
+    """
+    first, second = torch.tensor([[-1.0, 1]]), torch.tensor([[390.0, 410]])
+    assert _see(SigmaMax(12, 10), first) == [4]
+    assert _see(SigmaMax(12, 10), first, second) == [5]
+    assert _see(SigmaMax(12, 10), first, *[second] * 15) == [7]
+    m, s = 0.0, math.sqrt(2)
+    for _ in range(15):
+        m, s = 0.99 * m + 0.01 * 400, 0.99 * s + 0.01 * 10 * math.sqrt(2)
+    assert 64 < m + 10 * s < 128
+
+
+@pytest.mark.parametrize(("value", "exponent"), [(0.75, 0), (1.0, 1), (-3.0, 2), (0.0, -39)])
+def test_one_element_has_next_to_no_deviation(value: float, exponent: int) -> None:
+    """|m| + 1e-12: just above 1 needs M = 1, and of zero the 1e-12 remains, which is 2^-39.9."""
+    assert _see(SigmaMax(8, 10), torch.tensor([[value]])) == [exponent]
+
+
+@pytest.mark.parametrize(
+    ("largest", "exponent"), [(1.0, 1), (-1.0, 1), (0.999, 0), (2.0**20, 21), (2.0**-6, -5), (1.5, 1), (0.0, -39)]
+)
+def test_the_largest_magnitude_lies_inside(largest: float, exponent: int) -> None:
+    assert _see(LargestMagnitude(8, 0), torch.tensor([[0.0, largest]])) == [exponent]
+
+
+@given(st.lists(values, min_size=1, max_size=4), bits)
+def test_the_largest_magnitude_covers_all_batches(batches: list[Tensor], width: int) -> None:
+    (exponent,) = _see(LargestMagnitude(width, 0), *(batch.view(1, -1) for batch in batches))
+    grid = fixed_point(width, (width - 1 - exponent,))
+    (step,) = grid.steps
+    seen = torch.cat(batches)
+    inside = seen <= grid.high * step  # the last half step below 2^M rounds up to it, which the grid lacks
+    assert bool(((seen - on_grid(seen, grid)).abs() <= torch.where(inside, step / 2, step)).all())
+
+
+@given(values, bits)
+def test_least_squared_error_is_no_worse_than_the_range_of_the_largest(weight: Tensor, width: int) -> None:
+    assert _error(weight, Quantization(width, 32, "mse")) <= _error(weight, Quantization(width, 32, "max"))
+
+
+@given(values, bits)
+def test_least_squared_error_is_the_least_of_all_candidates(weight: Tensor, width: int) -> None:
+    (top,) = _see(LargestMagnitude(width, 0), weight.view(1, -1))
+    (chosen,) = _see(LeastSquaredError(width, 0), weight.view(1, -1))
+    errors = {
+        m: float((weight - on_grid(weight, fixed_point(width, (width - 1 - m,)))).double().square().sum())
+        for m in range(top - 6, top + 2)
+    }
+    assert errors[chosen] == pytest.approx(min(errors.values()), rel=1e-6, abs=1e-300)
+
+
+@given(st.integers(0, 1000), st.integers(2, 9))
+def test_per_filter_is_at_least_as_good_as_per_tensor(seed: int, width: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    scales = torch.ldexp(torch.ones(6, 1), torch.randint(-6, 6, (6, 1), generator=generator))
+    weight = torch.randn(6, 9, generator=generator) * scales
+    how = Quantization(width, 32, "mse")
+    assert _error(weight, how, per_filter=True) <= _error(weight, how) * (1 + 1e-6)
+
+
+@given(st.lists(values, min_size=1, max_size=1), st.sampled_from(sorted(RANGE_RULES)))
+def test_filters_do_not_mind_each_other(batches: list[Tensor], rule: str) -> None:
+    row = batches[0]
+    alone = _see(RANGE_RULES[rule](8, 10), row.view(1, -1))
+    beside = _see(RANGE_RULES[rule](8, 10), torch.stack([row * 4096, row]))
+    assert beside[1:] == alone
+
+
+@pytest.mark.parametrize("rule", sorted(RANGE_RULES))
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_no_range_covers_what_is_not_finite(rule: str, value: float) -> None:
+    with pytest.raises(NumericalError, match="NaN or infinite"):
+        _see(RANGE_RULES[rule](8, 10), torch.tensor([[1.0, value]]))
