@@ -1,0 +1,205 @@
+"""Proofs of accumulator widths, against every extreme input and real two's complement."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from micronet.analysis.accumulators import accumulator_bits
+from micronet.analysis.counts import count
+from micronet.analysis.shapes import shapes
+from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.ir import Graph, Node, Ref
+from tests.micronet.analysis.graphs import X, aten, graph, node, quantizer, weigh
+
+Q = Ref("q")
+
+
+def layer(
+    weight: Tensor, low: int, high: int, *, bias: Tensor | None = None, step: float = 1.0, grid: Grid | None = None
+) -> Graph:
+    """A linear layer of integers, whose inputs are integers from `low` to `high` times `step`."""
+    put = node("q", aten.fake_quantize_per_tensor_affine.default, X, step, 0, low, high)
+    weights = {"w": weight.float()} | ({} if bias is None else {"b": bias.float()})
+    refs = [Ref(name) for name in weights]
+    formats = {"w": grid or fixed_point(8, (0,))}
+    return graph(
+        put, node("y", aten.linear.default, Q, *refs), weights=weights, formats=formats, shape=weight.shape[1:]
+    )
+
+
+def proofs(of: Graph) -> dict[str, list[int]]:
+    return dict(accumulator_bits(of, shapes(of)))
+
+
+def extremes(row: list[int], low: int, high: int, bias: int) -> tuple[int, int]:
+    """Least and greatest sum over every input whose elements are at their ends."""
+    sums = [sum(w * a for w, a in zip(row, a, strict=True)) + bias for a in product((low, high), repeat=len(row))]
+    return min(sums), max(sums)
+
+
+def wrapped(value: int, bits: int) -> int:
+    """The integer of `bits` bits of two's complement that an overflow leaves."""
+    return (value + (1 << (bits - 1))) % (1 << bits) - (1 << (bits - 1))
+
+
+cases = st.tuples(
+    st.lists(st.lists(st.integers(-9, 9), min_size=5, max_size=5), min_size=1, max_size=3),
+    st.sampled_from([(-8, 7), (0, 15), (-128, 127), (-3, 2), (0, 1)]),
+    st.lists(st.integers(-40, 40), min_size=3, max_size=3),
+    st.randoms(use_true_random=False),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(cases)
+def test_sums_of_any_input_are_exact_at_the_proven_width_though_they_wrap_on_the_way(case: tuple) -> None:  # type: ignore[type-arg]
+    rows, (low, high), biases, random = case
+    biases = biases[: len(rows)]
+    bits = proofs(layer(torch.tensor(rows), low, high, bias=torch.tensor(biases)))["y"]
+    assert len(bits) == len(rows)
+    for row, bias, width in zip(rows, biases, bits, strict=True):
+        least, greatest = extremes(row, low, high, bias)
+        assert -(1 << (width - 1)) <= least <= greatest < 1 << (width - 1)
+        image = [random.choice((low, high, random.randint(low, high))) for _ in row]
+        terms = [w * a for w, a in zip(row, image, strict=True)] + [bias]
+        random.shuffle(terms)
+        sum_ = 0
+        for term in terms:
+            sum_ = wrapped(sum_ + wrapped(term, width), width)
+        assert sum_ == sum(terms)
+
+
+@pytest.mark.parametrize(
+    ("row", "ends", "bits"),
+    [
+        ([1, 1, 1, 1], (0, 15), 7),  # 60 <= 63
+        ([1, 1, 1, 1, 1], (0, 15), 8),  # 75 > 63
+        ([1, -1, 1, -1], (-8, 7), 7),  # bound 4*8 = 32 > 31; really reached: (7+8)*2 = 30, so one bit is given away
+        ([1] * 8, (-8, 7), 8),  # bound 64
+        ([-1] * 8, (-8, 7), 8),  # 64 is reached, and 64 > 63
+        ([0, 0, 0], (-128, 127), 1),
+        ([127], (-128, 127), 15),  # 16256 < 2^14
+    ],
+)
+def test_proofs_by_hand(row: list[int], ends: tuple[int, int], bits: int) -> None:
+    assert proofs(layer(torch.tensor([row]), *ends))["y"] == [bits]
+
+
+def test_a_width_is_tight_where_the_bound_is_reached() -> None:
+    """All weights of one sign and an input at -8: one bit less would overflow."""
+    least, greatest = extremes([-1] * 8, -8, 7, 0)
+    assert greatest == 64
+    assert wrapped(64, 8) == 64 != wrapped(64, 7)
+    assert least == -56
+
+
+def test_a_real_convolution_sums_exactly_in_the_proven_bits() -> None:
+    """int8 addition in numpy, which wraps, for a layer proven to need 8 bits."""
+    generator = torch.Generator().manual_seed(0)
+    weight = torch.randint(-1, 2, (6, 12), generator=generator)
+    bits = proofs(layer(weight, -8, 7))["y"]
+    assert max(bits) == 8
+    images = torch.randint(-8, 8, (100, 12), generator=generator)
+    exact = images.numpy() @ weight.numpy().T
+    sums = np.zeros((100, 6), dtype=np.int8)
+    for term in range(12):
+        sums = sums + (images[:, term, None].numpy() * weight.numpy()[None, :, term]).astype(np.int8)
+    assert (sums == exact).all()
+
+
+def test_each_filter_has_its_own_proof_and_its_own_grid() -> None:
+    weight = torch.tensor([[1.0, 1, 1, 1], [0.5, 0.5, 0.5, 0.5]])
+    grid = fixed_point(8, (0, 2), axis=0)  # steps 1 and 1/4: integers 1 and 2
+    assert proofs(layer(weight, 0, 15, grid=grid))["y"] == [7, 8]
+    # along the inputs, products lie on different grids and nothing is proven
+    square = torch.ones(2, 2)
+    assert "y" in proofs(layer(square, 0, 15, grid=fixed_point(8, (0, 2), axis=0)))
+    assert "y" not in proofs(layer(square, 0, 15, grid=fixed_point(8, (0, 2), axis=1)))
+
+
+def test_the_columns_of_a_matrix_are_its_filters() -> None:
+    weight = torch.tensor([[1.0, 0.5], [1.0, 0.5], [1.0, 0.5], [1.0, 0.5]])
+    put = node("q", aten.fake_quantize_per_tensor_affine.default, X, 1.0, 0, 0, 15)
+
+    def of(axis: int) -> dict[str, list[int]]:
+        points = (0, 2) if axis else (0, 0, 0, 0)
+        formats = {"w": fixed_point(8, points, axis=axis)}
+        step = node("y", aten.matmul.default, Q, Ref("w"))
+        return proofs(graph(put, step, weights={"w": weight}, formats=formats, shape=(4,)))
+
+    assert of(axis=1) == {"y": [7, 8]}
+    assert of(axis=0) == {}
+
+
+def test_a_bias_counts_in_units_of_the_products_and_off_their_grid_proves_nothing() -> None:
+    weight, grid = torch.full((1, 4), 0.25), fixed_point(8, (2,))  # integers 1
+    # steps 1/4 * 1/2: a bias of 0.5 is 4, and 60 + 4 = 64 > 63
+    assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.375]), step=0.5, grid=grid))["y"] == [7]
+    assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.5]), step=0.5, grid=grid))["y"] == [8]
+    assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.3]), step=0.5, grid=grid))["y"] == [32]
+
+
+@pytest.mark.parametrize("magnitude", [2**24, 2**27])
+def test_at_most_32_bits(magnitude: int) -> None:
+    wide = fixed_point(32, (0,))
+    bits = proofs(layer(torch.tensor([[magnitude]]), -8, 7, grid=wide))["y"]
+    assert bits == [min((8 * magnitude).bit_length() + 1, 32)]
+
+
+KEPT = [
+    [node("v", aten.relu.default, Q)],
+    [node("v", aten.view.default, Q, (-1, 6))],
+    [node("n", aten.sym_size.int, Q, 0), node("v", aten.view.default, Q, (Ref("n"), 4, 6, 6))],
+    [node("v", aten.max_pool2d.default, Q, (1, 1))],
+    [node("v", aten.constant_pad_nd.default, Q, (0, 0), 0.0)],
+    [node("v", aten.index_select.default, Q, 1, Ref("order"))],
+    [node("v", aten.slice.Tensor, Q, 1, 0, 2)],
+]
+LOST = [
+    [node("v", aten.add.Tensor, Q, Q)],
+    [node("v", aten.abs.default, Q)],
+    [node("v", aten.avg_pool2d.default, Q, (1, 1))],
+    [node("v", aten.clamp.default, Q, 100.0, 200.0)],
+    [node("v", aten.maximum.default, Q, Ref("large"))],
+    [node("v", aten.maximum.default, Q, X)],
+    [node("v", aten.minimum.default, X, Q)],
+    [node("v", aten.cat.default, (Q, X), 1)],
+    [node("v", aten.cat.default, (Q, Ref("large")), 0)],
+    [node("v", aten.constant_pad_nd.default, Q, (0, 1), 100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), "constant", 100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), value=100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.relu.default, X)],
+    [node("v", aten.fake_quantize_per_tensor_affine.default, X, 0.3, 0, 0, 15)],
+    [node("v", aten.fake_quantize_per_tensor_affine.default, X, 1.0, 3, 0, 15)],
+]
+
+
+@pytest.mark.parametrize(("steps", "proven"), [*((s, True) for s in KEPT), *((s, False) for s in LOST)])
+def test_a_proof_follows_values_only_through_what_keeps_them(steps: list[Node], proven: bool) -> None:
+    weights = {"w": torch.ones(2, 6), "large": torch.full((1, 4, 6, 6), 1000.0), "order": torch.tensor([2, 0, 1, 3])}
+    last = node("y", aten.linear.default, Ref(steps[-1].name), Ref("w"))
+    of = graph(quantizer("q", "x", 4), *steps, last, weights=weights, formats={"w": fixed_point(4, (0,))})
+    assert ("y" in proofs(of.live())) is proven
+
+
+def test_a_bias_that_is_computed_proves_nothing() -> None:
+    steps = [quantizer("q", "x", 4), node("b2", aten.mul.Tensor, Ref("b"), 1000.0)]
+    last = node("y", aten.linear.default, Q, Ref("w"), Ref("b2"))
+    of = graph(*steps, last, weights={"w": torch.ones(2, 6), "b": torch.ones(2)}, formats={"w": fixed_point(4, (0,))})
+    assert proofs(of) == {}
+
+
+def test_proven_additions_count_at_their_width_under_both_policies() -> None:
+    """Filters of 4 and 5 weights: 3 additions at 7 bits, 4 at 8; products at 8 bits, 4 of weight and value."""
+    of = count(layer(torch.tensor([[1, 1, 1, 1, 0], [1, 1, 1, 1, 1]]), 0, 15))
+    assert of.layers[-1].accumulator_bits == (7, 8)
+    declared, _ = weigh(of, "challenge")
+    proven, _ = weigh(of, "challenge", accumulators="proven")
+    assert declared == 9 * 8 + 7 * 32
+    assert proven == 9 * 8 + 3 * 7 + 4 * 8
+    assert weigh(of, "report", accumulators="proven")[0] == 9 * 32 + 3 * 7 + 4 * 8

@@ -1,0 +1,125 @@
+"""Permutations that are not mere layout count as a product with a sparse matrix; layout is free."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from micronet.analysis.counts import count
+from micronet.graph.ir import Ref
+from tests.micronet.analysis.graphs import (
+    X,
+    aten,
+    captured,
+    channel_shuffle,
+    graph,
+    node,
+    parameters_of,
+    quantizer,
+    totals,
+    weigh,
+)
+
+CHANNELS, PLACES = 6, 5 * 4
+SHAPE = (CHANNELS, 5, 4)
+
+
+def shuffle_in_planes(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.reshape(n, 2, c // 2, h * w).permute(0, 2, 1, 3).reshape(n, c, h, w)
+
+
+def shuffle_in_steps(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.flatten(2).view(n, 3, c // 3, h * w).transpose(-3, -2).contiguous().view(n, c, h * w).view(n, c, h, w)
+
+
+def mixed_with_places(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    return x.view(n, c, h * w).transpose(1, 2).reshape(n, c, h, w)
+
+
+@pytest.mark.parametrize(
+    "permutation",
+    [channel_shuffle, shuffle_in_planes, shuffle_in_steps, mixed_with_places, nn.ChannelShuffle(2)],
+    ids=["ShuffleNet", "in planes", "in steps", "mixed with places", "torch's own"],
+)
+def test_a_channel_shuffle_is_a_product_with_a_sparse_matrix(
+    permutation: nn.Module | Callable[[Tensor], Tensor],
+) -> None:
+    """One product per value and no addition; 6 ones of a bit each in a matrix of 6x6 bits."""
+    counts = count(captured(permutation, SHAPE))
+    assert [layer.op for layer in counts.layers] == ["permutation"]
+    assert totals(counts) == (CHANNELS * PLACES, 0)
+    assert parameters_of(counts) == (36, 6)
+    assert weigh(counts, "challenge", "masked") == (CHANNELS * PLACES * 16, 36 + 6)
+    assert weigh(counts, "challenge", "cheapest") == (CHANNELS * PLACES * 16, 36)
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        lambda x: x.view(x.size(0), 1, 6, 5, 4).transpose(1, 2).reshape(x.size(0), 6, 5, 4),
+        lambda x: x.view(x.size(0), 6, 1, 5, 4).transpose(1, 2).reshape(x.size(0), 6, 5, 4),
+        lambda x: x.flatten(2).transpose(1, 2),
+        lambda x: x.permute(0, 2, 3, 1).contiguous().permute(0, 3, 1, 2).contiguous(),
+        lambda x: x.view(x.size(0), 2, 3, 5, 4).transpose(1, 2).flatten(1),
+        lambda x: x.view(x.size(0), 6, 4, 5).transpose(2, 3).reshape(x.size(0), 6, 5, 4),
+        nn.PixelShuffle(1),
+        nn.ChannelShuffle(1),
+        nn.ChannelShuffle(6),
+    ],
+)
+def test_layout_is_free(layout: nn.Module | Callable[[Tensor], Tensor]) -> None:
+    counts = count(captured(layout, SHAPE))
+    assert totals(counts) == (0, 0)
+    assert parameters_of(counts) == (0, 0)
+
+
+def test_heads_of_attention_are_layout() -> None:
+    class Attention(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            n, tokens, depth = x.shape
+            heads = x.view(n, tokens, 2, depth // 2).transpose(1, 2)
+            mixed = F.scaled_dot_product_attention(heads, heads, heads)
+            return mixed.transpose(1, 2).reshape(n, tokens, depth)
+
+    assert "permutation" not in {layer.op for layer in count(captured(Attention(), (4, 6))).layers}
+
+
+@pytest.mark.parametrize(
+    ("axis", "index", "matrix"),
+    [
+        (1, [5, 0, 1, 2, 3, 4], 6 * 6),
+        (-3, [5, 0, 1, 2, 3, 4], 6 * 6),
+        (1, [0, 1, 3], 3 * 6),
+        (1, [1, 1, 1], 3 * 6),
+        (2, [4, 3, 2, 1, 0], 5 * 5),
+        (1, [1, 2, 3], 0),
+        (1, [0, 2, 4], 0),
+        (1, [3], 0),
+    ],
+)
+def test_a_selection_is_a_permutation_unless_it_is_a_slice(axis: int, index: list[int], matrix: int) -> None:
+    """The matrix has a row for each index chosen, with one 1; it is stored in place of the indices."""
+    step = node("y", aten.index_select.default, X, axis, Ref("index"))
+    counts = count(graph(step, weights={"index": torch.tensor(index)}, literals=frozenset({"index"}), shape=SHAPE))
+    size = 6 * 5 * 4 // {1: 6, -3: 6, 2: 5}[axis] * len(index)
+    assert totals(counts) == (size if matrix else 0, 0)
+    assert parameters_of(counts) == (matrix, len(index) if matrix else 0)
+    stored = graph(step, weights={"index": torch.tensor(index)}, shape=SHAPE)
+    if matrix:
+        assert parameters_of(count(stored)) == (matrix, len(index))
+
+
+def test_a_permutation_is_as_wide_as_what_it_moves() -> None:
+    """Its matrix holds zeros and ones, which no sign bit can multiply with."""
+    index = {"index": torch.tensor([1, 0, 2, 3])}
+    for source, bits in ((Ref("q"), 8), (X, 32)):
+        step = node("y", aten.index_select.default, source, 1, Ref("index"))
+        first = quantizer("q", "x", 8)
+        late = quantizer("z", "y", 8)
+        counts = count(graph(*([first] if bits == 8 else []), step, late, weights=index))
+        assert weigh(counts, "challenge")[0] == 4 * 36 * bits

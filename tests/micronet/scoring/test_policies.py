@@ -1,0 +1,146 @@
+"""The two policies, on layers written down by hand."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from micronet.analysis.counts import Counts, LayerCounts
+from micronet.analysis.operations import Operations
+from micronet.analysis.parameters import Parameter
+from micronet.scoring.policies import (
+    POLICIES,
+    UNQUANTIZED,
+    Accumulators,
+    Encoding,
+    Terms,
+    Weighed,
+    Widths,
+    challenge,
+    report,
+)
+
+TEAM = Widths(param_bits=9, mul_bits=12, add_bits=32, exponent_bits=8)
+
+
+def layer(
+    operations: Operations = Operations(),  # noqa: B008, it is frozen
+    parameters: tuple[Parameter, ...] = (),
+    **facts: object,
+) -> LayerCounts:
+    given = {"weight_bits": None, "activation_bits": 32} | facts
+    return LayerCounts("layer", "conv2d", (1,), operations, parameters, **given)  # type: ignore[arg-type]
+
+
+def weigh(
+    policy: str,
+    one: LayerCounts,
+    widths: Widths = UNQUANTIZED,
+    encoding: Encoding = "cheapest",
+    *,
+    accumulators: Accumulators = "declared",
+    quantized: bool = True,
+) -> Weighed:
+    return POLICIES[policy](Counts((one,), quantized, 0), one, Terms(widths, encoding, accumulators))
+
+
+CONVOLUTION = layer(
+    Operations(1000, 0, 0, 900),
+    (Parameter("weight", 100, 60, 9, exponents=1), Parameter("bias", 10, 10, 12, exponents=1)),
+    weight_bits=9,
+    activation_bits=12,
+    exponents=1,
+)
+
+
+def test_report_is_the_teams_formula() -> None:
+    """1000 * 12 + 900 * 32 + 1 * 8; 70 * 9 + 110."""
+    assert weigh("report", CONVOLUTION, TEAM) == Weighed(12_000 + 28_800 + 8, 70 * 9 + 110)
+    assert weigh("report", CONVOLUTION) == Weighed(1900 * 32, 70 * 32 + 110)
+
+
+def test_report_sees_neither_the_encoding_nor_what_the_graph_quantizes() -> None:
+    same = {
+        weigh("report", CONVOLUTION, TEAM, encoding, quantized=quantized)
+        for encoding in ("cheapest", "masked")
+        for quantized in (True, False)
+    }
+    assert len(same) == 1
+
+
+def test_challenge_takes_the_widest_input_and_wide_sums() -> None:
+    """1000 * 12 + 900 * 32; weight 60 * 9 + 100 mask bits and an exponent; bias 10 * 12 without a mask and one."""
+    assert weigh("challenge", CONVOLUTION) == Weighed(12_000 + 28_800, 540 + 100 + 8 + 120 + 8)
+
+
+def test_challenge_prices_what_a_node_makes_on_its_way_at_32_bits() -> None:
+    one = layer(Operations(10, 20, 30, 40), activation_bits=8)
+    assert weigh("challenge", one).math_bits == 10 * 8 + 20 * 8 + 30 * 32 + 40 * 32
+
+
+def test_freebie() -> None:
+    """Without any quantization all multiplications and parameters count 16 bits and all additions 32."""
+    one = layer(Operations(10, 20, 30, 40), (Parameter("w", 8, 8, 32),), weight_bits=32)
+    assert weigh("challenge", one, quantized=False) == Weighed((10 + 30) * 16 + (20 + 40) * 32, 8 * 16)
+    assert weigh("challenge", one, quantized=True) == Weighed(100 * 32, 8 * 32)
+
+
+def test_binary_weights_cost_a_bit_each() -> None:
+    one = layer(Operations(1000, 0, 0, 900), (Parameter("w", 64, 64, 1),), weight_bits=1, binary=True)
+    assert weigh("challenge", one) == Weighed(1000 * 1 + 900 * 32, 64)
+
+
+@pytest.mark.parametrize(
+    ("elements", "nonzero", "bits", "cheapest", "masked"),
+    [
+        (100, 100, 9, 900, 900),  # without zeros there is no mask
+        (100, 99, 9, 900, 991),  # 99 * 9 + 100 is dearer than all 100
+        (100, 89, 9, 900, 901),  # 801 + 100
+        (100, 88, 9, 892, 892),  # 792 + 100
+        (100, 0, 9, 100, 100),  # a mask of zeros
+        (100, 50, 1, 100, 150),
+    ],
+)
+def test_encodings(elements: int, nonzero: int, bits: int, cheapest: int, masked: int) -> None:
+    one = layer(parameters=(Parameter("w", elements, nonzero, bits),))
+    assert weigh("challenge", one, encoding="cheapest").storage_bits == cheapest
+    assert weigh("challenge", one, encoding="masked").storage_bits == masked
+
+
+def test_scales_and_exponents_are_stored_too() -> None:
+    per_filter = layer(parameters=(Parameter("w", 100, 100, 8, exponents=10),))
+    assert weigh("challenge", per_filter).storage_bits == 800 + 10 * 8
+    scaled = layer(parameters=(Parameter("w", 100, 100, 8, scale_bits=10 * (32 + 8)),))
+    assert weigh("challenge", scaled).storage_bits == 800 + 400
+
+
+PROVEN = layer(
+    Operations(100, 0, 0, 90),
+    weight_bits=8,
+    activation_bits=8,
+    additions_by_filter=(50, 40),
+    accumulator_bits=(10, 32),
+)
+
+
+def test_proven_accumulators_are_never_wider_than_declared() -> None:
+    """50 at 10 bits, 40 at 32, or as few as are declared."""
+    assert weigh("challenge", PROVEN, accumulators="proven").math_bits == 800 + 50 * 10 + 40 * 32
+    assert weigh("challenge", PROVEN).math_bits == 800 + 90 * 32
+    assert weigh("report", PROVEN, TEAM, accumulators="proven").math_bits == 1200 + 50 * 10 + 40 * 32
+    narrow = Widths(9, 12, 8, 8)
+    assert weigh("report", PROVEN, narrow, accumulators="proven") == weigh("report", PROVEN, narrow)
+
+
+sizes = st.integers(0, 10**9)
+
+
+@given(sizes, sizes, st.integers(1, 32), st.sampled_from(["cheapest", "masked"]))
+def test_bits_are_exact_integers_however_large(elements: int, share: int, bits: int, encoding: Encoding) -> None:
+    nonzero = share % (elements + 1)
+    one = layer(Operations(elements, share, 1, 2), (Parameter("w", elements, nonzero, bits),), weight_bits=bits)
+    for policy in (report, challenge):
+        weighed = policy(Counts((one,), True, 0), one, Terms(TEAM, encoding, "declared"))
+        assert type(weighed.math_bits) is type(weighed.storage_bits) is int
+    cheapest, masked = (weigh("challenge", one, encoding=e).storage_bits for e in ("cheapest", "masked"))
+    assert cheapest <= masked
+    assert cheapest <= elements * bits
