@@ -1,6 +1,7 @@
 """The command line: `micronet`. What needs torch is imported inside the commands, so that help is instant."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import typer
@@ -51,6 +52,20 @@ def count(settings: ScoreSettings, file: OptionalFile = None, data: DataDir = No
         from micronet.jobs import Context, count_network
 
         result = count_network(settings, file, Context(data))
+    _print(result, as_json)
+
+
+@app.command()
+def demo(device: Device = "auto", as_json: Json = False) -> None:
+    """Train a small network on handwritten digits, in seconds, and score its checkpoint."""
+    with reported(as_json), TemporaryDirectory() as directory, ProgressBar() as progress:
+        from micronet.jobs import JOBS, Context, prepare_process
+        from micronet.training.demo import train_digits
+
+        prepare_process()
+        checkpoint = Path(directory, "digits.pth")
+        settings = train_digits(checkpoint, progress)
+        result = JOBS["score"].run(settings, checkpoint, Context(None, device, progress))
     _print(result, as_json)
 
 

@@ -31,6 +31,11 @@ class Inputs:
         images, labels = self.split.batch(start, min(start + size, len(self.split)))
         return normalize(images, self.mean, self.std), labels
 
+    def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
+        """Images float32 (n, C, H, W) and labels int64 (n,) at `indices`, int64 (n,), in that order."""
+        images, labels = self.split.take(indices)
+        return normalize(images, self.mean, self.std), labels
+
     def starts(self, size: int) -> range:
         """Where the batches of `size` images begin."""
         return range(0, len(self.split), size)

@@ -33,6 +33,11 @@ class Convolution:
     dilation: tuple[int, int]
     groups: int
 
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether a 1x1 kernel of this geometry reads each pixel once and makes one of it."""
+        return self.stride == (1, 1) and self.padding == (0, 0) and self.groups == 1
+
 
 def fused_convolution(
     weight: Tensor, bias: Tensor | None, shape: Convolution, epilogue: Epilogue, input_size: Sequence[int]
@@ -52,6 +57,20 @@ def fused_convolution(
             x, laid_out, bias, padding, stride, dilation, shape.groups, epilogue.name, scalars, epilogue.algorithm
         )
         return cast(Tensor, result)
+
+    return run
+
+
+def pointwise_convolution(weight: Tensor, bias: Tensor | None) -> Kernel:
+    """A 1x1 convolution of stride 1 as the matrix product it is: on small images a call of oneDNN costs more than its
+    arithmetic. Input and result are channels last in memory, so that no value moves."""
+    matrix = weight.flatten(1).t().contiguous()
+
+    def run(x: Tensor) -> Tensor:
+        rows = x.permute(0, 2, 3, 1)
+        flat = rows.reshape(-1, rows.shape[3])
+        product = flat @ matrix if bias is None else torch.addmm(bias, flat, matrix)
+        return product.view(*rows.shape[:3], -1).permute(0, 3, 1, 2)
 
     return run
 

@@ -16,8 +16,10 @@ from micronet.evaluation.kernels import (
     NO_EPILOGUE,
     Convolution,
     Epilogue,
+    Kernel,
     clip_ends,
     fused_convolution,
+    pointwise_convolution,
     round_to_grid_,
     rounding_constant,
 )
@@ -66,6 +68,10 @@ _FRESH: frozenset[Target] = frozenset(
     }
 )
 """Operations whose result lies in memory of its own, so that its only reader may overwrite it."""
+
+
+SMALL_IMAGE = 64
+"""Pixels up to which a 1x1 convolution is run as a matrix product."""
 
 
 def lower(graph: Graph, batch: int, merge: bool = True) -> Program:
@@ -148,9 +154,12 @@ class _Lowering:
         if isinstance(bias, Ref) and bias.name not in self._graph.weights:
             return False
         source = cast(Ref, node.args[0])
-        last, epilogue, constant = self._epilogue(node)
         size = (self._batch, *self._shapes[source.name][1:])
         offset = self._graph.weights[bias.name] if isinstance(bias, Ref) else None
+        if shape.is_pointwise and weight.shape[2:] == (1, 1) and size[2] * size[3] <= SMALL_IMAGE:
+            self._matrix_product(node, pointwise_convolution(weight, offset), source.name)
+            return True
+        last, epilogue, constant = self._epilogue(node)
         kernel = fused_convolution(weight, offset, shape, epilogue, size)
         slot, read = self._slots[last.name], self._slots[source.name]
 
@@ -162,6 +171,14 @@ class _Lowering:
 
         self._emit(step if constant is None else rounded, [source.name], last.name)
         return True
+
+    def _matrix_product(self, node: Node, kernel: Kernel, source: str) -> None:
+        slot, read = self._slots[node.name], self._slots[source]
+
+        def step(slots: Slots) -> None:
+            slots[slot] = kernel(slots[read])
+
+        self._emit(step, [source], node.name)
 
     def _epilogue(self, node: Node) -> tuple[Node, Epilogue, float | None]:
         """The last node merged into the convolution `node`, its epilogue, and the constant that rounds the result."""
