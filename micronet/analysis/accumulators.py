@@ -16,12 +16,20 @@ aten = torch.ops.aten
 
 
 def accumulator_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
-    """Proven width of each filter's accumulator, by node name, for nodes whose operands are all fixed point.
+    """Proven width of each filter's accumulator, by node name, as far as it is worth counting: at most 32.
 
-    With integer weights w, a bias b on the products' grid and inputs of magnitude at most A, every partial sum lies in
-    the ring of n-bit two's complement, and the end of it within sum|w| * A + |b|. If that fits n bits, n-bit addition
-    gives the exact end, whatever wraps around on the way (the bound of Colbert et al. 2023, "A2Q", section 3).
-    Filters whose bound needs more than 32 bits, and a bias off the products' grid, prove nothing: 32.
+    See `exact_bits`; filters whose sums may need more prove nothing.
+    """
+    return {name: [min(bits, FULL_WIDTH) for bits in proof] for name, proof in exact_bits(graph, shapes).items()}
+
+
+def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
+    """Bits of two's complement that give each filter's sums exactly, for nodes whose operands are all fixed point.
+
+    With integer weights w, inputs of magnitude at most A and a bias b, in units of the products or, if these are finer,
+    of the bias, every partial sum lies in the ring of n-bit two's complement, and the end of it within sum|w| * A + |b|.
+    If that fits n bits, n-bit addition gives the exact end, whatever wraps around on the way (the bound of Colbert et
+    al. 2023, "A2Q", section 3).
     """
     makers, fixed = graph.by_name(), constants(graph)
     proofs: dict[str, list[int]] = {}
@@ -46,17 +54,15 @@ def _prove(weights: Tensor, bias: Tensor | None, grid: Grid, inputs: Grid) -> li
     bounds: list[int] = [total * max(-inputs.low, inputs.high) for total in integers.abs().sum(1).tolist()]
     if bias is None:
         return [_bits_for(bound) for bound in bounds]
-    on_grid = bias.double() / (steps * inputs.steps[0])
-    whole = on_grid == on_grid.round()
-    return [
-        _bits_for(bound + abs(int(offset))) if exact else FULL_WIDTH
-        for bound, offset, exact in zip(bounds, on_grid.tolist(), whole.tolist(), strict=True)
-    ]
+    offsets: list[float] = (bias.double() / (steps * inputs.steps[0])).tolist()
+    # a float is a whole number over a power of two: that many products' units make one unit of the bias
+    fractions = [offset.as_integer_ratio() for offset in offsets]
+    return [_bits_for(bound * finer + abs(whole)) for bound, (whole, finer) in zip(bounds, fractions, strict=True)]
 
 
 def _bits_for(bound: int) -> int:
-    """Bits of two's complement that hold every integer in [-bound, bound], at most 32."""
-    return min(bound.bit_length() + 1, FULL_WIDTH)
+    """Bits of two's complement that hold every integer in [-bound, bound]."""
+    return bound.bit_length() + 1
 
 
 def _grid_behind(makers: Mapping[str, Node], fixed: frozenset[str], values: Argument) -> Grid | None:

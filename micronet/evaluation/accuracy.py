@@ -52,8 +52,8 @@ def evaluate(
         answers = logits(images)
         if not bool(torch.isfinite(answers).all()):
             raise NumericalError(
-                f"the network gives NaN or infinity for images {start} to {start + len(labels) - 1} of {inputs.split.name}; "
-                "no accuracy can be taken of that. Check normalization and weights."
+                f"the network gives NaN or infinity for images {start} to {start + len(labels) - 1} of "
+                f"{inputs.split.name}; no accuracy can be taken of that. Check normalization and weights."
             )
         return int((answers.argmax(1).cpu() == labels).sum()), len(labels)
 

@@ -4,21 +4,20 @@ from dataclasses import replace
 
 import torch
 
-from micronet.analysis.accumulators import accumulator_bits
+from micronet.analysis.accumulators import exact_bits
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.shapes import shapes
-from micronet.analysis.widths import FULL_WIDTH
 from micronet.errors import SettingsError
 from micronet.graph.ir import Graph
 
 EXACT_BITS = 53
-"""Integers up to 2^53 are exact in float64; a proof of 32 bits or fewer is far inside."""
+"""Integers up to 2^53 are exact in float64."""
 
 
 def check_exact(graph: Graph) -> None:
     """Raise SettingsError unless every dot product sums fixed-point products of few enough bits."""
     known = shapes(graph)
-    proofs = accumulator_bits(graph, known)
+    proofs = exact_bits(graph, known)
     for node in graph.nodes:
         if node.target not in DOT_PRODUCTS:
             continue
@@ -28,8 +27,11 @@ def check_exact(graph: Graph) -> None:
                 f"bit_true: {name} multiplies values that are not all fixed point, so its sums cannot be exact. "
                 "Quantize weights and activations (bits) to measure bit-true accuracy."
             )
-        if max(proofs[node.name], default=0) >= FULL_WIDTH:
-            raise SettingsError(f"bit_true: sums of {name} may need {FULL_WIDTH} bits or more. Use fewer bits.")
+        needed = max(proofs[node.name], default=0)
+        if needed > EXACT_BITS:
+            raise SettingsError(
+                f"bit_true: sums of {name} may need {needed} bits, float64 is exact to {EXACT_BITS}. Use fewer bits."
+            )
 
 
 def widen(graph: Graph) -> Graph:

@@ -136,12 +136,15 @@ def test_the_columns_of_a_matrix_are_its_filters() -> None:
     assert of(axis=0) == {}
 
 
-def test_a_bias_counts_in_units_of_the_products_and_off_their_grid_proves_nothing() -> None:
+def test_a_bias_counts_in_units_of_the_products_or_in_its_own_where_these_are_finer() -> None:
     weight, grid = torch.full((1, 4), 0.25), fixed_point(8, (2,))  # integers 1
     # steps 1/4 * 1/2: a bias of 0.5 is 4, and 60 + 4 = 64 > 63
     assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.375]), step=0.5, grid=grid))["y"] == [7]
     assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.5]), step=0.5, grid=grid))["y"] == [8]
-    assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.3]), step=0.5, grid=grid))["y"] == [32]
+    # float32's 0.3 is 5033165 / 2^24, in products 5033165 / 2^21: 60 * 2^21 + 5033165 = 130862285 > 2^26
+    assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.3]), step=0.5, grid=grid))["y"] == [28]
+    # 2^-40 needs units so fine that 32 bits do not hold the products
+    assert proofs(layer(weight, 0, 15, bias=torch.tensor([2.0**-40]), step=0.5, grid=grid))["y"] == [32]
 
 
 @pytest.mark.parametrize("magnitude", [2**24, 2**27])
