@@ -24,7 +24,7 @@ _RESHAPES = frozenset(
 )
 """Operations that leave values in their order."""
 _TRANSPOSITIONS = frozenset({aten.permute.default, aten.transpose.int})
-_BATCH_AXIS, _CHANNEL_AXIS = 0, 1
+_CHANNEL_AXIS = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,7 @@ def _shuffle(call: Call) -> Permutation | None:
 def _selection(call: Call) -> Permutation | None:
     index, axis = call.weight(2), call.argument(1)
     assert isinstance(axis, int)
-    axis %= len(call.shape(0))
-    if index is None or axis == _BATCH_AXIS or _is_slice(index):
+    if index is None or _is_slice(index):
         return None
     return _permutation(call, index.numel(), call.shape(0)[axis])
 

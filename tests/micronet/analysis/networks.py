@@ -63,7 +63,9 @@ def elementwise(draw: Draw, shape: Shape) -> tuple[nn.Module, Shape]:
 
 @st.composite
 def norm(draw: Draw, shape: Shape) -> tuple[nn.Module, Shape]:
-    kind = draw(st.sampled_from([nn.BatchNorm2d, nn.GroupNorm, nn.LayerNorm]))
+    # torch refuses a group norm of a single place
+    kinds = [nn.BatchNorm2d, nn.LayerNorm] + ([nn.GroupNorm] if shape[1] * shape[2] > 1 else [])
+    kind = draw(st.sampled_from(kinds))
     if kind is nn.GroupNorm:
         return nn.GroupNorm(draw(st.sampled_from([1, shape[0]])), shape[0]), shape
     if kind is nn.LayerNorm:

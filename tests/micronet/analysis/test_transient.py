@@ -52,6 +52,13 @@ def test_moving_takes_no_room_and_growing_does() -> None:
     )
 
 
+def test_joining_a_part_with_a_constant_makes_something_new() -> None:
+    """Half of the image and as much of a constant are as large as the image, and are not in its place."""
+    half = node("half", aten.slice.Tensor, X, 1, 0, 2)
+    joined = node("y", aten.cat.default, (Ref("half"), Ref("w")), 1)
+    assert mtas(graph(half, joined, weights={"w": torch.ones(1, 2, 6, 6)})) == 2 * IMAGE
+
+
 def test_a_size_keeps_nothing_alive() -> None:
     """The size is read early and used late; the image is gone by then."""
     steps = [node("n", aten.sym_size.int, X, 0), node("a", aten.mean.dim, X, (2, 3), True), relu("b", "a")]

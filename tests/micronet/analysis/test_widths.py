@@ -139,16 +139,17 @@ def test_what_a_node_makes_on_its_way_is_wide() -> None:
 
 
 def test_a_batch_norm_multiplies_at_the_width_of_its_scale() -> None:
-    def of(mean: float, eps: float) -> int:
-        weights = {"scale": torch.ones(4), "shift": torch.ones(4), "m": torch.full((4,), mean), "v": torch.ones(4)}
+    def of(mean: float = 0.0, variance: float = 1.0, eps: float = 0.0) -> int:
+        numbers = {"scale": 1.0, "shift": 1.0, "m": mean, "v": variance}
+        weights = {name: torch.full((4,), number) for name, number in numbers.items()}
         refs = (Ref("scale"), Ref("shift"), Ref("m"), Ref("v"))
         step = node("y", aten.batch_norm.default, Q, *refs, False, 0.1, eps, False)
         formats = {"scale": fixed_point(6, (0,)), "shift": fixed_point(6, (0,))}
         return weigh(count(graph(EIGHT, step, weights=weights, formats=formats)), "challenge")[0]
 
-    assert of(mean=0.0, eps=0.0) == 144 * (8 + 32)
+    assert of() == 144 * (8 + 32)
     # statistics of its own change the scale and the shift, which then lie on no grid
-    assert of(mean=1.0, eps=0.0) == of(mean=0.0, eps=1e-5) == 144 * (32 + 32)
+    assert of(mean=1.0) == of(variance=4.0) == of(eps=1e-5) == 144 * (32 + 32)
 
 
 def test_fixed_point_needs_no_conversion_and_a_scale_does() -> None:
