@@ -27,9 +27,9 @@ def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
     """Bits of two's complement that give each filter's sums exactly, for nodes whose operands are all fixed point.
 
     With integer weights w, inputs of magnitude at most A and a bias b, in units of the products or, if these are finer,
-    of the bias, every partial sum lies in the ring of n-bit two's complement, and the end of it within sum|w| * A + |b|.
-    If that fits n bits, n-bit addition gives the exact end, whatever wraps around on the way (the bound of Colbert et
-    al. 2023, "A2Q", section 3).
+    of the bias, every partial sum lies in the ring of n-bit two's complement, and the end within sum|w| * A + |b|. If
+    that fits n bits, n-bit addition gives the exact end, whatever wraps around on the way (the bound of Colbert et al.
+    2023, "A2Q", section 3).
     """
     makers, fixed = graph.by_name(), constants(graph)
     proofs: dict[str, list[int]] = {}
