@@ -3,7 +3,8 @@
 from collections import Counter
 from collections.abc import Mapping
 
-from micronet.analysis.rules import FREE, RULES
+from micronet.analysis.formulas import FREE
+from micronet.analysis.rules import RULES
 from micronet.analysis.shapes import Shapes, constants, tensor_refs
 from micronet.analysis.widths import JOINS, QUANTIZERS
 from micronet.graph.ir import Graph, Node

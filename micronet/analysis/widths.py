@@ -6,7 +6,8 @@ from collections.abc import Mapping
 import torch
 from torch._ops import OpOverload
 
-from micronet.analysis.rules import FREE, RULES
+from micronet.analysis.formulas import FREE
+from micronet.analysis.rules import RULES
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Node, Target
 

@@ -20,7 +20,7 @@ from micronet.graph.ir import Graph
 Logits = Callable[[Tensor], Tensor]
 """From a normalized batch on the CPU to logits."""
 
-CACHE_BYTES = 16 << 20
+CACHE_BYTES = 25 << 20
 """Activations of one batch on the CPU: about what a processor's caches hold. Larger batches run slower, not faster."""
 CUDA_BATCH = 500
 

@@ -1,0 +1,86 @@
+"""Convolutions with constant weights, and what follows each alone: rounding, an activation function."""
+
+from collections.abc import Mapping
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from micronet.evaluation.kernels import (
+    NO_EPILOGUE,
+    Convolution,
+    Epilogue,
+    clip_ends,
+    fused_convolution,
+    pointwise_convolution,
+    round_to_grid_,
+)
+from micronet.evaluation.lowering.rounding import exact_rounding
+from micronet.evaluation.lowering.workspace import Workspace, pair
+from micronet.graph.ir import Argument, Node, Ref, Target
+
+aten = torch.ops.aten
+
+SMALL_IMAGE = 64
+"""Pixels up to which a 1x1 convolution is run as a matrix product."""
+
+_EPILOGUES: Mapping[Target, Epilogue] = {
+    aten.relu.default: Epilogue("relu"),
+    aten.sigmoid.default: Epilogue("sigmoid"),
+    aten.tanh.default: Epilogue("tanh"),
+    aten.silu.default: Epilogue("swish"),
+    aten.hardswish.default: Epilogue("hardswish"),
+    aten.hardsigmoid.default: Epilogue("hardsigmoid"),
+}
+
+
+def convolution(space: Workspace, node: Node) -> bool:
+    """One call for a 2-d convolution and its epilogue."""
+    if node.target is not aten.conv2d.default:
+        return False
+    source, weight, bias = node.args[0], space.weight(node.args[1]), (*node.args, None)[2]
+    shape = _geometry(node)
+    offset = space.weight(bias)
+    if weight is None or shape is None or weight.dtype != torch.float32 or (bias is not None and offset is None):
+        return False
+    size = (space.batch, *space.shapes[cast(Ref, source).name][1:])
+    if shape.is_pointwise and weight.shape[2:] == (1, 1) and size[2] * size[3] <= SMALL_IMAGE:
+        space.emit(pointwise_convolution(weight, offset), (source,), node.name)
+        return True
+    last, epilogue, constant = _epilogue(space, node)
+    kernel = fused_convolution(weight, offset, shape, epilogue, size)
+
+    def rounded(x: Tensor) -> Tensor:
+        return round_to_grid_(kernel(x), cast(float, constant))
+
+    space.emit(kernel if constant is None else rounded, (source,), last.name)
+    return True
+
+
+def _epilogue(space: Workspace, node: Node) -> tuple[Node, Epilogue, float | None]:
+    """The last node merged into the convolution `node`, its epilogue, and the constant that rounds the result."""
+    follower = space.only_user(node)
+    if follower is None:
+        return node, NO_EPILOGUE, None
+    if follower.target in _EPILOGUES and len(follower.args) == 1:
+        space.done.add(follower.name)
+        return follower, _EPILOGUES[follower.target], None
+    grid, constant = exact_rounding(follower)
+    if grid is None or constant is None:
+        return node, NO_EPILOGUE, None
+    space.done.add(follower.name)
+    low, high = clip_ends(grid)
+    relu = space.only_user(follower)
+    if relu is not None and relu.target is aten.relu.default:
+        space.done.add(relu.name)
+        return relu, Epilogue("hardtanh", (0.0, high)), constant
+    return follower, Epilogue("hardtanh", (low, high)), constant
+
+
+def _geometry(node: Node) -> Convolution | None:
+    """From the arguments of aten.conv2d, or None where padding is given in words."""
+    defaults: tuple[Argument, ...] = (1, 0, 1, 1)
+    stride, padding, dilation, groups = (*node.args[3:], *defaults[len(node.args[3:]) :])
+    if isinstance(padding, str) or not isinstance(groups, int) or node.kwargs:
+        return None
+    return Convolution(pair(stride), pair(padding), pair(dilation), groups)
