@@ -193,7 +193,6 @@ FREE: Rule = per_element(Operations())
 """Moves or renames values without computing any."""
 ONE_MULTIPLICATION = per_element(Operations(1))
 """A comparison, one transcendental or bitwise operation, a product or a quotient."""
-ONE_ADDITION = per_element(Operations(0, 1))
 SIGMOID = per_element(Operations(1, 0, 1, 1))
 """1 / (1 + exp(-x)): exponential, quotient; addition."""
 SWISH = per_element(Operations(1, 0, 2, 1))

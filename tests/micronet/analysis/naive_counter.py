@@ -6,7 +6,6 @@ the result is what torch computes shows that the operations counted are those th
 
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from functools import reduce
 from itertools import product
 
@@ -14,56 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-
-@dataclass
-class Tally:
-    """Operations so far; a comparison or a transcendental operation counts as a multiplication."""
-
-    multiplications: int = 0
-    additions: int = 0
-
-
-class Number:
-    """A real number that tells its tally what is done to it."""
-
-    def __init__(self, value: float, tally: Tally) -> None:
-        self.value, self.tally = value, tally
-
-    def _multiplied(self, value: float) -> "Number":
-        self.tally.multiplications += 1
-        return Number(value, self.tally)
-
-    def _added(self, value: float) -> "Number":
-        self.tally.additions += 1
-        return Number(value, self.tally)
-
-    def __mul__(self, other: "Number | float") -> "Number":
-        return self._multiplied(self.value * _value(other))
-
-    def __truediv__(self, other: "Number | float") -> "Number":
-        return self._multiplied(self.value / _value(other))
-
-    def __add__(self, other: "Number | float") -> "Number":
-        return self._added(self.value + _value(other))
-
-    def __sub__(self, other: "Number | float") -> "Number":
-        return self._added(self.value - _value(other))
-
-    def larger(self, other: "Number | float") -> "Number":
-        return self._multiplied(max(self.value, _value(other)))
-
-    def smaller(self, other: "Number | float") -> "Number":
-        return self._multiplied(min(self.value, _value(other)))
-
-    def is_positive(self) -> bool:
-        self.tally.multiplications += 1
-        return self.value > 0
-
-    def apply(self, function: Callable[[float], float]) -> "Number":
-        return self._multiplied(function(self.value))
-
-
-Array = np.ndarray  # of Numbers, without the batch
+from tests.micronet.analysis.counting_numbers import Array, Number, Tally, add_up
 
 
 def run(network: nn.Module, image: Tensor) -> tuple[list[float], Tally]:
@@ -102,16 +52,6 @@ def storage_bits(network: nn.Module, bits: int, cheapest: bool) -> int:
     return total
 
 
-def _value(number: Number | float) -> float:
-    return number.value if isinstance(number, Number) else number
-
-
-def _sum(terms: Iterable[Number | float]) -> Number | float:
-    """One addition for each term but the first; a sum of nothing is 0, and constants alone are no work."""
-    numbers = list(terms)
-    return reduce(lambda a, b: a + b, numbers) if numbers else 0.0
-
-
 def _run(module: nn.Module, x: Array) -> Array:
     for kind, rule in _RULES.items():
         if isinstance(module, kind):
@@ -132,7 +72,7 @@ def _each(function: Callable[[Number], Number]) -> Callable[[nn.Module, Array], 
 def _dot(weights: Iterable[float], values: Iterable[Number], bias: float | None, tally: Tally) -> Number:
     """Products with the weights that are not 0, and the bias as the last term."""
     terms: list[Number | float] = [v * w for w, v in zip(weights, values, strict=True) if w != 0]
-    total = _sum(terms if bias is None else [*terms, bias])
+    total = add_up(terms if bias is None else [*terms, bias])
     return total if isinstance(total, Number) else Number(total, tally)
 
 
@@ -181,9 +121,9 @@ def _batch_norm(norm: nn.BatchNorm2d, x: Array) -> Array:
 def _standardized(values: Array, eps: float) -> Array:
     """(v - mean) / deviation."""
     count = values.size
-    mean = _sum(values.flatten()) * (1 / count)
+    mean = add_up(values.flatten()) * (1 / count)
     centred = values - mean
-    variance = _sum(v * v for v in centred.flatten()) * (1 / count)
+    variance = add_up(v * v for v in centred.flatten()) * (1 / count)
     factor = (variance + eps).apply(math.sqrt).apply(lambda deviation: 1 / deviation)
     return centred * factor
 
@@ -222,7 +162,7 @@ def _pooled(x: Array, windows: list[list[range]], one: Callable[[list[Number]], 
 
 
 def _mean(values: list[Number]) -> Number:
-    total = _sum(values)
+    total = add_up(values)
     assert isinstance(total, Number)
     return total * (1 / len(values))
 
