@@ -176,6 +176,14 @@ def rule_of(target: Target, name: str) -> Rule:
 
 def operation_name(target: Target) -> str:
     """Short name of an operation: conv2d, batch_norm, add."""
+    if target in _SHORTER:
+        return _SHORTER[target]
     if isinstance(target, OpOverload):
         return target._schema.name.partition("::")[2]
     return getattr(target, "__name__", str(target))
+
+
+_SHORTER: Mapping[Target, str] = {
+    aten.fake_quantize_per_tensor_affine.default: "quantize",
+    aten.fake_quantize_per_channel_affine.default: "quantize",
+}

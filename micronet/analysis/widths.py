@@ -4,12 +4,13 @@ import operator
 from collections.abc import Mapping
 
 import torch
+from torch import Tensor
 from torch._ops import OpOverload
 
 from micronet.analysis.formulas import FREE
 from micronet.analysis.rules import RULES
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Graph, Node, Target
+from micronet.graph.ir import Graph, Node, Ref, Target
 
 aten = torch.ops.aten
 
@@ -70,6 +71,21 @@ def activation_grid(node: Node) -> Grid | None:
     if not (isinstance(step, float) and isinstance(zero_point, int) and isinstance(low, int) and isinstance(high, int)):
         return None
     return Grid((high - low).bit_length(), low, high, (step,), (zero_point,))
+
+
+def weight_grid(node: Node, weights: Mapping[str, Tensor]) -> Grid | None:
+    """The grid a quantizer puts a weight on, one step per channel included; None where a step is no constant."""
+    if node.target is not aten.fake_quantize_per_channel_affine.default:
+        return activation_grid(node)
+    _, steps, zero_points, axis, low, high = node.args
+    if not (isinstance(steps, Ref) and isinstance(zero_points, Ref) and isinstance(axis, int)):
+        return None
+    if steps.name not in weights or zero_points.name not in weights:
+        return None
+    assert isinstance(low, int)
+    assert isinstance(high, int)
+    offsets = tuple(int(offset) for offset in weights[zero_points.name].tolist())
+    return Grid((high - low).bit_length(), low, high, tuple(weights[steps.name].tolist()), offsets, axis)
 
 
 def _width(node: Node, bits: Mapping[str, int]) -> int:

@@ -21,6 +21,7 @@ def micronet(*arguments: str, **environment: str) -> subprocess.CompletedProcess
     wanted = {key: value for key, value in os.environ.items() if key != "MICRONET_DATA"}
     return subprocess.run(
         [MICRONET, *arguments],
+        check=False,
         capture_output=True,
         text=True,
         timeout=300,
@@ -32,7 +33,7 @@ def test_torch_stays_unloaded_until_a_command_needs_it() -> None:
     code = (
         "import sys, app.cli, micronet.contract, micronet.tracks, micronet.architectures; print('torch' in sys.modules)"
     )
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
 def test_every_score_setting_has_an_option() -> None:
@@ -96,15 +97,15 @@ def test_json_is_the_contract_and_nothing_else() -> None:
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert list(result) == [
-        "track", "policy", "accuracy", "operations", "storage", "score", "threshold", "qualifies", "mtas_bytes", "layers",
-        "scorer", "warnings",
+        "track", "policy", "accuracy", "operations", "storage", "score", "threshold", "qualifies", "mtas_bytes",
+        "layers", "scorer", "warnings",
     ]  # fmt: skip
     assert list(result["operations"]) == ["multiplications", "additions", "exponents", "math"]
     assert list(result["storage"]) == ["parameters", "nonzero", "bits", "storage"]
     assert list(result["score"]) == ["storage", "math", "total"]
     assert list(result["layers"][0])[:11] == [
-        "name", "op", "shape", "multiplications", "additions", "parameters", "nonzero", "weight_bits", "activation_bits",
-        "math", "storage",
+        "name", "op", "shape", "multiplications", "additions", "parameters", "nonzero", "weight_bits",
+        "activation_bits", "math", "storage",
     ]  # fmt: skip
     assert list(result["scorer"]) == ["version", "torch", "device", "dataset", "seed"]
 

@@ -73,7 +73,9 @@ def test_published_entries_score_exactly_as_published(name: str, shared_dir: Pat
     assert result.storage.parameters == parameters
     assert (result.operations.multiplications, result.operations.additions) == (multiplications, additions)
     assert (result.storage.storage, result.operations.math) == (masked, math)
-    assert result.score.total == pytest.approx(total, abs=5e-13)
+    # the table prints 12 digits; of kaist_v2_pr45 the last two do not follow from its own storage and math
+    assert result.score.total == masked / 36_500_000 + math / 10_490_000_000
+    assert result.score.total == pytest.approx(total, abs=5e-11)
     dense = run(path, {**settings, "encoding": "cheapest", "evaluate": False}, cifar100_dir)
     assert dense.storage.storage == cheapest
 

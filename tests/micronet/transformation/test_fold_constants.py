@@ -2,13 +2,16 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from torch import Tensor, nn
 
+from micronet.analysis.counts import count
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.transformation.fold_constants import fold_constants
+from micronet.transformation.quantize import on_grid
 from tests.micronet.networks import IMAGE, images
 
 aten = torch.ops.aten
@@ -55,3 +58,30 @@ def test_folding_twice_changes_nothing_more() -> None:
     twice = fold_constants(once)
     assert twice.nodes == once.nodes
     assert twice.weights.keys() == once.weights.keys()
+
+
+@pytest.mark.parametrize("per_channel", [False, True])
+def test_a_weight_quantized_in_training_stays_quantized(per_channel: bool) -> None:
+    class Quantized(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.linspace(-1, 1, 4 * 64).view(4, 64))
+            self.register_buffer("steps", torch.tensor([0.125, 0.25, 0.5, 0.1]))
+            self.register_buffer("zero_points", torch.zeros(4, dtype=torch.int32))
+
+        def forward(self, x: Tensor) -> Tensor:
+            if per_channel:
+                weight = torch.fake_quantize_per_channel_affine(self.weight, self.steps, self.zero_points, 0, -8, 7)
+            else:
+                weight = torch.fake_quantize_per_tensor_affine(self.weight, 0.125, 0, -8, 7)
+            return nn.functional.linear(x.flatten(1), weight)
+
+    module = Quantized().eval()
+    graph = fold_constants(capture(module, (1, 8, 8)))
+    [(name, grid)] = graph.formats.items()
+    assert (grid.bits, grid.axis, len(grid.steps)) == (4, 0, 4) if per_channel else (4, None, 1)
+    assert [node.target for node in graph.nodes][-1] is torch.ops.aten.linear.default
+    assert torch.equal(on_grid(graph.weights[name], grid), graph.weights[name])
+    x = torch.randn(2, 1, 8, 8)
+    assert torch.equal(interpret(graph, x), module(x))
+    assert count(graph).quantized
