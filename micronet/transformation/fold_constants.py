@@ -14,8 +14,8 @@ def fold_constants(graph: Graph) -> Graph:
     """The same function, with every node that reads only weights, or nothing, replaced by its result.
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from. A
-    result made of literals only is a literal. A quantizer's result on a weight is a quantized weight; merely moved, such
-    a weight would lose its grid, so nodes that read quantized weights stay.
+    result made of literals only is a literal. A quantizer's result on a weight is a quantized weight; moved, that would
+    lose its grid, so nodes that read quantized weights stay.
     """
     weights: dict[str, object] = dict(graph.weights)
     formats = dict(graph.formats)

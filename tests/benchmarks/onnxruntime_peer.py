@@ -16,7 +16,7 @@ MEAN, STD = (0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)
 
 def main(path: str, data_dir: str) -> None:
     """Load, normalize, run, compare."""
-    entry = pickle.loads(Path(data_dir, "cifar-100-python", "test").read_bytes(), encoding="bytes")  # noqa: S301
+    entry = pickle.loads(Path(data_dir, "cifar-100-python", "test").read_bytes(), encoding="bytes")
     pixels = entry[b"data"].reshape(-1, 3, 32, 32)
     labels = np.array(entry[b"fine_labels"])
     mean, std = (np.array(values, np.float32).reshape(1, 3, 1, 1) for values in (MEAN, STD))
