@@ -6,11 +6,17 @@ import sys
 
 import torch
 
+from micronet.errors import SettingsError
+
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA if there is any. Raises RuntimeError for what torch does not know."""
+    """`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA if there is any. Raises SettingsError for a device this machine lacks."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    there = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
+    there += [f"cuda:{index}" for index in range(torch.cuda.device_count())]
+    if name not in there:
+        raise SettingsError(f"device {name!r}: this machine has {', '.join(there)}; auto chooses")
     return torch.device(name)
 
 
