@@ -7,13 +7,14 @@ import torch
 
 from micronet.analysis.accumulators import accumulator_bits
 from micronet.analysis.dot_products import DOT_PRODUCTS, constant_factor, dot_products
+from micronet.analysis.formulas import FREE, conversion
 from micronet.analysis.operations import Call, Operations
 from micronet.analysis.parameters import Parameter, batch_norm_grids, parameters
 from micronet.analysis.permutations import permutation_of
-from micronet.analysis.rules import operation_name, rule_of
-from micronet.analysis.shapes import Shapes, constants, shapes
+from micronet.analysis.rules import RULES, operation_name, rule_of
+from micronet.analysis.shapes import Shapes, constants, first_ref, shapes
 from micronet.analysis.transient import transient_bytes
-from micronet.analysis.widths import FULL_WIDTH, quantizes, widths
+from micronet.analysis.widths import FULL_WIDTH, QUANTIZERS, quantizes, widths
 from micronet.graph.ir import Graph, Node
 
 aten = torch.ops.aten
@@ -25,7 +26,8 @@ class LayerCounts:
 
     name, op, shape      what a person knows it by; shape of its result for one image, the batch left out
     operations           exact counts
-    parameters           tensors stored for it, each tensor of the network with exactly one layer
+    parameters           tensors stored for it, each tensor of the network with exactly one layer; the exponent of its
+                         result's fixed-point grid included
     weight_bits          of the widest constant it multiplies or adds, a layer's bias aside; None where it has none
     activation_bits      of the widest value it reads
     binary               whether its weights are -1 and +1, times values that are not quantized (one sign bit decides)
@@ -73,9 +75,11 @@ class _Layers:
 
     def __init__(self, graph: Graph, known: Shapes, bits: Mapping[str, int]) -> None:
         self._graph, self._shapes, self._bits = graph, known, bits
+        self._makers = graph.by_name()
         self._constants = constants(graph)
         self._parameters = parameters(graph)
         self._proofs = accumulator_bits(graph, known)
+        self._grids = self._grids_of_results()
         self._names: set[str] = set()
 
     def layers(self) -> tuple[LayerCounts, ...]:
@@ -86,11 +90,11 @@ class _Layers:
         rule = rule_of(node.target, node.layer or node.name) if node.name not in self._constants else None
         call = Call(self._graph, self._shapes, node)
         operations = rule(call) if rule is not None else Operations()
-        stored = self._parameters.get(node.name, ())
+        stored = (*self._parameters.get(node.name, ()), *self._grids.get(node.name, ()))
         permutation = permutation_of(call)
         if permutation is not None:
             operations, stored = permutation.operations, (permutation.parameter,)
-        if operations == Operations() and not stored:
+        if operations == Operations() and (not stored or self._is_way_to_store(node)):
             return None
         by_filter, proven = self._proof(node, call)
         return LayerCounts(
@@ -106,6 +110,19 @@ class _Layers:
             additions_by_filter=by_filter,
             accumulator_bits=proven,
         )
+
+    def _grids_of_results(self) -> dict[str, tuple[Parameter, ...]]:
+        """What is stored for the grid of a layer's result, by the node that computes the result."""
+        quantizers = [node for node in self._graph.nodes if self._is_way_to_store(node)]
+        return {first_ref(node): self._parameters.get(node.name, ()) for node in quantizers}
+
+    def _is_way_to_store(self, node: Node) -> bool:
+        """Whether the node is a fixed-point quantizer of what a layer computes: part of that layer, and no row."""
+        if node.target not in QUANTIZERS or node.name in self._constants:
+            return False
+        maker = self._makers.get(first_ref(node))
+        computes = maker is not None and maker.target not in QUANTIZERS and RULES.get(maker.target) is not FREE
+        return computes and conversion(Call(self._graph, self._shapes, node)) == Operations()
 
     def _operands(self, node: Node) -> list[str]:
         """Constants the node computes with, literals aside; of a dot product its factor, for a bias only adds."""

@@ -10,7 +10,7 @@ from micronet.errors import SettingsError
 
 
 def choose_device(name: str = "auto") -> torch.device:
-    """`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA if there is any. Raises SettingsError for a device this machine lacks."""
+    """`cpu`, `cuda`, `cuda:1`, or `auto`: CUDA if there is any. SettingsError for a device this machine lacks."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     there = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]

@@ -60,15 +60,14 @@ def test_other_shortcut_and_blocks_have_rows_too() -> None:
 def test_no_row_is_written_twice() -> None:
     """A repeated key of a dict display replaces the first without a word."""
     source = ast.parse(inspect.getsource(rules))
-    keys = [
-        ast.unparse(key)
-        for display in ast.walk(source)
-        if isinstance(display, ast.Dict)
-        for key in display.keys
-        if key is not None
-    ]
-    assert len(keys) >= len(RULES) > 90
-    assert sorted(keys) == sorted(set(keys))
+    displays = [node for node in ast.walk(source) if isinstance(node, ast.Dict)]
+    sizes = []
+    for display in displays:
+        keys = [ast.unparse(key) for key in display.keys if key is not None]
+        assert sorted(keys) == sorted(set(keys))
+        sizes.append(len(keys))
+    assert max(sizes) >= 90
+    assert len(RULES) > 90
 
 
 def test_an_unknown_operation_is_named_and_never_free() -> None:

@@ -99,7 +99,7 @@ def found(counts: Counts) -> dict[str, tuple[int, int]]:
     """The same of the counter's layers; its last average pool is the network's, the others are shortcuts."""
     costs = dict.fromkeys(("sums", "norms", "relus", "shakedrops", "shortcuts", "pools", "additions"), (0, 0))
     for layer in counts.layers:
-        if layer.op.startswith("fake_quantize"):
+        if layer.op == "quantize":
             assert layer.operations.all_multiplications == layer.operations.all_additions == 0
             continue
         kind = "shortcuts" if "downsample" in layer.name else KINDS[layer.op]
@@ -138,7 +138,7 @@ def check_storage(layout: Layout, counts: Counts, plain: Mapping[str, Tensor]) -
         multiplications * 12 + additions * 32 + exponents * 8,
         (nonzero + others) * 9 + elements,
     )
-    quantizers = sum(layer.op.startswith("fake_quantize") for layer in counts.layers)
+    quantizers = sum(layer.op == "quantize" for layer in counts.layers)
     assert (quantizers > 0) is (layout == "quantized_fused") is counts.quantized
     bits = 32 if counts.quantized else 16
     masked = sum(
