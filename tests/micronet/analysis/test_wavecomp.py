@@ -138,7 +138,7 @@ def check_storage(layout: Layout, counts: Counts, plain: Mapping[str, Tensor]) -
         multiplications * 12 + additions * 32 + exponents * 8,
         (nonzero + others) * 9 + elements,
     )
-    quantizers = sum(layer.op == "quantize" for layer in counts.layers)
+    quantizers = sum(parameter.exponents for layer in counts.layers for parameter in layer.parameters)
     assert (quantizers > 0) is (layout == "quantized_fused") is counts.quantized
     bits = 32 if counts.quantized else 16
     masked = sum(
