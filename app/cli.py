@@ -114,6 +114,20 @@ def architectures(as_json: Json = False) -> None:
     show_rows(("name", "network", "options"), rows, Console())
 
 
+@app.command()
+def download(
+    dataset: Annotated[str, typer.Argument(help="cifar10 or cifar100.", show_default=False)],
+    data: Annotated[Path, typer.Option("--data", envvar="MICRONET_DATA", help="Directory of data sets.")],
+) -> None:
+    """Fetch a data set from its authors, check it, and unpack it."""
+    with reported(as_json=False), ProgressBar() as progress:
+        from micronet.data.download import download as fetch
+
+        progress.stage("download", 1, 1)
+        where = fetch(dataset, data, lambda done, total: progress.advance(done, total, "bytes"))
+    print(where)
+
+
 def _options(schema: dict[str, object]) -> str:
     properties = schema.get("properties", {})
     assert isinstance(properties, dict)

@@ -127,6 +127,8 @@ def test_the_table_shows_totals_and_the_costliest_layers() -> None:
         (("count", "--architecture", "digits", "--accumulators", "proven"), 1, "calibrated"),
         (("count", "--architecture", "digits", "--param-bits", "many"), 2, "--param-bits"),
         (("fly",), 2, "fly"),
+        (("download", "imagenet", "--data", "/tmp"), 3, "cifar100"),
+        (("demo", "--device", "tpu"), 1, "this machine has"),
     ],
 )
 def test_failures_say_what_would_be_right(arguments: tuple[str, ...], exit_code: int, words: str) -> None:
