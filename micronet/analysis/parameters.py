@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.widths import FULL_WIDTH, activation_grid
+from micronet.errors import UnknownOperation
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Graph, Node, Ref
 
@@ -51,7 +52,10 @@ def parameters(graph: Graph) -> dict[str, tuple[Parameter, ...]]:
 
 
 def scale_and_shift(graph: Graph, node: Node) -> tuple[Tensor, Tensor]:
-    """(channels,) each: the batch norm `node` as `scale * x + shift`; Ioffe and Szegedy 2015, algorithm 2."""
+    """(channels,) each: the batch norm `node` as `scale * x + shift`; Ioffe and Szegedy 2015, algorithm 2.
+
+    Raises UnknownOperation where these are no constants.
+    """
     weight, bias, mean, variance = (_tensor(graph, argument) for argument in node.args[1:5])
     eps = node.args[7]
     assert isinstance(eps, float)
@@ -114,7 +118,15 @@ def _steps(grid: Grid) -> tuple[int, int]:
 
 
 def _tensor(graph: Graph, argument: Argument) -> Tensor | None:
-    return graph.weights[argument.name] if isinstance(argument, Ref) else None
+    """A constant operand of a batch norm. Raises UnknownOperation for one that is computed when the network runs."""
+    if not isinstance(argument, Ref):
+        return None
+    if argument.name not in graph.weights:
+        raise UnknownOperation(
+            f"a batch norm whose scale, shift or statistics are computed ({argument.name}) has no counting rule. "
+            "Store them as tensors, or write the normalization as products and sums."
+        )
+    return graph.weights[argument.name]
 
 
 def total(parameters_of_node: Sequence[Parameter], field: str) -> int:

@@ -169,7 +169,7 @@ def rule_of(target: Target, name: str) -> Rule:
     if target not in RULES:
         raise UnknownOperation(
             f"{operation_name(target)} ({name}) has no counting rule, and a silent zero would be a lie. "
-            "Express it with operations that have one (GET /tracks and the documentation list them), or propose a rule."
+            "Express it with operations that have one (micronet/analysis/rules.py lists them), or propose a rule."
         )
     return RULES[target]
 

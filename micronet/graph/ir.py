@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from micronet.graph.grid import Grid
+from micronet.graph.names import Names
 
 _NO_KWARGS = MappingProxyType[str, "Argument"]({})
 
@@ -66,6 +67,10 @@ class Graph:
     def by_name(self) -> dict[str, Node]:
         """Node of each value that a node makes."""
         return {node.name: node for node in self.nodes}
+
+    def names(self) -> Names:
+        """Every name in use: a pass takes new ones from here."""
+        return Names((self.input, *self.weights, *(node.name for node in self.nodes)))
 
     def users(self) -> dict[str, list[Node]]:
         """Nodes that read each value; a node that reads a value twice stands there once."""

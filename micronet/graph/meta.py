@@ -55,6 +55,29 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     return torch.empty([*x.shape[:-1], weight.shape[0]], dtype=x.dtype, device="meta")
 
 
+def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, *geometry: object) -> Tensor:
+    """floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1 along each axis; torch names misfits."""
+    stride, padding, dilation = (_pair(value) for value in (*geometry, *(1, 0, 1)[len(geometry) :])[:3])
+    groups = cast(int, geometry[3]) if len(geometry) > 3 else 1
+    sides = [
+        (size + 2 * pad - spread * (kernel - 1) - 1) // max(step, 1) + 1
+        for size, kernel, step, pad, spread in zip(
+            x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=False
+        )
+    ]
+    fits = x.dim() == weight.dim() == 4 and min(groups, *stride, *sides) > 0
+    fits = fits and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
+    if not fits or (bias is not None and bias.shape != weight.shape[:1]):
+        return cast(Tensor, aten.conv2d.default(x, weight, bias, *geometry))
+    return torch.empty([x.shape[0], weight.shape[0], *sides], dtype=x.dtype, device="meta")
+
+
+def _pair(value: object) -> tuple[int, int]:
+    """(height, width) of a size given once or for each."""
+    sizes = [int(side) for side in value] if isinstance(value, list | tuple) else [int(cast(int, value))]
+    return sizes[0], sizes[-1]
+
+
 def _pooled(x: Tensor, size: list[int]) -> Tensor:
     if not 0 < x.dim() - len(size) <= 2:
         raise RuntimeError(f"pooling to {size} does not fit a tensor of {x.dim()} axes")
@@ -94,6 +117,7 @@ _QUICK: Mapping[Target, Callable[..., Tensor]] = {
         ),
         cast(Callable[..., Tensor], _like_first),
     ),
+    aten.conv2d.default: _convolution,
     aten.linear.default: _linear,
     aten.batch_norm.default: _batch_norm,
     aten.add.Tensor: _broadcast,

@@ -11,7 +11,7 @@ from micronet.errors import FileTooLarge, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
-from micronet.onnx_reader.names import Names
+from micronet.graph.names import Names
 from micronet.onnx_reader.targets import EMITS, LAYOUT, TARGETS
 from micronet.onnx_reader.values import (
     BATCH,

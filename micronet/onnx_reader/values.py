@@ -27,7 +27,8 @@ class Known:
     """A constant. Integers are held as int64, except 8-bit ones; floats as float32.
 
     name      what it is called if it becomes a weight
-    counted   whether it comes from a stored parameter: an initializer, or a constant of more than one element
+    counted   whether it comes from a stored parameter: an initializer, or a constant of more than one element; what
+              several numbers are put together to is a parameter, too, once it becomes a weight
     kind      element type in the file (a `TensorProto.DataType`), which tells 4-bit integers from 8-bit ones
     grid      the values it may take, if it was dequantized
     """

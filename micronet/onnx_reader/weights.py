@@ -6,7 +6,7 @@ from torch import Tensor
 from micronet.errors import NotFinite, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Ref
-from micronet.onnx_reader.names import Names
+from micronet.graph.names import Names
 from micronet.onnx_reader.values import Known, carries_batch, check_shape
 
 
@@ -43,12 +43,17 @@ class Weights:
         # an initializer's own name was reserved for its first weight; anything else takes a new one
         first = known.counted and known.name not in self.tensors and known.name in self._reserved
         name = known.name if first else self._names.new(known.name, "_")
-        if not known.counted:
+        if not known.counted and _is_one_number(tensor):
             self.literals.add(name)
         self.tensors[name] = tensor
         if known.grid is not None:
             self.formats[name] = known.grid
         return Ref(name)
+
+
+def _is_one_number(tensor: Tensor) -> bool:
+    """Whether there is one number, however often: what is put together from many is a parameter. Indices are none."""
+    return not tensor.is_floating_point() or tensor.numel() == 0 or bool((tensor == tensor.reshape(-1)[0]).all())
 
 
 def _check(known: Known, what: str) -> None:

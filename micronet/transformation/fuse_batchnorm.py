@@ -9,6 +9,7 @@ from torch import Tensor
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import Shapes, shapes
 from micronet.graph.ir import Argument, Graph, Node, Ref, rename
+from micronet.graph.names import Names
 
 aten = torch.ops.aten
 
@@ -25,8 +26,8 @@ def fuse_batchnorm(graph: Graph) -> Graph:
     padding and for fully connected layers. PyramidNet's first batch norm of a block is of that kind.
     A value that something else reads too stays, and so does its batch norm.
     """
-    known = shapes(graph)
-    while (fused := _fuse_one_round(graph, known)) is not None:
+    known, names = shapes(graph), graph.names()
+    while (fused := _fuse_one_round(graph, known, names)) is not None:
         graph = fused
     return graph
 
@@ -40,7 +41,7 @@ class _Merge:
     weights: Mapping[str, Tensor]
 
 
-def _fuse_one_round(graph: Graph, known: Shapes) -> Graph | None:
+def _fuse_one_round(graph: Graph, known: Shapes, names: Names) -> Graph | None:
     """One pass over the graph, merging every batch norm that touches no other merge of the same pass."""
     makers, users = graph.by_name(), graph.users()
     merges: list[_Merge] = []
@@ -48,10 +49,10 @@ def _fuse_one_round(graph: Graph, known: Shapes) -> Graph | None:
     for norm in graph.nodes:
         if norm.target is not aten.batch_norm.default or not _channels_are_features(norm, makers, users, known):
             continue
-        merge = _into_layer_before(graph, norm, makers, users) or _into_layer_after(graph, norm, users)
-        if merge is not None and not touched & {merge.layer.name, merge.norm.name, *merge.weights}:
+        merge = _into_layer_before(graph, norm, makers, users, names) or _into_layer_after(graph, norm, users, names)
+        if merge is not None and not touched & {merge.layer.name, merge.norm.name}:
             merges.append(merge)
-            touched.update({merge.layer.name, merge.norm.name, *merge.weights})
+            touched.update({merge.layer.name, merge.norm.name})
     return _apply(graph, merges) if merges else None
 
 
@@ -80,7 +81,7 @@ def _apply(graph: Graph, merges: list[_Merge]) -> Graph:
 
 
 def _into_layer_before(
-    graph: Graph, norm: Node, makers: Mapping[str, Node], users: Mapping[str, list[Node]]
+    graph: Graph, norm: Node, makers: Mapping[str, Node], users: Mapping[str, list[Node]], names: Names
 ) -> _Merge | None:
     source = norm.args[0]
     layer = makers.get(source.name) if isinstance(source, Ref) else None
@@ -93,10 +94,10 @@ def _into_layer_before(
     scale, shift = (part.double() for part in scale_and_shift(graph, norm))
     merged = weight.double() * scale.view(-1, *[1] * (weight.dim() - 1))
     offset = shift if bias is None else bias.double() * scale + shift
-    return _merge(graph, layer, norm, merged, offset)
+    return _merge(layer, norm, names, merged, offset)
 
 
-def _into_layer_after(graph: Graph, norm: Node, users: Mapping[str, list[Node]]) -> _Merge | None:
+def _into_layer_after(graph: Graph, norm: Node, users: Mapping[str, list[Node]], names: Names) -> _Merge | None:
     readers = users.get(norm.name, [])
     if len(readers) != 1 or norm.name == graph.output or readers[0].target not in _LAYERS:
         return None
@@ -109,7 +110,7 @@ def _into_layer_after(graph: Graph, norm: Node, users: Mapping[str, list[Node]])
     matrix = weight.double().flatten(1)
     merged = (matrix * scale).view(weight.shape)
     offset = matrix @ shift
-    return _merge(graph, layer, norm, merged, offset if bias is None else offset + bias.double())
+    return _merge(layer, norm, names, merged, offset if bias is None else offset + bias.double())
 
 
 def _channels_are_features(
@@ -125,13 +126,13 @@ def _channels_are_features(
     return len(known[norm.name]) == 2 or all(node.target is not aten.linear.default for node in beside)
 
 
-def _merge(graph: Graph, layer: Node, norm: Node, weight: Tensor, bias: Tensor) -> _Merge:
+def _merge(layer: Node, norm: Node, names: Names, weight: Tensor, bias: Tensor) -> _Merge:
     """The merged layer, its tensors under names of their own."""
-    weight_ref, bias_name = layer.args[1], f"{layer.name}.fused_bias"
+    weight_ref, bias_name = layer.args[1], names.new(f"{layer.name}.fused_bias", "_")
     assert isinstance(weight_ref, Ref)
+    weight_name = names.new(f"{weight_ref.name.removesuffix('.fused')}.fused", "_")
     args: list[Argument] = list(layer.args)
     args[2:3] = [Ref(bias_name)]
-    weight_name = weight_ref.name if weight_ref.name.endswith(".fused") else f"{weight_ref.name}.fused"
     args[1] = Ref(weight_name)
     merged = replace(layer, args=tuple(args))
     return _Merge(merged, norm, {weight_name: weight.float(), bias_name: bias.float()})

@@ -9,7 +9,7 @@ from torch import Tensor
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
-from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS
+from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, widths
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Graph, Node, Ref, rename
@@ -80,15 +80,34 @@ def needs_calibration(graph: Graph, how: Quantization) -> bool:
     return how.activation_bits < FULL_WIDTH and not any(node.target in QUANTIZERS for node in graph.nodes)
 
 
+def check_own_quantizers(graph: Graph, how: Quantization) -> None:
+    """Raise AlreadyQuantized where a graph's own quantizers leave a dot product wider inputs than `how` declares.
+
+    Such a graph keeps its quantizers (`quantize_activations`), and would be measured at other widths than it is counted
+    at.
+    """
+    if how.activation_bits >= FULL_WIDTH or needs_calibration(graph, how):
+        return
+    bits, fixed = widths(graph), constants(graph)
+    for node in graph.nodes:
+        read = max((bits[ref.name] for ref in node.refs() if ref.name not in fixed), default=0)
+        if node.target in DOT_PRODUCTS and read > how.activation_bits:
+            raise AlreadyQuantized(
+                f"this network brings its own quantizers, and {node.layer or node.name} reads values of {read} bits, not "
+                f"{how.activation_bits}. Score it as it is, with bits null, or take the quantizers out of the file."
+            )
+
+
 def insert_quantizers(graph: Graph, points: Mapping[str, int], bits: int) -> Graph:
     """`graph` with each value in `points` put on a grid of `bits` bits and that binary point, for all its readers."""
     renamed: dict[str, str] = {}
     nodes: list[Node] = []
+    free = graph.names()
 
     def put(name: str, layer: str) -> None:
         grid = fixed_point(bits, (points[name],))
         args = (Ref(name), grid.steps[0], 0, grid.low, grid.high)
-        renamed[name] = f"{name}.quantized"
+        renamed[name] = free.new(f"{name}.quantized", "_")
         nodes.append(
             Node(renamed[name], aten.fake_quantize_per_tensor_affine.default, args, layer=f"{layer}.quantizer")
         )
@@ -146,14 +165,14 @@ def layer_outputs(graph: Graph) -> list[str]:
 
 def _plain_batch_norms(graph: Graph) -> Graph:
     """Each batch norm as scale * x + shift: mean 0, variance 1, epsilon 0, which are literals from then on."""
-    weights, literals, nodes = dict(graph.weights), set(graph.literals), []
+    weights, literals, nodes, free = dict(graph.weights), set(graph.literals), [], graph.names()
     for node in graph.nodes:
         if node.target is not aten.batch_norm.default:
             nodes.append(node)
             continue
         scale, shift = scale_and_shift(graph, node)
         tensors = {"scale": scale, "shift": shift, "mean": torch.zeros_like(scale), "variance": torch.ones_like(scale)}
-        names = {kind: f"{node.name}.{kind}" for kind in tensors}
+        names = {kind: free.new(f"{node.name}.{kind}", "_") for kind in tensors}
         weights.update({names[kind]: tensor for kind, tensor in tensors.items()})
         literals.update({names["mean"], names["variance"]})
         refs = tuple(Ref(names[kind]) for kind in ("scale", "shift", "mean", "variance"))
