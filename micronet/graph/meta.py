@@ -59,13 +59,15 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, *geometr
     """floor((size + 2 * padding - dilation * (kernel - 1) - 1) / stride) + 1 along each axis; torch names misfits."""
     stride, padding, dilation = (_pair(value) for value in (*geometry, *(1, 0, 1)[len(geometry) :])[:3])
     groups = cast(int, geometry[3]) if len(geometry) > 3 else 1
+    if min(stride) < 1:
+        raise RuntimeError(f"a stride of {stride}: at least 1 is needed")
     sides = [
-        (size + 2 * pad - spread * (kernel - 1) - 1) // max(step, 1) + 1
+        (size + 2 * pad - spread * (kernel - 1) - 1) // step + 1
         for size, kernel, step, pad, spread in zip(
             x.shape[2:], weight.shape[2:], stride, padding, dilation, strict=False
         )
     ]
-    fits = x.dim() == weight.dim() == 4 and min(groups, *stride, *sides) > 0
+    fits = x.dim() == weight.dim() == 4 and min(groups, *sides) > 0
     fits = fits and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
     if not fits or (bias is not None and bias.shape != weight.shape[:1]):
         return cast(Tensor, aten.conv2d.default(x, weight, bias, *geometry))

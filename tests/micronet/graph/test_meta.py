@@ -1,0 +1,65 @@
+"""Our quick shapes are torch's own, and what torch refuses is refused."""
+
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from micronet.graph.ir import Target
+from micronet.graph.meta import on_meta
+
+aten = torch.ops.aten
+
+SIZES = st.integers(1, 5)
+SHAPES = st.lists(SIZES, min_size=1, max_size=4)
+PAIRS = st.lists(st.integers(0, 3), min_size=2, max_size=2)
+
+
+def outcome(compute: object, *args: object) -> object:
+    """Shape and dtype, or that it was refused."""
+    try:
+        result = compute(*args)  # type: ignore[operator]
+    except (RuntimeError, IndexError, ValueError, ZeroDivisionError):
+        return "refused"
+    assert isinstance(result, Tensor)
+    return tuple(result.shape), result.dtype, result.is_meta
+
+
+def agree(target: Target, *args: object) -> None:
+    assert outcome(lambda *given: on_meta(target, given, {}), *args) == outcome(target, *args)
+
+
+def meta(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    return torch.empty(shape, dtype=dtype, device="meta")
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.data())
+def test_convolutions(data: st.DataObject) -> None:
+    channels, filters, kernel = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6)), data.draw(PAIRS)
+    groups = data.draw(st.integers(0, 3))
+    x = meta(2, data.draw(st.sampled_from([channels * max(groups, 1), 3])), data.draw(SIZES), data.draw(SIZES))
+    weight = meta(filters, channels, max(kernel[0], 1), max(kernel[1], 1))
+    bias = data.draw(st.sampled_from([None, meta(filters), meta(filters + 1)]))
+    geometry = (data.draw(PAIRS), data.draw(PAIRS), [data.draw(st.integers(1, 2)) for _ in range(2)], groups)
+    agree(aten.conv2d.default, x, weight, bias, *geometry[: data.draw(st.integers(0, 4))])
+
+
+@settings(deadline=None, max_examples=200)
+@given(SHAPES, SHAPES, st.sampled_from([torch.float32, torch.int64]))
+def test_operations_element_by_element(one: list[int], other: list[int], dtype: torch.dtype) -> None:
+    for target in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor):
+        agree(target, meta(*one), meta(*other, dtype=dtype))
+        agree(target, meta(*one, dtype=dtype), 2)
+        agree(target, meta(*one, dtype=dtype), 2.5)
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(SIZES, min_size=2, max_size=4), st.integers(-4, 3), SIZES, st.booleans())
+def test_joins_means_and_layers(shape: list[int], axis: int, size: int, keep: bool) -> None:
+    other = [size if index == axis % len(shape) else side for index, side in enumerate(shape)]
+    if -len(shape) <= axis < len(shape):
+        agree(aten.cat.default, [meta(*shape), meta(*other)], axis)
+        agree(aten.mean.dim, meta(*shape), [axis], keep)
+    agree(aten.linear.default, meta(*shape), meta(7, size), meta(7))
+    agree(aten.adaptive_avg_pool2d.default, meta(2, *shape[:3]), [size, 1])
