@@ -28,7 +28,8 @@
     ├── GraphError                 the network cannot become, or stay, a graph
     │   ├── CaptureFailed              the module could not be followed
     │   ├── UnknownOperation           no rule says what the operation costs
-    │   └── AlreadyQuantized           widths were asked for, and the graph has its own
+    │   ├── AlreadyQuantized           widths were asked for, and the graph has its own
+    │   └── ImagesMix                  the answer for one image depends on the others in its batch
     ├── SettingsError              settings that contradict each other or the file
     ├── DataError                  the images
     │   ├── UnknownTrack
@@ -246,6 +247,13 @@ class AlreadyQuantized(GraphError):
 
     code = "already-quantized"
     title = "The network is already quantized"
+
+
+class ImagesMix(GraphError):
+    """The answer for one image depends on the others in its batch."""
+
+    code = "images-mix"
+    title = "The network mixes images"
 
 
 class SettingsError(MicronetError):

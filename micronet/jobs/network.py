@@ -1,5 +1,6 @@
 """From a file to the graph that is scored."""
 
+import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,10 @@ from micronet.architectures import find_architecture
 from micronet.architectures.load import load_network, sketch_network
 from micronet.checkpoints import OnnxModel, read_checkpoint
 from micronet.contract import ArchitectureSettings
-from micronet.errors import ArchitectureNotAccepted, ArchitectureRequired, SettingsError
+from micronet.errors import ArchitectureNotAccepted, ArchitectureRequired, ImagesMix, SettingsError
+from micronet.evaluation.threads import in_order
 from micronet.graph.capture import capture
+from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph
 from micronet.tracks import Track
@@ -77,3 +80,22 @@ def check_fits(graph: Graph, track: Track) -> None:
             f"the network answers with shape {logits} for one image, and track {track.name!r} needs "
             f"(1, {track.classes}): one logit per class."
         )
+
+
+def check_images_stand_alone(graph: Graph) -> None:
+    """Raise ImagesMix where the answer for one image depends on the others in its batch.
+
+    Costs are counted for one image, so a mean or a softmax over the batch would be measured and not counted. Of three
+    images the outer two, then the inner one are replaced; what the others give must stay the same to the last bit.
+    """
+    generator = torch.Generator().manual_seed(0)
+    images, others = torch.randn(2, 3, *graph.input_shape, generator=generator)
+    inner = torch.tensor([False, True, False])
+    mixtures = [torch.where(kept.view(-1, 1, 1, 1), images, others) for kept in (inner, ~inner)]
+    answers, *mixed = in_order(functools.partial(interpret, graph), [images, *mixtures])
+    for kept, answer in zip((inner, ~inner), mixed, strict=True):
+        if not torch.equal(answer[kept], answers[kept]):
+            raise ImagesMix(
+                "what the network answers for an image depends on the other images of its batch. Scores are per image: "
+                "take means, maxima and softmax over the axes behind the first."
+            )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from micronet.analysis.counts import count
+from micronet.analysis.widths import FULL_WIDTH
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.data.datasets import calibration_split, open_split
 from micronet.data.split import Split
@@ -14,11 +15,12 @@ from micronet.evaluation.device import choose_device
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.network import check_fits, dense_network, prepare, read_network
+from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, prepare, read_network
 from micronet.jobs.result import Evidence, score_result
 from micronet.tracks import Track, track
 from micronet.transformation.quantize import (
     Quantization,
+    check_own_quantizers,
     insert_quantizers,
     layer_outputs,
     needs_calibration,
@@ -36,7 +38,7 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
     stages.begin("read")
     test = open_split(chosen, "test", context.data_dir) if settings.evaluate else None
     bits = settings.bits
-    graph, warnings = read_network(checkpoint, settings.architecture, None if bits is None else bits.mul_bits)
+    graph, warnings = read_network(checkpoint, settings.architecture, _activation_bits(settings))
     check_fits(graph, chosen)
     graph = prepare(graph, settings.fuse_batchnorm)
     if bits is not None:
@@ -49,6 +51,7 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
     if test is not None:
         stages.begin("evaluate")
         inputs = _inputs(settings, chosen, test)
+        check_images_stand_alone(graph)
         measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings
     evidence = Evidence(counts, measured, None if test is None else test.sha256, str(device), warnings)
@@ -67,23 +70,40 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
     if bits is not None and settings.accumulators == "proven":
         raise SettingsError("proven accumulators need calibrated activations, and so data: use `score` for them.")
     if checkpoint is not None:
-        graph, warnings = read_network(checkpoint, settings.architecture, None if bits is None else bits.mul_bits)
+        graph, warnings = read_network(checkpoint, settings.architecture, _activation_bits(settings))
     elif settings.architecture is not None:
         graph, warnings = dense_network(settings.architecture.name, settings.architecture.options), ()
     else:
         raise SettingsError("nothing to count: give a file, or the name of an architecture.")
+    warnings += _other_task(graph, chosen)
     graph = prepare(graph, settings.fuse_batchnorm)
     if bits is not None:
         how = _quantization(settings)
+        check_own_quantizers(graph, how)
         graph = quantize_weights(graph, how)
         if needs_calibration(graph, how):
             graph = insert_quantizers(graph, dict.fromkeys(layer_outputs(graph), 0), how.activation_bits)
     return score_result(settings, chosen, Evidence(count(graph), None, None, "none", warnings))
 
 
+def _other_task(graph: Graph, chosen: Track) -> tuple[str, ...]:
+    """A warning where the network is not for the track's images and classes: its cost is right, its score is not."""
+    try:
+        check_fits(graph, chosen)
+    except SettingsError as error:
+        return (f"the counts are right, but the score is against baselines of another task: {error}",)
+    return ()
+
+
 def _stage_names(settings: ScoreSettings) -> tuple[str, ...]:
     asked = {"quantize": settings.bits is not None, "evaluate": settings.evaluate}
     return tuple(name for name in ("read", "quantize", "count", "evaluate") if asked.get(name, True))
+
+
+def _activation_bits(settings: ScoreSettings) -> int | None:
+    """Width for a file's own exponents; None where activations are not quantized."""
+    bits = settings.bits
+    return None if bits is None or bits.mul_bits >= FULL_WIDTH else bits.mul_bits
 
 
 def _quantization(settings: ScoreSettings) -> Quantization:
@@ -102,6 +122,7 @@ def _quantization(settings: ScoreSettings) -> Quantization:
 def _quantized(graph: Graph, settings: ScoreSettings, chosen: Track, context: Context) -> tuple[Graph, tuple[str, ...]]:
     """Weights and activations on their grids, and warnings of the calibration images."""
     how = _quantization(settings)
+    check_own_quantizers(graph, how)
     graph = quantize_weights(graph, how)
     if not needs_calibration(graph, how):
         return graph, ()

@@ -93,8 +93,8 @@ def check_own_quantizers(graph: Graph, how: Quantization) -> None:
         read = max((bits[ref.name] for ref in node.refs() if ref.name not in fixed), default=0)
         if node.target in DOT_PRODUCTS and read > how.activation_bits:
             raise AlreadyQuantized(
-                f"this network brings its own quantizers, and {node.layer or node.name} reads values of {read} bits, not "
-                f"{how.activation_bits}. Score it as it is, with bits null, or take the quantizers out of the file."
+                f"this network brings its own quantizers, and {node.layer or node.name} reads values of {read} bits, "
+                f"not {how.activation_bits}. Score it as it is, with bits null, or take the quantizers out of the file."
             )
 
 

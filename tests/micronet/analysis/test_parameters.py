@@ -6,6 +6,8 @@ from torch import nn
 
 from micronet.analysis.counts import count
 from micronet.analysis.parameters import EXPONENT_BITS, Parameter, parameters
+from micronet.errors import UnknownOperation
+from micronet.graph.capture import capture
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Ref
 from tests.micronet.analysis.graphs import X, aten, captured, graph, node, parameters_of, quantizer, weigh
@@ -78,3 +80,22 @@ def test_buffers_that_nobody_reads_are_not_stored() -> None:
 def test_a_norm_used_twice_is_stored_once() -> None:
     norm = nn.BatchNorm2d(4)
     assert parameters_of(count(captured(nn.Sequential(norm, nn.ReLU(), norm), (4, 2, 2))))[0] == 8
+
+
+def test_a_batch_norm_whose_scale_is_computed_has_no_rule() -> None:
+    module = nn.Conv2d(2, 2, 1)
+    ones, zeros = torch.ones(2), torch.zeros(2)
+
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = module
+            self.register_buffer("mean", zeros)
+            self.register_buffer("variance", ones)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            scale = self.conv(x).mean((0, 2, 3))
+            return nn.functional.batch_norm(x, self.mean, self.variance, scale, None).flatten(1)
+
+    with pytest.raises(UnknownOperation, match="batch norm"):
+        count(capture(Gated(), (2, 3, 3)))

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.errors import (
@@ -13,12 +14,14 @@ from micronet.errors import (
     ArchitectureNotAccepted,
     ArchitectureRequired,
     DatasetMissing,
+    ImagesMix,
     MicronetError,
     SettingsError,
     UnknownTrack,
 )
+from micronet.graph.capture import capture
 from micronet.jobs import JOBS, Context, count_network
-from micronet.jobs.network import dense_network, prepare
+from micronet.jobs.network import check_images_stand_alone, dense_network, prepare
 from micronet.progress import Silence
 from micronet.training.demo import train_digits
 
@@ -246,3 +249,26 @@ def test_widths_on_top_of_widths_are_refused(tmp_path: Path) -> None:
     # 8 bits for each non-zero weight or for all, whichever is less, and one exponent of 8 bits
     nonzero = int((weight != 0).sum())
     assert linear.storage * 32 == min(nonzero * 8 + 640, 640 * 8) + 8
+
+
+@pytest.mark.parametrize("mix", ["mean", "softmax", "first"])
+def test_a_network_that_looks_at_other_images_is_refused(mix: str) -> None:
+    class Mixing(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            others = {"mean": x.mean(0, keepdim=True), "softmax": x.softmax(0), "first": x[:1]}[mix]
+            return (x - others).flatten(1)
+
+    with pytest.raises(ImagesMix):
+        check_images_stand_alone(capture(Mixing(), (1, 4, 4)))
+
+
+def test_images_that_stand_alone_pass() -> None:
+    check_images_stand_alone(prepare(dense_network("digits", {}), fuse=True))
+
+
+def test_a_count_against_baselines_of_another_task_says_so() -> None:
+    settings = ScoreSettings.model_validate({"architecture": {"name": "digits"}})
+    result = count_network(settings, None, Context())
+    assert any("another task" in warning for warning in result.warnings)
+    right = count_network(settings.model_copy(update={"track": "digits"}), None, Context())
+    assert not right.warnings

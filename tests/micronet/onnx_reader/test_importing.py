@@ -113,6 +113,16 @@ def test_a_constant_of_several_elements_counts_and_a_spread_number_does_not() ->
     assert not agreeing(model([spread, node("Add", "image", "c")], [shape])).weights
 
 
+def test_a_weight_put_together_from_single_numbers_is_a_parameter() -> None:
+    """3 constants of one element each would store nothing; as the tensor they become, they are 3 parameters."""
+    singles = [node("Constant", output=f"c{n}", value=of("", [float(n)])) for n in range(3)]
+    joined = node("Concat", "c0", "c1", "c2", output="row", axis=0)
+    nodes = [*singles, joined, node("Reshape", "row", "shape", output="w"), node("Add", "image", "w")]
+    graph = agreeing(model(nodes, [of("shape", [3, 1, 1], np.int64)]))
+    assert [weight.numel() for weight in graph.weights.values()] == [3]
+    assert not graph.literals
+
+
 def test_spreading_a_parameter_does_not_make_more_of_it() -> None:
     nodes = [node("Expand", "w", "shape", output="wide"), node("Mul", "image", "wide")]
     graph = agreeing(model(nodes, [of("w", [2.0]), of("shape", [3, 4, 4], np.int64)]))

@@ -11,7 +11,7 @@ from micronet.analysis.counts import count
 from micronet.architectures.load import create_network
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
-from micronet.graph.ir import Graph
+from micronet.graph.ir import Graph, rename
 from micronet.transformation.fuse_batchnorm import fuse_batchnorm
 from tests.micronet.networks import CHANNELS, IMAGE, Residual, images, network, networks
 
@@ -171,3 +171,19 @@ def test_pyramidnet_of_basic_blocks_keeps_the_first_norm_of_each() -> None:
     assert _norms(fuse_batchnorm(capture(network, (3, 32, 32)))) == [
         "layer1.0.bn1", "layer2.0.bn1", "layer3.0.bn1", "bn_final"
     ]  # fmt: skip
+
+
+def test_merged_tensors_take_names_that_nobody_has() -> None:
+    """One convolution's weight is called as another's merged weight would be; all three have the same shape."""
+    layers = nn.Sequential(*(nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False) for _ in range(3)))
+    module = nn.Sequential(layers[0], layers[1], network(["norm"])[0], nn.ReLU(), layers[2], nn.Flatten()).eval()
+    graph = capture(module, (CHANNELS, 6, 6))
+    names = {"4.weight": "1.weight.fused"}
+    clashing = replace(
+        graph,
+        nodes=tuple(replace(node, args=tuple(rename(a, names) for a in node.args)) for node in graph.nodes),
+        weights={names.get(name, name): weight for name, weight in graph.weights.items()},
+    )
+    fused = fuse_batchnorm(clashing)
+    _check(graph, fused)
+    assert len(count(fused).layers) == len(count(fuse_batchnorm(graph)).layers)

@@ -17,10 +17,11 @@ from micronet.errors import AlreadyQuantized
 from micronet.graph.capture import capture
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.interpret import interpret
-from micronet.graph.ir import Graph
+from micronet.graph.ir import Graph, rename
 from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.quantize import (
     Quantization,
+    check_own_quantizers,
     layer_outputs,
     needs_calibration,
     on_grid,
@@ -195,3 +196,31 @@ def test_a_graph_with_quantizers_of_its_own_keeps_them() -> None:
     assert not needs_calibration(graph, Quantization(9, 12))
     assert quantize_activations(graph, Quantization(9, 12), calibrate) is graph
     assert quantize_weights(graph, Quantization(9, 12)).nodes[0] == graph.nodes[0]
+
+
+def test_quantizers_wider_than_what_is_declared_are_refused() -> None:
+    """Counted at 4 bits, but measured at the 6 the graph brings; and what its quantizers leave at 32 is no 6."""
+    first = capture(nn.Sequential(Quantizer(3, 6), nn.Conv2d(4, 2, 1)).eval(), IMAGE)
+    check_own_quantizers(first, Quantization(9, 6))
+    check_own_quantizers(first, Quantization(9, 32))
+    with pytest.raises(AlreadyQuantized, match="6 bits, not 4"):
+        check_own_quantizers(first, Quantization(9, 4))
+    second = capture(nn.Sequential(Quantizer(3, 6), nn.Conv2d(4, 2, 1), nn.Conv2d(2, 2, 1)).eval(), IMAGE)
+    with pytest.raises(AlreadyQuantized, match="32 bits, not 6"):
+        check_own_quantizers(second, Quantization(9, 6))
+
+
+def test_new_names_are_nobody_elses() -> None:
+    graph = _graph("convolution", "norm")
+    norm = next(node for node in graph.nodes if node.target is aten.batch_norm.default)
+    taken = {f"{graph.input}.quantized", f"{norm.name}.scale"}
+    read = {ref.name for node in graph.nodes for ref in node.refs()} & graph.weights.keys()
+    names = dict(zip(sorted(read), taken, strict=False))
+    renamed = replace(
+        graph,
+        nodes=tuple(replace(node, args=tuple(rename(a, names) for a in node.args)) for node in graph.nodes),
+        weights={names.get(name, name): weight for name, weight in graph.weights.items()},
+    )
+    how = Quantization(9, 8)
+    one, other = (quantize_activations(quantize_weights(each, how), how, calibrate) for each in (graph, renamed))
+    torch.testing.assert_close(interpret(one, images(4)), interpret(other, images(4)), rtol=0, atol=0)
