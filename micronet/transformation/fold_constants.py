@@ -4,10 +4,12 @@ from dataclasses import replace
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
 from micronet.analysis.shapes import tensor_refs
 from micronet.analysis.widths import QUANTIZERS, weight_grid
-from micronet.graph.ir import Graph, substitute
+from micronet.errors import UnknownOperation
+from micronet.graph.ir import Graph, Node, substitute
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -15,7 +17,8 @@ def fold_constants(graph: Graph) -> Graph:
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from. A
     result made of literals only is a literal. A quantizer's result on a weight is a quantized weight; moved, that would
-    lose its grid, so nodes that read quantized weights stay.
+    lose its grid, so nodes that read quantized weights stay. Raises UnknownOperation for numbers drawn at random: drawn
+    once, they would be weights that nobody stores.
     """
     weights: dict[str, object] = dict(graph.weights)
     formats = dict(graph.formats)
@@ -27,6 +30,7 @@ def fold_constants(graph: Graph) -> Graph:
             if any(name not in weights or name in formats for name in names):
                 nodes.append(node)
                 continue
+            _check_no_chance(node)
             kwargs = {key: substitute(argument, weights) for key, argument in node.kwargs.items()}
             weights[node.name] = node.target(*(substitute(argument, weights) for argument in node.args), **kwargs)
             grid = weight_grid(node, graph.weights) if node.target in QUANTIZERS else None
@@ -37,3 +41,11 @@ def fold_constants(graph: Graph) -> Graph:
     tensors = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
     folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
     return folded.live()
+
+
+def _check_no_chance(node: Node) -> None:
+    if isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags:
+        raise UnknownOperation(
+            f"{node.layer or node.name} draws random numbers ({node.target}), and a score must repeat. "
+            "Store what it draws."
+        )

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from micronet.analysis.counts import count
+from micronet.errors import UnknownOperation
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
@@ -85,3 +86,12 @@ def test_a_weight_quantized_in_training_stays_quantized(per_channel: bool) -> No
     x = torch.randn(2, 1, 8, 8)
     assert torch.equal(interpret(graph, x), module(x))
     assert count(graph).quantized
+
+
+def test_random_numbers_are_no_constants() -> None:
+    class Chance(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.flatten(1) @ torch.rand(16, 2)
+
+    with pytest.raises(UnknownOperation, match="random"):
+        fold_constants(capture(Chance(), (1, 4, 4)))
