@@ -51,6 +51,8 @@ def _architecture_options(pairs: list[str]) -> dict[str, object]:
             options[key] = json.loads(text)
         except json.JSONDecodeError:
             options[key] = text
+        except RecursionError as error:
+            raise SettingsError(f"--option {key}: nested too deep") from error
     return options
 
 
@@ -140,6 +142,8 @@ def _whole(text: str | None) -> _Settings:
         return {}
     try:
         settings = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
+    except RecursionError as error:
+        raise SettingsError("--settings: nested too deep") from error
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise SettingsError(f"--settings: {error}") from error
     if not isinstance(settings, dict):

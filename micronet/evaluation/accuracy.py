@@ -44,6 +44,7 @@ def evaluate(
     """
     if bit_true:
         check_exact(graph)
+        graph = widen(graph)
     batch = CUDA_BATCH if device.type == "cuda" else cpu_batch(graph)
     logits = _runner(graph, device, batch, bit_true)
 
@@ -74,10 +75,9 @@ def cpu_batch(graph: Graph) -> int:
 
 
 def _runner(graph: Graph, device: torch.device, batch: int, bit_true: bool) -> Logits:
-    if bit_true:
-        wide = widen(graph)
-        return lambda images: interpret(wide, images.double())
-    if device.type == "cpu":
+    """A lowered program on the CPU; node by node where sums must be exact, and on CUDA."""
+    if device.type == "cpu" and not bit_true:
         return lower(graph, batch).run
     there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
-    return lambda images: interpret(there, images.to(device, memory_format=torch.channels_last))
+    dtype = torch.float64 if bit_true else torch.float32
+    return lambda images: interpret(there, images.to(device, dtype, memory_format=torch.channels_last))

@@ -1,6 +1,5 @@
 """From a file to the graph that is scored."""
 
-import functools
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,9 +12,9 @@ from micronet.architectures.load import load_network, sketch_network
 from micronet.checkpoints import OnnxModel, read_checkpoint
 from micronet.contract import ArchitectureSettings
 from micronet.errors import ArchitectureNotAccepted, ArchitectureRequired, ImagesMix, SettingsError
+from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
 from micronet.graph.capture import capture
-from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph
 from micronet.tracks import Track
@@ -92,7 +91,7 @@ def check_images_stand_alone(graph: Graph) -> None:
     images, others = torch.randn(2, 3, *graph.input_shape, generator=generator)
     inner = torch.tensor([False, True, False])
     mixtures = [torch.where(kept.view(-1, 1, 1, 1), images, others) for kept in (inner, ~inner)]
-    answers, *mixed = in_order(functools.partial(interpret, graph), [images, *mixtures])
+    answers, *mixed = in_order(lower(graph, len(images)).run, [images, *mixtures])
     for kept, answer in zip((inner, ~inner), mixed, strict=True):
         if not torch.equal(answer[kept], answers[kept]):
             raise ImagesMix(

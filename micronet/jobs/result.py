@@ -45,7 +45,7 @@ def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> S
     math = Fraction(sum(part.math_bits for part in weighed), WORD)
     storage = Fraction(storage_bits, WORD)
     points = score(storage, math, track.baseline_storage, track.baseline_math)
-    quantized = settings.bits is not None or counts.quantized
+    quantized = counts.quantized
     measured = evidence.measured
     return ScoreResult(
         track=track.name,
@@ -85,7 +85,8 @@ def _terms(settings: ScoreSettings) -> Terms:
     bits = settings.bits
     widths = UNQUANTIZED
     if bits is not None:
-        widths = Widths(bits.param_bits, bits.mul_bits, bits.add_bits, bits.exponent_bits)
+        narrow = min(bits.param_bits, bits.mul_bits) < WORD  # only what is quantized has exponents
+        widths = Widths(bits.param_bits, bits.mul_bits, bits.add_bits, bits.exponent_bits if narrow else 0)
     return Terms(widths, settings.encoding, settings.accumulators)
 
 
@@ -118,6 +119,15 @@ def _policy_warnings(settings: ScoreSettings, counts: Counts) -> tuple[str, ...]
         warnings.append(
             f"add_bits {bits.add_bits} does not count under the challenge's rules: additions are {WORD} bits wide "
             "unless a narrower accumulator is proven (accumulators: proven)."
+        )
+    if (
+        settings.policy == "report"
+        and bits is not None
+        and bits.add_bits < WORD
+        and settings.accumulators == "declared"
+    ):
+        warnings.append(
+            f"additions count as {bits.add_bits} bits because add_bits says so; nothing here shows that sums fit."
         )
     if settings.policy == "report" and bits is None and counts.quantized:
         warnings.append(

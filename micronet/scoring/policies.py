@@ -55,7 +55,10 @@ Policy = Callable[[Counts, LayerCounts, Terms], Weighed]
 
 
 def report(counts: Counts, layer: LayerCounts, terms: Terms) -> Weighed:
-    """The team's formulas: plain counts times declared widths; one mask bit for every parameter."""
+    """The team's formulas: plain counts times declared widths; one mask bit for every parameter.
+
+    Proven accumulators count where they are narrower than what is declared.
+    """
     declared = terms.widths
     operations = layer.operations
     math = operations.all_multiplications * declared.mul_bits + layer.exponents * declared.exponent_bits

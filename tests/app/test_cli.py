@@ -67,6 +67,7 @@ def test_options_become_settings(given: Mapping[str, object], expected: Mapping[
     [
         ({"settings": "{"}, "--settings"),
         ({"settings": "[]"}, "object"),
+        ({"settings": "[" * 100_000}, "deep"),
         ({"settings": "@/nowhere"}, "nowhere"),
         ({"settings": '{"polcy": "report"}'}, "polcy"),
         ({"option": ["depth"], "architecture": "resnet"}, "KEY=VALUE"),

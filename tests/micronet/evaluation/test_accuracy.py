@@ -1,0 +1,135 @@
+"""Accuracy is a fact of the graph and the images: not of batches, threads or the order of sums."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from micronet.architectures.load import create_network
+from micronet.data.datasets import open_split
+from micronet.data.split import Split
+from micronet.errors import NumericalError, SettingsError
+from micronet.evaluation import accuracy, threads
+from micronet.evaluation.accuracy import evaluate
+from micronet.evaluation.calibration import calibrate
+from micronet.evaluation.device import choose_device
+from micronet.evaluation.inputs import Inputs
+from micronet.graph.capture import capture
+from micronet.graph.ir import Graph
+from micronet.tracks import track
+from micronet.training.fit import Recipe, fit_
+from micronet.transformation.quantize import Quantization, layer_outputs, quantize_activations, quantize_weights
+from micronet.transformation.ranges import SigmaMax
+
+CPU = torch.device("cpu")
+DIGITS = track("digits")
+
+
+@pytest.fixture(scope="module")
+def inputs() -> Inputs:
+    return Inputs(open_split(DIGITS, "test", None), DIGITS.mean, DIGITS.std)
+
+
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    train = Inputs(open_split(DIGITS, "train", None), DIGITS.mean, DIGITS.std)
+    network = create_network("digits", {})
+    fit_(network, train, Recipe(epochs=3))
+    return capture(network.requires_grad_(False), (1, 8, 8))
+
+
+def quantized(graph: Graph, inputs: Inputs, bits: int) -> Graph:
+    how = Quantization(bits, bits)
+    return quantize_activations(quantize_weights(graph, how), how, lambda shown, seen: calibrate(shown, seen, inputs))
+
+
+@pytest.mark.parametrize("batch", [1, 7, 64, 1000])
+def test_a_batch_split_changes_nothing(
+    graph: Graph, inputs: Inputs, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = evaluate(graph, inputs, CPU)
+    monkeypatch.setattr(accuracy, "cpu_batch", lambda graph: batch)
+    assert evaluate(graph, inputs, CPU) == whole
+    assert whole.total == 360
+
+
+def test_nor_does_the_number_of_processors(graph: Graph, inputs: Inputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    def points(processors: int) -> list[list[int]]:
+        monkeypatch.setattr(threads, "processors", lambda: processors)
+        observers = {name: SigmaMax(8, 20.0) for name in layer_outputs(graph)}
+        calibrate(graph, observers, inputs)
+        return [observer._averages.tolist() for observer in observers.values() if observer._averages is not None]
+
+    assert points(1) == points(3)
+
+
+def test_every_image_is_shown_and_progress_reaches_the_end(graph: Graph, inputs: Inputs) -> None:
+    heard: list[tuple[int, int, str]] = []
+    evaluate(graph, inputs, CPU, advance=lambda *news: heard.append(news))
+    assert heard[-1] == (360, 360, "images")
+    assert [done for done, _, _ in heard] == sorted(done for done, _, _ in heard)
+
+
+def test_bit_true_answers_are_those_of_integer_arithmetic() -> None:
+    """A linear layer of fixed-point weights: the oracle multiplies and adds Python integers, which never round."""
+
+    class Classifier(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(64, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.linear(x.flatten(1))  # type: ignore[no-any-return]
+
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (50, 1, 8, 8), dtype=torch.uint8)
+    plain = capture(Classifier().requires_grad_(False), (1, 8, 8))
+    shown = Inputs(Split.of("random", images, torch.zeros(50, dtype=torch.int64)), (0.0,), (1.0,))
+    graph = quantized(plain, shown, 16)
+    weight, bias = (graph.weights[name] for name in ("linear.weight", "linear.bias"))
+    first, last = (node for node in graph.nodes if "quantizer" in node.layer)
+    step, low, high = first.args[1], first.args[3], first.args[4]
+    assert isinstance(step, float)
+    pixels = (shown.batch(0, 50)[0].flatten(1).double() / step).round().clamp(low, high).to(torch.int64)  # type: ignore[arg-type]
+    unit = 2.0**-40
+    rows = (weight.double() / unit * step).to(torch.int64).tolist()
+    offsets = (bias.double() / unit).to(torch.int64).tolist()
+    sums = [
+        [sum(w * x for w, x in zip(row, image, strict=True)) + b for row, b in zip(rows, offsets, strict=True)]
+        for image in pixels.tolist()
+    ]
+    out_step, out_low, out_high = last.args[1], last.args[3], last.args[4]
+    assert isinstance(out_step, float)
+    exact = (torch.tensor(sums, dtype=torch.float64) * unit / out_step).round().clamp(out_low, out_high)  # type: ignore[arg-type]
+    labelled = Inputs(Split.of("random", images, exact.argmax(1)), (0.0,), (1.0,))
+    assert evaluate(graph, labelled, CPU, bit_true=True).correct == 50
+
+
+def test_an_output_that_is_not_finite_is_no_accuracy(graph: Graph, inputs: Inputs) -> None:
+    class Overflowing(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.exp(x.flatten(1)[:, :10] * 1e6 + 1e6)
+
+    with pytest.raises(NumericalError, match="images 0 to"):
+        evaluate(capture(Overflowing(), (1, 8, 8)), inputs, CPU)
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "tpu", "", "meta", "CPU"])
+def test_a_device_this_machine_lacks_is_named(name: str) -> None:
+    with pytest.raises(SettingsError, match="this machine has cpu"):
+        choose_device(name)
+
+
+def test_training_repeats() -> None:
+    train = Inputs(open_split(DIGITS, "train", None), DIGITS.mean, DIGITS.std)
+    states = []
+    for _ in range(2):
+        network = create_network("digits", {}, seed=3)
+        fit_(network, train, Recipe(epochs=1), seed=3)
+        states.append(network.state_dict())
+    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_and_cpu_agree(graph: Graph, inputs: Inputs) -> None:
+    there, here = (evaluate(quantized(graph, inputs, 8), inputs, torch.device(name)) for name in ("cuda", "cpu"))
+    assert abs(there.correct - here.correct) <= 1
