@@ -18,6 +18,7 @@ from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph
 from micronet.tracks import Track
+from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.fuse_batchnorm import fuse_batchnorm
 from micronet.transformation.recognize import recognize
@@ -61,8 +62,8 @@ def dense_network(name: str, options: Mapping[str, object]) -> Graph:
 
 
 def prepare(graph: Graph, fuse: bool) -> Graph:
-    """The graph with constants folded, activation functions named and, if asked, batch norms fused."""
-    graph = recognize(fold_constants(graph))
+    """The graph with constants folded, paddings and activation functions spelled one way and, if asked, norms fused."""
+    graph = recognize(explicit_padding(fold_constants(graph)))
     return fuse_batchnorm(graph) if fuse else graph
 
 

@@ -1,0 +1,35 @@
+"""Padding given in words, as numbers."""
+
+from dataclasses import replace
+from typing import cast
+
+import torch
+
+from micronet.graph.ir import Argument, Graph, Node, Ref
+
+aten = torch.ops.aten
+
+
+def explicit_padding(graph: Graph) -> Graph:
+    """The same function, with `padding="valid"` and `padding="same"` of 2-d convolutions as numbers.
+
+    "same" of an even kernel pads one side more than the other, which no numbers say; such a node stays as it is.
+    """
+    return replace(graph, nodes=tuple(_explicit(graph, node) for node in graph.nodes))
+
+
+def _explicit(graph: Graph, node: Node) -> Node:
+    if node.target is not aten.conv2d.padding or node.kwargs:
+        return node
+    defaults: tuple[Argument, ...] = (None, 1, "valid", 1, 1)
+    bias, stride, padding, dilation, groups = (*node.args[2:], *defaults[len(node.args) - 2 :])
+    weight = node.args[1]
+    if not isinstance(weight, Ref) or weight.name not in graph.weights:
+        return node
+    kernel = graph.weights[weight.name].shape[2:]
+    spreads = cast(tuple[int, ...], dilation if isinstance(dilation, tuple) else (dilation,) * 2)
+    reach = [spread * (side - 1) for side, spread in zip(kernel, (spreads * 2)[:2], strict=True)]
+    if padding == "same" and any(side % 2 for side in reach):
+        return node
+    sides = tuple(side // 2 if padding == "same" else 0 for side in reach)
+    return replace(node, target=aten.conv2d.default, args=(node.args[0], weight, bias, stride, sides, dilation, groups))
