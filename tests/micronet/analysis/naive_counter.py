@@ -56,7 +56,7 @@ def _run(module: nn.Module, x: Array) -> Array:
     for kind, rule in _RULES.items():
         if isinstance(module, kind):
             return rule(module, x)
-    raise NotImplementedError(type(module).__name__)
+    raise TypeError(f"no naive count for {type(module).__name__}")
 
 
 def _each(function: Callable[[Number], Number]) -> Callable[[nn.Module, Array], Array]:
