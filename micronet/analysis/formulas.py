@@ -159,6 +159,13 @@ def conversion(call: Call) -> Operations:
     return Operations(int(not shift), int(not centred)).times(call.outputs)
 
 
+def cast(call: Call) -> Operations:
+    """To another floating format: none, as float32 holds both. To integers: rounding, one operation per element."""
+    dtype = call.argument(1)
+    floating = isinstance(dtype, torch.dtype) and dtype.is_floating_point
+    return Operations(0 if floating else call.outputs)
+
+
 def _standardize(size: int, scale: int, shift: int) -> Operations:
     """Over n values: mean (1; n-1), centring (0; n), variance (n+1; n-1), 1/sqrt (2; 1), scale (n; 0), affine (n; n).
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.analysis.counts import count
+from micronet.graph.ir import Graph, Node, Ref
 from tests.micronet.analysis.graphs import captured, dense, totals, weigh
 
 N = 4 * 6 * 6
@@ -137,3 +138,15 @@ def test_row(row: Row) -> None:
     assert freebie == row.multiplications * 16 + row.additions * 32
     plain, _ = weigh(counts, "report")
     assert plain == (row.multiplications + row.additions) * 32
+
+
+@pytest.mark.parametrize(("dtype", "multiplications"), [(torch.float64, 0), (torch.int32, 192)])
+def test_a_cast_to_integers_rounds(dtype: torch.dtype, multiplications: int) -> None:
+    """3 channels of 8x8 are 192 elements."""
+    images = Ref("images")
+    nodes = (
+        Node("cast", torch.ops.aten.to.dtype, (images, dtype)),
+        Node("flat", torch.ops.aten.flatten.using_ints, (Ref("cast"), 1)),
+    )
+    counts = count(Graph("images", (3, 8, 8), nodes, {}, "flat"))
+    assert sum(layer.operations.all_multiplications for layer in counts.layers) == multiplications
