@@ -8,7 +8,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 Bits = Annotated[int, Field(ge=2, le=32, description="bits; 32 means not quantized")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
+"""As in a regular expression: control characters, and those that turn the direction of a line."""
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^[^{UNPRINTABLE}]+$")]
 
 
 class Value(BaseModel):
@@ -50,23 +52,43 @@ class Normalization(Value):
     std: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1, max_length=16)]
 
 
-class ScoreSettings(Value):
-    """Everything a score depends on beside the file."""
+class JobSettings(Value):
+    """What every job is told: of which network the file is, if it does not say so itself, and whose entry it is."""
+
+    architecture: ArchitectureSettings | None = None
+    team: Name | None = None
+    name: Name | None = None
+
+
+class QuantizingSettings(JobSettings):
+    """What the numbers of a quantized network depend on."""
 
     track: Name = "cifar100"
-    architecture: ArchitectureSettings | None = None
-    policy: Literal["report", "challenge"] = "report"
     bits: BitWidths | None = BitWidths()
     fuse_batchnorm: bool = True
     quantizer: QuantizerSettings = QuantizerSettings()
     normalize: Normalization | None = None
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
+
+
+class QuantizeSettings(QuantizingSettings):
+    """How to put a network on fixed-point grids, all of it as `ScoreSettings` means it."""
+
+    bits: BitWidths = BitWidths()
+
+
+class FuseSettings(JobSettings):
+    """Fusing has nothing to choose."""
+
+
+class ScoreSettings(QuantizingSettings):
+    """Everything a score depends on beside the file."""
+
+    policy: Literal["report", "challenge"] = "report"
     encoding: Literal["cheapest", "masked"] = "cheapest"
     accumulators: Literal["declared", "proven"] = "declared"
     evaluate: bool = True
     bit_true: bool = False
-    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 0
-    team: Name | None = None
-    name: Name | None = None
 
 
 class Accuracy(Value):
@@ -154,5 +176,84 @@ class ScoreResult(Value):
     qualifies: bool | None
     mtas_bytes: int
     layers: tuple[Layer, ...]
+    scorer: Scorer
+    warnings: tuple[str, ...]
+
+
+class ArtifactFile(Value):
+    """A file a job leaves behind; `size` in bytes."""
+
+    name: str
+    sha256: str
+    size: int
+
+
+class MergedBatchNorm(Value):
+    """A batch norm that went, and the layer that took it over."""
+
+    norm: str
+    into: str
+
+
+class QuantizedTensor(Value):
+    """A tensor on its grid.
+
+    `points` are binary points, one or one per filter: a step is 2^-point; null where steps are no powers of two. Of
+    `values` numbers looked at (the elements of a weight, an activation's on some training images), `clipped` lay
+    beyond an end of the grid; `relative_squared_error` is the sum of squared errors over the sum of squares. The three
+    are null where nothing was looked at: the file brought its own grids.
+    """
+
+    name: str
+    kind: Literal["weight", "activation"]
+    bits: int
+    points: tuple[int, ...] | None
+    values: int | None
+    clipped: int | None
+    relative_squared_error: float | None
+
+
+class QuantizeResult(Value):
+    """The answer of a quantize job; the artifact is ONNX and scores, with `bits` null, as the file did with bits."""
+
+    track: str
+    bits: BitWidths
+    merged: tuple[MergedBatchNorm, ...]
+    tensors: tuple[QuantizedTensor, ...]
+    artifact: ArtifactFile
+    scorer: Scorer
+    warnings: tuple[str, ...]
+
+
+class RemovedOperation(Value):
+    """An operation of the file that the fused network does without."""
+
+    name: str
+    op: str
+
+
+class NetworkTotals(Value):
+    """Exact counts of a network for one image."""
+
+    parameters: int
+    nonzero: int
+    multiplications: int
+    additions: int
+
+
+class FuseResult(Value):
+    """The answer of a fuse job.
+
+    `largest_difference` is that of any logit on eight random images, before and after; `largest_logit` the largest
+    magnitude among them.
+    """
+
+    merged: tuple[MergedBatchNorm, ...]
+    removed: tuple[RemovedOperation, ...]
+    before: NetworkTotals
+    after: NetworkTotals
+    largest_difference: float
+    largest_logit: float
+    artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]

@@ -29,6 +29,7 @@
     │   ├── CaptureFailed              the module could not be followed
     │   ├── UnknownOperation           no rule says what the operation costs
     │   ├── AlreadyQuantized           widths were asked for, and the graph has its own
+    │   ├── NotWritable                standard ONNX has no words for it
     │   └── ImagesMix                  the answer for one image depends on the others in its batch
     ├── SettingsError              settings that contradict each other or the file
     ├── DataError                  the images
@@ -247,6 +248,13 @@ class AlreadyQuantized(GraphError):
 
     code = "already-quantized"
     title = "The network is already quantized"
+
+
+class NotWritable(GraphError):
+    """Something in the graph that standard ONNX has no words for, or none that keep what it costs."""
+
+    code = "not-writable"
+    title = "The network cannot be written as ONNX"
 
 
 class ImagesMix(GraphError):

@@ -70,6 +70,12 @@ def count(graph: Graph) -> Counts:
     return Counts(layers, quantizes(graph), transient_bytes(graph, known, bits))
 
 
+def layer_names(graph: Graph) -> dict[str, str]:
+    """Names of the layers that `count` finds, by the name of their node. Raises UnknownOperation."""
+    graph = graph.live()
+    return {node: layer.name for node, layer in _Layers(graph, shapes(graph), widths(graph)).by_node().items()}
+
+
 class _Layers:
     """Builds the layers of one graph from its facts."""
 
@@ -83,7 +89,10 @@ class _Layers:
         self._names: set[str] = set()
 
     def layers(self) -> tuple[LayerCounts, ...]:
-        return tuple(layer for node in self._graph.nodes if (layer := self._layer(node)) is not None)
+        return tuple(self.by_node().values())
+
+    def by_node(self) -> dict[str, LayerCounts]:
+        return {node.name: layer for node in self._graph.nodes if (layer := self._layer(node)) is not None}
 
     def _layer(self, node: Node) -> LayerCounts | None:
         """The node's layer, or None where it neither computes nor stores anything."""

@@ -13,7 +13,7 @@ from micronet.graph.meta import on_meta
 
 @dataclass(frozen=True, slots=True)
 class Shapes:
-    """Shape of each tensor at batch size 1 (the batch included), by value name. Sizes and lists have none.
+    """Shape of each tensor (the batch included), by value name. Sizes and lists have none.
 
     An operation with several results (a max pool that also gives indices) has the shape of its first.
     """
@@ -31,10 +31,11 @@ class Shapes:
         return count
 
 
-def shapes(graph: Graph) -> Shapes:
-    """Shapes by running the graph on torch's meta device: every rule of shape is torch's own, and no data moves."""
+def shapes(graph: Graph, batch: int = 1) -> Shapes:
+    """Shapes for `batch` images, by running the graph on torch's meta device: every rule of shape is torch's own, and
+    no data moves."""
     of: dict[str, tuple[int, ...]] = {name: tuple(weight.shape) for name, weight in graph.weights.items()}
-    of[graph.input] = (1, *graph.input_shape)
+    of[graph.input] = (batch, *graph.input_shape)
 
     def observe(node: Node, value: object) -> None:
         first = value[0] if isinstance(value, tuple) and value else value
@@ -42,7 +43,7 @@ def shapes(graph: Graph) -> Shapes:
             of[node.name] = tuple(first.shape)
 
     weightless = replace(graph, weights={name: weight.to("meta") for name, weight in graph.weights.items()})
-    interpret(weightless, torch.empty(1, *graph.input_shape, device="meta"), observe, on_meta)
+    interpret(weightless, torch.empty(batch, *graph.input_shape, device="meta"), observe, on_meta)
     return Shapes(of)
 
 

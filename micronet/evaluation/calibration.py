@@ -8,13 +8,13 @@ from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
 from micronet.graph.ir import Graph
-from micronet.transformation.ranges import Observer
+from micronet.transformation.ranges import Watcher
 
 CALIBRATION_BATCH = 25
 """Images per update of the running averages."""
 
 
-def calibrate(graph: Graph, observers: Mapping[str, Observer], inputs: Inputs, advance: Advance = unheard) -> None:
+def calibrate(graph: Graph, observers: Mapping[str, Watcher], inputs: Inputs, advance: Advance = unheard) -> None:
     """Show every value that has an observer, for all `inputs` in batches and in their order.
 
     Batches are measured side by side and taken in one after the other, so that the result does not depend on how many

@@ -24,6 +24,10 @@ class Grid:
         """Whether a value is an integer shifted by a whole number of bits, so that no conversion is ever computed."""
         return not any(self.zero_points) and all(math.frexp(step)[0] == 0.5 for step in self.steps)
 
+    def points(self) -> tuple[int, ...]:
+        """Binary points of a fixed-point grid: how many bits behind the point, step = 2^-point."""
+        return tuple(1 - math.frexp(step)[1] for step in self.steps)
+
 
 def fixed_point(bits: int, points: tuple[int, ...], axis: int | None = None) -> Grid:
     """Two's complement of `bits` bits whose binary point is `points` bits from the right: step = 2^-point."""

@@ -8,11 +8,15 @@ from micronet.progress import Progress, Silence
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """Where data sets lie, which device to run on (`auto`, `cpu`, `cuda`, `cuda:1`), and who hears of progress."""
+    """Where data sets lie, which device to run on (`auto`, `cpu`, `cuda`, `cuda:1`), and who hears of progress.
+
+    `outputs` is the directory a job writes its artifacts to, each a file; None where nobody wants them.
+    """
 
     data_dir: Path | None = None
     device: str = "auto"
     progress: Progress = field(default_factory=Silence)
+    outputs: Path | None = None
 
 
 class Stages:

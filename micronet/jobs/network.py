@@ -20,8 +20,9 @@ from micronet.onnx_reader import import_graph
 from micronet.tracks import Track
 from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fold_constants import fold_constants
-from micronet.transformation.fuse_batchnorm import fuse_batchnorm
+from micronet.transformation.fuse_batchnorm import MergedNorm, merge_batchnorms
 from micronet.transformation.recognize import recognize
+from micronet.transformation.spelling import one_spelling
 
 
 def read_network(
@@ -63,8 +64,13 @@ def dense_network(name: str, options: Mapping[str, object]) -> Graph:
 
 def prepare(graph: Graph, fuse: bool) -> Graph:
     """The graph with constants folded, paddings and activation functions spelled one way and, if asked, norms fused."""
-    graph = recognize(explicit_padding(fold_constants(graph)))
-    return fuse_batchnorm(graph) if fuse else graph
+    return prepare_and_tell(graph, fuse)[0]
+
+
+def prepare_and_tell(graph: Graph, fuse: bool) -> tuple[Graph, tuple[MergedNorm, ...]]:
+    """The same, and where the merged batch norms went."""
+    graph = one_spelling(recognize(explicit_padding(fold_constants(graph))))
+    return merge_batchnorms(graph) if fuse else (graph, ())
 
 
 def check_fits(graph: Graph, track: Track) -> None:

@@ -20,7 +20,7 @@ from micronet.contract import (
     StorageTotals,
 )
 from micronet.evaluation.accuracy import Measured
-from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms, Weighed, Widths
+from micronet.scoring.policies import POLICIES, WORD, Terms, Weighed, Widths, own_widths
 from micronet.scoring.score import score
 from micronet.tracks import Track
 
@@ -38,7 +38,7 @@ class Evidence:
 
 def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> ScoreResult:
     """The result under the policy and track of `settings`; sums are integers up to the last division."""
-    counts, terms = evidence.counts, _terms(settings)
+    counts, terms = evidence.counts, _terms(settings, evidence.counts)
     policy = POLICIES[settings.policy]
     weighed = [policy(counts, layer, terms) for layer in counts.layers]
     storage_bits = sum(part.storage_bits for part in weighed)
@@ -68,22 +68,20 @@ def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> S
         qualifies=None if measured is None else measured.correct >= track.required_correct,
         mtas_bytes=counts.mtas_bytes,
         layers=tuple(_layer(layer, part, settings) for layer, part in zip(counts.layers, weighed, strict=True)),
-        scorer=Scorer(
-            version=version("micronet"),
-            torch=torch.__version__,
-            device=evidence.device,
-            dataset=None
-            if evidence.dataset_sha256 is None
-            else DatasetIdentity(name=track.dataset, sha256=evidence.dataset_sha256),
-            seed=settings.seed,
-        ),
+        scorer=scorer(evidence.device, settings.seed, track.dataset, evidence.dataset_sha256),
         warnings=tuple(dict.fromkeys((*evidence.warnings, *_policy_warnings(settings, counts)))),
     )
 
 
-def _terms(settings: ScoreSettings) -> Terms:
+def scorer(device: str, seed: int, dataset: str, dataset_sha256: str | None) -> Scorer:
+    """What it takes to get a job's numbers again; no hash where no images were looked at."""
+    identity = None if dataset_sha256 is None else DatasetIdentity(name=dataset, sha256=dataset_sha256)
+    return Scorer(version=version("micronet"), torch=torch.__version__, device=device, dataset=identity, seed=seed)
+
+
+def _terms(settings: ScoreSettings, counts: Counts) -> Terms:
     bits = settings.bits
-    widths = UNQUANTIZED
+    widths = own_widths(counts)
     if bits is not None:
         narrow = min(bits.param_bits, bits.mul_bits) < WORD  # only what is quantized has exponents
         widths = Widths(bits.param_bits, bits.mul_bits, bits.add_bits, bits.exponent_bits if narrow else 0)
@@ -130,8 +128,9 @@ def _policy_warnings(settings: ScoreSettings, counts: Counts) -> tuple[str, ...]
             f"additions count as {bits.add_bits} bits because add_bits says so; nothing here shows that sums fit."
         )
     if settings.policy == "report" and bits is None and counts.quantized:
+        own = own_widths(counts)
         warnings.append(
-            "the network brings its own quantization, which the report policy does not read: everything counts as 32 "
-            "bits. Use policy challenge, or declare bits."
+            f"widths are those the file brings: of its widest parameter ({own.param_bits} bits) and of the widest "
+            f"value that a dot product reads ({own.mul_bits} bits)."
         )
     return tuple(warnings)

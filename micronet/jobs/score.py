@@ -1,33 +1,26 @@
 """The score job: from a file and settings to a score of which every number is derived from the weights."""
 
-from collections.abc import Mapping
 from pathlib import Path
 
 from micronet.analysis.counts import count
-from micronet.analysis.widths import FULL_WIDTH
 from micronet.contract import ScoreResult, ScoreSettings
-from micronet.data.datasets import calibration_split, open_split
-from micronet.data.split import Split
+from micronet.data.datasets import open_split
 from micronet.errors import SettingsError
 from micronet.evaluation.accuracy import evaluate
-from micronet.evaluation.calibration import calibrate
 from micronet.evaluation.device import choose_device
-from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, prepare, read_network
+from micronet.jobs.quantization import activation_bits, inputs_of, quantization_of, quantize
 from micronet.jobs.result import Evidence, score_result
 from micronet.tracks import Track, track
 from micronet.transformation.quantize import (
-    Quantization,
     check_own_quantizers,
     insert_quantizers,
     layer_outputs,
     needs_calibration,
-    quantize_activations,
     quantize_weights,
 )
-from micronet.transformation.ranges import Observer
 
 
 def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
@@ -37,20 +30,19 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
     device = choose_device(context.device)
     stages.begin("read")
     test = open_split(chosen, "test", context.data_dir) if settings.evaluate else None
-    bits = settings.bits
-    graph, warnings = read_network(checkpoint, settings.architecture, _activation_bits(settings))
+    graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
     check_fits(graph, chosen)
     graph = prepare(graph, settings.fuse_batchnorm)
-    if bits is not None:
+    if settings.bits is not None:
         stages.begin("quantize")
-        graph, seen = _quantized(graph, settings, chosen, context)
-        warnings += seen
+        quantized = quantize(graph, settings, chosen, context)
+        graph, warnings = quantized.graph, warnings + quantized.warnings
     stages.begin("count")
     counts = count(graph)
     measured = None
     if test is not None:
         stages.begin("evaluate")
-        inputs = _inputs(settings, chosen, test)
+        inputs = inputs_of(settings, chosen, test)
         check_images_stand_alone(graph)
         measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings
@@ -70,7 +62,7 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
     if bits is not None and settings.accumulators == "proven":
         raise SettingsError("proven accumulators need calibrated activations, and so data: use `score` for them.")
     if checkpoint is not None:
-        graph, warnings = read_network(checkpoint, settings.architecture, _activation_bits(settings))
+        graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
     elif settings.architecture is not None:
         graph, warnings = dense_network(settings.architecture.name, settings.architecture.options), ()
     else:
@@ -78,7 +70,7 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
     warnings += _other_task(graph, chosen)
     graph = prepare(graph, settings.fuse_batchnorm)
     if bits is not None:
-        how = _quantization(settings)
+        how = quantization_of(settings)
         check_own_quantizers(graph, how)
         graph = quantize_weights(graph, how)
         if needs_calibration(graph, how):
@@ -98,51 +90,3 @@ def _other_task(graph: Graph, chosen: Track) -> tuple[str, ...]:
 def _stage_names(settings: ScoreSettings) -> tuple[str, ...]:
     asked = {"quantize": settings.bits is not None, "evaluate": settings.evaluate}
     return tuple(name for name in ("read", "quantize", "count", "evaluate") if asked.get(name, True))
-
-
-def _activation_bits(settings: ScoreSettings) -> int | None:
-    """Width for a file's own exponents; None where activations are not quantized."""
-    bits = settings.bits
-    return None if bits is None or bits.mul_bits >= FULL_WIDTH else bits.mul_bits
-
-
-def _quantization(settings: ScoreSettings) -> Quantization:
-    assert settings.bits is not None
-    quantizer = settings.quantizer
-    return Quantization(
-        weight_bits=settings.bits.param_bits,
-        activation_bits=settings.bits.mul_bits,
-        rule=quantizer.rule,
-        per_filter=quantizer.granularity == "channel",
-        weight_stds=quantizer.weight_stds,
-        activation_stds=quantizer.activation_stds,
-    )
-
-
-def _quantized(graph: Graph, settings: ScoreSettings, chosen: Track, context: Context) -> tuple[Graph, tuple[str, ...]]:
-    """Weights and activations on their grids, and warnings of the calibration images."""
-    how = _quantization(settings)
-    check_own_quantizers(graph, how)
-    graph = quantize_weights(graph, how)
-    if not needs_calibration(graph, how):
-        return graph, ()
-    images = calibration_split(chosen, context.data_dir, settings.quantizer.calibration_images, settings.seed)
-    inputs = _inputs(settings, chosen, images)
-
-    def show(graph: Graph, observers: Mapping[str, Observer]) -> None:
-        calibrate(graph, observers, inputs, context.progress.advance)
-
-    return quantize_activations(graph, how, show), images.warnings
-
-
-def _inputs(settings: ScoreSettings, chosen: Track, split: Split) -> Inputs:
-    """Images with the normalization of the settings, else the track's."""
-    given = settings.normalize
-    mean, std = (chosen.mean, chosen.std) if given is None else (given.mean, given.std)
-    channels = chosen.input_shape[0]
-    if len(mean) != channels or len(std) != channels:
-        raise SettingsError(
-            f"normalize: {len(mean)} means and {len(std)} deviations, and images of track {chosen.name!r} have "
-            f"{channels} channels."
-        )
-    return Inputs(split, mean, std)

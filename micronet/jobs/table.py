@@ -1,23 +1,79 @@
-"""The table of jobs."""
+"""The table of jobs. Importing it needs no torch: a job's function is named by path and imported when first run."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Literal
 
-from micronet.contract import ScoreResult, ScoreSettings
+from micronet.contract import (
+    FuseResult,
+    FuseSettings,
+    JobSettings,
+    QuantizeResult,
+    QuantizeSettings,
+    ScoreResult,
+    ScoreSettings,
+    Value,
+)
 from micronet.jobs.context import Context
-from micronet.jobs.score import score
+
+Lane = Literal["short", "long"]
+"""Minutes, or up to days: a worker says which it takes, so that nobody waits behind a week of training."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One kind of job: what it is asked with, what it does, what it answers."""
+    """One kind of job.
 
-    settings: type[ScoreSettings]
-    run: Callable[[ScoreSettings, Path, Context], ScoreResult]
-    result: type[ScoreResult]
+    settings, result   what it is asked with, what it answers
+    entry              "module:function" of `(settings, checkpoint, context) -> result`
+    lane               how long it may take
+    summary            one line for people
+    """
+
+    settings: type[JobSettings]
+    result: type[Value]
+    entry: str
+    lane: Lane
+    summary: str
+
+    def run(self, settings: JobSettings, checkpoint: Path, context: Context) -> Any:
+        """Do it: a value of type `result`; artifacts are the files it leaves in `context.outputs`.
+
+        Raises MicronetError, each kind with what would be right.
+        """
+        return load(self.entry)(settings, checkpoint, context)
+
+
+def load(entry: str) -> Callable[..., Any]:
+    """The function called "module:function"."""
+    module, _, name = entry.partition(":")
+    function: Callable[..., Any] = getattr(import_module(module), name)
+    return function
 
 
 JOBS: Mapping[str, Job] = {
-    "score": Job(ScoreSettings, score, ScoreResult),
+    "score": Job(
+        ScoreSettings,
+        ScoreResult,
+        entry="micronet.jobs.score:score",
+        lane="short",
+        summary="Quantize, fuse, count, measure accuracy: a MicroNet score derived from the weights",
+    ),
+    "quantize": Job(
+        QuantizeSettings,
+        QuantizeResult,
+        entry="micronet.jobs.quantize:quantize",
+        lane="short",
+        summary="Put weights and activations on fixed-point grids: quantized.onnx, and the error of every tensor",
+    ),
+    "fuse": Job(
+        FuseSettings,
+        FuseResult,
+        entry="micronet.jobs.fuse:fuse",
+        lane="short",
+        summary="Merge batch norms, fold constants, drop what does nothing: fused.onnx, and what it saves",
+    ),
 }
+"""One row per kind of job."""

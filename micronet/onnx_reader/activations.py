@@ -6,11 +6,18 @@ import torch
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, maximum, minimum, multiply, unary
-from micronet.onnx_reader.values import Floating, Known, literal
+from micronet.onnx_reader.quantization import narrowed
+from micronet.onnx_reader.values import Floating, Known, Quantized, literal
 
 
-def _clip(call: Call) -> Floating:
-    """Clip with both ends is hardtanh, with one end clamp; an end at or beyond float32's range is none."""
+def _clip(call: Call) -> Floating | Quantized:
+    """Clip with both ends is hardtanh, with one end clamp; an end at or beyond float32's range is none.
+
+    Between QuantizeLinear and DequantizeLinear it is part of the quantizer.
+    """
+    quantized = call.value(0)
+    if isinstance(quantized, Quantized):
+        return narrowed(call, quantized, call.number(1), call.number(2))
     if call.opset < 11:
         low: float | None = call.real("min", -math.inf)
         high: float | None = call.real("max", math.inf)

@@ -6,9 +6,10 @@ import torch
 from onnx import TensorProto
 
 from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.quantization import moved
 from micronet.onnx_reader.shapes import expand
 from micronet.onnx_reader.tensors import BITS, FLOATS, type_name
-from micronet.onnx_reader.values import Floating, Known, Value, carries_batch, check_shape
+from micronet.onnx_reader.values import Floating, Known, Quantized, Value, carries_batch, check_shape
 
 _CAST_TO = frozenset(BITS) - {TensorProto.INT4, TensorProto.UINT4}
 
@@ -56,11 +57,12 @@ def _identity(call: Call) -> Value:
     return value
 
 
-def _cast(call: Call) -> Floating:
-    """Cast. Between floats nothing happens, since all are float32 here; constants also become integers."""
+def _cast(call: Call) -> Value:
+    """Cast. Between floats nothing happens, since all are float32 here; constants also become integers, and quantized
+    values may lie in any type that holds them."""
     call.ignore("saturate", "round_mode")
-    x, kind = call.tensor(0), call.whole("to", 0)
-    return _converted(call, x, kind)
+    x, kind = call.value(0), call.whole("to", 0)
+    return moved(call, x, kind) if isinstance(x, Quantized) else _converted(call, call.tensor(0), kind)
 
 
 def _cast_like(call: Call) -> Floating:

@@ -1,7 +1,7 @@
 """From ModelProto to Graph: every node through the table, then the checks of an image classifier's interface."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import torch
@@ -13,6 +13,7 @@ from micronet.graph.ir import Graph
 from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.call import Call
 from micronet.onnx_reader.checking import check_model, describe, opset_of
+from micronet.onnx_reader.declared import declared_bits
 from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import FLOATS, to_torch
@@ -86,6 +87,10 @@ def import_nodes(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], file_
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     build = Builder(initializers, file_batch)
     values: dict[str, Value | None] = {name: _parameter(tensor) for name, tensor in initializers.items()}
+    for name, bits in declared_bits(model).items():
+        parameter = values[name]
+        assert isinstance(parameter, Known)
+        values[name] = replace(parameter, bits=bits)
     inputs: dict[str, Made] = {}
     for name, shape in shapes.items():
         inputs[name], values[name] = _input(build, name, shape)

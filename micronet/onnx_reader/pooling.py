@@ -7,7 +7,7 @@ import torch
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import multiply
 from micronet.onnx_reader.values import Floating, literal
-from micronet.onnx_reader.windows import Window, read_window, trailing
+from micronet.onnx_reader.windows import Window, count_windows, read_window, trailing
 
 
 def _pool_window(call: Call, x: Floating) -> Window:
@@ -35,17 +35,29 @@ def _is_plain(window: Window, sizes: tuple[int, ...]) -> bool:
     )
 
 
+def _is_plain_ceil(window: Window, sizes: tuple[int, ...]) -> bool:
+    """Whether torch's own ceil_mode says the same: even padding, a last window that hangs over the edge."""
+    rows = zip(sizes, window.before, window.after, window.kernel, window.strides, window.reach, strict=True)
+    counts = [
+        count_windows(size + low, high, reach, stride, ceil_mode=True) if low == high <= side // 2 else 0
+        for size, low, high, side, stride, reach in rows
+    ]
+    return tuple(counts) == window.outputs
+
+
 def _max_pool(call: Call) -> Floating:
     """MaxPool; padding torch does not know is a pad with -infinity in front."""
     x = call.tensor(0)
     call.whole("storage_order", 0)
     window = _pool_window(call, x)
     rank, sizes = len(window.kernel), x.shape[2:]
-    before = window.before
+    before, ceil = window.before, False
     if not _is_plain(window, sizes):
-        x = call.emit("pad", x, trailing(before, _exact_after(window, sizes)), -math.inf)
-        before = (0,) * rank
-    return call.emit(f"max_pool{rank}d", x, window.kernel, window.strides, before, window.dilations, False)
+        ceil = _is_plain_ceil(window, sizes)
+        if not ceil:
+            x = call.emit("pad", x, trailing(before, _exact_after(window, sizes)), -math.inf)
+            before = (0,) * rank
+    return call.emit(f"max_pool{rank}d", x, window.kernel, window.strides, before, window.dilations, ceil)
 
 
 def _average_pool(call: Call) -> Floating:

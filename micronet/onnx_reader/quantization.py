@@ -1,6 +1,7 @@
 """QuantizeLinear and DequantizeLinear: on constants a grid, on activations one fake quantization for the pair."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from onnx import TensorProto
@@ -21,6 +22,36 @@ RANGES: Mapping[int, tuple[int, int, int]] = {
     TensorProto.INT32: (32, -(2**31), 2**31 - 1),
 }
 """Integer type -> bits, smallest and largest integer."""
+
+
+def integers_of(bits: int, signed: bool) -> tuple[int, int]:
+    """Smallest and largest integer of `bits` bits, in two's complement where `signed`."""
+    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
+
+
+def narrowed(call: Call, value: Quantized, low: float | None, high: float | None) -> Quantized:
+    """The integers of `value` clipped: a quantizer of fewer bits than the type they lie in.
+
+    Refused is a range that lies so far off zero that its integers need more bits than it has steps.
+    """
+    if any(end is not None and not float(end).is_integer() for end in (low, high)):
+        raise call.corrupt(f"the ends {low} and {high} are no integers.")
+    least = value.low if low is None else max(value.low, int(low))
+    most = value.high if high is None else min(value.high, int(high))
+    if least >= most:
+        raise call.unsupported("quantized values clipped to fewer than two.")
+    needed = most.bit_length() if least >= 0 else max((-least - 1).bit_length(), most.bit_length()) + 1
+    if needed != (most - least).bit_length():
+        raise call.unsupported(f"quantized values clipped to {least}..{most}, which need {needed} bits each.")
+    return replace(value, low=least, high=most)
+
+
+def moved(call: Call, value: Quantized, kind: int) -> Quantized:
+    """The integers of `value` in another integer type, which must hold them all."""
+    _, low, high = _range(call, kind)
+    if value.low < low or value.high > high:
+        raise call.unsupported(f"quantized values {value.low}..{value.high} do not all fit {type_name(kind)}.")
+    return replace(value, kind=kind)
 
 
 def _range(call: Call, kind: int) -> tuple[int, int, int]:
@@ -65,7 +96,7 @@ def _quantize(call: Call) -> Known | Quantized:
     _, low, high = _range(call, kind)
     axis = _axis(call, scale, zero_point, x.shape)
     if isinstance(x, Made):
-        return Quantized(x, scale, zero_point, kind, -1 if axis is None else axis)
+        return Quantized(x, scale, zero_point, kind, -1 if axis is None else axis, low, high)
     zero = 0 if zero_point is None else _along(zero_point.tensor.long(), axis, len(x.shape))
     steps = torch.round(x.tensor / _along(scale.tensor, axis, len(x.shape))).double() + zero
     return Known(steps.clamp(low, high).long(), x.name, x.counted, kind)
@@ -80,6 +111,8 @@ def _dequantize(call: Call) -> Floating:
     if not isinstance(value, Known) or value.tensor.is_floating_point():
         raise call.unsupported("it reads activations that QuantizeLinear did not make.")
     bits, low, high = _range(call, value.kind)
+    if value.bits is not None:
+        bits, (low, high) = value.bits, integers_of(value.bits, signed=low < 0)
     axis = _axis(call, scale, zero_point, value.shape)
     rank = len(value.shape)
     zero = torch.zeros_like(scale.tensor, dtype=torch.int64) if zero_point is None else zero_point.tensor.long()
@@ -99,7 +132,7 @@ def _fake_quantize(call: Call, value: Quantized, scale: Known, zero_point: Known
         or not torch.equal(zero, _integers(value.zero_point, value.scale))
     ):
         raise call.unsupported("its scale or zero point is not the one the activation was quantized with.")
-    _, low, high = RANGES[value.kind]
+    low, high = value.low, value.high
     if axis is None:
         return call.emit("fake_quantize", value.source, float(scale.tensor.item()), int(zero.item()), low, high)
     if zero_point is None or zero_point.tensor.dtype != torch.int32:

@@ -31,6 +31,7 @@ class Known:
               several numbers are put together to is a parameter, too, once it becomes a weight
     kind      element type in the file (a `TensorProto.DataType`), which tells 4-bit integers from 8-bit ones
     grid      the values it may take, if it was dequantized
+    bits      width the file declares for its integers, which has been checked against them; None where it does not
     """
 
     tensor: Tensor
@@ -38,6 +39,7 @@ class Known:
     counted: bool
     kind: int = TensorProto.FLOAT
     grid: Grid | None = None
+    bits: int | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -60,13 +62,18 @@ class Made:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Quantized:
-    """The integers QuantizeLinear makes at run time; only DequantizeLinear reads them."""
+    """The integers QuantizeLinear makes at run time, from `low` to `high`.
+
+    DequantizeLinear reads them; on the way, Clip may narrow their range, and Cast change the type they lie in.
+    """
 
     source: Made
     scale: Known
     zero_point: Known | None
     kind: int
     axis: int
+    low: int
+    high: int
 
 
 Floating = Known | Made

@@ -47,7 +47,7 @@ def read_window(call: Call, sizes: tuple[int, ...], kernel: tuple[int, ...], cei
     elif automatic != "NOTSET":
         raise call.corrupt(f"auto_pad {automatic!r} is none of ONNX's.")
     outputs = tuple(
-        _count(low + size, high, span, stride, ceil_mode)
+        count_windows(low + size, high, span, stride, ceil_mode)
         for size, low, high, span, stride in zip(sizes, before, after, reach, strides, strict=True)
     )
     if min(outputs) < 1:
@@ -64,7 +64,7 @@ def _same(
     return (large, small) if lower else (small, large)
 
 
-def _count(size: int, after: int, reach: int, stride: int, ceil_mode: bool) -> int:
+def count_windows(size: int, after: int, reach: int, stride: int, ceil_mode: bool) -> int:
     """Windows over `size` places, those of the padding before the image among them, and `after` places of padding."""
     free = size + after - reach
     if not ceil_mode:

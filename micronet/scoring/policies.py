@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from micronet.analysis.counts import Counts, LayerCounts
+from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.parameters import EXPONENT_BITS, Parameter
+from micronet.analysis.rules import operation_name
 from micronet.analysis.widths import FULL_WIDTH
 
 WORD = 32
@@ -30,8 +32,25 @@ class Widths:
     exponent_bits: int
 
 
+_DOT_PRODUCTS = frozenset(map(operation_name, DOT_PRODUCTS))
+
 UNQUANTIZED = Widths(param_bits=FULL_WIDTH, mul_bits=FULL_WIDTH, add_bits=FULL_WIDTH, exponent_bits=0)
 """`report` without widths: every number is 32 bits wide, and there are no exponents."""
+
+
+def own_widths(counts: Counts) -> Widths:
+    """The widths a network brings itself, as `report` would have them declared.
+
+    Those of the widest parameter, and of the widest value that enters a dot product; additions of 32 bits, for no file
+    says anything about these.
+    """
+    if not counts.quantized:
+        return UNQUANTIZED
+    parameters = (parameter.bits for layer in counts.layers for parameter in layer.parameters if parameter.elements)
+    values = (layer.activation_bits for layer in counts.layers if layer.op in _DOT_PRODUCTS)
+    param_bits, mul_bits = max(parameters, default=FULL_WIDTH), max(values, default=FULL_WIDTH)
+    exponent_bits = EXPONENT_BITS if min(param_bits, mul_bits) < FULL_WIDTH else 0
+    return Widths(param_bits, mul_bits, FULL_WIDTH, exponent_bits)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,8 +17,21 @@ _CONVOLUTIONS = frozenset({aten.conv1d.default, aten.conv2d.default})
 _LAYERS = _CONVOLUTIONS | {aten.linear.default}
 
 
+@dataclass(frozen=True, slots=True)
+class MergedNorm:
+    """A batch norm that went, and the layer that took it over, by the paths a person knows them by."""
+
+    norm: str
+    into: str
+
+
 def fuse_batchnorm(graph: Graph) -> Graph:
-    """The same function to rounding, with fewer batch norms.
+    """The same function to rounding, with fewer batch norms; see `merge_batchnorms`."""
+    return merge_batchnorms(graph)[0]
+
+
+def merge_batchnorms(graph: Graph) -> tuple[Graph, tuple[MergedNorm, ...]]:
+    """The same function to rounding, with fewer batch norms, and where these went.
 
     After a layer, y = scale * (W x + b) + shift is a layer with weights scale * W and bias scale * b + shift (Jacob et
     al. 2018, section 3.2). Before one, W (scale * x + shift) + b is a layer with weights W * scale, along the inputs,
@@ -27,9 +40,15 @@ def fuse_batchnorm(graph: Graph) -> Graph:
     A value that something else reads too stays, and so does its batch norm.
     """
     known, names = shapes(graph), graph.names()
-    while (fused := _fuse_one_round(graph, known, names)) is not None:
-        graph = fused
-    return graph
+    merged: list[MergedNorm] = []
+    while merges := _one_round(graph, known, names):
+        merged += [MergedNorm(_path(merge.norm), _path(merge.layer)) for merge in merges]
+        graph = _apply(graph, merges)
+    return graph, tuple(merged)
+
+
+def _path(node: Node) -> str:
+    return node.layer or node.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +60,8 @@ class _Merge:
     weights: Mapping[str, Tensor]
 
 
-def _fuse_one_round(graph: Graph, known: Shapes, names: Names) -> Graph | None:
-    """One pass over the graph, merging every batch norm that touches no other merge of the same pass."""
+def _one_round(graph: Graph, known: Shapes, names: Names) -> list[_Merge]:
+    """Every batch norm that can be merged and touches no other merge of the same round, in the order of the graph."""
     makers, users = graph.by_name(), graph.users()
     merges: list[_Merge] = []
     touched: set[str] = set()
@@ -53,7 +72,7 @@ def _fuse_one_round(graph: Graph, known: Shapes, names: Names) -> Graph | None:
         if merge is not None and not touched & {merge.layer.name, merge.norm.name}:
             merges.append(merge)
             touched.update({merge.layer.name, merge.norm.name})
-    return _apply(graph, merges) if merges else None
+    return merges
 
 
 def _apply(graph: Graph, merges: list[_Merge]) -> Graph:
@@ -64,7 +83,8 @@ def _apply(graph: Graph, merges: list[_Merge]) -> Graph:
         weights.update(merge.weights)
         source = merge.norm.args[0]
         assert isinstance(source, Ref)
-        renamed[merge.norm.name] = source.name
+        # of two norms in a row both may go in one round; nodes come in order, so the first one has its entry
+        renamed[merge.norm.name] = renamed.get(source.name, source.name)
     gone = set(renamed)
     nodes = tuple(
         replace(

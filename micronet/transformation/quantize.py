@@ -42,23 +42,37 @@ class Quantization:
 def quantize_weights(graph: Graph, how: Quantization) -> Graph:
     """Every parameter on a fixed-point grid of its own.
 
-    A batch norm becomes the scale and shift it is in inference first, for these are what is stored.
-    Raises AlreadyQuantized where the graph brings quantized weights: widths would be put on top of widths.
+    A batch norm becomes the scale and shift it is in inference first, for these are what is stored. A graph whose own
+    grids are of the width asked for, all of them, is left as it is.
+    Raises AlreadyQuantized where it brings others: widths would be put on top of widths.
     """
     if graph.formats:
-        raise AlreadyQuantized(
-            f"{len(graph.formats)} weights of this network are already quantized ({next(iter(graph.formats))} is one). "
-            "Score it as it is, with bits null."
-        )
+        _check_own_weights(graph, how)
+        return graph
     if how.weight_bits >= FULL_WIDTH:
         return graph
-    graph = _plain_batch_norms(graph)
+    graph = plain_batch_norms(graph)
     per_filter = _filters(graph) if how.per_filter else frozenset()
     weights, formats = dict(graph.weights), {}
     for name in _stored(graph):
         grid = weight_grid(weights[name], how, per_filter=name in per_filter)
         weights[name], formats[name] = on_grid(weights[name], grid), grid
     return replace(graph, weights=weights, formats=formats)
+
+
+def _check_own_weights(graph: Graph, how: Quantization) -> None:
+    """Raise AlreadyQuantized unless every parameter lies on a fixed-point grid of the width asked for."""
+    for name in _stored(graph):
+        grid = graph.formats.get(name)
+        if grid is not None and grid.bits == how.weight_bits and grid.is_fixed_point:
+            continue
+        found = "is not quantized" if grid is None else f"has {grid.bits} bits"
+        if grid is not None and not grid.is_fixed_point:
+            found += " and a scale that is no power of two"
+        raise AlreadyQuantized(
+            f"{len(graph.formats)} weights of this network are already quantized ({next(iter(graph.formats))} is one), "
+            f"and not all at {how.weight_bits} bits: {name} {found}. Score it as it is, with bits null."
+        )
 
 
 def quantize_activations(graph: Graph, how: Quantization, calibrate: Calibrate) -> Graph:
@@ -132,12 +146,18 @@ def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
 
 def on_grid(values: Tensor, grid: Grid) -> Tensor:
     """`values` rounded (half to even) to the grid and clipped to its ends; at most half a step off in between."""
+    steps, offsets = along_axis(values, grid)
+    return ((values / steps + offsets).clamp(grid.low, grid.high).round() - offsets) * steps
+
+
+def along_axis(values: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """Steps and zero points of the grid, in the type of `values` and ready to broadcast against them."""
     steps = torch.tensor(grid.steps, dtype=values.dtype)
     offsets = torch.tensor(grid.zero_points, dtype=values.dtype)
     if grid.axis is not None:
         shape = [-1 if axis == grid.axis else 1 for axis in range(values.dim())]
         steps, offsets = steps.view(shape), offsets.view(shape)
-    return ((values / steps + offsets).clamp(grid.low, grid.high).round() - offsets) * steps
+    return steps, offsets
 
 
 def _stored(graph: Graph) -> Iterator[str]:
@@ -163,11 +183,11 @@ def layer_outputs(graph: Graph) -> list[str]:
     return [graph.input, *computed]
 
 
-def _plain_batch_norms(graph: Graph) -> Graph:
+def plain_batch_norms(graph: Graph) -> Graph:
     """Each batch norm as scale * x + shift: mean 0, variance 1, epsilon 0, which are literals from then on."""
     weights, literals, nodes, free = dict(graph.weights), set(graph.literals), [], graph.names()
     for node in graph.nodes:
-        if node.target is not aten.batch_norm.default:
+        if node.target is not aten.batch_norm.default or _is_plain(graph, node):
             nodes.append(node)
             continue
         scale, shift = scale_and_shift(graph, node)
@@ -178,3 +198,12 @@ def _plain_batch_norms(graph: Graph) -> Graph:
         refs = tuple(Ref(names[kind]) for kind in ("scale", "shift", "mean", "variance"))
         nodes.append(replace(node, args=(node.args[0], *refs, False, 0.0, 0.0, False)))
     return replace(graph, nodes=tuple(nodes), weights=weights, literals=frozenset(literals)).live()
+
+
+def _is_plain(graph: Graph, norm: Node) -> bool:
+    """Whether a batch norm is a scale and a shift already."""
+    names = [argument.name for argument in norm.args[1:5] if isinstance(argument, Ref)]
+    if len(names) != 4 or norm.args[7] != 0 or not graph.literals.issuperset(names[2:]):
+        return False
+    mean, variance = (graph.weights[name] for name in names[2:])
+    return not bool(mean.any()) and bool((variance == 1).all())

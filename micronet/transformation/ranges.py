@@ -17,18 +17,22 @@ SIGMAMAX_MOMENTUM = 0.01
 _CANDIDATES = 8
 
 
-class Observer(Protocol):
-    """Gathers what a rule needs to know of a tensor's values.
+class Watcher(Protocol):
+    """Gathers facts of a tensor's values.
 
     `measure` reads a batch and changes nothing, so that batches can be measured side by side, once the first one has
     been taken in; `take` takes measurements in, in the order of the batches.
     """
 
     def measure(self, values: Tensor) -> Tensor:
-        """Measurements (any, groups) of (groups, n) values, float32; `groups` is the same every time."""
+        """Measurements of (groups, n) values, float32; `groups` is the same every time."""
 
     def take(self, measurements: Tensor) -> None:
         """Take in what `measure` gave."""
+
+
+class Observer(Watcher, Protocol):
+    """Gathers what a rule needs to know to place a grid."""
 
     def exponents(self) -> list[int]:
         """M of each group."""

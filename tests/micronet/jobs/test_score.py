@@ -23,7 +23,6 @@ from micronet.graph.capture import capture
 from micronet.jobs import JOBS, Context, count_network
 from micronet.jobs.network import check_images_stand_alone, dense_network, prepare
 from micronet.progress import Silence
-from micronet.training.demo import train_digits
 
 OSI = {"mean": [0.5071, 0.4867, 0.4408], "std": [0.2675, 0.2565, 0.2761]}
 # SCORING section 4: file, normalization, correct, weights and others (463,464 + 7,539; 467,824 + 9,160),
@@ -54,14 +53,6 @@ class Heard(Silence):
 def run(path: Path, settings: Mapping[str, object], data_dir: Path | None = None) -> ScoreResult:
     chosen = ScoreSettings.model_validate_json(json.dumps(settings))
     return JOBS["score"].run(chosen, path, Context(data_dir, "cpu"))
-
-
-@pytest.fixture(scope="module")
-def digits(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, object]]:
-    """A trained digits network: its file, and the settings that score it."""
-    path = tmp_path_factory.mktemp("digits") / "digits.pth"
-    settings = train_digits(path, Silence())
-    return path, settings.model_dump(mode="json")
 
 
 @pytest.mark.slow

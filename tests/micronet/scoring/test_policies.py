@@ -16,6 +16,7 @@ from micronet.scoring.policies import (
     Weighed,
     Widths,
     challenge,
+    own_widths,
     report,
 )
 
@@ -144,3 +145,17 @@ def test_bits_are_exact_integers_however_large(elements: int, share: int, bits: 
     cheapest, masked = (weigh("challenge", one, encoding=e).storage_bits for e in ("cheapest", "masked"))
     assert cheapest <= masked
     assert cheapest <= elements * bits
+
+
+def test_a_networks_own_widths_are_those_of_its_widest_parameter_and_dot_product() -> None:
+    assert own_widths(Counts((CONVOLUTION,), True, 0)) == Widths(12, 12, 32, 8)
+    wider = layer(Operations(1), (Parameter("weight", 1, 1, 7),), activation_bits=14)
+    assert own_widths(Counts((CONVOLUTION, wider), True, 0)) == Widths(12, 14, 32, 8)
+    floating = layer(Operations(1), (Parameter("weight", 1, 1, 32),))
+    assert own_widths(Counts((CONVOLUTION, floating), True, 0)) == Widths(32, 32, 32, 0)
+    assert own_widths(Counts((CONVOLUTION,), False, 0)) == UNQUANTIZED
+
+
+def test_an_exponent_alone_is_no_wide_parameter() -> None:
+    quantizer = layer(Operations(), (Parameter("exponent", 0, 0, 0, exponents=1),))
+    assert own_widths(Counts((CONVOLUTION, quantizer), True, 0)).param_bits == 12

@@ -187,3 +187,22 @@ def test_merged_tensors_take_names_that_nobody_has() -> None:
     fused = fuse_batchnorm(clashing)
     _check(graph, fused)
     assert len(count(fused).layers) == len(count(fuse_batchnorm(graph)).layers)
+
+
+def test_two_norms_in_a_row_of_which_the_first_is_read_twice() -> None:
+    """As PyramidNet begins: the first goes into the layer before, the second into the one after, in one round."""
+
+    class Beginning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.before, self.first, self.second, self.after = network(["convolution", "norm", "norm", "pointwise"])[:4]
+            self.head = nn.Linear(CHANNELS, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            y = self.first(self.before(x))
+            return self.head((self.after(self.second(y)) + y).mean((2, 3)))
+
+    graph = capture(Beginning(), IMAGE)
+    fused = fuse_batchnorm(graph)
+    assert _norms(fused) == []
+    _check(graph, fused)

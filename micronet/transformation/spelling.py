@@ -1,0 +1,65 @@
+"""One spelling for what can be said in several ways at the same cost, so that a network and its file say the same."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import torch
+
+from micronet.graph.ir import Argument, Graph, Node, Ref, Target, rename
+
+aten = torch.ops.aten
+
+IDENTITIES: frozenset[Target] = frozenset(
+    {
+        aten.contiguous.default,
+        aten.clone.default,
+        aten.alias.default,
+        aten.detach.default,
+        aten.dropout.default,
+        aten.feature_dropout.default,
+    }
+)
+"""Operations that give their first operand back, outside training."""
+
+
+def one_spelling(graph: Graph) -> Graph:
+    """The same function at the same cost: every clip of both ends a hardtanh, every product of matrices a matmul."""
+    return replace(graph, nodes=tuple(_respelled(node) for node in graph.nodes))
+
+
+def drop_identities(graph: Graph) -> Graph:
+    """The same function without operations that do nothing."""
+    renamed: dict[str, str] = {}
+    nodes = []
+    for node in graph.nodes:
+        source = node.args[0] if node.args else None
+        if node.target in IDENTITIES and isinstance(source, Ref):
+            renamed[node.name] = renamed.get(source.name, source.name)
+            continue
+        args = tuple(rename(argument, renamed) for argument in node.args)
+        nodes.append(replace(node, args=args, kwargs={key: rename(a, renamed) for key, a in node.kwargs.items()}))
+    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
+
+
+def _respelled(node: Node) -> Node:
+    rule = None if node.kwargs else _SPELLINGS.get(node.target)
+    spelled = None if rule is None else rule(*node.args)
+    return node if spelled is None else replace(node, target=spelled[0], args=spelled[1])
+
+
+_Spelled = tuple[Target, tuple[Argument, ...]] | None
+
+
+def _clamp(x: Argument, low: Argument = None, high: Argument = None) -> _Spelled:
+    return None if low is None or high is None else (aten.hardtanh.default, (x, low, high))
+
+
+_SPELLINGS: Mapping[Target, Callable[..., _Spelled]] = {
+    aten.relu6.default: lambda x: (aten.hardtanh.default, (x, 0.0, 6.0)),
+    aten.clamp.default: _clamp,
+    aten.clamp_min.default: lambda x, low: (aten.clamp.default, (x, low, None)),
+    aten.clamp_max.default: lambda x, high: (aten.clamp.default, (x, None, high)),
+    aten.mm.default: lambda x, y: (aten.matmul.default, (x, y)),
+    aten.bmm.default: lambda x, y: (aten.matmul.default, (x, y)),
+}
+"""Operation -> the one it is spelled as, with its arguments; None where it stays."""

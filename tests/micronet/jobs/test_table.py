@@ -1,0 +1,39 @@
+"""The table of jobs: what an API may read of it without torch, and that every row leads somewhere."""
+
+import inspect
+import subprocess
+import sys
+import typing
+
+import pytest
+
+from micronet.contract import JobSettings, Value
+from micronet.jobs import JOBS
+from micronet.jobs.table import load
+
+
+def test_reading_the_table_loads_no_torch() -> None:
+    script = "import sys; from micronet.jobs import JOBS, Job, Context; print(*{'torch', 'numpy'} & sys.modules.keys())"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == []
+
+
+@pytest.mark.parametrize("kind", sorted(JOBS))
+def test_every_row_leads_to_a_function_of_its_types(kind: str) -> None:
+    job = JOBS[kind]
+    function = load(job.entry)
+    hints = typing.get_type_hints(function)
+    assert list(inspect.signature(function).parameters) == ["settings", "checkpoint", "context"]
+    assert (hints["settings"], hints["return"]) == (job.settings, job.result)
+    assert issubclass(job.settings, JobSettings)
+    assert issubclass(job.result, Value)
+    assert job.lane in ("short", "long")
+    assert job.summary
+
+
+@pytest.mark.parametrize("kind", sorted(JOBS))
+def test_settings_have_defaults_and_refuse_keys_nobody_knows(kind: str) -> None:
+    settings = JOBS[kind].settings
+    assert settings.model_validate({}) == settings()
+    with pytest.raises(ValueError, match="extra"):
+        settings.model_validate({"surprise": 1})

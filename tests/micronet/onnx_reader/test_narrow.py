@@ -1,0 +1,178 @@
+"""Widths narrower than an integer type: proven by the graph for activations, declared and checked for weights."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+import torch
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+
+from micronet.analysis.widths import QUANTIZERS, widths
+from micronet.errors import CorruptFile, OnnxError, OnnxUnsupportedFeature
+from micronet.graph.interpret import interpret
+from micronet.onnx_reader import import_graph
+
+INT16 = np.arange(-250, 250, dtype=np.int16).reshape(5, 100)
+
+
+def model(
+    nodes: Sequence[NodeProto], constants: Mapping[str, np.ndarray], declared: Mapping[str, str] | None = None
+) -> ModelProto:
+    graph = helper.make_graph(
+        nodes,
+        "narrow",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 10, 10])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    for key, value in (declared or {}).items():
+        made.metadata_props.add(key=key, value=value)
+    return made
+
+
+def weights(integers: np.ndarray, declared: Mapping[str, str]) -> ModelProto:
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("DequantizeLinear", ["w", "scale"], ["dequantized"]),
+        helper.make_node("Gemm", ["flat", "dequantized"], ["y"], transB=1),
+    ]
+    return model(nodes, {"w": integers, "scale": np.float32(0.25)}, declared)
+
+
+@pytest.mark.parametrize(
+    ("integers", "bits", "low", "high"),
+    [
+        (INT16, "9", -256, 255),
+        (INT16, "12", -2048, 2047),
+        (INT16, "16", -(2**15), 2**15 - 1),
+        ((INT16 + 250).astype(np.uint16), "9", 0, 511),
+        ((INT16 // 50).astype(np.int8), "4", -8, 7),
+        (INT16.astype(np.int32), "20", -(2**19), 2**19 - 1),
+    ],
+)
+def test_a_declared_width_that_fits_is_the_width(integers: np.ndarray, bits: str, low: int, high: int) -> None:
+    graph = import_graph(weights(integers, {"micronet.bits:w": bits}))
+    grid = graph.formats["w"]
+    assert (grid.bits, grid.low, grid.high) == (int(bits), low, high)
+    assert torch.equal(graph.weights["w"], torch.from_numpy(integers.astype(np.float32)) / 4)
+
+
+def test_without_a_declaration_a_weight_is_as_wide_as_its_type() -> None:
+    assert import_graph(weights(INT16, {"somebody.else:w": "3"})).formats["w"].bits == 16
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"micronet.bits:w": "8"},  # -250 needs 9
+        {"micronet.bits:w": "17"},
+        {"micronet.bits:w": "1"},
+        {"micronet.bits:w": "0"},
+        {"micronet.bits:w": "-9"},
+        {"micronet.bits:w": "9.0"},
+        {"micronet.bits:w": "٩"},
+        {"micronet.bits:w": ""},
+        {"micronet.bits:w": "9" * 5000},
+        {"micronet.bits:scale": "9"},
+        {"micronet.bits:nobody": "9"},
+        {"micronet.bits:": "9"},
+    ],
+)
+def test_a_declaration_that_does_not_fit_is_refused(declared: Mapping[str, str]) -> None:
+    with pytest.raises(CorruptFile, match="declares"):
+        import_graph(weights(INT16, declared))
+
+
+def test_two_declarations_are_refused() -> None:
+    made = weights(INT16, {"micronet.bits:w": "9"})
+    made.metadata_props.add(key="micronet.bits:w", value="10")
+    with pytest.raises(CorruptFile, match="twice"):
+        import_graph(made)
+
+
+def quantizer(
+    low: float | None, high: float | None, kind: int = TensorProto.INT16, between: Sequence[int] = (TensorProto.INT32,)
+) -> ModelProto:
+    """Quantize, cast to each of `between`, clip, cast back, dequantize."""
+    types = [kind, *between, *([kind] if between else [])]
+    nodes = [helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q0"])]
+    value, inner = "q0", helper.tensor_dtype_to_np_dtype(types[len(between)])
+    constants = {"scale": np.float32(0.25), "zero": np.zeros((), helper.tensor_dtype_to_np_dtype(kind))}
+    for index, target in enumerate(between, 1):
+        nodes.append(helper.make_node("Cast", [value], [f"q{index}"], to=target))
+        value = f"q{index}"
+    ends = []
+    for name, end in (("low", low), ("high", high)):
+        if end is not None:
+            constants[name] = np.array(end, inner if float(end).is_integer() else np.float32)
+        ends.append(name if end is not None else "")
+    nodes.append(helper.make_node("Clip", [value, *ends], ["clipped"]))
+    value = "clipped"
+    if between:
+        nodes.append(helper.make_node("Cast", [value], ["back"], to=kind))
+        value = "back"
+    nodes += [
+        helper.make_node("DequantizeLinear", [value, "scale", "zero"], ["d"]),
+        helper.make_node("Flatten", ["d"], ["y"]),
+    ]
+    return model(nodes, constants)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "between", "bits"),
+    [
+        (-2048, 2047, TensorProto.INT16, (TensorProto.INT32,), 12),
+        (-2048, 2047, TensorProto.INT16, (), 12),
+        (-8, 7, TensorProto.INT8, (), 4),
+        (0, 7, TensorProto.INT8, (), 3),
+        (-127, 127, TensorProto.INT8, (), 8),
+        (None, 31, TensorProto.UINT8, (TensorProto.INT32, TensorProto.INT16), 5),
+        (-(2**40), 2**40, TensorProto.INT16, (), 16),
+    ],
+)
+def test_clipped_integers_prove_their_width(
+    low: int | None, high: int, kind: int, between: Sequence[int], bits: int
+) -> None:
+    wide = abs(high) > 2**31
+    made = quantizer(None if wide else low, None if wide else high, kind, between)
+    graph = import_graph(made)
+    (node,) = (node for node in graph.nodes if node.target in QUANTIZERS)
+    assert widths(graph)[node.name] == bits
+    images = torch.linspace(-40, 40, 100).reshape(1, 1, 10, 10)
+    least, most = node.args[-2:]
+    expected = (images / 0.25).round().clamp(least, most) * 0.25
+    assert torch.equal(interpret(graph, images), expected.flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "error"),
+    [
+        (100, 115, OnnxUnsupportedFeature),  # 16 values, of which each needs 7 bits
+        (-100, 20, OnnxUnsupportedFeature),  # 121 values, of which the least needs 8 bits
+        (5, 5, OnnxUnsupportedFeature),
+        (7, 3, OnnxUnsupportedFeature),
+        (0.5, 7, CorruptFile),
+    ],
+)
+def test_ranges_that_would_count_too_narrow_are_refused(low: float, high: float, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        import_graph(quantizer(low, high, TensorProto.INT8, ()))
+
+
+def test_a_type_too_small_for_quantized_values_is_refused() -> None:
+    with pytest.raises(OnnxError, match="do not all fit"):
+        import_graph(quantizer(-8, 7, TensorProto.INT16, (TensorProto.INT8,)))
+    with pytest.raises(OnnxError):
+        import_graph(quantizer(-8, 7, TensorProto.INT16, (TensorProto.FLOAT,)))
+
+
+def test_only_clip_and_cast_may_stand_between() -> None:
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"]),
+        helper.make_node("Relu", ["q"], ["r"]),
+        helper.make_node("DequantizeLinear", ["r", "scale", "zero"], ["d"]),
+        helper.make_node("Flatten", ["d"], ["y"]),
+    ]
+    with pytest.raises(OnnxUnsupportedFeature):
+        import_graph(model(nodes, {"scale": np.float32(0.25), "zero": np.zeros((), np.int8)}))
