@@ -1,1 +1,1 @@
-"""The job system between the service and the library."""
+"""The job system: blobs, records, doorbell, supervisor, runner. Never imports torch; a job's own process does."""

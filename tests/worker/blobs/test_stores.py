@@ -1,0 +1,163 @@
+"""Laws of every store: what is kept is read back, what is not is gone, a sweep takes only what is nobody's."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.trips.services import S3Server
+from worker.blobs import Blobs, open_blobs
+from worker.blobs.directory import DirectoryBlobs
+from worker.blobs.memory import MemoryBlobs
+from worker.blobs.port import copy_checked
+from worker.blobs.s3 import S3Blobs
+from worker.errors import BlobCorrupt
+from worker.records.values import StoredBlob
+
+
+@pytest.fixture(scope="module")
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Server]:
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(params=["directory", "memory", "s3"])
+def blobs(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Blobs:
+    if request.param == "directory":
+        return DirectoryBlobs(tmp_path / "blobs")
+    if request.param == "memory":
+        return MemoryBlobs()
+    server: S3Server = request.getfixturevalue("s3_server")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    client = boto3.client("s3", endpoint_url=server.endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket=server.bucket)
+    return open_blobs(server.url, tmp_path)
+
+
+def keep(blobs: Blobs, content: bytes) -> StoredBlob:
+    with blobs.create() as incoming:
+        incoming.write(content)
+        return incoming.keep()
+
+
+def test_what_is_kept_is_read_back_with_its_hash(blobs: Blobs, tmp_path: Path) -> None:
+    content = os.urandom(300_000)
+    with blobs.create() as incoming:
+        incoming.write(content[:100_000])
+        incoming.write(memoryview(content)[100_000:])
+        blob = incoming.keep()
+    assert (blob.sha256, blob.size) == (hashlib.sha256(content).hexdigest(), len(content))
+    with blobs.open(blob.location) as source:
+        copy_checked(source, blob, tmp_path / "copy")
+    assert (tmp_path / "copy").read_bytes() == content
+
+
+def test_an_empty_file_is_a_file(blobs: Blobs) -> None:
+    with blobs.create() as incoming:
+        blob = incoming.keep()
+    with blobs.open(blob.location) as source:
+        assert source.read() == b""
+
+
+def test_the_same_content_gets_another_location(blobs: Blobs) -> None:
+    first, second = keep(blobs, b"same"), keep(blobs, b"same")
+    assert first.sha256 == second.sha256
+    assert first.location != second.location
+    blobs.delete(first.location)
+    with blobs.open(second.location) as source:
+        assert source.read() == b"same"
+
+
+def test_a_file_whose_upload_breaks_is_gone(blobs: Blobs) -> None:
+    kept = []
+
+    def upload() -> None:
+        with blobs.create() as incoming:
+            incoming.write(b"half")
+            kept.append(incoming.keep())
+            raise RuntimeError("the record could not be written")
+
+    with pytest.raises(RuntimeError):
+        upload()
+    with pytest.raises(FileNotFoundError):
+        blobs.open(kept[0].location)
+
+
+def test_what_was_deleted_is_not_found_and_deleting_again_is_nothing(blobs: Blobs) -> None:
+    blob = keep(blobs, b"x")
+    blobs.delete(blob.location)
+    blobs.delete(blob.location)
+    with pytest.raises(FileNotFoundError):
+        blobs.open(blob.location)
+
+
+def test_a_damaged_file_is_noticed(blobs: Blobs, tmp_path: Path) -> None:
+    blob = keep(blobs, b"as it was")
+    wrong = StoredBlob(hashlib.sha256(b"as it should be").hexdigest(), blob.size, blob.location)
+    with blobs.open(blob.location) as source, pytest.raises(BlobCorrupt):
+        copy_checked(source, wrong, tmp_path / "copy")
+
+
+def test_a_store_says_whether_it_works(blobs: Blobs) -> None:
+    blobs.check()
+    assert blobs.sweep(lambda location: False) == 0
+
+
+def test_a_sweep_takes_what_nobody_knows_and_leaves_the_rest(tmp_path: Path) -> None:
+    blobs = DirectoryBlobs(tmp_path)
+    known, unknown = keep(blobs, b"known"), keep(blobs, b"unknown")
+    with blobs.create() as incoming:
+        incoming.write(b"on its way")
+        assert blobs.sweep(lambda location: location == known.location) == 1
+        being_written = incoming.keep()
+        assert blobs.sweep(lambda location: location in (known.location, being_written.location)) == 0
+    for blob, there in ((known, True), (unknown, False), (being_written, True)):
+        assert (tmp_path / blob.location).exists() == there
+
+
+def test_a_file_whose_writer_was_killed_is_swept(tmp_path: Path) -> None:
+    code = f"""
+        from pathlib import Path
+        from worker.blobs.directory import DirectoryBlobs
+        incoming = DirectoryBlobs(Path({str(tmp_path)!r})).create()
+        incoming.write(b"half")
+        print("written", flush=True)
+        input()
+    """
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as writer:
+        assert writer.stdout is not None
+        assert writer.stdout.readline() == b"written\n"
+        blobs = DirectoryBlobs(tmp_path)
+        assert blobs.sweep(lambda location: False) == 0
+        writer.send_signal(signal.SIGKILL)
+        writer.wait()
+        assert blobs.sweep(lambda location: False) == 1
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+def test_an_s3_store_that_is_away_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    blobs = S3Blobs("s3://bucket?endpoint_url=http://127.0.0.1:1&region=us-east-1", tmp_path)
+    with pytest.raises(OSError, match="blob store"):
+        keep(blobs, b"x")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+@pytest.mark.parametrize("url", ["ftp://host/x", "s3://?endpoint_url=x", "s3://bucket/x?surprise=1"])
+def test_other_urls_are_refused_with_what_would_do(url: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="s3://bucket/prefix"):
+        open_blobs(url, tmp_path)

@@ -1,0 +1,136 @@
+"""kill -9 of each of the three processes: nothing stays, and what is left goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.worker.runner.conftest import (
+    REPOSITORY,
+    alive,
+    heard,
+    hostile_spares,
+    request_of,
+    wait_for,
+    wait_until_ready,
+)
+from worker.limits import JobLimits
+from worker.runner import KILLED, Exited, Runner, RunnerUnavailable, Running, client, error_of_exit
+
+
+@pytest.fixture
+def spares() -> list[int]:
+    """Process ids of the spares that `watched` started."""
+    return []
+
+
+@pytest.fixture
+def watched(spares: list[int]) -> Iterator[Runner]:
+    """A runner of hostile jobs whose spares are known."""
+
+    def log(event: str, **values: int) -> None:
+        if event == "runner started":
+            spares.append(values["pid"])
+
+    with hostile_spares():
+        runner = Runner(None, log)
+        runner.start()
+        wait_until_ready(runner)
+        yield runner
+        runner.close()
+    assert not any(map(alive, spares))
+
+
+def sleeping(runner: Runner, scratch: Path) -> Running:
+    running = runner.run(request_of("sleep"), scratch, JobLimits())
+    assert running.messages(30)
+    return running
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_the_supervisor_dies(scratch: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "tests.worker.runner.supervisor", str(scratch)]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        pids = list(map(int, process.stdout.readline().split()))
+        assert all(map(alive, pids))
+        os.kill(pids[0], number)
+    wait_for(lambda: not any(map(alive, pids)), 3)
+
+
+def test_the_spare_dies_in_mid_job(watched: Runner, spares: list[int], new_scratch: Callable[[], Path]) -> None:
+    running = sleeping(watched, new_scratch())
+    os.kill(spares[0], signal.SIGKILL)
+    exited = heard(running)[-1]
+    assert exited == Exited(None, 0)
+    assert not alive(running.pid)
+    assert error_of_exit(Exited(None), JobLimits()).code == KILLED
+    wait_until_ready(watched)
+    assert len(spares) == 2
+    assert sleeping(watched, new_scratch()).kill()
+
+
+def test_the_spare_dies_between_jobs(watched: Runner, spares: list[int], scratch: Path) -> None:
+    os.kill(spares[0], signal.SIGKILL)
+    wait_for(lambda: not alive(spares[0]), 5)
+    assert sleeping(watched, scratch).kill()  # waits for the next to be warm
+    assert len(spares) == 2
+
+
+def test_the_child_dies(watched: Runner, spares: list[int], scratch: Path) -> None:
+    running = sleeping(watched, scratch)
+    os.kill(running.pid, signal.SIGKILL)
+    exited = heard(running)[-1]
+    assert isinstance(exited, Exited)
+    error = error_of_exit(exited, JobLimits(), "sleep")
+    assert (error.code, error.retryable, error.yours, error.stage) == ("killed", True, False, "sleep")
+    wait_until_ready(watched)
+    assert len(spares) == 1
+
+
+def test_a_spare_that_hangs_is_killed_with_its_job(watched: Runner, spares: list[int], scratch: Path) -> None:
+    running = sleeping(watched, scratch)
+    os.kill(spares[0], signal.SIGSTOP)
+    begin = time.monotonic()
+    assert running.kill()
+    assert time.monotonic() - begin < 2
+    assert not alive(running.pid)
+    wait_until_ready(watched)
+
+
+def test_closing_ends_the_job(watched: Runner, spares: list[int], scratch: Path) -> None:
+    running = sleeping(watched, scratch)
+    watched.close()
+    assert not alive(running.pid)
+    assert not alive(spares[0])
+    assert heard(running) == [Exited(None, 0)]
+    with pytest.raises(RunnerUnavailable):
+        watched.run(request_of("sleep"), scratch, JobLimits())
+
+
+def test_a_spare_that_cannot_start_is_tried_again_with_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "SPARE", "worker.no_such_module")
+    events: list[str] = []
+    runner = Runner(None, lambda event, **_: events.append(event))
+    runner.start()
+    deadline = time.monotonic() + 1.5
+    while time.monotonic() < deadline:
+        assert not runner.ready
+        time.sleep(0.01)
+    runner.close()
+    assert 1 <= events.count("runner died") <= 3
+
+
+def test_many_kills_in_a_row(watched: Runner, spares: list[int], new_scratch: Callable[[], Path]) -> None:
+    for pause in range(10):
+        running = watched.run(request_of("sleep"), new_scratch(), JobLimits())
+        time.sleep(pause / 200)
+        assert running.kill()
+        assert not alive(running.pid)
+    wait_until_ready(watched)
+    assert len(spares) == 1

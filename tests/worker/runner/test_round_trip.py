@@ -1,0 +1,140 @@
+"""Real jobs in real processes: the same result as without them, and a warm start."""
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from micronet.architectures.load import create_network
+from micronet.contract import ScoreSettings
+from micronet.jobs import JOBS, Context
+from tests.worker.runner.conftest import heard, wait_until_ready
+from worker.limits import GIBI, MEBI, JobLimits
+from worker.runner import Done, Exited, Failed, JobRequest, Progressed, Runner, StageBegan, collect, error_of_exit
+from worker.sandbox import available
+
+COUNT = {"track": "digits", "architecture": {"name": "digits"}, "evaluate": False, "bits": None}
+SCORE = {"track": "digits", "architecture": {"name": "digits"}}
+
+
+def score(settings: dict[str, object], device: str = "cpu") -> JobRequest:
+    return JobRequest("score", json.dumps(settings), device)
+
+
+def test_a_count_goes_through(runner: Runner, scratch: Path, digits: bytes) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    running = runner.run(score(COUNT), scratch, JobLimits())
+    messages = heard(running)
+    assert [type(message) for message in messages] == [StageBegan, StageBegan, Done, Exited]
+    assert messages[:2] == [StageBegan("read", 1, 2), StageBegan("count", 2, 2)]
+    exited = messages[-1]
+    assert isinstance(exited, Exited)
+    assert exited.clean
+    assert 50 * MEBI < exited.max_rss < 2 * GIBI
+    assert running.log_tail(1000) == b""
+    assert running.messages(0) == []
+    result, artifacts = collect(scratch, "score")
+    expected = JOBS["score"].run(ScoreSettings.model_validate(COUNT), scratch / "in" / "checkpoint", Context())
+    assert result == expected.model_dump_json()
+    assert artifacts == []
+
+
+@pytest.mark.parametrize("device", ["cpu", "auto"])
+def test_a_measured_score_is_the_same_as_without_a_runner(
+    runner: Runner, scratch: Path, digits: bytes, device: str
+) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    messages = heard(runner.run(score(SCORE, device), scratch, JobLimits()))
+    assert isinstance(messages[-2], Done), messages
+    progress = [message for message in messages if isinstance(message, Progressed)]
+    assert progress[-1].done == progress[-1].total
+    expected = JOBS["score"].run(
+        ScoreSettings.model_validate(SCORE), scratch / "in" / "checkpoint", Context(device=device)
+    )
+    assert collect(scratch, "score")[0] == expected.model_dump_json()
+
+
+def test_the_second_job_is_as_warm_as_the_third(
+    runner: Runner, new_scratch: Callable[[], Path], digits: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seconds = []
+    for _ in range(4):
+        scratch = new_scratch()
+        (scratch / "in" / "checkpoint").write_bytes(digits)
+        begin = time.perf_counter()
+        heard(runner.run(score(COUNT), scratch, JobLimits()))
+        seconds.append(round(time.perf_counter() - begin, 3))
+    with capsys.disabled():
+        print(f"\ncounting jobs, from order to exit: {seconds} s")
+
+
+def test_errors_of_the_tree_keep_their_code(runner: Runner, scratch: Path) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(b"no checkpoint at all")
+    *_, failed, exited = heard(runner.run(score(COUNT), scratch, JobLimits()))
+    assert isinstance(failed, Failed)
+    assert (failed.error.code, failed.error.stage, failed.error.yours) == ("unknown-format", "read", True)
+    assert isinstance(exited, Exited)
+    assert exited.status == 1
+
+
+def test_a_real_job_that_needs_more_memory_than_it_may_have(runner: Runner, scratch: Path) -> None:
+    options: dict[str, object] = {"width": 1024}
+    torch.save(create_network("digits", options, 0).state_dict(), scratch / "in" / "checkpoint")
+    wide = {"track": "digits", "architecture": {"name": "digits", "options": options}}
+    *_, failed, _ = heard(runner.run(score(wide), scratch, JobLimits(memory_bytes=300 * MEBI)))
+    assert isinstance(failed, Failed)
+    assert (failed.error.code, failed.error.stage) == ("out-of-memory", "read")
+
+
+def test_a_real_job_that_computes_too_long(runner: Runner, scratch: Path, shared_dir: Path, cifar100_dir: Path) -> None:
+    checkpoint = shared_dir / "checkpoints" / "kaist_v2_pr45.onnx"
+    (scratch / "in" / "checkpoint").write_bytes(checkpoint.read_bytes())
+    with_data = Runner(cifar100_dir)
+    with_data.start()
+    try:
+        limits = JobLimits(cpu_seconds=3)
+        messages = heard(with_data.run(score({"policy": "challenge"}), scratch, limits))
+    finally:
+        with_data.close()
+    exited = messages[-1]
+    assert isinstance(exited, Exited)
+    assert error_of_exit(exited, limits).code == "cpu-time-limit"
+    assert not any(isinstance(message, Failed) for message in messages), messages
+
+
+def test_a_runner_says_what_holds_its_jobs(runner: Runner) -> None:
+    assert runner.isolation == available()
+
+
+def test_one_job_at_a_time(runner: Runner, new_scratch: Callable[[], Path], digits: bytes) -> None:
+    scratch = new_scratch()
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    running = runner.run(score(SCORE), scratch, JobLimits())
+    assert not runner.ready
+    with pytest.raises(RuntimeError, match="one job at a time"):
+        runner.run(score(SCORE), new_scratch(), JobLimits())
+    heard(running)
+    wait_until_ready(runner)
+
+
+def test_settings_of_any_size_reach_the_job(runner: Runner, scratch: Path, digits: bytes) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    request = JobRequest("score", json.dumps(COUNT) + " " * (1 << 20), "cpu")
+    assert isinstance(heard(runner.run(request, scratch, JobLimits()))[-2], Done)
+
+
+def test_no_descriptor_is_left_open(runner: Runner, new_scratch: Callable[[], Path], digits: bytes) -> None:
+    def one() -> None:
+        scratch = new_scratch()
+        (scratch / "in" / "checkpoint").write_bytes(digits)
+        heard(runner.run(score(COUNT), scratch, JobLimits()))
+
+    one()
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        one()
+    assert len(os.listdir("/proc/self/fd")) == before

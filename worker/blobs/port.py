@@ -1,0 +1,162 @@
+"""The port to a store of files, and what all stores share: hashing in flight, locations that are used once."""
+
+import fcntl
+import hashlib
+import os
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Protocol, Self
+
+from worker.errors import BlobCorrupt
+from worker.records.values import StoredBlob
+
+CHUNK = 1 << 20
+
+
+class Blobs(Protocol):
+    """A store of files that never change. Locations are its own business, and never used twice."""
+
+    def create(self) -> "Incoming":
+        """Begin a file. Raises OSError (ENOSPC and others) as writing does."""
+
+    def open(self, location: str) -> BinaryIO:
+        """The file, for reading. Raises FileNotFoundError."""
+
+    def delete(self, location: str) -> None:
+        """Delete the file; nothing happens if it is not there."""
+
+    def sweep(self, is_known: Callable[[str], bool]) -> int:
+        """Delete files that no record knows and no living process is still writing; how many there were."""
+
+    def free_bytes(self) -> int | None:
+        """Space left; None where the store does not say."""
+
+    def check(self) -> None:
+        """Raise OSError, saying why, unless files can be written and read here."""
+
+
+class Incoming(ABC):
+    """A file on its way in: `write` all of it, `keep` it, record its location, leave the context.
+
+    Until the context is left, no sweep takes the file for abandoned; left without `keep`, the file is gone. A process
+    that is killed leaves a file that is not locked and not recorded, which the next sweep deletes.
+    """
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """The next bytes: hashed and written once."""
+        self._hash.update(data)
+        self._append(data)
+        self.size += len(data)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of what was written so far, as hexadecimal."""
+        return self._hash.hexdigest()
+
+    @abstractmethod
+    def keep(self) -> StoredBlob:
+        """Make the file durable. It still has to be recorded."""
+
+    @abstractmethod
+    def _append(self, data: bytes | bytearray | memoryview) -> None: ...
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Delete the file, because it was not wanted or its content was here already."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """End the claim on the file: it is recorded, or gone."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if error is not None:
+                self.discard()
+        finally:
+            self.close()
+
+
+class LockedFile:
+    """A new file that this process is writing: locked, so that a sweep can tell it from one whose writer died."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        while True:
+            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o640)
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            if os.fstat(self._descriptor).st_nlink:
+                break
+            os.close(self._descriptor)  # a sweep came between the two lines and took it for abandoned
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """All of `data`, at the end."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def sync(self) -> None:
+        """To the disk, the directory's entry included."""
+        os.fsync(self._descriptor)
+        directory = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    def remove(self) -> None:
+        """Delete it."""
+        self.path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+def remove_abandoned(path: Path, is_known: Callable[[], bool]) -> bool:
+    """Delete the file unless a living process is writing it or it is known by now; whether it was deleted."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if is_known():  # asked under the lock: its writer recorded it before letting go
+            return False
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True
+
+
+def new_location() -> str:
+    """A location nobody ever had: two hexadecimal digits of directory, then the rest."""
+    name = uuid.uuid4().hex
+    return f"{name[:2]}/{name[2:]}"
+
+
+def copy_checked(source: BinaryIO, blob: StoredBlob, destination: Path) -> None:
+    """Write the blob's content to `destination`. Raises BlobCorrupt unless it is what was stored."""
+    digest = hashlib.sha256()
+    with destination.open("xb") as target:
+        while chunk := source.read(CHUNK):
+            digest.update(chunk)
+            target.write(chunk)
+    if digest.hexdigest() != blob.sha256:
+        raise BlobCorrupt(f"the stored file {blob.sha256} has another hash now; upload it again.")

@@ -1,0 +1,124 @@
+"""Files in an S3-compatible store, so that workers may run on other hosts."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+from urllib.parse import parse_qs, urlsplit
+
+import boto3
+from boto3.s3.transfer import TransferConfig
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from worker.blobs.port import Incoming, LockedFile, new_location, remove_abandoned
+from worker.records.values import StoredBlob
+
+_ABANDONED_AFTER = timedelta(days=1)  # longer than any upload takes
+
+
+class S3Blobs:
+    """Objects below s3://bucket/prefix. Access keys and region come from where boto3 looks for them.
+
+    `endpoint_url` in the query names a store that is not Amazon's. Uploads wait in `spool` until they are complete and
+    their hash is known; only then they are sent.
+    """
+
+    def __init__(self, url: str, spool: Path) -> None:
+        parts = urlsplit(url)
+        options = parse_qs(parts.query)
+        unknown = sorted(set(options) - {"endpoint_url", "region"})
+        if unknown or not parts.hostname:
+            raise ValueError(f"{url}: s3://bucket/prefix?endpoint_url=http://host:port&region=name is needed")
+        self._bucket = parts.hostname
+        self._prefix = parts.path.strip("/")
+        self.spool = spool
+        self._client: Any = boto3.client(
+            "s3",
+            endpoint_url=options.get("endpoint_url", [None])[0],
+            region_name=options.get("region", [None])[0],
+            config=Config(connect_timeout=5, read_timeout=60, retries={"max_attempts": 5, "mode": "standard"}),
+        )
+
+    def create(self) -> Incoming:
+        """Begin a file: in the spool."""
+        return _IncomingObject(self, new_location())
+
+    def open(self, location: str) -> BinaryIO:
+        """The object, as a stream."""
+        try:
+            body: BinaryIO = self._client.get_object(Bucket=self._bucket, Key=self.key(location))["Body"]
+        except ClientError as error:
+            if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
+                raise FileNotFoundError(location) from error
+            raise OSError(f"the blob store says: {error}") from error
+        except BotoCoreError as error:
+            raise OSError(f"the blob store does not answer: {error}") from error
+        return body
+
+    def delete(self, location: str) -> None:
+        """Delete the object. Raises OSError."""
+        try:
+            self._client.delete_object(Bucket=self._bucket, Key=self.key(location))
+        except (ClientError, BotoCoreError) as error:
+            raise OSError(f"the blob store does not delete the file: {error}") from error
+
+    def sweep(self, is_known: Callable[[str], bool]) -> int:
+        """Delete objects of more than a day that nobody recorded, and what dead processes left in the spool."""
+        swept = sum(remove_abandoned(path, lambda: False) for path in self.spool.glob("??/*"))
+        yesterday = datetime.now(UTC) - _ABANDONED_AFTER
+        pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
+        for item in (item for page in pages for item in page.get("Contents", ())):
+            location = item["Key"].removeprefix(self.key(""))
+            if item["LastModified"] < yesterday and not is_known(location):
+                self.delete(location)
+                swept += 1
+        return swept
+
+    def free_bytes(self) -> int | None:
+        """Space left in the spool: the store itself does not say."""
+        self.spool.mkdir(parents=True, exist_ok=True)
+        return shutil.disk_usage(self.spool).free
+
+    def check(self) -> None:
+        """Write and delete an object."""
+        with self.create() as incoming:
+            incoming.write(b"check")
+            incoming.keep()
+            incoming.discard()
+
+    def key(self, location: str) -> str:
+        """The object's key."""
+        return f"{self._prefix}/{location}" if self._prefix else location
+
+    def send(self, path: Path, location: str) -> None:
+        """Copy a complete file into the store. Raises OSError."""
+        try:
+            threads = TransferConfig(max_concurrency=2)
+            self._client.upload_file(str(path), self._bucket, self.key(location), Config=threads)
+        except (ClientError, BotoCoreError, boto3.exceptions.Boto3Error) as error:
+            raise OSError(f"the blob store does not take the file: {error}") from error
+
+
+class _IncomingObject(Incoming):
+    def __init__(self, store: S3Blobs, location: str) -> None:
+        super().__init__()
+        self._store, self._location, self._sent = store, location, False
+        self._file = LockedFile(store.spool / location)
+
+    def _append(self, data: bytes | bytearray | memoryview) -> None:
+        self._file.append(data)
+
+    def keep(self) -> StoredBlob:
+        self._store.send(self._file.path, self._location)
+        self._sent = True
+        return StoredBlob(self.sha256, self.size, self._location)
+
+    def discard(self) -> None:
+        if self._sent:
+            self._store.delete(self._location)
+
+    def close(self) -> None:
+        self._file.remove()
+        self._file.close()

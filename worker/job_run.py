@@ -1,0 +1,142 @@
+"""One claimed job, from its files laid out to its end in the records."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import structlog
+
+from micronet.errors import MicronetError
+from worker.blobs import Blobs
+from worker.blobs.port import CHUNK, copy_checked
+from worker.errors import BlobGone, ServiceError, StorageFull
+from worker.heart import Heart
+from worker.limits import JobLimits
+from worker.records import Records
+from worker.records.values import Artifact, Ending, Job, Stage, Status
+from worker.runner import messages
+from worker.runner.client import Runner, RunnerUnavailable
+from worker.runner.failures import internal_error
+from worker.runner.orders import CHECKPOINT
+from worker.runner.outputs import collect
+from worker.sweeping import scratch_directory
+from worker.watch import Outcome, Returned, Watch, failed
+
+log = structlog.get_logger()
+
+_NICE = 5  # the API answers while jobs compute
+_RETRY_SECONDS = 1.0  # between tries to write a result while database or disk are away
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What jobs are run with: records, files, limits, a place for scratch, and the wish to stop."""
+
+    records: Records
+    blobs: Blobs
+    scratch: Path
+    limits: Mapping[str, JobLimits]
+    beat_seconds: float
+    stopping: Event
+
+
+def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
+    """Run a claimed job and record its end. Raises nothing: whatever goes wrong is the end of the job, not of us."""
+    logged = log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
+    logged.info("job started", device=device)
+    began = time.monotonic()
+    with Heart(bench.records.leases, job, bench.beat_seconds) as heart:
+        try:
+            outcome = _in_scratch(bench, job, runner, device, heart)
+        except MicronetError as error:
+            outcome = failed(_error_of(error, heart.stage))
+        except OSError as error:
+            outcome = failed(_error_of(StorageFull(f"the worker could not write: {error.strerror}"), heart.stage))
+        except Exception:
+            logged.exception("job broke its worker's code")
+            outcome = failed(_internal(heart.stage))
+        _record(bench, job, outcome, heart)
+    took = round(time.monotonic() - began, 3)
+    code = outcome.error.code if isinstance(outcome, Ending) and outcome.error else None
+    logged.info("job ended", outcome=_name(outcome), code=code, seconds=took)
+
+
+def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Heart) -> Outcome:
+    with scratch_directory(bench.scratch, f"{job.id}-{job.claim}") as scratch:
+        _fetch(bench, job, scratch / CHECKPOINT)
+        limits = bench.limits[job.lane]
+        try:
+            running = runner.run(messages.JobRequest(job.kind, job.settings, device, _NICE), scratch, limits)
+        except RunnerUnavailable as error:
+            log.warning("no process for the job", job=job.id, reason=str(error))
+            return Returned(tried=False)
+        try:
+            outcome = Watch(job, running, limits, heart, bench.stopping).outcome()
+        finally:
+            running.kill()
+        if isinstance(outcome, Ending) and outcome.status is Status.SUCCEEDED:
+            return _store(bench, job, scratch)
+        return outcome
+
+
+def _fetch(bench: Bench, job: Job, destination: Path) -> None:
+    blob = bench.records.blobs.find(job.checkpoint.sha256, None)
+    if blob is None:
+        raise BlobGone(f"the checkpoint {job.checkpoint.sha256} is no longer kept; upload it again.")
+    try:
+        with bench.blobs.open(blob.location) as source:
+            copy_checked(source, blob, destination)
+    except FileNotFoundError as error:
+        raise BlobGone(f"the checkpoint {blob.sha256} has gone from the store; upload it again.") from error
+
+
+def _store(bench: Bench, job: Job, scratch: Path) -> Ending:
+    """Result and artifacts of a job that succeeded, the artifacts in the store."""
+    result, paths = collect(scratch, job.kind)
+    return Ending(Status.SUCCEEDED, result=result, artifacts=tuple(_keep(bench, job, path) for path in paths))
+
+
+def _keep(bench: Bench, job: Job, path: Path) -> Artifact:
+    with path.open("rb") as source, bench.blobs.create() as incoming:
+        while chunk := source.read(CHUNK):
+            incoming.write(chunk)
+        blob = incoming.keep()
+        if bench.records.blobs.add(blob, job.owner).location != blob.location:
+            incoming.discard()
+    return Artifact(name=path.name, sha256=blob.sha256, size=blob.size)
+
+
+def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:
+    """Write the end, however long database or disk stay away; unless we are to stop, and then the lease runs out."""
+    while not heart.lost:
+        try:
+            match outcome:
+                case Ending():
+                    bench.records.leases.finish(job, outcome)
+                case Returned(tried=True):
+                    bench.records.leases.retry(job)
+                case Returned():
+                    bench.records.leases.give_back(job)
+            return
+        except ServiceError as error:
+            log.warning("end not recorded yet", job=job.id, reason=str(error))
+            if bench.stopping.wait(_RETRY_SECONDS):
+                return
+
+
+def _error_of(error: MicronetError, stage: Stage | None) -> messages.JobError:
+    where = None if stage is None else stage.name
+    return messages.job_error(
+        error.code, error.title, str(error), stage=where, retryable=error.retryable, yours=error.yours
+    )
+
+
+def _internal(stage: Stage | None) -> messages.JobError:
+    where = None if stage is None else stage.name
+    return internal_error("the job could not be run to its end; the server's log says why.", where)
+
+
+def _name(outcome: Outcome) -> str:
+    return outcome.status.value if isinstance(outcome, Ending) else type(outcome).__name__.lower()

@@ -1,0 +1,153 @@
+"""The worker process: Celery listens for the doorbell, slots run jobs, a thread keeps house."""
+
+import os
+import platform
+import signal
+import socket
+import threading
+import time
+from dataclasses import dataclass
+from importlib.metadata import version
+from secrets import token_hex
+
+import structlog
+from celery import Celery, signals
+
+from worker.blobs import Blobs, open_blobs
+from worker.celery_app import RING, make_celery
+from worker.devices import devices
+from worker.errors import ServiceError
+from worker.job_run import Bench
+from worker.reconciler import Reconciler
+from worker.records import Records
+from worker.records.values import WorkerSeen
+from worker.runner import Runner
+from worker.settings import Settings
+from worker.slots import Slot, limits_by_lane
+from worker.supervisor import Supervisor
+from worker.sweeping import sweep
+
+log = structlog.get_logger()
+
+_DATABASE_PATIENCE = 3.0
+_STOP_SECONDS = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Everything one worker process holds."""
+
+    id: str
+    settings: Settings
+    records: Records
+    blobs: Blobs
+    slots: tuple[Slot, ...]
+    supervisor: Supervisor
+    stopping: threading.Event
+
+
+def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; running jobs then go back. Raises ServiceError if the records cannot be opened."""
+    worker = _open(settings)
+    celery = make_celery(settings.broker)
+    _listen(celery, worker.supervisor)
+    keeper = threading.Thread(target=_keep_house, args=(worker,), name="keeper", daemon=True)
+    keeper.start()
+    log.info("worker ready", worker=worker.id, lanes=settings.lanes, devices=[slot.device for slot in worker.slots])
+    try:
+        celery.Worker(
+            pool="threads",
+            concurrency=len(worker.slots),
+            queues=list(settings.accepted_lanes()),
+            hostname=worker.id,
+            loglevel="WARNING",
+            without_gossip=True,
+            without_mingle=True,
+            without_heartbeat=True,
+            quiet=True,
+        ).start()
+    finally:
+        _close(worker, keeper)
+
+
+def _open(settings: Settings) -> Worker:
+    stopping = threading.Event()
+    records = Records(settings.database, _DATABASE_PATIENCE)
+    blobs = open_blobs(settings.blobs, settings.scratch)
+    slots = tuple(Slot(device, Runner(settings.data, log.info)) for device in devices(settings.slots))
+    for slot in slots:
+        slot.runner.start()
+    limits = limits_by_lane(settings, len(slots))
+    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping)
+    worker_id = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
+    supervisor = Supervisor(bench, slots, worker_id, settings.accepted_lanes())
+    return Worker(worker_id, settings, records, blobs, slots, supervisor, stopping)
+
+
+def _listen(celery: Celery, supervisor: Supervisor) -> None:
+    """A bell: the id in it is not looked at, since the job whose turn it is may be another."""
+
+    @celery.task(name=RING)  # type: ignore[untyped-decorator]
+    def ring(job_id: str) -> None:
+        supervisor.work_off()
+
+    @signals.worker_shutting_down.connect(weak=False)  # type: ignore[untyped-decorator]
+    def stop(**_: object) -> None:
+        supervisor.stop()
+
+
+def _keep_house(worker: Worker) -> None:
+    """Signs of life, expired leases, jobs nobody rang for, and now and then a sweep."""
+    settings = worker.settings
+    reconciler = Reconciler(worker.records, settings.lease_seconds)
+    next_sweep, beat = time.monotonic(), 0
+    while True:
+        try:
+            beat += 1
+            worker.records.workers.beat(_description(worker, beat))
+            reconciler.take_back()
+            reconciler.forget_dead_workers()
+            if worker.supervisor.has_free_slot() and worker.records.leases.waiting(settings.accepted_lanes()):
+                for _ in worker.slots:
+                    threading.Thread(target=worker.supervisor.work_off, name="unrung", daemon=True).start()
+            if time.monotonic() >= next_sweep:
+                next_sweep = time.monotonic() + settings.sweep_seconds
+                sweep(settings, worker.records, worker.blobs)
+        except (ServiceError, OSError) as error:
+            log.warning("housekeeping put off", reason=str(error))
+        except Exception:  # whatever it is, the next round may go better, and a house nobody keeps fills up
+            log.exception("housekeeping put off")
+        if worker.stopping.wait(settings.reconcile_seconds):
+            return
+
+
+def _description(worker: Worker, beat: int) -> WorkerSeen:
+    return WorkerSeen(
+        id=worker.id,
+        host=platform.node(),
+        lanes=worker.settings.lanes,
+        devices=tuple(slot.device for slot in worker.slots),
+        isolation=_walls(worker.slots),
+        version=version("micronet"),
+        beat=beat,
+        seen_at="",
+    )
+
+
+def _walls(slots: tuple[Slot, ...]) -> tuple[str, ...]:
+    """What holds jobs, in words; empty until the first runner is warm."""
+    return next((walls.names for walls in [slot.runner.isolation for slot in slots] if walls is not None), ())
+
+
+def _close(worker: Worker, keeper: threading.Thread) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being told twice changes nothing
+    worker.supervisor.stop()
+    if not worker.supervisor.join(_STOP_SECONDS):
+        log.warning("a job did not go back in time; its lease will run out")
+    keeper.join(timeout=5)
+    try:
+        worker.records.workers.remove(worker.id)
+    except ServiceError as error:
+        log.warning("goodbye not recorded", reason=str(error))
+    worker.records.close()
+    log.info("worker stopped", worker=worker.id)

@@ -1,0 +1,31 @@
+"""The records: the one truth about jobs, files, scores and tokens, in SQLite or PostgreSQL."""
+
+from worker.records.blobs import BlobRecords
+from worker.records.database import Database
+from worker.records.jobs import JobRecords
+from worker.records.leases import Leases
+from worker.records.migrate import migrate
+from worker.records.scores import Scores
+from worker.records.tokens import Tokens
+from worker.records.workers import Workers
+
+
+class Records:
+    """All records of one database. Opening brings its tables to the newest version."""
+
+    def __init__(self, url: str, patience: float = 5.0) -> None:
+        self.database = Database(url, patience)
+        migrate(self.database)
+        self.jobs = JobRecords(self.database)
+        self.leases = Leases(self.database)
+        self.blobs = BlobRecords(self.database)
+        self.scores = Scores(self.database)
+        self.tokens = Tokens(self.database)
+        self.workers = Workers(self.database)
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.database.close()
+
+
+__all__ = ["Records"]

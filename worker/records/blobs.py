@@ -1,0 +1,111 @@
+"""What is known of stored files: where they lie, who holds them, which of them nothing needs any more.
+
+A location is used once and never again, so a row can go before its file does: nobody who uploads the same content
+meanwhile gets the location that is about to be emptied.
+"""
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from worker.errors import CheckpointNotFound, StorageQuota
+from worker.records.clock import ago, now
+from worker.records.database import Database
+from worker.records.tables import blobs, holdings, jobs
+from worker.records.values import ALIVE, StoredBlob
+
+# Made once: every job asks for them, and making them takes as long as running them.
+_BLOB = select(blobs).where(blobs.c.sha256 == bindparam("wanted"))
+_USED = update(blobs).where(blobs.c.sha256 == bindparam("wanted")).values(used_at=bindparam("at"))
+_HELD = select(holdings.c.sha256).where(holdings.c.owner == bindparam("by"), holdings.c.sha256 == bindparam("wanted"))
+
+
+class BlobRecords:
+    """Rows of blobs and of who holds them."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def find(self, sha256: str, owner: str | None) -> StoredBlob | None:
+        """The blob, if `owner` holds it (anybody may, with None)."""
+        query = select(blobs).where(blobs.c.sha256 == sha256)
+        if owner is not None:
+            query = query.join(holdings, holdings.c.sha256 == blobs.c.sha256).where(holdings.c.owner == owner)
+        row = self._database.read(lambda connection: connection.execute(query).first())
+        return None if row is None else StoredBlob(row.sha256, row.size, row.location)
+
+    def add(self, blob: StoredBlob, owner: str, quota: int | None = None) -> StoredBlob:
+        """Record a file as `owner`'s. The answer's location is another one where the content was here before: the
+        caller then deletes his own copy. Raises StorageQuota, with nothing recorded, over `quota` bytes of the owner.
+        """
+
+        return self._database.write_alone(lambda connection: record_blob(connection, blob, owner, quota))
+
+    def stored_bytes(self, owner: str) -> int:
+        """Bytes that count against an owner's quota."""
+        return self._database.read(lambda connection: _stored(connection, owner))
+
+    def is_known(self, location: str) -> bool:
+        """Whether the location is in use."""
+        query = select(func.count()).where(blobs.c.location == location)
+        return bool(self._database.read(lambda connection: connection.scalar(query)))
+
+    def forget_unneeded(self, days: float, total_bytes: int) -> tuple[StoredBlob, ...]:
+        """Rows of files no waiting or running job needs, unused for `days` or, the longest unused first, beyond
+        `total_bytes` in all: deleted here, and to be deleted from their store by the caller.
+        """
+
+        def work(connection: Connection) -> tuple[StoredBlob, ...]:
+            needed = select(jobs.c.checkpoint_sha256).where(jobs.c.status.in_(ALIVE))
+            free = select(blobs).where(blobs.c.sha256.not_in(needed)).order_by(blobs.c.used_at)
+            oldest = ago(days)
+            excess = (connection.scalar(select(func.sum(blobs.c.size))) or 0) - total_bytes
+            forgotten = []
+            for row in connection.execute(free).all():
+                if row.used_at >= oldest and excess <= 0:
+                    break
+                excess -= row.size
+                connection.execute(delete(blobs).where(blobs.c.sha256 == row.sha256))
+                forgotten.append(StoredBlob(row.sha256, row.size, row.location))
+            return tuple(forgotten)
+
+        return self._database.write_alone(work)
+
+
+def record_blob(connection: Connection, blob: StoredBlob, owner: str, quota: int | None) -> StoredBlob:
+    """`BlobRecords.add` as a part of a transaction."""
+    held = _is_held(connection, blob.sha256, owner)
+    if not held and quota is not None:
+        _check_quota(connection, owner, blob.size, quota)
+    here = connection.execute(_BLOB, {"wanted": blob.sha256}).first()
+    if here is None:
+        values = {"sha256": blob.sha256, "size": blob.size, "location": blob.location}
+        connection.execute(insert(blobs).values(**values, created_at=now(), used_at=now()))
+    else:
+        connection.execute(_USED, {"wanted": blob.sha256, "at": now()})
+    if not held:
+        connection.execute(insert(holdings).values(owner=owner, sha256=blob.sha256, created_at=now()))
+    return blob if here is None else StoredBlob(here.sha256, here.size, here.location)
+
+
+def use_blob(connection: Connection, sha256: str, owner: str) -> None:
+    """Mark a file used, as a part of a transaction. Raises CheckpointNotFound unless `owner` holds it."""
+    if not _is_held(connection, sha256, owner):
+        raise CheckpointNotFound(f"no checkpoint {sha256} is here; PUT /checkpoints/{sha256} first, or send the file.")
+    connection.execute(_USED, {"wanted": sha256, "at": now()})
+
+
+def _is_held(connection: Connection, sha256: str, owner: str) -> bool:
+    return connection.execute(_HELD, {"wanted": sha256, "by": owner}).first() is not None
+
+
+def _stored(connection: Connection, owner: str) -> int:
+    query = select(func.coalesce(func.sum(blobs.c.size), 0)).join(holdings, holdings.c.sha256 == blobs.c.sha256)
+    return connection.scalar(query.where(holdings.c.owner == owner)) or 0
+
+
+def _check_quota(connection: Connection, owner: str, size: int, quota: int) -> None:
+    stored = _stored(connection, owner)
+    if stored + size > quota:
+        raise StorageQuota(
+            f"{stored:,} bytes are stored and {size:,} more would pass the limit of {quota:,}; "
+            "files that no job needs are swept with time."
+        )

@@ -1,0 +1,261 @@
+"""Jobs as their senders see them: accepted, read, listed, canceled."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    Text,
+    bindparam,
+    delete,
+    func,
+    insert,
+    null,
+    select,
+    update,
+)
+
+from worker.errors import IdempotencyConflict, JobNotFound, TooManyWaiting
+from worker.records.blobs import record_blob, use_blob
+from worker.records.clock import ago, now
+from worker.records.database import Database
+from worker.records.rows import job_of
+from worker.records.tables import blobs, idempotency_keys, jobs
+from worker.records.values import ALIVE, Idempotency, Job, NewJob, Status, StoredBlob
+
+
+def _places() -> Select[tuple[str, int]]:
+    """Ids and positions of waiting jobs: within a lane, everybody's first job, then everybody's second, and so on."""
+    turn = func.row_number().over(partition_by=(jobs.c.lane, jobs.c.party), order_by=jobs.c.seq).label("turn")
+    waiting = select(jobs.c.id, jobs.c.lane, jobs.c.seq, turn).where(jobs.c.status == Status.QUEUED).subquery()
+    place = func.row_number().over(partition_by=waiting.c.lane, order_by=(waiting.c.turn, waiting.c.seq))
+    places = select(waiting.c.id, place.label("place")).subquery()
+    return select(places).where(places.c.id.in_(bindparam("ids", expanding=True)))
+
+
+def _place() -> Select[int]:
+    """The position of one waiting job, as `_places` has it, without putting in order all that wait."""
+    lane, party = bindparam("lane", type_=Text), bindparam("party", type_=Text)
+    seq = bindparam("seq", type_=BigInteger)
+    waiting = (jobs.c.status == Status.QUEUED) & (jobs.c.lane == lane)
+    mine = select(func.count()).where(waiting, jobs.c.party == party, jobs.c.seq <= seq).scalar_subquery()
+    turn = func.row_number().over(partition_by=jobs.c.party, order_by=jobs.c.seq).label("turn")
+    others = select(jobs.c.seq, turn).where(waiting, jobs.c.party != party).subquery()
+    sooner = (others.c.turn < mine) | ((others.c.turn == mine) & (others.c.seq < seq))
+    return select(mine + select(func.count()).where(sooner).scalar_subquery())
+
+
+# Made once: they are what every sender and follower of jobs asks for, and making them takes as long as running them.
+_BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_PLACES, _PLACE = _places(), _place()
+_WAITING = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.owner == bindparam("owner"))
+_INSERT = insert(jobs)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which jobs to list; None asks nothing. `before`: only jobs accepted before the one of that `seq`."""
+
+    owner: str | None = None
+    status: Status | None = None
+    kind: str | None = None
+    team: str | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file that came with a job: recorded together with it, or not at all. `quota`: bytes its owner may store."""
+
+    blob: StoredBlob
+    quota: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job of a request, and whether this very request made it (or an earlier one with the same key).
+
+    `location`: where the upload's content lies. Another than the upload's own, or None, leaves that to be deleted.
+    """
+
+    job: Job
+    new: bool
+    location: str | None = None
+
+
+class JobRecords:
+    """Accepting, reading, listing and canceling. Everything is one transaction."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def submit(
+        self, new: NewJob, idempotency: Idempotency | None, waiting_limit: int, upload: Upload | None = None
+    ) -> Submitted:
+        """Accept a job. Raises CheckpointNotFound, IdempotencyConflict, TooManyWaiting, StorageQuota.
+
+        The file is recorded or checked and the job written in one transaction, so that no sweep comes between.
+        """
+
+        def work(connection: Connection) -> Submitted:
+            earlier = _earlier(connection, new, idempotency)
+            if earlier is not None:
+                return earlier
+            stored = None
+            if upload is None:
+                use_blob(connection, new.checkpoint.sha256, new.owner)
+            else:
+                stored = record_blob(connection, upload.blob, new.owner, upload.quota)
+            if connection.execute(_WAITING, {"owner": new.owner}).scalar_one() >= waiting_limit:
+                raise TooManyWaiting(
+                    f"{waiting_limit} jobs are waiting already; wait until some have run, or cancel some."
+                )
+            connection.execute(_INSERT, _columns(new))
+            if idempotency is not None:
+                key = {"owner": new.owner, "key": idempotency.key, "fingerprint": idempotency.fingerprint}
+                connection.execute(insert(idempotency_keys).values(**key, job_id=new.id, created_at=now()))
+            return Submitted(_read(connection, new.id), new=True, location=None if stored is None else stored.location)
+
+        return self._database.write_alone(work)
+
+    def read(self, job_id: str) -> Job:
+        """The job called `job_id`. Raises JobNotFound."""
+        return self._database.read(lambda connection: _read(connection, job_id))
+
+    def versions(self, job_ids: Collection[str]) -> dict[str, int]:
+        """Versions of these jobs, for those who only want to know which of them changed."""
+        query = select(jobs.c.id, jobs.c.version).where(jobs.c.id.in_(job_ids))
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return {row.id: row.version for row in rows}
+
+    def names(self, sha256: str, owner: str) -> bool:
+        """Whether a job of `owner` was about this file, or made it."""
+        mentioned = (jobs.c.checkpoint_sha256 == sha256) | jobs.c.artifacts.contains(sha256, autoescape=True)
+        query = select(jobs.c.seq).where(jobs.c.owner == owner, mentioned).limit(1)
+        return self._database.read(lambda connection: connection.scalar(query)) is not None
+
+    def list(self, wanted: Filter, limit: int) -> tuple[Job, ...]:
+        """At most `limit` jobs, newest first. Results are left out: they are long, and a list is for looking over."""
+        columns = [column for column in jobs.c if column.name != "result"]
+        query = select(*columns, null().label("result")).where(*_conditions(wanted))
+        query = query.order_by(jobs.c.seq.desc()).limit(limit)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return tuple(map(job_of, rows))
+
+    def cancel(self, job_id: str) -> Job:
+        """A waiting job is canceled at once, a running one asked to stop; one that has ended stays as it is."""
+
+        def work(connection: Connection) -> Job:
+            common = {"version": jobs.c.version + 1}
+            waiting = update(jobs).where(jobs.c.id == job_id, jobs.c.status == Status.QUEUED)
+            connection.execute(waiting.values(**common, status=Status.CANCELED, finished_at=now()))
+            running = update(jobs).where(jobs.c.id == job_id, jobs.c.status == Status.RUNNING)
+            connection.execute(running.values(**common, status=Status.CANCELING))
+            return _read(connection, job_id)
+
+        return self._database.write(work)
+
+    def position(self, job: Job) -> int:
+        """How many jobs are started before this waiting one, plus one, while teams take turns."""
+        where = {"lane": job.lane, "party": _party(job), "seq": job.seq}
+        place: int = self._database.read(lambda connection: connection.execute(_PLACE, where).scalar_one())
+        return max(place, 1)  # 0 if it was claimed meanwhile
+
+    def positions(self, wanted: Collection[Job]) -> dict[str, int]:
+        """Positions, by id, of those of the jobs that wait."""
+        ids = {"ids": [job.id for job in wanted]}
+        rows = self._database.read(lambda connection: connection.execute(_PLACES, ids).all())
+        return {row.id: row.place for row in rows}
+
+    def forget_keys(self, days: float) -> int:
+        """Forget the keys of requests older than `days`; how many. Their jobs stay."""
+        old = delete(idempotency_keys).where(idempotency_keys.c.created_at < ago(days))
+        return self._database.write(lambda connection: connection.execute(old).rowcount)
+
+    def counts(self) -> dict[tuple[str, str, str], int]:
+        """Jobs by kind, lane and status, of all that have not ended."""
+        alive = select(jobs.c.kind, jobs.c.lane, jobs.c.status, func.count()).where(jobs.c.status.in_(ALIVE))
+        query = alive.group_by(jobs.c.kind, jobs.c.lane, jobs.c.status)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return {(kind, lane, status): count for kind, lane, status, count in rows}
+
+
+def _read(connection: Connection, job_id: str) -> Job:
+    row = _row(connection, job_id)
+    if row is None:
+        raise _not_found(job_id)
+    return job_of(row)
+
+
+def _not_found(job_id: str) -> JobNotFound:
+    return JobNotFound(f"there is no job {job_id!r}; GET /jobs lists them.")
+
+
+def _earlier(connection: Connection, new: NewJob, idempotency: Idempotency | None) -> Submitted | None:
+    """The job this very request made before its connection broke, or one with the same key made."""
+    if (row := _row(connection, new.id)) is not None:
+        return Submitted(job_of(row), new=True, location=_location(connection, row.checkpoint_sha256))
+    if idempotency is None:
+        return None
+    mine = (idempotency_keys.c.owner == new.owner) & (idempotency_keys.c.key == idempotency.key)
+    used = connection.execute(select(idempotency_keys).where(mine)).first()
+    if used is None:
+        return None
+    if used.fingerprint != idempotency.fingerprint:
+        raise IdempotencyConflict(
+            "this Idempotency-Key came with another request before; use a new key for a new request."
+        )
+    return Submitted(_read(connection, used.job_id), new=False, location=_location(connection, new.checkpoint.sha256))
+
+
+def _row(connection: Connection, job_id: str) -> Row[*tuple[Any, ...]] | None:
+    return connection.execute(_BY_ID, {"job_id": job_id}).first()
+
+
+def _location(connection: Connection, sha256: str) -> str | None:
+    return connection.scalar(select(blobs.c.location).where(blobs.c.sha256 == sha256))
+
+
+def _party(job: Job | NewJob) -> str:
+    """Who takes turns: the team, or everybody without one together."""
+    return job.owner or job.team or ""
+
+
+def _columns(new: NewJob) -> dict[str, object]:
+    return {
+        "id": new.id,
+        "kind": new.kind,
+        "lane": new.lane,
+        "status": Status.QUEUED,
+        "owner": new.owner,
+        "team": new.team,
+        "party": _party(new),
+        "name": new.name,
+        "settings": new.settings,
+        "checkpoint_sha256": new.checkpoint.sha256,
+        "checkpoint_size": new.checkpoint.size,
+        "checkpoint_filename": new.checkpoint.filename,
+        "attempt": 0,
+        "version": 1,
+        "beat": 0,
+        "created_at": now(),
+        "artifacts": "[]",
+    }
+
+
+def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+    asked = {
+        jobs.c.owner: wanted.owner,
+        jobs.c.status: wanted.status,
+        jobs.c.kind: wanted.kind,
+        jobs.c.team: wanted.team,
+    }
+    conditions: list[ColumnElement[bool]] = [column == value for column, value in asked.items() if value is not None]
+    if wanted.before is not None:
+        conditions.append(jobs.c.seq < wanted.before)
+    return conditions

@@ -1,0 +1,201 @@
+"""Jobs as workers see them: claimed, kept alive, ended, given back.
+
+A claim is one transaction and leaves a random token in the record; whoever holds the token may change the job. A worker
+that lives lets `beat` grow. An observer that sees the same beat for the length of a lease, on its own monotonic clock,
+takes the job away: no clock of one host is ever compared with another's.
+"""
+
+from secrets import token_hex
+
+from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, func, insert, select, update
+
+from worker.records.clock import now
+from worker.records.database import Database
+from worker.records.rows import artifacts_text, job_of, stage_columns
+from worker.records.scores import score_row
+from worker.records.tables import jobs, scores
+from worker.records.values import HELD, Ending, Job, JobError, Lease, Stage, Status
+
+MAX_ATTEMPTS = 2
+"""A job whose worker dies is tried again; one that has lost so many workers is likely to be what kills them."""
+
+
+class Leases:
+    """Claiming and everything a claim allows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(self, worker: str, lanes: tuple[str, ...]) -> Job | None:
+        """The waiting job whose turn it is, now running for `worker`; None if none waits.
+
+        Turns: the team with the fewest running jobs, then the one served longest ago, then the oldest job.
+        """
+        token = token_hex(16)
+
+        def work(connection: Connection) -> Job | None:
+            if (earlier := _claimed(connection, token)) is not None:  # the connection broke, after the commit
+                return earlier
+            seq = connection.scalar(_NEXT, {"lanes": lanes})
+            if seq is None:
+                return None
+            turn = select(func.coalesce(func.max(jobs.c.turn), 0) + 1).scalar_subquery()
+            chosen = update(jobs).where(jobs.c.seq == seq, jobs.c.status == Status.QUEUED)
+            changes = {
+                "status": Status.RUNNING,
+                "claim": token,
+                "worker": worker,
+                "attempt": jobs.c.attempt + 1,
+                "turn": turn,
+                "beat": 0,
+                "version": jobs.c.version + 1,
+                "started_at": now(),
+                **stage_columns(None),
+            }
+            changed = connection.execute(chosen.values(**changes)).rowcount
+            return _claimed(connection, token) if changed else None  # canceled this very moment
+
+        return self._database.write_alone(work)
+
+    def waiting(self, lanes: tuple[str, ...]) -> int:
+        """How many jobs wait in these lanes."""
+        query = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(lanes))
+        return self._database.read(lambda connection: connection.scalar(query) or 0)
+
+    def beat(self, job: Job, stage: Stage | None) -> Status | None:
+        """A sign of life, and how far the job is. Its status: canceling asks to stop; None, the lease is lost."""
+        columns = stage_columns(stage)
+        same = and_(*(jobs.c[name].is_not_distinct_from(value) for name, value in columns.items()))
+
+        def work(connection: Connection) -> Status | None:
+            mine = update(jobs).where(_mine(job))
+            connection.execute(mine.where(~same).values(**columns, version=jobs.c.version + 1))
+            connection.execute(mine.values(beat=jobs.c.beat + 1))
+            status = connection.scalar(select(jobs.c.status).where(_mine(job)))
+            return None if status is None else Status(status)
+
+        return self._database.write(work)
+
+    def finish(self, job: Job, ending: Ending) -> bool:
+        """Write how a claimed job ended; false if the lease was lost. One that was asked to cancel is canceled."""
+
+        def work(connection: Connection) -> bool:
+            row = connection.execute(select(jobs.c.status, jobs.c.claim).where(jobs.c.id == job.id)).first()
+            if row is None or row.claim != job.claim:
+                return False
+            if Status(row.status).final:
+                return True  # written by an earlier try whose connection broke
+            end = Ending(Status.CANCELED) if row.status == Status.CANCELING else ending
+            changed = connection.execute(_ended(job, end)).rowcount
+            if changed and end.status is Status.SUCCEEDED and (row_of_score := score_row(job, end)) is not None:
+                connection.execute(insert(scores).values(row_of_score))
+            return bool(changed)
+
+        return self._database.write(work)
+
+    def give_back(self, job: Job) -> bool:
+        """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong."""
+        return self._requeue(and_(_mine(job), jobs.c.status == Status.RUNNING), jobs.c.attempt - 1)
+
+    def held(self) -> tuple[Lease, ...]:
+        """Every lease there is."""
+        query = select(jobs.c.id, jobs.c.claim, jobs.c.beat).where(jobs.c.status.in_(HELD))
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return tuple(Lease(row.id, row.claim, row.beat) for row in rows)
+
+    def expire(self, lease: Lease) -> Status | None:
+        """Take a job from a worker that gave no sign of life since `lease` was read; None if it has.
+
+        The job waits again; after its last attempt it has failed; if it was to be canceled, it is.
+        """
+
+        def work(connection: Connection) -> Status | None:
+            dead = and_(jobs.c.id == lease.job_id, jobs.c.claim == lease.claim, jobs.c.beat == lease.beat)
+            row = connection.execute(select(jobs.c.status, jobs.c.attempt).where(dead)).first()
+            if row is None or row.status not in HELD:
+                return None
+            if row.status == Status.RUNNING and row.attempt < MAX_ATTEMPTS:
+                changes: dict[str, object] = {"status": Status.QUEUED, "started_at": None, **stage_columns(None)}
+            elif row.status == Status.RUNNING:
+                changes = {"status": Status.FAILED, "finished_at": now(), "error": _lost().model_dump_json()}
+            else:
+                changes = {"status": Status.CANCELED, "finished_at": now()}
+            changes |= {"claim": None, "worker": None, "version": jobs.c.version + 1}
+            changed = connection.execute(update(jobs).where(dead).values(**changes)).rowcount
+            return Status(str(changes["status"])) if changed else None
+
+        return self._database.write(work)
+
+    def retry(self, job: Job) -> bool:
+        """A claimed job waits again and its attempt counts: its process was killed, and not by its worker."""
+        return self._requeue(and_(_mine(job), jobs.c.status == Status.RUNNING), jobs.c.attempt)
+
+    def _requeue(self, condition: ColumnElement[bool], attempt: ColumnElement[int]) -> bool:
+        changes = {
+            "status": Status.QUEUED,
+            "claim": None,
+            "worker": None,
+            "attempt": attempt,
+            "started_at": None,
+            "version": jobs.c.version + 1,
+            **stage_columns(None),
+        }
+        return bool(
+            self._database.write(
+                lambda connection: connection.execute(update(jobs).where(condition).values(**changes)).rowcount
+            )
+        )
+
+
+def _next() -> Select[int]:
+    """The `seq` of the job whose turn it is, among those of `lanes`."""
+    first = (
+        select(jobs.c.party, func.min(jobs.c.seq).label("seq"))
+        .where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(bindparam("lanes", expanding=True)))
+        .group_by(jobs.c.party)
+        .subquery()
+    )
+    held = select(jobs.c.party, func.count().label("jobs")).where(jobs.c.status.in_(HELD)).group_by(jobs.c.party)
+    running = held.subquery()  # from the few that are held; the jobs of a party are all it ever sent
+    others = jobs.alias()
+    served = select(func.coalesce(func.max(others.c.turn), 0)).where(others.c.party == first.c.party).scalar_subquery()
+    query = select(first.c.seq).outerjoin_from(first, running, running.c.party == first.c.party)
+    return query.order_by(func.coalesce(running.c.jobs, 0), served, first.c.seq).limit(1)
+
+
+_NEXT = _next()  # made once: making it takes longer than running it
+
+
+def _claimed(connection: Connection, token: str) -> Job | None:
+    """The job held under a token. Its status is asked for too: jobs that are held are few, and have an index."""
+    row = connection.execute(select(jobs).where(jobs.c.status.in_(HELD), jobs.c.claim == token)).first()
+    return None if row is None else job_of(row)
+
+
+def _mine(job: Job) -> ColumnElement[bool]:
+    return and_(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.status.in_(HELD))
+
+
+def _ended(job: Job, ending: Ending) -> Update:
+    return (
+        update(jobs)
+        .where(_mine(job))
+        .values(
+            status=ending.status,
+            result=ending.result,
+            error=None if ending.error is None else ending.error.model_dump_json(),
+            artifacts=artifacts_text(ending.artifacts),
+            finished_at=now(),
+            version=jobs.c.version + 1,
+        )
+    )
+
+
+def _lost() -> JobError:
+    return JobError(
+        code="worker-lost",
+        title="The workers of this job died",
+        detail=f"{MAX_ATTEMPTS} workers in a row gave no sign of life while they had this job; it is not tried again.",
+        retryable=True,
+        yours=False,
+    )

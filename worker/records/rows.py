@@ -1,0 +1,60 @@
+"""Between rows of the table and values."""
+
+import json
+from typing import Any
+
+from sqlalchemy import Row
+
+from worker.records.values import Artifact, Checkpoint, Job, JobError, Stage, Status
+
+
+def job_of(row: Row[*tuple[Any, ...]]) -> Job:
+    """The job a row of `jobs` holds."""
+    return Job(
+        id=row.id,
+        seq=row.seq,
+        kind=row.kind,
+        lane=row.lane,
+        status=Status(row.status),
+        owner=row.owner,
+        team=row.team,
+        name=row.name,
+        settings=row.settings,
+        checkpoint=Checkpoint(sha256=row.checkpoint_sha256, size=row.checkpoint_size, filename=row.checkpoint_filename),
+        attempt=row.attempt,
+        version=row.version,
+        stage=_stage(row),
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        result=row.result,
+        error=None if row.error is None else JobError.model_validate_json(row.error),
+        artifacts=tuple(Artifact(**artifact) for artifact in json.loads(row.artifacts)),
+        claim=row.claim,
+        worker=row.worker,
+    )
+
+
+def stage_columns(stage: Stage | None) -> dict[str, object]:
+    """The columns that say where a job is."""
+    return {
+        "stage_name": stage and stage.name,
+        "stage_index": stage and stage.index,
+        "stage_count": stage and stage.count,
+        "progress_done": stage and stage.done,
+        "progress_total": stage and stage.total,
+        "progress_unit": stage and stage.unit,
+    }
+
+
+def artifacts_text(artifacts: tuple[Artifact, ...]) -> str:
+    """Artifacts as the table keeps them."""
+    return json.dumps([artifact.model_dump() for artifact in artifacts])
+
+
+def _stage(row: Row[*tuple[Any, ...]]) -> Stage | None:
+    if row.stage_name is None:
+        return None
+    return Stage(
+        row.stage_name, row.stage_index, row.stage_count, row.progress_done, row.progress_total, row.progress_unit
+    )

@@ -1,0 +1,34 @@
+"""Job processes: one warm spare per device, which has torch loaded and forks a confined child for every job.
+
+    supervisor (threads, no torch)          spare (one thread)               child (the job)
+    client.Runner      -- order + pipes -->  spare.serve     -- fork -->      child.run_job
+    running.Running    <---------------------- messages, log ---------------  (pipes)
+                       <-- exited ---------  waits for its end
+
+Whichever of the three dies, nothing stays: the child dies with the spare (PR_SET_PDEATHSIG), the spare kills its child
+and goes when the supervisor's end of the socket closes, and the supervisor replaces a spare that is gone.
+"""
+
+from worker.runner.client import Runner, RunnerUnavailable
+from worker.runner.messages import Done, Exited, Failed, JobError, JobRequest, Message, Progressed, StageBegan
+from worker.runner.outcome import KILLED, error_of_exit
+from worker.runner.outputs import OutputRefused, collect
+from worker.runner.running import Running
+
+__all__ = [
+    "KILLED",
+    "Done",
+    "Exited",
+    "Failed",
+    "JobError",
+    "JobRequest",
+    "Message",
+    "OutputRefused",
+    "Progressed",
+    "Runner",
+    "RunnerUnavailable",
+    "Running",
+    "StageBegan",
+    "collect",
+    "error_of_exit",
+]

@@ -1,0 +1,95 @@
+"""From what a job raised to what is said of it."""
+
+import errno
+from collections.abc import Iterator
+
+from micronet.errors import MicronetError
+from worker.limits import MEBI, JobLimits
+from worker.runner.messages import JobError, job_error
+
+_ALLOCATOR_SAYS = ("can't allocate memory", "not enough memory", "out of memory", "Cannot allocate memory")
+_NO_THREAD = "can't start new thread"
+
+
+def job_error_of(error: BaseException, stage: str | None, limits: JobLimits) -> JobError:
+    """The JobError of an exception. An unexpected one tells nothing of itself: its traceback is for the log.
+
+    What was raised because memory ran out says so, whatever the code between took it for.
+    """
+    for each in _chain(error):
+        if _is_out_of_memory(each):
+            return out_of_memory(stage, limits, on_gpu="CUDA" in str(each))
+    if isinstance(error, MicronetError):
+        return job_error(error.code, error.title, str(error), stage=stage, retryable=error.retryable, yours=error.yours)
+    if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
+        return thread_limit(stage, limits)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return job_error(
+            "disk-full",
+            "The worker's disk is full",
+            "there was no room left for the job's files; it can be tried again.",
+            stage=stage,
+            retryable=True,
+            yours=False,
+        )
+    if isinstance(error, OSError) and error.errno == errno.EFBIG:
+        return file_too_large(stage, limits)
+    return internal_error("the job ended with an error of the server's own; its log has the details.", stage)
+
+
+def out_of_memory(stage: str | None, limits: JobLimits, on_gpu: bool = False) -> JobError:
+    """The job wanted more than it may have."""
+    bound = "the GPU has" if on_gpu else f"the {limits.memory_bytes // MEBI} MiB a job may use"
+    return job_error(
+        "out-of-memory",
+        "Out of memory",
+        f"the job needs more memory than {bound}: a smaller network, or smaller images, would fit.",
+        stage=stage,
+        retryable=False,
+        yours=True,
+    )
+
+
+def thread_limit(stage: str | None, limits: JobLimits) -> JobError:
+    """The job could not start a thread: for their number, or for want of memory for a stack."""
+    return job_error(
+        "thread-limit",
+        "No room for another thread",
+        f"it may have {limits.processes} of them, whose stacks count among its {limits.memory_bytes // MEBI} MiB.",
+        stage=stage,
+        retryable=False,
+        yours=True,
+    )
+
+
+def file_too_large(stage: str | None, limits: JobLimits) -> JobError:
+    """The job wrote more into one file than it may."""
+    return job_error(
+        "file-size-limit",
+        "A file of the job grew too large",
+        f"the job may write files of at most {limits.file_bytes // MEBI} MiB.",
+        stage=stage,
+        retryable=False,
+        yours=True,
+    )
+
+
+def internal_error(detail: str, stage: str | None) -> JobError:
+    """A fault of this program."""
+    return job_error("internal-error", "The server failed", detail, stage=stage, retryable=False, yours=False)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """The error, what it was raised from, and so on."""
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """MemoryError, and what torch's allocators raise: RuntimeError that of the CPU, torch.OutOfMemoryError others."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in _ALLOCATOR_SAYS)

@@ -1,0 +1,109 @@
+"""What a job left behind, read as if an enemy had written it. Its process must be gone."""
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from micronet.errors import MicronetError
+from micronet.jobs import JOBS
+from worker.limits import MEBI
+from worker.runner.orders import RESULT
+
+MAX_RESULT_BYTES = 64 * MEBI
+MAX_ARTIFACTS = 64
+MAX_ENTRIES = 10_000
+
+_OUT, _RESULT_NAME = RESULT.split("/")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+class OutputRefused(MicronetError):
+    """What a job left is not what a job leaves; the message says what it is."""
+
+    code = "internal-error"
+    title = "The job's result cannot be used"
+    yours = False
+
+
+def collect(scratch: Path, kind: str) -> tuple[str, list[Path]]:
+    """The result, checked, as JSON, and the artifacts, sorted: files in `scratch/out`. Raises OutputRefused."""
+    with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
+        names = sorted(entry.name for entry in islice(os.scandir(directory), MAX_ENTRIES))
+        if _RESULT_NAME not in names:
+            raise OutputRefused("there is no result")
+        names.remove(_RESULT_NAME)
+        if len(names) > MAX_ARTIFACTS:
+            raise OutputRefused(f"{len(names)} artifacts are more than {MAX_ARTIFACTS}")
+        result = _checked_result(_read(directory, _RESULT_NAME), kind)
+        for name in names:
+            _check_artifact(directory, name)
+    return result, [scratch / _OUT / name for name in names]
+
+
+def bytes_below(directory: Path) -> int | None:
+    """Disk space of all files below `directory`; None where they are too many, or hidden too well, to be counted."""
+    seen = total = 0
+    waiting = [directory]
+    while waiting:
+        try:
+            for entry in os.scandir(waiting.pop()):
+                seen += 1
+                if seen > MAX_ENTRIES:
+                    return None
+                total += entry.stat(follow_symlinks=False).st_blocks * 512
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(Path(entry.path))
+        except FileNotFoundError:  # the job removed it meanwhile
+            continue
+        except OSError:  # nested so deep that it has no path, or closed to its own owner
+            return None
+    return total
+
+
+def _checked_result(text: bytes, kind: str) -> str:
+    try:
+        return JOBS[kind].result.model_validate_json(text).model_dump_json()
+    except ValidationError as error:
+        raise OutputRefused(f"the result is no {kind} result: {error.error_count()} faults") from error
+
+
+def _read(directory: int, name: str) -> bytes:
+    with _opened(name, os.O_RDONLY, directory) as descriptor:
+        size = _size_of_regular(descriptor, name)
+        if size > MAX_RESULT_BYTES:
+            raise OutputRefused(f"a result of {size} bytes is over {MAX_RESULT_BYTES}")
+        with os.fdopen(os.dup(descriptor), "rb") as file:
+            return file.read(MAX_RESULT_BYTES)
+
+
+def _check_artifact(directory: int, name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise OutputRefused(f"an artifact cannot be called {name[:50]!r}")
+    with _opened(name, os.O_RDONLY, directory) as descriptor:
+        _size_of_regular(descriptor, name)
+
+
+@contextmanager
+def _opened(path: Path | str, flags: int, directory: int | None) -> Iterator[int]:
+    """Open without following a link at the end, and without waiting for what is no file."""
+    try:
+        descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
+    except OSError as error:
+        raise OutputRefused(f"{str(path)[-60:]!r} cannot be opened: {error.strerror}") from error
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _size_of_regular(descriptor: int, name: str) -> int:
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink != 1:
+        raise OutputRefused(f"{name!r} is no file of its own")
+    return facts.st_size

@@ -1,0 +1,94 @@
+"""Everything a deployment can choose, read once from MICRONET_* environment variables by the entry points."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+GIBI, MEBI = 1 << 30, 1 << 20
+
+Seconds = Annotated[float, Field(gt=0)]
+Bytes = Annotated[int, Field(ge=0)]
+
+
+class Settings(BaseSettings):
+    """Settings of API and workers. A field `x` is MICRONET_X in the environment; times are seconds, sizes bytes.
+
+    home                      state of a server that nothing else was named for: database, blobs, doorbell, scratch
+    data                      directory of data sets (cifar-100-python/ and so on in it)
+    database_url              records; SQLite under home, or postgresql+psycopg://...
+    broker_url                doorbell; a directory under home, or redis://...
+    blobs_url                 files; a directory (path or file://), or s3://bucket/prefix[?endpoint_url=...]
+    lanes                     kinds of job this worker takes: short, long, both
+    memory_bytes              of one job; by default three quarters of the machine divided by its slots
+    wall_seconds, long_wall_seconds   time limit of a job, by lane
+    lease_seconds             silence after which a worker counts as dead and its job goes back
+    beat_seconds              between signs of life of a running job; also how fast a cancel is seen
+    reconcile_seconds         between looks for jobs that wait though a slot is free
+    sweep_seconds             between sweeps of blobs
+    blob_days, blob_bytes     how long files no waiting or running job needs are kept, and how many bytes in all
+    key_days                  how long an Idempotency-Key is remembered
+    min_free_bytes            uploads are refused when the disk has less left
+    upload_bytes              of one checkpoint
+    form_bytes                of the settings beside it
+    idle_seconds              a client that sends nothing for so long, or not all of a request's head, is hung up on
+    team_waiting_jobs, team_stored_bytes, team_requests_per_second   limits of one team (of everybody, without tokens)
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MICRONET_", frozen=True, extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".micronet")
+    data: Path | None = None
+    database_url: SecretStr | None = None
+    broker_url: SecretStr | None = None
+    blobs_url: SecretStr | None = None
+    lanes: Literal["short", "long", "both"] = "both"
+    slots: Annotated[int, Field(ge=1, le=64)] | None = None
+    memory_bytes: Annotated[int, Field(ge=64 * MEBI)] | None = None
+    wall_seconds: Seconds = 3600
+    long_wall_seconds: Seconds = 14 * 24 * 3600
+    lease_seconds: Seconds = 30
+    beat_seconds: Seconds = 1
+    reconcile_seconds: Seconds = 5
+    sweep_seconds: Seconds = 600
+    blob_days: Annotated[float, Field(gt=0)] = 30
+    blob_bytes: Bytes = 200 * GIBI
+    key_days: Annotated[float, Field(gt=0)] = 7
+    min_free_bytes: Bytes = 512 * MEBI
+    upload_bytes: Annotated[int, Field(ge=1)] = 4 * GIBI
+    form_bytes: Annotated[int, Field(ge=1024)] = MEBI
+    idle_seconds: Seconds = 30
+    team_waiting_jobs: Annotated[int, Field(ge=1)] = 2000
+    team_stored_bytes: Bytes = 100 * GIBI
+    team_requests_per_second: Annotated[int, Field(ge=1)] = 1000
+
+    @property
+    def database(self) -> str:
+        """URL of the records, with its password."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.home.absolute() / 'micronet.db'}"
+
+    @property
+    def broker(self) -> str:
+        """URL of the doorbell, with its password."""
+        return (
+            f"file://{self.home.absolute() / 'bell'}" if self.broker_url is None else self.broker_url.get_secret_value()
+        )
+
+    @property
+    def blobs(self) -> str:
+        """URL of the blobs, with its secrets."""
+        return (
+            f"file://{self.home.absolute() / 'blobs'}" if self.blobs_url is None else self.blobs_url.get_secret_value()
+        )
+
+    @property
+    def scratch(self) -> Path:
+        """Where running jobs have their directories, and uploads to a remote store wait."""
+        return self.home.absolute() / "scratch"
+
+    def accepted_lanes(self) -> tuple[str, ...]:
+        """The lanes of jobs this worker claims from."""
+        return ("short", "long") if self.lanes == "both" else (self.lanes,)

@@ -1,0 +1,101 @@
+"""Following a job's process until it ends, or has to."""
+
+import time
+from dataclasses import dataclass, replace
+from threading import Event
+
+import structlog
+
+from worker.heart import Heart
+from worker.limits import JobLimits
+from worker.records.leases import MAX_ATTEMPTS
+from worker.records.values import Ending, Job, JobError, Stage, Status
+from worker.runner import messages
+from worker.runner.outcome import KILLED, error_of_exit
+from worker.runner.running import Running
+
+log = structlog.get_logger()
+
+_LOOK_SECONDS = 0.2  # between looks at a wish to stop
+_LIMIT_SECONDS = 1.0  # between looks at memory and scratch
+_LOG_TAIL_BYTES = 8192
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The job waits again: as if it had never run, because its worker ends, or with one attempt spent (`tried`)."""
+
+    tried: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The lease went to somebody else: nothing of this job is ours to write."""
+
+
+Outcome = Ending | Returned | Lost
+
+
+class Watch:
+    """Listens to one process, shows how far it is, and says how it ended or that it must be ended."""
+
+    def __init__(self, job: Job, running: Running, limits: JobLimits, heart: Heart, stopping: Event) -> None:
+        self._job, self._running, self._limits = job, running, limits
+        self._heart, self._stopping = heart, stopping
+        self._failure: messages.JobError | None = None
+        self._done = False
+        self._next_look = 0.0
+
+    def outcome(self) -> Outcome:
+        """How it ends. Unless it ended by itself, its process still runs and is the caller's to kill."""
+        while True:
+            for message in self._running.messages(_LOOK_SECONDS):
+                if (ended := self._hear(message)) is not None:
+                    return ended
+            if (must := self._must_end()) is not None:
+                return must
+
+    def _hear(self, message: messages.Message) -> Outcome | None:
+        match message:
+            case messages.StageBegan():
+                self._heart.stage = Stage(message.name, message.index, message.count)
+            case messages.Progressed() if (stage := self._heart.stage) is not None:
+                self._heart.stage = replace(stage, done=message.done, total=message.total, unit=message.unit)
+            case messages.Failed():
+                self._failure = message.error
+            case messages.Done():
+                self._done = True
+            case messages.Exited():
+                return self._after_exit(message)
+        return None
+
+    def _must_end(self) -> Outcome | None:
+        if self._heart.lost:
+            return Lost()
+        if self._heart.canceled:
+            return Ending(Status.CANCELED)
+        if self._stopping.is_set():
+            return Returned(tried=False)
+        if time.monotonic() < self._next_look:
+            return None
+        self._next_look = time.monotonic() + _LIMIT_SECONDS
+        over = self._running.over_limit()
+        return None if over is None else failed(over)
+
+    def _after_exit(self, exited: messages.Exited) -> Outcome:
+        """A process that somebody killed is worth one more try; one that failed by itself is not."""
+        if self._done and self._failure is None and exited.clean:
+            return Ending(Status.SUCCEEDED)
+        printed = self._running.log_tail(_LOG_TAIL_BYTES)
+        error = self._failure or error_of_exit(exited, self._limits, self._running.stage, printed)
+        if error.code == KILLED and self._job.attempt < MAX_ATTEMPTS:
+            log.warning("job killed; it is tried again", job=self._job.id)
+            return Returned(tried=True)
+        if not error.yours:
+            log.error("job failed", job=self._job.id, code=error.code, printed=printed.decode(errors="replace"))
+        return failed(error)
+
+
+def failed(error: messages.JobError) -> Ending:
+    """The end of a job that failed for this reason."""
+    return Ending(Status.FAILED, error=JobError(**error.model_dump()))
