@@ -129,7 +129,7 @@ def test_the_table_shows_totals_and_the_costliest_layers() -> None:
         (("count", "--architecture", "digits", "--param-bits", "many"), 2, "--param-bits"),
         (("fly",), 2, "fly"),
         (("download", "imagenet", "--data", "/tmp"), 3, "cifar100"),
-        (("demo", "--device", "tpu"), 1, "this machine has"),
+        (("score", "tests/conftest.py", "--device", "tpu"), 1, "this machine has"),
     ],
 )
 def test_failures_say_what_would_be_right(arguments: tuple[str, ...], exit_code: int, words: str) -> None:

@@ -1,0 +1,1 @@
+"""The commands of `micronet`, one file per subject."""

@@ -1,0 +1,141 @@
+"""What is wrong with a deployment."""
+
+import os
+import platform
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from app.commands.options import DataDir, Home
+from app.commands.serving import read_settings
+from app.failures import reported
+from app.tables import show_rows
+from worker.settings import Settings
+
+GIBI = 1 << 30
+Check = Callable[[Settings], str]
+
+
+class Ailing(Exception):
+    """What is wrong, and what would help."""
+
+
+def doctor(
+    home: Home = None,
+    data: DataDir = None,
+    worker: Annotated[bool, typer.Option("--worker", help="Only: does a worker of this host live?")] = False,
+) -> None:
+    """Say what is wrong with a deployment, part by part. Exits with 1 if anything is."""
+    with reported(as_json=False):
+        settings = read_settings(home, data)
+    checks = {"workers here": _workers_here} if worker else CHECKS
+    rows, well = [], True
+    for name, check in checks.items():
+        try:
+            rows.append((name, "well", check(settings)))
+        except Exception as error:  # whatever it is, finding it is what this command is for
+            well = False
+            rows.append((name, "ILL", str(error) or repr(error)))
+    show_rows(("part", "", "finding"), iter(rows), Console())
+    if not well:
+        raise typer.Exit(1)
+
+
+def _database(settings: Settings) -> str:
+    from worker.records import Records
+
+    records = Records(settings.database, patience=2)
+    try:
+        waiting = sum(n for (_, _, status), n in records.jobs.counts().items() if status == "queued")
+        return f"{records.database.url.render_as_string(hide_password=True)}, {waiting} jobs waiting"
+    finally:
+        records.close()
+
+
+def _broker(settings: Settings) -> str:
+    from worker.celery_app import make_celery
+
+    connection = make_celery(settings.broker).connection_for_write()
+    with connection:
+        connection.ensure_connection(max_retries=1, timeout=3)
+        if connection.transport.driver_type == "redis":
+            policy = connection.default_channel.client.config_get("maxmemory-policy").get("maxmemory-policy")
+            if policy != "noeviction":
+                raise Ailing(f"maxmemory-policy is {policy}: set it to noeviction, or bells are thrown away")
+        return str(connection.as_uri())
+
+
+def _blobs(settings: Settings) -> str:
+    from worker.blobs import open_blobs
+
+    blobs = open_blobs(settings.blobs, settings.scratch)
+    blobs.check()
+    free = blobs.free_bytes() or 0
+    if free < settings.min_free_bytes:
+        raise Ailing(f"{free / GIBI:.1f} GiB free: uploads are refused below {settings.min_free_bytes / GIBI:.1f} GiB")
+    return f"written and read; {free / GIBI:.0f} GiB free"
+
+
+def _data(settings: Settings) -> str:
+    from micronet.tracks import tracks
+
+    if settings.data is None:
+        raise Ailing("MICRONET_DATA is not set: only track digits can be measured; `micronet download cifar100`")
+    here = [track.name for track in tracks(settings.data).values() if _has_images(settings.data, track.dataset)]
+    if not here:
+        raise Ailing(f"no data set in {settings.data}: `micronet download cifar100` fetches one")
+    return f"{settings.data}: {', '.join(here)}"
+
+
+def _has_images(data: Path, dataset: str) -> bool:
+    official = {"cifar100": "cifar-100-python", "cifar10": "cifar-10-batches-py"}
+    return dataset == "digits" or (data / official.get(dataset, dataset)).is_dir()
+
+
+def _workers(settings: Settings) -> str:
+    from worker.records import Records
+
+    records = Records(settings.database, patience=2)
+    try:
+        living = records.workers.all()
+    finally:
+        records.close()
+    if not living:
+        raise Ailing("no worker lives: `micronet worker` starts one, `micronet serve` one with its API")
+    lines = [
+        f"{worker.id} ({', '.join(worker.devices)}; {', '.join(worker.isolation) or 'NO ISOLATION'})"
+        for worker in living
+    ]
+    return "\n".join(lines)
+
+
+def _workers_here(settings: Settings) -> str:
+    from worker.records import Records
+
+    records = Records(settings.database, patience=2)
+    try:
+        here = [worker for worker in records.workers.all() if worker.host == platform.node()]
+    finally:
+        records.close()
+    if not here:
+        raise Ailing(f"no worker of {platform.node()} has given a sign of life")
+    return ", ".join(worker.id for worker in here)
+
+
+def _devices(settings: Settings) -> str:
+    from worker.devices import devices
+
+    return ", ".join(devices(settings.slots)) + f" ({os.cpu_count()} processors)"
+
+
+CHECKS: dict[str, Check] = {
+    "database": _database,
+    "broker": _broker,
+    "blobs": _blobs,
+    "data sets": _data,
+    "workers": _workers,
+    "devices here": _devices,
+}

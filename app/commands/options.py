@@ -1,0 +1,23 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+File = Annotated[Path, typer.Argument(help="Checkpoint: .pth, .pt, .t7, .safetensors or .onnx.", show_default=False)]
+OptionalFile = Annotated[Path | None, typer.Argument(help="Checkpoint; or give --architecture.", show_default=False)]
+DataDir = Annotated[
+    Path | None,
+    typer.Option("--data", envvar="MICRONET_DATA", help="Directory of data sets (cifar-100-python/ and so on in it)."),
+]
+Home = Annotated[
+    Path | None,
+    typer.Option("--home", envvar="MICRONET_HOME", help="Directory of the server's state.  [default: ~/.micronet]"),
+]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on standard output.")]
+Server = Annotated[str, typer.Option(envvar="MICRONET_SERVER", help="URL of the server.")]
+Token = Annotated[
+    str | None, typer.Option(envvar="MICRONET_TOKEN", help="Access token of your team.", show_default=False)
+]

@@ -1,0 +1,41 @@
+"""Scoring and counting here, without a server."""
+
+from rich.console import Console
+
+from app.commands.options import DataDir, Device, File, Json, OptionalFile
+from app.failures import reported
+from app.progress_bar import ProgressBar
+from app.score_options import with_score_settings
+from app.tables import show_score
+from micronet.contract import ScoreResult, ScoreSettings
+
+
+@with_score_settings
+def score(
+    settings: ScoreSettings, file: File, data: DataDir = None, device: Device = "auto", as_json: Json = False
+) -> None:
+    """Score a checkpoint: quantize, fuse, count, measure accuracy."""
+    with reported(as_json), ProgressBar() as progress:
+        from micronet.jobs import JOBS, Context, prepare_process
+
+        prepare_process()
+        result = JOBS["score"].run(settings, file, Context(data, device, progress))
+    show_result(result, as_json)
+
+
+@with_score_settings
+def count(settings: ScoreSettings, file: OptionalFile = None, data: DataDir = None, as_json: Json = False) -> None:
+    """What would this cost? The same as score, without data and without accuracy."""
+    with reported(as_json):
+        from micronet.jobs import Context, count_network
+
+        result = count_network(settings, file, Context(data))
+    show_result(result, as_json)
+
+
+def show_result(result: ScoreResult, as_json: bool) -> None:
+    """Print a score, as a table or as JSON."""
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    else:
+        show_score(result, Console(highlight=False))

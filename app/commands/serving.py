@@ -1,0 +1,78 @@
+"""Running the server: everything at once, or its two halves."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from pydantic import ValidationError
+
+from app.commands.options import DataDir, Home
+from app.failures import reported
+from micronet.errors import SettingsError
+from worker.settings import Settings
+
+Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback need access tokens.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
+Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")]
+Lanes = Annotated[Literal["short", "long", "both"], typer.Option("--kinds", help="Which jobs to take, by length.")]
+Slots = Annotated[
+    int | None, typer.Option(min=1, max=64, help="Jobs at a time; by default one per GPU, or one on the CPU.")
+]
+
+
+def serve(host: Host = "127.0.0.1", port: Port = 8000, home: Home = None, data: DataDir = None) -> None:
+    """API and worker together, with nothing else installed: records in SQLite, files in --home."""
+    from app.logs import configure_logs
+    from app.server import listen
+    from app.server import serve as run
+
+    configure_logs()
+    with reported(as_json=False):
+        run(read_settings(home, data), listen(host, port), print)
+
+
+def api(
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    home: Home = None,
+    data: DataDir = None,
+    descriptor: Annotated[int | None, typer.Option(hidden=True, help="Socket to listen on.")] = None,
+    parent: Parent = None,
+) -> None:
+    """The HTTP half. Keeps no state of its own: run several behind a proxy."""
+    import socket
+
+    from app.logs import configure_logs
+    from app.processes import die_with_parent
+    from app.server import listen, run_api
+
+    die_with_parent(parent)
+    configure_logs()
+    with reported(as_json=False):
+        listening = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
+        run_api(read_settings(home, data), listening)
+
+
+def worker(
+    home: Home = None, data: DataDir = None, kinds: Lanes = "both", slots: Slots = None, parent: Parent = None
+) -> None:
+    """The working half: one job per GPU, or one on the CPU. Joins a server by MICRONET_*_URL from any host."""
+    from app.logs import configure_logs
+    from app.processes import die_with_parent
+    from worker.main import run_worker
+
+    die_with_parent(parent)
+    configure_logs()
+    with reported(as_json=False):
+        settings = read_settings(home, data)
+        run_worker(settings.model_copy(update={"lanes": kinds, "slots": slots or settings.slots}))
+
+
+def read_settings(home: Path | None, data: Path | None) -> Settings:
+    """Settings from the environment, and what was given as options. Raises SettingsError."""
+    given = {name: path.absolute() for name, path in (("home", home), ("data", data)) if path is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # every key is a field of type Path
+    except ValidationError as error:
+        faults = "; ".join(f"MICRONET_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
+        raise SettingsError(faults) from error

@@ -1,0 +1,63 @@
+"""Access tokens, by those who run the server."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from app.commands.options import Home
+from app.commands.serving import read_settings
+from app.failures import reported
+from app.tables import show_rows
+from micronet.errors import SettingsError
+
+if TYPE_CHECKING:
+    from worker.records.tokens import Tokens
+
+tokens = typer.Typer(help="Access tokens of teams.", no_args_is_help=True)
+Team = Annotated[str, typer.Argument(help="Name of the team.", show_default=False)]
+
+
+@tokens.command()
+def create(
+    team: Team,
+    home: Home = None,
+    first: Annotated[
+        bool, typer.Option("--first", help="Only if nobody has a token yet: for the start of a server.")
+    ] = False,
+) -> None:
+    """Make a token for TEAM and print it: the only time it is seen."""
+    with reported(as_json=False):
+        known = _tokens(home)
+        if first and known.count():
+            print("there are tokens already; none was made")
+        else:
+            print(known.create(_checked(team)))
+
+
+@tokens.command()
+def revoke(team: Team, home: Home = None) -> None:
+    """Revoke every token of TEAM."""
+    with reported(as_json=False):
+        print(f"{_tokens(home).revoke(team)} revoked")
+
+
+@tokens.command(name="list")
+def list_(home: Home = None) -> None:
+    """Teams and how many valid tokens each has."""
+    with reported(as_json=False):
+        rows = [(team, str(count)) for team, count in sorted(_tokens(home).count().items())]
+    show_rows(("team", "tokens"), rows, Console())
+
+
+def _checked(team: str) -> str:
+    if not 1 <= len(team) <= 200 or not team.isprintable() or team != team.strip():
+        raise SettingsError(f"team {team!r}: 1 to 200 printable characters are needed.")
+    return team
+
+
+def _tokens(home: Path | None) -> "Tokens":
+    from worker.records import Records
+
+    return Records(read_settings(home, None).database).tokens

@@ -1,0 +1,111 @@
+"""The leaderboard: every measured score of every team."""
+
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from app.http.access import CallerDep
+from app.http.cursors import cursor_pattern, cursor_to, place_of
+from app.http.site import SiteDep
+from micronet.contract import Accuracy, Name, ScoreTerms
+from micronet.tracks import track as find_track
+from worker.records.scores import BoardFilter, Entry, Order, SortKey
+
+Cursor = Annotated[str | None, Query(pattern=cursor_pattern("b"), description="from `next` of the page before")]
+Limit = Annotated[int, Query(ge=1, le=100)]
+
+
+class BoardEntry(BaseModel):
+    """A measured score. `rank` is by score among those that qualify; null for those under the floor."""
+
+    rank: int | None
+    job: str
+    team: str | None
+    name: str | None
+    track: str
+    policy: str
+    accuracy: Accuracy
+    qualifies: bool
+    score: ScoreTerms
+    parameters: int
+    nonzero: int
+    param_bits: int | None
+    mul_bits: int | None
+    checkpoint_sha256: str
+    scorer_version: str
+    finished_at: str = Field(json_schema_extra={"format": "date-time"})
+
+
+class Board(BaseModel):
+    """A page of a track's board, how many entries there are in all, and the address of the page after it."""
+
+    track: str
+    entries: list[BoardEntry]
+    total: int
+    next: str | None
+
+
+def board_router() -> APIRouter:
+    """The route of the leaderboard."""
+    router = APIRouter(tags=["leaderboard"])
+    router.add_api_route("/leaderboard", _board, methods=["GET"], name="leaderboard")
+    return router
+
+
+async def _board(
+    site: SiteDep,
+    caller: CallerDep,
+    *,
+    track: Annotated[Name, Query()],
+    policy: Literal["report", "challenge"] | None = None,
+    team: Annotated[Name | None, Query()] = None,
+    qualifies: bool | None = None,
+    sort: SortKey = "score",
+    order: Literal["asc", "desc"] = "asc",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Board:
+    """Scores of one track. Ranks are those among the entries of this policy and team."""
+    offset = place_of(cursor) or 0
+    find_track(track, site.services.settings.data)
+    entries, total = await site.database.run(
+        site.services.records.scores.entries,
+        BoardFilter(track, policy, team, qualifies),
+        Order(sort, descending=order == "desc"),
+        offset,
+        limit,
+    )
+    asked = {"track": track, "policy": policy, "team": team, "qualifies": qualifies, "sort": sort, "order": order}
+    given = {name: str(value).lower() if value is True or value is False else value for name, value in asked.items()}
+    after = offset + len(entries)
+    query = {**given, "limit": limit, "cursor": cursor_to("b", after)}
+    address = "/leaderboard?" + urlencode({name: value for name, value in query.items() if value is not None})
+    return Board(
+        track=track,
+        entries=list(map(_entry, entries)),
+        total=total,
+        next=address if entries and after < total else None,
+    )
+
+
+def _entry(entry: Entry) -> BoardEntry:
+    return BoardEntry(
+        rank=entry.rank,
+        job=entry.job_id,
+        team=entry.team,
+        name=entry.name,
+        track=entry.track,
+        policy=entry.policy,
+        accuracy=Accuracy(correct=entry.correct, total=entry.images, top1=entry.correct / entry.images),
+        qualifies=entry.qualifies,
+        score=ScoreTerms(storage=entry.storage_score, math=entry.math_score, total=entry.score),
+        parameters=entry.parameters,
+        nonzero=entry.nonzero,
+        param_bits=entry.param_bits,
+        mul_bits=entry.mul_bits,
+        checkpoint_sha256=entry.sha256,
+        scorer_version=entry.scorer_version,
+        finished_at=entry.finished_at,
+    )

@@ -1,0 +1,133 @@
+"""What every request passes on its way in and out: names, strangers, headers, the log, and faults nobody foresaw."""
+
+import ipaddress
+import re
+import secrets
+import time
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import structlog
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.http.errors import CrossSite, HttpError, UnknownHost
+from app.http.failures import answer, internal_error
+from app.http.measuring import Metrics
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECURITY = {
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-cache",
+}
+"""Headers of every answer that does not set its own."""
+_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
+_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_CLIENT_GONE = 499  # as proxies log it; nobody reads the answer
+
+log = structlog.get_logger()
+
+
+class Gate:
+    """ASGI middleware around the whole application. `open_access`: who can reach the server may use it."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics, open_access: bool) -> None:
+        self._app, self._metrics, self._open = app, metrics, open_access
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        passage = _Passage(scope, send)
+        try:
+            if self._open:
+                check_local(scope["method"], Headers(scope=scope))
+            await self._app(scope, receive, passage.send)
+        except HttpError as error:
+            await answer(error, scope["path"])(scope, receive, passage.send)
+        except Exception:
+            log.exception("fault", request=passage.id, method=scope["method"], path=_shown(scope))
+            if passage.status:
+                raise  # the answer has begun: all that is left is to break it off
+            await internal_error(scope["path"])(scope, receive, passage.send)
+        finally:
+            self._note(passage, scope)
+
+    def _note(self, passage: "_Passage", scope: Scope) -> None:
+        status = passage.status or _CLIENT_GONE
+        seconds = passage.seconds
+        route = getattr(scope.get("route"), "path", "none")
+        method = scope["method"] if scope["method"] in _METHODS else "other"
+        self._metrics.answered(method, route, status, seconds)
+        log.info(
+            "request",
+            request=passage.id,
+            method=scope["method"],
+            path=_shown(scope),
+            status=status,
+            milliseconds=round(1000 * seconds, 1),
+        )
+
+
+def _shown(scope: Scope) -> str:
+    """The path as it was sent, percent signs and all: nothing in it can fool a terminal."""
+    raw: bytes = scope["raw_path"]
+    return raw[:200].decode("ascii", errors="backslashreplace")
+
+
+class _Passage:
+    """One answer on its way out."""
+
+    def __init__(self, scope: Scope, send: Send) -> None:
+        given = Headers(scope=scope).get("x-request-id", "")
+        self.id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(8)
+        self.status = 0
+        self._send, self._began, self._answered = send, time.perf_counter(), 0.0
+
+    @property
+    def seconds(self) -> float:
+        """From the request to the beginning of its answer."""
+        return (self._answered or time.perf_counter()) - self._began
+
+    async def send(self, message: Message) -> None:
+        """Pass on, with our headers."""
+        if message["type"] == "http.response.start":
+            self.status, self._answered = message["status"], time.perf_counter()
+            message = {**message, "headers": [*message["headers"], *self._headers(message["headers"])]}
+        await self._send(message)
+
+    def _headers(self, present: list[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+        names = {name.lower() for name, _ in present}
+        ours = [(name, value) for name, value in _ENCODED if name not in names]
+        return [*ours, (b"x-request-id", self.id.encode())]
+
+
+def check_local(method: str, headers: Mapping[str, str]) -> None:
+    """Raise unless a request to an open server was meant for it, and was not sent by a web page of somewhere else.
+
+    Without the first, a page whose name was pointed at 127.0.0.1 could read everything (DNS rebinding).
+    """
+    host = headers.get("host", "")
+    if not _is_loopback(host):
+        raise UnknownHost(f"{host[:80]!r}: this server has no access tokens, so it answers to localhost only.")
+    if method in _SAFE_METHODS:
+        return
+    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
+    foreign = site not in (None, "same-origin", "none") or origin not in (None, f"http://{host}", f"https://{host}")
+    if foreign:
+        raise CrossSite("this server has no access tokens, so web pages of other sites may not send to it.")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+_ENCODED = [(name.encode(), value.encode()) for name, value in _SECURITY.items()]

@@ -1,0 +1,164 @@
+"""Jobs: sent, read, listed, canceled."""
+
+import re
+from typing import Annotated
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from pydantic import AfterValidator, Field
+from starlette.responses import Response
+
+from app.http.access import Caller, CallerDep, caller_of
+from app.http.cursors import cursor_pattern, cursor_to, place_of
+from app.http.documented import NOT_MODIFIED, Answers, problem, success
+from app.http.job_json import job_json
+from app.http.schemas import JOB_ID_PATTERN, JobList, JobView
+from app.http.site import Site, SiteDep, site_of
+from app.http.submissions import Submission
+from micronet.contract import Name
+from micronet.jobs import JOBS
+from worker.errors import JobNotFound
+from worker.records.jobs import Filter
+from worker.records.values import Job, Status
+
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="sent again with the same request, it gives the same job",
+    ),
+]
+
+
+def _known_kind(kind: str) -> str:
+    if kind not in JOBS:
+        raise ValueError(f"there are the kinds {', '.join(JOBS)}")
+    return kind
+
+
+Kind = Annotated[str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": list(JOBS)})]
+JobId = Annotated[str, Path(json_schema_extra={"pattern": JOB_ID_PATTERN})]
+Cursor = Annotated[str | None, Query(pattern=cursor_pattern("j"), description="from `next` of the page before")]
+Team = Annotated[Name | None, Query()]
+_JSON = "application/json"
+_JOB_ID = re.compile("[0-9a-f]{32}")
+_NOT_FOUND: Answers = {404: problem(404, "No such job, or another team's")}
+
+
+def jobs_router() -> APIRouter:
+    """Routes of jobs; one POST for each kind in the table."""
+    router = APIRouter(tags=["jobs"])
+    for kind in JOBS:
+        _add_kind(router, kind)
+    router.add_api_route("/jobs", _list, methods=["GET"], name="list_jobs", response_model=JobList)
+    router.add_api_route(
+        "/jobs/{job_id}",
+        _read,
+        methods=["GET"],
+        name="read_job",
+        responses={200: success(JobView, "The job", "ETag"), 304: NOT_MODIFIED, **_NOT_FOUND},
+    )
+    router.add_api_route(
+        "/jobs/{job_id}/cancel",
+        _cancel,
+        methods=["POST"],
+        name="cancel_job",
+        responses={
+            200: success(JobView, "It has ended", "ETag"),
+            202: success(JobView, "It will end", "ETag"),
+            **_NOT_FOUND,
+        },
+    )
+    return router
+
+
+def _add_kind(router: APIRouter, kind: str) -> None:
+    async def submit(request: Request, site: SiteDep, caller: CallerDep, key: Key = None) -> Response:
+        job = await Submission(site, caller, kind, key).accept(request)
+        position = await site.database.run(queue_position, site, job)
+        headers = {"Location": f"/jobs/{job.id}", "ETag": etag(job, position)}
+        return Response(job_json(job, position), 202, headers, _JSON)
+
+    router.add_api_route(
+        f"/{kind}",
+        submit,
+        methods=["POST"],
+        name=f"submit_{kind}",
+        summary=JOBS[kind].summary,
+        status_code=202,
+        responses={202: success(JobView, "The job was accepted", "Location", "ETag")},
+    )
+
+
+async def _read(request: Request, job_id: JobId) -> Response:
+    """A job as it is now. With If-None-Match, 304 while nothing changed."""
+    site = site_of(request)  # called rather than declared: this is the busiest route, and FastAPI's way costs a fifth
+    caller = await caller_of(request, site)
+    job, position = await site.database.run(own_job, site, caller, job_id)
+    tag = etag(job, position)
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers={"ETag": tag})
+    return Response(job_json(job, position), 200, {"ETag": tag}, _JSON)
+
+
+async def _list(
+    site: SiteDep,
+    caller: CallerDep,
+    *,
+    status: Status | None = None,
+    kind: Annotated[Kind | None, Query()] = None,
+    team: Team = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """Jobs, the newest first. Their results are left out: `result` is null; each job's own address has it."""
+    wanted = Filter(caller.owner, status, kind, team, place_of(cursor))
+    jobs, positions = await site.database.run(_page, site, wanted, limit)
+    following = None
+    if len(jobs) == limit:
+        query = {"status": status, "kind": kind, "team": team, "limit": limit, "cursor": cursor_to("j", jobs[-1].seq)}
+        following = "/jobs?" + urlencode({name: value for name, value in query.items() if value is not None})
+    texts = ",".join(job_json(job, positions.get(job.id), with_result=False) for job in jobs)
+    tail = "null" if following is None else f'"{following}"'  # urlencode leaves nothing that JSON escapes
+    return Response(f'{{"jobs":[{texts}],"next":{tail}}}', media_type=_JSON)
+
+
+def _page(site: Site, wanted: Filter, limit: int) -> tuple[tuple[Job, ...], dict[str, int]]:
+    jobs = site.services.records.jobs.list(wanted, limit)
+    waiting = [job for job in jobs if job.status is Status.QUEUED]
+    return jobs, site.services.records.jobs.positions(waiting) if waiting else {}
+
+
+async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId, key: Key = None) -> Response:
+    """Stop a job: a waiting one at once (200), a running one within seconds (202). One that has ended stays (200)."""
+    job = await site.database.run(_cancel_own, site, caller, job_id)
+    status = 202 if job.status is Status.CANCELING else 200
+    return Response(job_json(job, None), status, {"ETag": etag(job, None)}, _JSON)
+
+
+def _cancel_own(site: Site, caller: Caller, job_id: str) -> Job:
+    job, _ = own_job(site, caller, job_id)
+    return job if job.status.final else site.services.records.jobs.cancel(job_id)
+
+
+def own_job(site: Site, caller: Caller, job_id: str) -> tuple[Job, int | None]:
+    """A job of the caller's, and its place in the queue. Raises JobNotFound, for those of others too."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise JobNotFound(f"{job_id[:80]!r} is no job's id; GET /jobs lists them.")
+    job = site.services.records.jobs.read(job_id)
+    if job.owner != caller.owner:
+        raise JobNotFound(f"there is no job {job_id!r}; GET /jobs lists them.")
+    return job, queue_position(site, job)
+
+
+def queue_position(site: Site, job: Job) -> int | None:
+    """The place of a waiting job, from 1."""
+    return site.services.records.jobs.position(job) if job.status is Status.QUEUED else None
+
+
+def etag(job: Job, position: int | None) -> str:
+    """Changes whenever the job's text does."""
+    return f'"{job.version}-{position or 0}"'

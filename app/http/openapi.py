@@ -1,0 +1,169 @@
+"""The OpenAPI document: what FastAPI finds by itself, and what it cannot: forms, tokens, and what may go wrong."""
+
+import copy
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from app.http.documented import SCHEMAS, problem
+from app.http.problems import Problem
+from app.http.submissions import FILE, SETTINGS, SHA256
+from micronet.architectures import architectures
+from micronet.jobs import JOBS
+from micronet.tracks import tracks
+from worker.settings import Settings
+
+_OPEN_TAGS = {"server"}
+"""Routes with these tags need no token."""
+
+Json = dict[str, Any]
+
+
+def install_openapi(app: FastAPI, settings: Settings, open_access: bool) -> None:
+    """Have `app` describe itself, limits included; the document is made once, when somebody asks."""
+
+    def document() -> Json:
+        if app.openapi_schema is None:
+            app.openapi_schema = _document(app, settings, open_access)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # as FastAPI's documentation has it
+
+
+def _document(app: FastAPI, settings: Settings, open_access: bool) -> Json:
+    document = get_openapi(title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes)
+    schemas = document["components"]["schemas"]
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = _adopt(
+        schemas, "Problem", Problem.model_json_schema(ref_template=f"{SCHEMAS}Problem.{{model}}")
+    )
+    for kind in JOBS:
+        document["paths"][f"/{kind}"]["post"]["requestBody"] = _form(schemas, kind, settings)
+    document["paths"]["/checkpoints/{sha256}"]["put"]["requestBody"] = _file(settings)
+    _name_tracks(document, settings)
+    for method, operation in _operations(document):
+        _leave_out_null(operation)
+        _add_problems(method, operation, open_access)
+        if not open_access and not _OPEN_TAGS & set(operation["tags"]):
+            operation["security"] = [{"token": []}]
+    if not open_access:
+        document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    return document
+
+
+_DESCRIPTION = """\
+Scores efficient networks: upload a checkpoint, get a MicroNet score of which every number was derived from the weights.
+Errors are RFC 9457 problems with a stable `code`. POSTs take an `Idempotency-Key`."""
+
+
+def _leave_out_null(operation: Json) -> None:
+    """A parameter that may be left out is no parameter that may be null: there is no null in an address."""
+    for parameter in operation.get("parameters", ()):
+        choices = [choice for choice in parameter["schema"].pop("anyOf", ()) if choice != {"type": "null"}]
+        assert len(choices) <= 1, parameter
+        parameter["schema"] |= dict(*choices)
+
+
+def _operations(document: Json) -> Iterator[tuple[str, Json]]:
+    for operations in document["paths"].values():
+        yield from operations.items()
+
+
+def _adopt(schemas: Json, prefix: str, schema: Json) -> Json:
+    """`schema`, its definitions moved to the document's under names that begin with `prefix`."""
+    for name, definition in schema.pop("$defs", {}).items():
+        schemas[f"{prefix}.{name}"] = definition
+    return schema
+
+
+def _form(schemas: Json, kind: str, settings: Settings) -> Json:
+    """The form of one kind of job: a file, or the hash of one."""
+    schema = JOBS[kind].settings.model_json_schema(ref_template=f"{SCHEMAS}{kind}.{{model}}")
+    schemas[f"{kind}.Settings"] = _adopt(schemas, kind, schema)
+    _describe_settings(schemas, kind, settings)
+    given = {"$ref": f"{SCHEMAS}{kind}.Settings"}
+    file = {
+        "type": "string",
+        "format": "binary",
+        "minLength": 1,
+        "maxLength": settings.upload_bytes,
+        "description": f"ONNX, safetensors or a PyTorch state dict; at most {settings.upload_bytes:,} bytes",
+    }
+    sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "of a file that is here already"}
+    choices = [
+        {
+            "type": "object",
+            "properties": {name: field, SETTINGS: given},
+            "required": [name],
+            "additionalProperties": False,
+        }
+        for name, field in ((FILE, file), (SHA256, sha256))
+    ]
+    limit = f"all fields but the file: at most {settings.form_bytes:,} bytes"
+    encoding = {SETTINGS: {"contentType": "application/json"}, FILE: {"contentType": "application/octet-stream"}}
+    content = {"multipart/form-data": {"schema": {"anyOf": choices, "description": limit}, "encoding": encoding}}
+    return {"required": True, "content": content}
+
+
+def _describe_settings(schemas: Json, kind: str, settings: Settings) -> None:
+    """Names of tracks and architectures, and each architecture's options: what this very server takes."""
+    properties = schemas[f"{kind}.Settings"]["properties"]
+    if "track" in properties:
+        properties["track"]["enum"] = list(tracks(settings.data))
+    schema = schemas[f"{kind}.ArchitectureSettings"]
+    choices = []
+    for name, architecture in architectures().items():
+        options = architecture.options.model_json_schema(ref_template=f"{SCHEMAS}{name}.{{model}}")
+        schemas[f"{name}.Options"] = _adopt(schemas, name, options)
+        choice = copy.deepcopy(schema)
+        choice["properties"]["name"] = {"const": name}
+        choice["properties"]["options"] = {"$ref": f"{SCHEMAS}{name}.Options"}
+        choices.append(choice)
+    schemas[f"{kind}.ArchitectureSettings"] = {"anyOf": choices, "description": schema["description"]}
+
+
+def _file(settings: Settings) -> Json:
+    schema = {"type": "string", "format": "binary", "minLength": 1, "maxLength": settings.upload_bytes}
+    return {"required": True, "content": {"application/octet-stream": {"schema": schema}}}
+
+
+def _name_tracks(document: Json, settings: Settings) -> None:
+    for parameter in document["paths"]["/leaderboard"]["get"]["parameters"]:
+        if parameter["name"] == "track":
+            parameter["schema"] = {"type": "string", "enum": list(tracks(settings.data))}
+
+
+_EVERYWHERE: Mapping[int, str] = {500: "A fault of the server", 503: "The database does not answer"}
+_WITH_BODY: Mapping[int, str] = {
+    400: "The body cannot be read",
+    408: "The body stopped coming",
+    413: "The body is over a limit",
+    507: "No space is left",
+}
+
+
+def _add_problems(method: str, operation: Json, open_access: bool) -> None:
+    """Every status an operation may answer with that is an error."""
+    meanings = dict(_EVERYWHERE) if operation["operationId"] != "live" else {500: _EVERYWHERE[500]}
+    if open_access:
+        meanings[421] = "A Host header that does not name this server"
+    if not _OPEN_TAGS & set(operation["tags"]):
+        meanings[429] = "More requests, waiting jobs or bytes than a team may have"
+        if not open_access:
+            meanings[401] = "No valid token"
+    if "parameters" in operation or "requestBody" in operation:
+        meanings[422] = "Something in the request is not as documented"
+    if open_access and method in ("post", "put"):
+        meanings[403] = "Sent by a web page of another site"
+    if "requestBody" in operation:
+        meanings |= _WITH_BODY
+        if "multipart/form-data" in operation["requestBody"]["content"]:
+            meanings[415] = "Not multipart/form-data"
+            meanings[404] = "No such checkpoint"
+    answers = operation["responses"]
+    answers.pop("422", None)
+    for status, meaning in sorted(meanings.items()):
+        answers.setdefault(str(status), problem(status, meaning))

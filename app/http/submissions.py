@@ -1,0 +1,164 @@
+"""One route for each kind of job, all through one code path: a form comes in, a job is accepted."""
+
+import hashlib
+import re
+import uuid
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+from starlette.requests import Request
+
+from app.http.access import Caller
+from app.http.body import announced_length, body_chunks
+from app.http.errors import BodyTooLarge, InvalidRequest
+from app.http.form import PartBegan, PartEnded, boundary_of, form_events
+from app.http.job_settings import read_settings, with_team
+from app.http.problems import Fault
+from app.http.site import Site
+from app.http.uploads import Upload
+from micronet.contract import JobSettings
+from micronet.jobs import JOBS
+from worker.errors import CheckpointNotFound
+from worker.records import jobs as records
+from worker.records.values import Checkpoint, Idempotency, Job, NewJob, StoredBlob
+
+FILE, SETTINGS, SHA256 = "checkpoint", "settings", "checkpoint_sha256"
+"""The fields of the form."""
+FILENAME_LENGTH = 255
+_SHA256 = re.compile(rb"[0-9a-f]{64}")
+
+
+@dataclass
+class _Form:
+    """What has come of a form so far."""
+
+    upload: Upload | None = None
+    filename: str | None = None
+    settings: JobSettings | None = None
+    sha256: str | None = None
+    seen: set[str] = field(default_factory=set)
+
+
+class Submission:
+    """One POST of a form to /{kind}."""
+
+    def __init__(self, site: Site, caller: Caller, kind: str, key: str | None) -> None:
+        self._site, self._caller, self._kind, self._key = site, caller, kind, key
+        self._limits = site.services.settings
+        self._form = _Form()
+        self._announced: int | None = None
+
+    async def accept(self, request: Request) -> Job:
+        """The job that was made of the form, or by an earlier request with this key. Raises much."""
+        boundary = boundary_of(request)
+        limit = self._limits.upload_bytes + self._limits.form_bytes
+        self._announced = announced_length(request, limit)
+        async with AsyncExitStack() as stack:
+            stack.enter_context(self._site.rates.upload(self._caller.owner))
+            await self._read(request, boundary, limit, stack)
+            submitted = await self._submit()
+        if submitted.new:
+            self._site.services.bell.ring(submitted.job.id, submitted.job.lane)
+        return submitted.job
+
+    async def _read(self, request: Request, boundary: bytes, limit: int, stack: AsyncExitStack) -> None:
+        chunks = body_chunks(request, limit, self._limits.idle_seconds)
+        name, text = "", bytearray()
+        async for event in form_events(chunks, boundary):
+            if isinstance(event, PartBegan):
+                name, text = self._known(event.name), bytearray()
+                if name == FILE:
+                    await self._begin_file(event.filename, stack)
+            elif isinstance(event, PartEnded):
+                self._end_field(name, bytes(text))
+            elif name == FILE:
+                assert self._form.upload is not None
+                await self._form.upload.write(event)
+            else:
+                text += event
+                if len(text) > self._limits.form_bytes:
+                    raise BodyTooLarge(f"{name} is over the limit of {self._limits.form_bytes:,} bytes.")
+
+    def _known(self, name: str) -> str:
+        if name not in (FILE, SETTINGS, SHA256):
+            raise _fault(name, f"there is no field {name[:80]!r}; send {FILE} or {SHA256}, and {SETTINGS}.")
+        if name in self._form.seen:
+            raise _fault(name, f"{name} comes twice.")
+        self._form.seen.add(name)
+        if {FILE, SHA256} <= self._form.seen:
+            raise _fault(name, f"send {FILE} or {SHA256}, not both.")
+        return name
+
+    async def _begin_file(self, filename: str | None, stack: AsyncExitStack) -> None:
+        self._form.filename = clean_filename(filename)
+        upload = await Upload.begin(self._site.services, self._site.files, self._announced)
+        self._form.upload = await stack.enter_async_context(upload)
+
+    def _end_field(self, name: str, text: bytes) -> None:
+        if name == SETTINGS:
+            self._form.settings = self._checked(text)
+        elif name == SHA256:
+            if not _SHA256.fullmatch(text):
+                raise _fault(SHA256, "a SHA-256 as 64 lower-case hexadecimal digits is needed.")
+            self._form.sha256 = text.decode()
+
+    def _checked(self, text: bytes) -> JobSettings:
+        return read_settings(JOBS[self._kind], text, self._caller, self._limits.data)
+
+    async def _submit(self) -> records.Submitted:
+        form = self._form
+        if form.upload is None and form.sha256 is None:
+            raise _fault(FILE, f"send a file {FILE}, or {SHA256} of one that is here already.")
+        settings = with_team(form.settings or self._checked(b"{}"), self._caller)
+        if form.upload is None:
+            return await self._site.database.run(self._submit_known, settings)
+        if not form.upload.size:
+            raise _fault(FILE, "the file is empty.")
+        await form.upload.finish()
+
+        def record(blob: StoredBlob) -> tuple[records.Submitted, str | None]:
+            upload = records.Upload(blob, self._limits.team_stored_bytes)
+            submitted = self._submit_job(settings, blob, upload)
+            return submitted, submitted.location
+
+        submitted = await form.upload.settle(record)
+        self._site.metrics.uploaded(form.upload.size)
+        return submitted
+
+    def _submit_known(self, settings: JobSettings) -> records.Submitted:
+        sha256 = self._form.sha256
+        assert sha256 is not None
+        blob = self._site.services.records.blobs.find(sha256, self._caller.owner)
+        if blob is None:
+            raise CheckpointNotFound(f"no checkpoint {sha256} is here; PUT /checkpoints/{sha256} first.")
+        return self._submit_job(settings, blob, None)
+
+    def _submit_job(self, settings: JobSettings, blob: StoredBlob, upload: records.Upload | None) -> records.Submitted:
+        text = settings.model_dump_json()
+        new = NewJob(
+            id=uuid.uuid4().hex,
+            kind=self._kind,
+            lane=JOBS[self._kind].lane,
+            owner=self._caller.owner,
+            team=settings.team,
+            name=settings.name,
+            settings=text,
+            checkpoint=Checkpoint(sha256=blob.sha256, size=blob.size, filename=self._form.filename),
+        )
+        key = None if self._key is None else Idempotency(self._key, _fingerprint(new))
+        return self._site.services.records.jobs.submit(new, key, self._limits.team_waiting_jobs, upload)
+
+
+def clean_filename(filename: str | None) -> str | None:
+    """The last part of a file's name, without what could mislead a terminal or a page; None if nothing is left."""
+    last = (filename or "").replace("\\", "/").rpartition("/")[2]
+    return "".join(character for character in last if character.isprintable()).strip()[-FILENAME_LENGTH:] or None
+
+
+def _fingerprint(new: NewJob) -> str:
+    parts = (new.kind, new.settings, new.checkpoint.sha256, new.checkpoint.filename or "")
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def _fault(name: str, detail: str) -> InvalidRequest:
+    return InvalidRequest([Fault(detail=detail, pointer="/" + name[:80].replace("~", "~0").replace("/", "~1"))])

@@ -1,0 +1,154 @@
+"""Files on their way from a client into the store: hashed in flight, written once, by threads."""
+
+import asyncio
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Self, TypeVar
+
+import structlog
+
+from app.http.errors import BodyTooLarge
+from app.http.threads import Threads
+from app.services import Services
+from worker.blobs import Incoming
+from worker.blobs.port import CHUNK
+from worker.errors import StorageFull, Unavailable
+from worker.records.values import StoredBlob
+
+T = TypeVar("T")
+
+_LOOK_BYTES = 64 << 20  # between looks at the space that is left
+
+log = structlog.get_logger()
+
+
+class Upload:
+    """One file that comes. `async with` ends it, whatever happens: only what `settle` recorded stays.
+
+    Pieces are gathered to a MiB; while a thread hashes and writes one, the next is gathered.
+    """
+
+    def __init__(self, services: Services, threads: Threads, incoming: Incoming) -> None:
+        self._services, self._threads, self._incoming = services, threads, incoming
+        self._gathered = bytearray()
+        self._writing: asyncio.Future[None] | None = None
+        self._settled = False
+        self.size = 0
+
+    @classmethod
+    async def begin(cls, services: Services, threads: Threads, announced: int | None) -> Self:
+        """Begin a file of about `announced` bytes. Raises StorageFull, Unavailable."""
+        return cls(services, threads, await threads.run(_create, services, announced or 0))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._settled:
+            if self._writing is not None:
+                await asyncio.wait([self._writing])
+                self._writing.exception()  # seen; what counts is why the context was left
+            await self._threads.run(_abandon, self._incoming)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """The next bytes. Raises BodyTooLarge, StorageFull, Unavailable."""
+        self.size += len(data)
+        if self.size > self._services.settings.upload_bytes:
+            raise BodyTooLarge(f"the file is over the limit of {self._services.settings.upload_bytes:,} bytes.")
+        self._gathered += data
+        if len(self._gathered) >= CHUNK:
+            await self._flush()
+
+    async def finish(self) -> str:
+        """All has come; the hash of it. Raises StorageFull, Unavailable."""
+        await self._flush()
+        await self._written()
+        return self._incoming.sha256
+
+    async def settle(self, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
+        """Make the file durable and `record` it, in one thread and to the end.
+
+        `record` answers with the location its content has now; if that is another (it was here before), or None, this
+        copy goes. Raises what `record` raises: then nothing stays. Raises StorageFull, Unavailable.
+        """
+        self._settled = True
+        return await self._threads.run(_settle, self._incoming, record)
+
+    async def _flush(self) -> None:
+        await self._written()
+        data, self._gathered = self._gathered, bytearray()
+        self._writing = self._threads.start(self._append, data)
+
+    async def _written(self) -> None:
+        if self._writing is not None:
+            await asyncio.shield(self._writing)
+            self._writing = None
+
+    def _append(self, data: bytearray) -> None:
+        with storage_errors():
+            before = self._incoming.size
+            if before // _LOOK_BYTES != (before + len(data)) // _LOOK_BYTES:
+                _check_space(self._services, len(data))
+            self._incoming.write(data)
+
+
+@contextmanager
+def storage_errors() -> Iterator[None]:
+    """What the store's operating system says, as errors of the service; FileNotFoundError is left as it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise StorageFull("no space is left for files; send it again when some was made.") from error
+        log.error("the store of files fails", reason=repr(error))
+        raise Unavailable("the store of files does not answer; try again in a few seconds.") from error
+
+
+def _create(services: Services, announced: int) -> Incoming:
+    with storage_errors():
+        _check_space(services, announced)
+        return services.blobs.create()
+
+
+def _check_space(services: Services, wanted: int) -> None:
+    free = services.blobs.free_bytes()
+    if free is not None and free - wanted < services.settings.min_free_bytes:
+        raise StorageFull(f"{free:,} bytes are free, too few for {wanted:,} more; send it again when some was made.")
+
+
+def _abandon(incoming: Incoming) -> None:
+    try:
+        with storage_errors():
+            incoming.discard()
+    except Unavailable:
+        pass  # logged; a sweep finds the file
+    finally:
+        incoming.close()
+
+
+def _settle(incoming: Incoming, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
+    try:
+        with storage_errors():
+            blob = incoming.keep()
+    except BaseException:
+        _abandon(incoming)
+        raise
+    try:
+        answer, location = record(blob)
+    except Unavailable:
+        incoming.close()  # it may have been recorded for all we know; if not, a sweep finds the file
+        raise
+    except BaseException:
+        _abandon(incoming)
+        raise
+    if location == blob.location:
+        incoming.close()
+    else:
+        _abandon(incoming)
+    return answer

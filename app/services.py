@@ -1,0 +1,30 @@
+"""What the HTTP half stands on: settings, records, files, and the bell that wakes workers."""
+
+from dataclasses import dataclass
+
+from worker.blobs import Blobs, open_blobs
+from worker.celery_app import CeleryBell
+from worker.doorbell import Doorbell
+from worker.records import Records
+from worker.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Open connections. Tests put the ports' twins in their place."""
+
+    settings: Settings
+    records: Records
+    blobs: Blobs
+    bell: Doorbell
+
+    def close(self) -> None:
+        """Let go of all of them."""
+        self.bell.close()
+        self.records.close()
+
+
+def open_services(settings: Settings) -> Services:
+    """The services `settings` name. Raises Unavailable, OSError or ValueError where one cannot be had."""
+    records = Records(settings.database)
+    return Services(settings, records, open_blobs(settings.blobs, settings.scratch), CeleryBell(settings.broker))

@@ -1,0 +1,103 @@
+"""The real application on a real database and directory: called in this process, or over a socket."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from app.main import create_app
+from app.server import listen
+from app.services import Services
+from tests.worker.conftest import database_url, postgres_url  # noqa: F401  # fixtures
+from worker.blobs.directory import DirectoryBlobs
+from worker.doorbell import SilentBell
+from worker.records import Records
+from worker.settings import Settings
+
+MakeServices = Callable[..., Services]
+
+
+@pytest.fixture
+def make_services(tmp_path: Path) -> Iterator[MakeServices]:
+    """Services under a directory of their own; keywords are settings."""
+    opened: list[Services] = []
+
+    def make(**settings: Any) -> Services:
+        given = Settings(**({"home": tmp_path, "min_free_bytes": 0} | settings))
+        blobs = DirectoryBlobs(tmp_path / "blobs")
+        opened.append(Services(given, Records(given.database), blobs, SilentBell()))
+        return opened[-1]
+
+    yield make
+    for services in opened:
+        services.close()
+
+
+@pytest.fixture
+def services(make_services: MakeServices) -> Services:
+    """On SQLite."""
+    return make_services()
+
+
+@pytest.fixture
+def any_services(make_services: MakeServices, database_url: str) -> Services:  # noqa: F811
+    """On SQLite and on PostgreSQL."""
+    return make_services(database_url=database_url)
+
+
+@contextmanager
+def called(services: Services, open_access: bool = True) -> Iterator[TestClient]:
+    """A client of an application in this process."""
+    app = create_app(services.settings, services, open_access=open_access)
+    with TestClient(app, base_url="http://localhost") as client:
+        yield client
+
+
+@pytest.fixture
+def api(services: Services) -> Iterator[TestClient]:
+    """An open server."""
+    with called(services) as client:
+        yield client
+
+
+@pytest.fixture
+def any_api(any_services: Services) -> Iterator[TestClient]:
+    """An open server, on each kind of database."""
+    with called(any_services) as client:
+        yield client
+
+
+@contextmanager
+def live(app: FastAPI) -> Iterator[str]:
+    """The URL of an application behind a real socket, as `micronet api` serves it."""
+    listening = listen("127.0.0.1", 0)
+    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+    thread.start()
+    until(lambda: server.started)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(timeout=10)
+    assert not thread.is_alive()
+    listening.close()
+
+
+def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Wait for it."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+
+
+def stored_files(services: Services) -> list[Path]:
+    """Every file in the store."""
+    assert isinstance(services.blobs, DirectoryBlobs)
+    return [path for path in services.blobs.root.rglob("*") if path.is_file()]

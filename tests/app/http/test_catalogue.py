@@ -1,0 +1,156 @@
+"""What there is to see: the leaderboard, tracks, architectures, health, metrics."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.http import readiness
+from app.services import Services
+from micronet.architectures import ARCHITECTURES
+from micronet.tracks import BUILT_IN
+from tests.app.http.conftest import MakeServices, called
+from tests.app.http.results import score_text
+from tests.app.http.sending import accepted, problem
+from worker.blobs.directory import DirectoryBlobs
+from worker.errors import Unavailable
+from worker.records.values import Ending, Status, WorkerSeen
+
+
+def score(client: TestClient, services: Services, correct: int, points: float, **settings: object) -> str:
+    """A job that ended with this score; its id."""
+    job = accepted(client, {"track": "digits", **settings})
+    claimed = services.records.leases.claim("worker", ("short",))
+    assert claimed is not None
+    assert services.records.leases.finish(claimed, Ending(Status.SUCCEEDED, score_text(correct, points)))
+    assert claimed.id == job["id"]
+    return claimed.id
+
+
+def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services: Services) -> None:
+    best = score(any_api, any_services, 350, 0.1, team="a", name="n")
+    under = score(any_api, any_services, 300, 0.05, team="b")
+    second = score(any_api, any_services, 349, 0.2, team="b")
+    board = any_api.get("/leaderboard?track=digits").json()
+    assert [(entry["job"], entry["rank"]) for entry in board["entries"]] == [(under, None), (best, 1), (second, 2)]
+    assert (board["track"], board["total"], board["next"]) == ("digits", 3, None)
+    entry = board["entries"][1]
+    assert (entry["team"], entry["name"], entry["qualifies"]) == ("a", "n", True)
+    assert entry["accuracy"] == {"correct": 350, "total": 360, "top1": 350 / 360}
+    assert entry["score"]["total"] == 0.1
+
+    def jobs(query: str) -> list[str]:
+        return [entry["job"] for entry in any_api.get(f"/leaderboard?track=digits&{query}").json()["entries"]]
+
+    assert jobs("qualifies=true") == [best, second]
+    assert jobs("team=b&sort=top1&order=desc") == [second, under]
+    assert jobs("policy=challenge") == []
+    found, where = [], "/leaderboard?track=digits&limit=1&qualifies=true"
+    while where:
+        page = any_api.get(where).json()
+        assert page["total"] == 2
+        found += [entry["job"] for entry in page["entries"]]
+        where = page["next"]
+    assert found == [best, second]
+
+
+@pytest.mark.parametrize(
+    "query", ["", "track=", "track=digits&sort=id", "track=digits&limit=101", "track=digits&cursor=ajox"]
+)
+def test_boards_are_asked_for_properly(api: TestClient, query: str) -> None:
+    problem(api.get(f"/leaderboard?{query}"), 422, "invalid-request")
+
+
+def test_a_track_that_is_not_there(api: TestClient) -> None:
+    problem(api.get("/leaderboard?track=digit"), 422, "unknown-track")
+
+
+def test_tracks_and_architectures_are_listed(api: TestClient) -> None:
+    tracks = {track["name"]: track for track in api.get("/tracks").json()["tracks"]}
+    assert list(tracks) == list(BUILT_IN)
+    assert tracks["cifar100"]["threshold"] == 0.8
+    found = {row["name"]: row for row in api.get("/architectures").json()["architectures"]}
+    assert list(found) == list(ARCHITECTURES)
+    assert found["digits"]["options"]["properties"]["width"]["maximum"] == 1024
+
+
+def test_tracks_of_this_server_are_listed_and_taken(make_services: MakeServices, tmp_path: Path) -> None:
+    (tmp_path / "tracks").mkdir()
+    own = BUILT_IN["digits"].model_dump(exclude={"official", "name", "note"})
+    lines = ['name = "own"', *(f"{key} = {list(v) if isinstance(v, tuple) else v!r}" for key, v in own.items())]
+    (tmp_path / "tracks" / "own.toml").write_text("\n".join(lines))
+    with called(make_services(data=tmp_path)) as client:
+        assert client.get("/tracks").json()["tracks"][-1]["name"] == "own"
+        accepted(client, {"track": "own"})
+        document = client.get("/openapi.json").json()
+        assert "own" in document["components"]["schemas"]["score.Settings"]["properties"]["track"]["enum"]
+
+
+def test_health_names_the_part_that_fails(api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert readiness._SECONDS <= 1
+    monkeypatch.setattr(readiness, "_SECONDS", 0.0)
+    services.records.workers.beat(WorkerSeen("w", "host", "both", ("cpu",), (), "1", 1, ""))
+    well = {"status": "ok", "database": "ok", "blobs": "ok", "workers": 1}
+    assert api.get("/health/ready").json() == well
+
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    def readonly(*_: object) -> None:
+        raise OSError("read-only")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(services.records.workers), "all", away)
+        answer = api.get("/health/ready")
+        assert (answer.status_code, answer.json()) == (
+            503,
+            {**well, "status": "failing", "database": "failing", "workers": None},
+        )
+    with monkeypatch.context() as patch:
+        patch.setattr(DirectoryBlobs, "check", readonly)
+        answer = api.get("/health/ready")
+        assert (answer.status_code, answer.json()) == (503, {**well, "status": "failing", "blobs": "failing"})
+        assert api.get("/health/live").json() == {"status": "ok"}
+
+
+def test_a_database_that_is_away_is_said(api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: object) -> None:
+        raise Unavailable("away")
+
+    monkeypatch.setattr(type(services.records.jobs), "list", away)
+    answer = api.get("/jobs")
+    problem(answer, 503, "unavailable")
+    assert answer.headers["retry-after"]
+
+
+def test_metrics_count_requests_jobs_workers_and_bytes(any_api: TestClient, any_services: Services) -> None:
+    accepted(any_api, content=b"x" * 100)
+    any_services.records.leases.claim("worker", ("short",))
+    accepted(any_api, kind="fuse")
+    any_api.get("/jobs/" + "0" * 32)
+    any_api.get("/nowhere/at/all")
+    any_api.request("BREW", "/jobs")
+    lines = set(any_api.get("/metrics").text.splitlines())
+    assert 'micronet_jobs{kind="score",lane="short",status="running"} 1.0' in lines
+    assert 'micronet_jobs{kind="fuse",lane="short",status="queued"} 1.0' in lines
+    assert 'micronet_jobs{kind="quantize",lane="short",status="queued"} 0.0' in lines
+    assert 'micronet_http_requests_total{method="GET",route="/jobs/{job_id}",status="404"} 1.0' in lines
+    assert 'micronet_http_requests_total{method="GET",route="none",status="404"} 1.0' in lines
+    assert "micronet_workers 0.0" in lines
+    assert any(line.startswith("micronet_upload_bytes_total 1") for line in lines)
+    assert not any("BREW" in line for line in lines)
+    any_services.records.leases.claim("worker", ("short",))
+    assert 'micronet_jobs{kind="fuse",lane="short",status="queued"} 0.0' in any_api.get("/metrics").text
+
+
+def test_two_applications_count_apart(api: TestClient, services: Services) -> None:
+    with called(services) as other:
+        other.get("/tracks")
+        assert "/tracks" not in api.get("/metrics").text
+
+
+def test_the_application_needs_no_torch() -> None:
+    program = "import sys, app.main, app.server; assert 'torch' not in sys.modules; assert 'onnx' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -1,0 +1,133 @@
+"""A job as a stream of events."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import httpx
+import pytest
+
+from app.http import events, watch
+from app.main import create_app
+from app.services import Services
+from tests.app.http.conftest import live, until
+from tests.app.http.results import score_text
+from tests.app.http.sending import accepted, problem
+from worker.records.values import Ending, Stage, Status
+
+
+@pytest.fixture
+def client(services: Services) -> Iterator[httpx.Client]:
+    with (
+        live(create_app(services.settings, services, open_access=True)) as url,
+        httpx.Client(base_url=url, timeout=20) as connected,
+    ):
+        yield connected
+
+
+@dataclass
+class Event:
+    """As a browser sees it."""
+
+    kind: str
+    id: int
+    status: str
+    text: str
+
+
+def read(lines: Iterator[str]) -> Iterator[Event]:
+    fields: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            fields[name] = value
+        elif "data" in fields:
+            yield Event(fields["event"], int(fields["id"]), json.loads(fields["data"])["status"], fields["data"])
+            fields = {}
+
+
+def test_every_change_is_told_until_the_job_has_ended(client: httpx.Client, services: Services) -> None:
+    job = accepted(client)
+
+    def work() -> None:
+        claimed = services.records.leases.claim("worker", ("short",))
+        assert claimed is not None
+        time.sleep(0.6)
+        services.records.leases.beat(claimed, Stage("read", 1, 2, 0, 10, "images"))
+        time.sleep(0.6)
+        services.records.leases.finish(claimed, Ending(Status.SUCCEEDED, score_text(350, 0.1)))
+
+    with client.stream("GET", job["urls"]["events"]) as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        stream = read(answer.iter_lines())
+        first = next(stream)
+        worker = threading.Thread(target=work)
+        worker.start()
+        told = [first, *stream]
+    worker.join()
+    assert [event.status for event in told] == ["queued", "running", "running", "succeeded"]
+    assert {event.kind for event in told} == {"job"}
+    assert [event.id for event in told] == sorted({event.id for event in told})
+    assert json.loads(told[0].text) == job
+    assert json.loads(told[-1].text)["result"] is None
+
+
+def test_a_stream_goes_on_where_it_was_lost(client: httpx.Client, services: Services) -> None:
+    job = accepted(client)
+    services.records.jobs.cancel(job["id"])
+    for seen, expected in ((None, ["canceled"]), ("1", ["canceled"]), ("2", [])):
+        headers = {} if seen is None else {"Last-Event-ID": seen}
+        with client.stream("GET", job["urls"]["events"], headers=headers) as answer:
+            assert [event.status for event in read(answer.iter_lines())] == expected
+
+
+def test_two_readers_of_one_job_are_both_told(client: httpx.Client, services: Services) -> None:
+    job = accepted(client)
+    heard: list[list[str]] = []
+
+    def listen() -> None:
+        with client.stream("GET", job["urls"]["events"]) as answer:
+            heard.append([event.status for event in read(answer.iter_lines())])
+
+    readers = [threading.Thread(target=listen) for _ in range(5)]
+    for reader in readers:
+        reader.start()
+        time.sleep(0.15)
+    services.records.jobs.cancel(job["id"])
+    for reader in readers:
+        reader.join(timeout=10)
+    assert heard == [["queued", "canceled"]] * 5
+
+
+def test_a_quiet_line_is_kept_open(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert events._KEEP_ALIVE_SECONDS == 15
+    monkeypatch.setattr(events, "_KEEP_ALIVE_SECONDS", 0.3)
+    job = accepted(client)
+    with client.stream("GET", job["urls"]["events"]) as answer:
+        assert next(line for line in answer.iter_lines() if line.startswith(":")) == ": still here"
+
+
+def test_readers_that_leave_make_room(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_MOST", 2)
+    job = accepted(client)
+    where = job["urls"]["events"]
+    with client.stream("GET", where) as one, client.stream("GET", where) as two:
+        for answer in (one, two):
+            next(read(answer.iter_lines()))
+        refused = client.get(where)
+        problem(refused, 503, "too-many-streams")
+        assert refused.headers["retry-after"]
+
+    def room() -> bool:
+        with client.stream("GET", where) as answer:
+            return answer.status_code == 200
+
+    until(room)
+
+
+@pytest.mark.parametrize("seen", ["x", "-1", "1.5", "9" * 30])
+def test_last_event_ids_are_versions(client: httpx.Client, seen: str) -> None:
+    job = accepted(client)
+    problem(client.get(job["urls"]["events"], headers={"Last-Event-ID": seen}), 422, "invalid-request")

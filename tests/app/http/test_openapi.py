@@ -1,0 +1,106 @@
+"""The document of the contract: schemathesis holds the running server to it, with good requests and bad ones."""
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from app.main import create_app
+from app.services import Services
+from micronet.jobs import JOBS
+from tests.app.http.conftest import MakeServices, live
+from tests.app.http.results import score_text
+from worker.records.values import Ending, JobError, Status
+from worker.settings import Settings
+
+SEED = os.environ.get("MICRONET_TEST_SEED", "1")
+ENDINGS = {
+    "score": Ending(Status.SUCCEEDED, score_text(350, 0.1)),
+    "quantize": Ending(Status.FAILED, error=JobError(code="corrupt-file", title="Damaged", detail="all of it")),
+}
+
+
+@contextmanager
+def fake_worker(services: Services) -> Iterator[None]:
+    """Jobs end soon after they were sent, each kind in its way."""
+    stop = threading.Event()
+
+    def work() -> None:
+        while not stop.wait(0.05):
+            while (job := services.records.leases.claim("worker", ("short", "long"))) is not None:
+                services.records.leases.finish(job, ENDINGS.get(job.kind, Ending(Status.CANCELED)))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def schemathesis(url: str, directory: Path, *options: str) -> None:
+    """Run it; what it finds is the test's failure."""
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{url}/openapi.json", "--checks=all", "--mode=all"]
+    limits = ["--request-timeout=15", "--continue-on-failure", f"--seed={SEED}", "--output-sanitize=false"]
+    environment = {
+        **os.environ,
+        "SCHEMATHESIS_HOOKS": "tests.app.http.schemathesis_hooks",
+        "PYTHONPATH": str(Path(__file__).parents[3]),
+    }
+    ran = subprocess.run(
+        [*command, *limits, *options], cwd=directory, env=environment, text=True, capture_output=True, check=False
+    )
+    assert ran.returncode == 0, ran.stdout[-8000:] + ran.stderr[-2000:]
+
+
+@pytest.fixture
+def services(make_services: MakeServices) -> Services:
+    return make_services(team_requests_per_second=100_000, team_waiting_jobs=100_000)
+
+
+@pytest.mark.slow
+def test_an_open_server_keeps_its_contract(services: Services, tmp_path: Path) -> None:
+    app = create_app(services.settings, services, open_access=True)
+    with live(app) as url, fake_worker(services):
+        schemathesis(url, tmp_path, "--max-examples=10")
+
+
+@pytest.mark.slow
+def test_a_server_with_tokens_keeps_its_contract(services: Services, tmp_path: Path) -> None:
+    """Without the forms: their `team` has to be the token's, which no schema can say."""
+    app = create_app(services.settings, services)
+    token = services.records.tokens.create("blue")
+    forms = "|".join(JOBS)
+    with live(app) as url, fake_worker(services):
+        options = ("--max-examples=3", "--phases=coverage,fuzzing", f"--exclude-path-regex=^/({forms})$")
+        schemathesis(url, tmp_path, f"--header=Authorization: Bearer {token}", *options)
+
+
+def test_limits_are_in_the_document() -> None:
+    document = create_app(Settings(upload_bytes=12345, form_bytes=2048), open_access=True).openapi()
+    form = document["paths"]["/score"]["post"]["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert form["anyOf"][0]["properties"]["checkpoint"]["maxLength"] == 12345
+    assert "2,048" in form["description"]
+    put = document["paths"]["/checkpoints/{sha256}"]["put"]["requestBody"]["content"]["application/octet-stream"]
+    assert put["schema"]["maxLength"] == 12345
+    settings = document["components"]["schemas"]["score.Settings"]["properties"]
+    assert settings["seed"]["maximum"] == 2**63 - 1
+    assert "cifar100" in settings["track"]["enum"]
+    limit = next(p for p in document["paths"]["/jobs"]["get"]["parameters"] if p["name"] == "limit")
+    assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 100)
+
+
+def test_tokens_are_in_the_document_where_they_are_needed() -> None:
+    for open_access in (True, False):
+        document = create_app(Settings(), open_access=open_access).openapi()
+        guarded = {
+            path for path, operations in document["paths"].items() if any("security" in o for o in operations.values())
+        }
+        free = {"/health/live", "/health/ready", "/metrics"}
+        assert guarded == (set() if open_access else set(document["paths"]) - free)

@@ -1,0 +1,290 @@
+"""A form comes in: it is a job, or nothing of it stays."""
+
+import errno
+import hashlib
+import json
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.http.schemas import JobView
+from app.http.submissions import clean_filename
+from app.services import Services
+from micronet.contract import ScoreSettings
+from micronet.jobs import JOBS
+from tests.app.http.conftest import MakeServices, called, stored_files
+from tests.app.http.sending import NETWORK, accepted, pointers, problem, send
+from worker.doorbell import SilentBell
+
+KEYS = [
+    "id",
+    "kind",
+    "status",
+    "stage",
+    "progress",
+    "queue_position",
+    "attempt",
+    "created_at",
+    "started_at",
+    "finished_at",
+    "settings",
+    "checkpoint",
+    "team",
+    "name",
+    "result",
+    "error",
+    "artifacts",
+    "urls",
+]
+
+
+def test_a_form_becomes_a_job(any_api: TestClient, any_services: Services) -> None:
+    answer = send(any_api, {"seed": 7, "team": "blue", "name": "tiny"})
+    assert answer.status_code == 202
+    job = answer.json()
+    assert list(job) == KEYS
+    JobView.model_validate(job)
+    assert answer.headers["location"] == job["urls"]["self"] == f"/jobs/{job['id']}"
+    assert (job["kind"], job["status"], job["queue_position"], job["attempt"]) == ("score", "queued", 1, 0)
+    assert (job["team"], job["name"]) == ("blue", "tiny")
+    sha256 = hashlib.sha256(NETWORK).hexdigest()
+    assert job["checkpoint"] == {"sha256": sha256, "size": len(NETWORK), "filename": "net.onnx"}
+    assert job["settings"] == ScoreSettings(seed=7, team="blue", name="tiny").model_dump(mode="json")
+    assert any_api.get(answer.headers["location"]).text == answer.text
+    assert isinstance(any_services.bell, SilentBell)
+    assert any_services.bell.rung == [(job["id"], "short")]
+    assert [path.read_bytes() for path in stored_files(any_services)] == [NETWORK]
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_every_kind_takes_a_form(api: TestClient, kind: str) -> None:
+    job = accepted(api, kind=kind)
+    assert job["kind"] == kind
+    assert job["settings"] == JOBS[kind].settings().model_dump(mode="json")
+
+
+def test_a_file_that_is_here_is_named_by_its_hash(any_api: TestClient, any_services: Services) -> None:
+    first = accepted(any_api)
+    form = {"checkpoint_sha256": (None, first["checkpoint"]["sha256"])}
+    second = any_api.post("/fuse", files=form).json()
+    assert second["checkpoint"] == {**first["checkpoint"], "filename": None}
+    assert len(stored_files(any_services)) == 1
+
+
+def test_the_same_content_is_kept_once(any_api: TestClient, any_services: Services) -> None:
+    jobs = [accepted(any_api, filename=f"{number}.onnx") for number in range(3)]
+    assert len({job["id"] for job in jobs}) == 3
+    assert len(stored_files(any_services)) == 1
+
+
+def test_settings_may_come_first_or_not_at_all(api: TestClient) -> None:
+    parts = {"settings": (None, '{"seed": 3}'), "checkpoint": ("a.onnx", NETWORK)}
+    assert api.post("/score", files=parts).json()["settings"]["seed"] == 3
+    assert api.post("/score", files={"checkpoint": NETWORK}).json()["settings"]["seed"] == 0
+
+
+HOSTILE_SETTINGS: dict[str, tuple[str | bytes, str]] = {
+    "nothing": ("", "/settings"),
+    "no JSON": ("{", "/settings"),
+    "not an object": ("[]", "/settings"),
+    "not UTF-8": (b'{"name": "\xff"}', "/settings"),
+    "nested 10,000 deep": ("[" * 10_000 + "]" * 10_000, "/settings"),
+    "options nested 10,000 deep": (
+        '{"architecture": {"name": "digits", "options": ' + '{"a":' * 10_000 + "1" + "}" * 10_002,
+        "/settings",
+    ),
+    "NaN": ('{"seed": NaN}', "/settings"),
+    "infinity": ('{"quantizer": {"weight_stds": 1e999}}', "/settings"),
+    "a key twice": ('{"seed": 1, "seed": 2}', "/settings"),
+    "an integer of 5,000 digits": ('{"seed": ' + "9" * 5000 + "}", "/settings"),
+    "a seed that is too large": ('{"seed": 9223372036854775808}', "/settings/seed"),
+    "a number as a string": ('{"seed": "3"}', "/settings/seed"),
+    "a boolean as a number": ('{"evaluate": 1}', "/settings/evaluate"),
+    "0 bits": ('{"bits": {"param_bits": 0}}', "/settings/bits/param_bits"),
+    "-1 bits": ('{"bits": {"param_bits": -1}}', "/settings/bits/param_bits"),
+    "33 bits": ('{"bits": {"mul_bits": 33}}', "/settings/bits/mul_bits"),
+    "1e9 bits": ('{"bits": {"add_bits": 1e9}}', "/settings/bits/add_bits"),
+    "an unknown key": ('{"sed": 3}', "/settings/sed"),
+    "an unknown key with slashes": ('{"a/b~c": 3}', "/settings/a~1b~0c"),
+    "an unknown track": ('{"track": "cifar1000"}', "/settings/track"),
+    "an unknown architecture": ('{"architecture": {"name": "vgg"}}', "/settings/architecture/name"),
+    "10^9 channels": (
+        '{"architecture": {"name": "digits", "options": {"width": 1000000000}}}',
+        "/settings/architecture/options",
+    ),
+    "a name with NUL": ('{"name": "a\\u0000b"}', "/settings/name"),
+    "a name with a line feed": ('{"name": "a\\nb"}', "/settings/name"),
+    "a name that turns text round": ('{"name": "a\\u202eb"}', "/settings/name"),
+    "a name with half a character": ('{"name": "\\ud800"}', "/settings"),
+    "a team of 300 characters": (json.dumps({"team": "x" * 300}), "/settings/team"),
+    "a name of 500,000 characters": (json.dumps({"name": "x" * 500_000}), "/settings/name"),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_SETTINGS)
+def test_hostile_settings_are_refused_by_name(api: TestClient, services: Services, name: str) -> None:
+    text, pointer = HOSTILE_SETTINGS[name]
+    content = problem(send(api, text), 422, "invalid-settings")
+    assert pointers(content) == [pointer]
+    assert len(json.dumps(content)) < 5000
+    assert stored_files(services) == []
+    assert api.get("/jobs").json() == {"jobs": [], "next": None}
+
+
+def test_every_fault_is_named_at_once(api: TestClient) -> None:
+    settings = {"seed": -1, "bits": {"param_bits": 1}, "track": "", "policy": "mine"}
+    content = problem(send(api, settings), 422, "invalid-settings")
+    assert set(pointers(content)) == {
+        "/settings/seed",
+        "/settings/bits/param_bits",
+        "/settings/track",
+        "/settings/policy",
+    }
+
+
+FORMS: dict[str, tuple[list[tuple[str, Any]], str]] = {
+    "no file": ([("settings", (None, "{}"))], "/checkpoint"),
+    "an empty file": ([("checkpoint", ("a.onnx", b""))], "/checkpoint"),
+    "two files": ([("checkpoint", ("a", b"1")), ("checkpoint", ("b", b"2"))], "/checkpoint"),
+    "settings twice": ([("settings", (None, "{}")), ("settings", (None, "{}"))], "/settings"),
+    "a file and a hash": ([("checkpoint", ("a", b"1")), ("checkpoint_sha256", (None, "0" * 64))], "/checkpoint_sha256"),
+    "a short hash": ([("checkpoint_sha256", (None, "0" * 63))], "/checkpoint_sha256"),
+    "an upper-case hash": ([("checkpoint_sha256", (None, "A" * 64))], "/checkpoint_sha256"),
+    "a field nobody knows": ([("checkpoint", ("a", b"1")), ("x/y", (None, "1"))], "/x~1y"),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_forms_with_other_fields_are_refused(api: TestClient, services: Services, name: str) -> None:
+    parts, pointer = FORMS[name]
+    assert pointers(problem(api.post("/score", files=parts), 422, "invalid-request")) == [pointer]
+    assert stored_files(services) == []
+
+
+BOUNDARY = {"Content-Type": "multipart/form-data; boundary=b"}
+PART = b'--b\r\nContent-Disposition: form-data; name="checkpoint"; filename="f"\r\n\r\n'
+MALFORMED = {
+    "no closing boundary": PART + b"data",
+    "nothing": b"",
+    "another boundary": b"--c\r\n\r\n--c--\r\n",
+    "a part without a name": b"--b\r\nContent-Disposition: form-data\r\n\r\n1\r\n--b--\r\n",
+    "a part without headers": b"--b\r\n\r\n1\r\n--b--\r\n",
+    "a header of 100,000 bytes": b"--b\r\nX: " + b"x" * 100_000 + b"\r\n\r\n1\r\n--b--\r\n",
+    "1,000 headers": b"--b\r\n" + b"X: y\r\n" * 1000 + b"\r\n1\r\n--b--\r\n",
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_broken_forms_are_refused(api: TestClient, services: Services, name: str) -> None:
+    problem(api.post("/score", content=MALFORMED[name], headers=BOUNDARY), 400, "malformed-form")
+    assert stored_files(services) == []
+
+
+def test_other_bodies_are_refused(api: TestClient) -> None:
+    problem(api.post("/score", json={"checkpoint_sha256": "0" * 64}), 415, "unsupported-media-type")
+    problem(api.post("/score"), 415, "unsupported-media-type")
+    problem(api.post("/score", content=b"", headers={"Content-Type": "multipart/form-data"}), 400, "malformed-form")
+
+
+def test_settings_over_their_limit_are_refused(services: Services, api: TestClient) -> None:
+    problem(send(api, " " * (services.settings.form_bytes + 1)), 413, "body-too-large")
+    assert stored_files(services) == []
+
+
+def test_a_file_over_the_limit_is_refused(make_services: MakeServices) -> None:
+    services = make_services(upload_bytes=1000)
+    with called(services) as client:
+        assert send(client, content=b"x" * 1000).status_code == 202
+        problem(send(client, content=b"y" * 1001), 413, "body-too-large")
+    assert len(stored_files(services)) == 1
+
+
+def test_a_hash_that_is_not_here(any_api: TestClient) -> None:
+    form = {"checkpoint_sha256": (None, "0" * 64)}
+    problem(any_api.post("/score", files=form), 404, "checkpoint-not-found")
+
+
+@pytest.mark.parametrize(
+    ("sent", "kept"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\net.onnx", "net.onnx"),
+        ("..", ".."),
+        ("a/", None),
+        ("", None),
+        (None, None),
+        ("ne\x00t\r\n.onnx", "net.onnx"),
+        ("x" * 1000 + ".onnx", "x" * 250 + ".onnx"),
+        ("größe 漢字.onnx", "größe 漢字.onnx"),
+    ],
+)
+def test_of_a_file_name_the_last_part_is_kept(sent: str | None, kept: str | None) -> None:
+    assert clean_filename(sent) == kept
+
+
+def test_a_path_in_a_file_name_leads_nowhere(api: TestClient, services: Services) -> None:
+    assert accepted(api, filename="../../../escape.onnx")["checkpoint"]["filename"] == "escape.onnx"
+    assert not list(services.settings.home.parent.rglob("escape*"))
+
+
+def test_the_same_key_is_the_same_job(any_api: TestClient, any_services: Services) -> None:
+    key = {"Idempotency-Key": "one"}
+    first = accepted(any_api, {"seed": 1}, headers=key)
+    assert accepted(any_api, '{"seed":   1}', headers=key)["id"] == first["id"]
+    assert accepted(any_api, {"seed": 1})["id"] != first["id"]
+    for changed in ({"settings": {"seed": 2}}, {"content": b"other"}, {"filename": "b.onnx"}, {"kind": "quantize"}):
+        problem(send(any_api, **({"settings": {"seed": 1}, "headers": key} | changed)), 422, "idempotency-conflict")
+    assert len(stored_files(any_services)) == 1
+
+
+@pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\t"])
+def test_keys_are_short_and_visible(api: TestClient, key: str) -> None:
+    content = problem(send(api, headers={"Idempotency-Key": key}), 422, "invalid-request")
+    assert content["errors"][0]["parameter"] == "Idempotency-Key"
+
+
+def test_a_team_has_only_so_many_jobs_waiting(make_services: MakeServices) -> None:
+    services = make_services(team_waiting_jobs=2)
+    with called(services) as client:
+        accepted(client)
+        accepted(client)
+        answer = send(client, content=b"one more")
+        problem(answer, 429, "too-many-waiting")
+        assert answer.headers["retry-after"]
+    assert len(stored_files(services)) == 1
+
+
+def test_a_team_stores_only_so_many_bytes(make_services: MakeServices) -> None:
+    services = make_services(team_stored_bytes=1000)
+    with called(services) as client:
+        accepted(client, content=b"x" * 900)
+        problem(send(client, content=b"y" * 101), 429, "storage-quota")
+        accepted(client, content=b"y" * 100)
+    assert len(stored_files(services)) == 2
+
+
+def test_uploads_leave_some_space(make_services: MakeServices) -> None:
+    services = make_services(min_free_bytes=1 << 60)
+    with called(services) as client:
+        answer = send(client)
+        problem(answer, 507, "storage-full")
+        assert answer.headers["retry-after"]
+        assert client.get("/jobs").status_code == 200
+    assert stored_files(services) == []
+
+
+@pytest.mark.parametrize("moment", ["write", "keep"])
+def test_a_full_disk_is_said_and_nothing_stays(
+    api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with services.blobs.create() as incoming:
+        incoming.discard()
+    with monkeypatch.context() as patch:
+        patch.setattr(type(incoming), moment, full)
+        problem(send(api, content=b"x" * (3 << 20)), 507, "storage-full")
+    assert stored_files(services) == []
+    assert send(api).status_code == 202
