@@ -1,0 +1,99 @@
+"""The published networks give over HTTP, on every kind of deployment, what `micronet score --json` gives here."""
+
+import hashlib
+import json
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.trips.deployment import Deployment
+from tests.trips.services import S3Server
+
+SETTINGS = '{"policy": "challenge", "bits": null}'
+SLOWER = pytest.mark.slow
+
+
+@cache
+def by_command(checkpoint: Path, data: Path, settings: str) -> dict[str, Any]:
+    command = [
+        sys.executable,
+        "-m",
+        "app",
+        "score",
+        str(checkpoint),
+        "--settings",
+        settings,
+        "--data",
+        str(data),
+        "--json",
+    ]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
+    result: dict[str, Any] = json.loads(answer.stdout)
+    return result
+
+
+@SLOWER
+def test_published_networks_as_by_command(deployment: Deployment, shared_dir: Path, cifar100_dir: Path) -> None:
+    files = sorted((shared_dir / "checkpoints").rglob("*.onnx"))
+    assert len(files) == 4
+    deployment.start_api()
+    deployment.start_worker(MICRONET_DATA=str(cifar100_dir))
+    jobs = [deployment.submit(file, SETTINGS) for file in files]
+    for file, job in zip(files, jobs, strict=True):
+        ended = deployment.ended(job["id"], 300)
+        assert ended["status"] == "succeeded", ended["error"]
+        assert ended["result"] == by_command(file, cifar100_dir, SETTINGS)
+    with deployment.client() as client:
+        board = client.get("/leaderboard", params={"track": "cifar100"}).json()
+    assert sorted(entry["job"] for entry in board["entries"]) == sorted(job["id"] for job in jobs)
+
+
+def test_a_state_dict_as_by_command(deployment: Deployment, digits: tuple[Path, str], tmp_path: Path) -> None:
+    deployment.start_api()
+    deployment.start_worker()
+    ended = deployment.ended(deployment.submit(*digits)["id"])
+    assert ended["result"] == by_command(digits[0], tmp_path, digits[1])
+
+
+def test_what_one_job_makes_another_scores(embedded: Deployment, digits: tuple[Path, str]) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    quantized = embedded.ended(embedded.submit(*digits, kind="quantize")["id"])
+    assert quantized["status"] == "succeeded", quantized["error"]
+    (artifact,) = quantized["artifacts"]
+    form = {
+        "checkpoint_sha256": artifact["sha256"],
+        "settings": '{"track": "digits", "policy": "challenge", "bits": null}',
+    }
+    with embedded.client() as client:
+        content = client.get(artifact["url"]).content
+        assert hashlib.sha256(content).hexdigest() == artifact["sha256"]
+        answer = client.post("/score", files={name: (None, value) for name, value in form.items()})
+    assert answer.status_code == 202, answer.text
+    again = embedded.ended(answer.json()["id"])
+    assert again["status"] == "succeeded", again["error"]
+    original = embedded.ended(embedded.submit(digits[0], digits[1][:-1] + ', "policy": "challenge"}')["id"])
+    for key in ("accuracy", "operations", "storage", "score"):
+        assert again["result"][key] == original["result"][key]
+
+
+def test_files_in_an_s3_store(tmp_path: Path, s3_server: S3Server, digits: tuple[Path, str]) -> None:
+    deployment = Deployment(tmp_path / "home", {"MICRONET_BLOBS_URL": s3_server.url})
+    try:
+        deployment.start_api()
+        deployment.start_worker()
+        fused = deployment.ended(
+            deployment.submit(digits[0], '{"architecture": {"name": "digits"}}', kind="fuse")["id"]
+        )
+        assert fused["status"] == "succeeded", fused["error"]
+        (artifact,) = fused["artifacts"]
+        with deployment.client() as client:
+            content = client.get(artifact["url"]).content
+        assert hashlib.sha256(content).hexdigest() == artifact["sha256"]
+        assert not list((deployment.home / "blobs").glob("*"))
+    finally:
+        deployment.stop()
