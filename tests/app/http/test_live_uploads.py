@@ -183,15 +183,18 @@ def test_slow_clients_are_served_and_keep_nobody_waiting(url: str, client: httpx
     assert len(stored_files(services)) == 1
 
 
-def test_a_team_has_only_so_many_uploads_at_once(url: str, client: httpx.Client, make_services: MakeServices) -> None:
-    waiting = [Raw(url) for _ in range(64)]
-    for raw in waiting:
-        raw.begin("PUT", "/checkpoints/" + "0" * 64, Content_Length="10")
-        raw.send(b"x")
-    until(lambda: client.put("/checkpoints/" + "0" * 64, content=b"y").status_code == 429, 0.4)
-    for raw in waiting:
-        raw.close()
-    until(lambda: client.put("/checkpoints/" + "0" * 64, content=b"y").status_code == 422)
+def test_a_team_has_only_so_many_uploads_at_once(make_services: MakeServices) -> None:
+    patient = make_services(upload_bytes=LIMIT, idle_seconds=60)  # all 64 stay until this test closes them
+    app = create_app(patient.settings, patient, open_access=True)
+    with live(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+        waiting = [Raw(url) for _ in range(64)]
+        for raw in waiting:
+            raw.begin("PUT", "/checkpoints/" + "0" * 64, Content_Length="10")
+            raw.send(b"x")
+        until(lambda: client.put("/checkpoints/" + "0" * 64, content=b"y").status_code == 429)
+        for raw in waiting:
+            raw.close()
+        until(lambda: client.put("/checkpoints/" + "0" * 64, content=b"y").status_code == 422)
 
 
 def test_a_refusal_in_mid_upload_reaches_the_client(client: httpx.Client, services: Services) -> None:
