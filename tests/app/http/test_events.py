@@ -114,8 +114,9 @@ def test_readers_that_leave_make_room(client: httpx.Client, monkeypatch: pytest.
     job = accepted(client)
     where = job["urls"]["events"]
     with client.stream("GET", where) as one, client.stream("GET", where) as two:
-        for answer in (one, two):
-            next(read(answer.iter_lines()))
+        listening = [read(answer.iter_lines()) for answer in (one, two)]  # one that is let go of hangs up
+        for stream in listening:
+            next(stream)
         refused = client.get(where)
         problem(refused, 503, "too-many-streams")
         assert refused.headers["retry-after"]
