@@ -1,0 +1,152 @@
+"""What the jobs that make a network smaller are asked with and what they answer: prune, sparsify."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from micronet.contract.results import Accuracy, ArtifactFile, NetworkTotals, Scorer
+from micronet.contract.training import FineTuning, LearningSettings, TrainingReport
+from micronet.contract.values import Share, Value
+
+
+class Pruning(Value):
+    """Channel pruning in the Kronecker-factored eigenbasis (Wang et al. 2019), round by round.
+
+    ratio           share of the directions, of all layers together, that a round removes
+    layer_limit     most of a layer's own directions that a round may remove
+    rounds          at most so many
+    grow_back       share of what a round removed that comes back before the next one (the report's annealing)
+    compression     stop when this share of the parameters of the network as it came is gone; null: when rounds end
+    floor           stop before the accuracy on held-out images, after fine-tuning, falls below this; null: no floor
+    factor_images   training images the Kronecker factors are estimated on
+    fine_tuning     after every round
+    """
+
+    ratio: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    layer_limit: Annotated[float, Field(gt=0, lt=1)] = 0.8
+    rounds: Annotated[int, Field(ge=1, le=1000)] = 1
+    grow_back: Share = 0.0
+    compression: Annotated[float, Field(gt=0, lt=1)] | None = None
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
+    factor_images: Annotated[int, Field(ge=1, le=1_000_000)] = 1000
+    fine_tuning: FineTuning = FineTuning()
+
+
+class PruneSettings(LearningSettings, Pruning):
+    """Prune the file's network."""
+
+
+class PrunedLayer(Value):
+    """A layer in its eigenbasis: directions kept of those it had, of its inputs and of its outputs.
+
+    `form` is how it is computed now: one layer, or the rotations that pay for themselves around a core.
+    """
+
+    name: str
+    inputs: int
+    kept_inputs: int
+    outputs: int
+    kept_outputs: int
+    form: tuple[Literal["rotation_in", "core", "rotation_out"], ...]
+
+
+class PruneRound(Value):
+    """One round: sizes after it, and accuracy on held-out images before and after fine-tuning."""
+
+    round: int
+    removed: int
+    grown_back: int
+    totals: NetworkTotals
+    before_tuning: Accuracy
+    training: TrainingReport | None
+
+
+class PruningReport(Value):
+    """How pruning went. `kept_rounds` rounds count; a round that fell below the floor was undone."""
+
+    before: NetworkTotals
+    after: NetworkTotals
+    before_accuracy: Accuracy
+    after_accuracy: Accuracy
+    rounds: tuple[PruneRound, ...]
+    kept_rounds: int
+    layers: tuple[PrunedLayer, ...]
+    left_alone: tuple[str, ...]
+
+
+class PruneResult(Value):
+    """The answer of a prune job."""
+
+    track: str
+    pruning: PruningReport
+    accuracy: Accuracy | None
+    artifact: ArtifactFile
+    scorer: Scorer
+    warnings: tuple[str, ...]
+
+
+class Sparsifying(Value):
+    """Magnitude pruning of single weights, to `sparsity` in `rounds` steps (Zhu and Gupta 2017: cubic).
+
+    scope        global: the smallest of all weights go; layer: the same share in each; normalized: the smallest of all
+                 after each layer's were divided by their root mean square
+    keep_layers  layers, by name, that stay as they are
+    floor        accuracy on held-out images, after fine-tuning, below which a round is undone; null: no floor
+    """
+
+    sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    rounds: Annotated[int, Field(ge=1, le=1000)] = 1
+    scope: Literal["global", "layer", "normalized"] = "global"
+    keep_layers: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
+    fine_tuning: FineTuning = FineTuning()
+
+    @model_validator(mode="after")
+    def _zeros_are_held(self) -> Self:
+        if not self.fine_tuning.hold_zeros:
+            raise ValueError("fine_tuning.hold_zeros: it has to be true, or fine-tuning fills the zeros again")
+        return self
+
+
+class SparsifySettings(LearningSettings, Sparsifying):
+    """Set small weights of the file's network to zero."""
+
+
+class SparsifiedLayer(Value):
+    """A layer's weights, and how many of them are not zero."""
+
+    name: str
+    weights: int
+    nonzero: int
+
+
+class SparsifyRound(Value):
+    """One round: the share of zeros it went for, and accuracy on held-out images before and after fine-tuning."""
+
+    round: int
+    sparsity: float
+    before_tuning: Accuracy
+    training: TrainingReport | None
+
+
+class SparsifyingReport(Value):
+    """How it went. `kept_rounds` rounds count; one that fell below the floor was undone."""
+
+    before: NetworkTotals
+    after: NetworkTotals
+    before_accuracy: Accuracy
+    after_accuracy: Accuracy
+    rounds: tuple[SparsifyRound, ...]
+    kept_rounds: int
+    layers: tuple[SparsifiedLayer, ...]
+
+
+class SparsifyResult(Value):
+    """The answer of a sparsify job."""
+
+    track: str
+    sparsifying: SparsifyingReport
+    accuracy: Accuracy | None
+    artifact: ArtifactFile
+    scorer: Scorer
+    warnings: tuple[str, ...]

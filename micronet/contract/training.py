@@ -1,0 +1,204 @@
+"""What the jobs that train are asked with and what they answer; and a policy of augmentation, which is data."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from micronet.contract.results import Accuracy, ArtifactFile, Scorer
+from micronet.contract.settings import ArchitectureSettings, JobSettings, Normalization
+from micronet.contract.values import Name, Seed, Sha256, Share, Value
+
+Magnitude = Annotated[float, Field(ge=0, le=1)]
+Probability = Annotated[float, Field(ge=0, le=1)]
+OperationName = Literal[
+    "identity",
+    "auto_contrast",
+    "equalize",
+    "invert",
+    "rotate",
+    "posterize",
+    "solarize",
+    "color",
+    "contrast",
+    "brightness",
+    "sharpness",
+    "shear_x",
+    "shear_y",
+    "translate_x",
+    "translate_y",
+    "cutout",
+]
+
+
+class AugmentationOperation(Value):
+    """One operation, done with `probability`; `magnitude` 0..1 is its strength within the operation's own range."""
+
+    operation: OperationName
+    probability: Probability = 1.0
+    magnitude: Magnitude = 0.5
+
+
+class AugmentationPolicy(Value):
+    """Each image gets one of `policies`, drawn evenly, whose operations are done in order (Cubuk et al. 2019)."""
+
+    policies: Annotated[
+        tuple[Annotated[tuple[AugmentationOperation, ...], Field(min_length=1, max_length=8)], ...],
+        Field(min_length=1, max_length=512),
+    ]
+
+
+class Augmentation(Value):
+    """What is done to a training image: shift by up to `crop` pixels (zeros come in), flip, then a policy, or none.
+
+    `policy` "trivial" is TrivialAugment (Mueller and Hutter 2021): one operation, drawn evenly, of a strength drawn
+    evenly. `cutout` is the side in pixels of a square of zeros put last (DeVries and Taylor 2017); 0 puts none.
+    """
+
+    crop: Annotated[int, Field(ge=0, le=64)] = 4
+    flip: bool = True
+    policy: Literal["none", "trivial"] | AugmentationPolicy = "trivial"
+    cutout: Annotated[int, Field(ge=0, le=512)] = 0
+
+
+NO_AUGMENTATION = Augmentation(crop=0, flip=False, policy="none")
+
+
+class Distillation(Value):
+    """Learning from a teacher as well (Hinton et al. 2015).
+
+    A share `weight` of the loss is the divergence from the teacher's answers. `teacher` is the SHA-256 of its
+    checkpoint, one that is here already; on the command line, of the file given. `temperature` softens both answers.
+    """
+
+    teacher: Sha256
+    architecture: ArchitectureSettings | None = None
+    weight: Annotated[float, Field(gt=0, le=1)] = 0.5
+    temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
+
+
+class Training(Value):
+    """How to train: SGD with Nesterov momentum, and what goes with it.
+
+    epochs, steps      how long; with `steps` no more than so many batches in all
+    learning_rate      after `warmup_epochs`, over which it grows from zero linearly
+    schedule           cosine to zero; step: times `milestone_factor` at each of `milestones`, shares of all steps
+    weight_decay       of the weights of convolutions and linear layers; batch norms and biases have none
+    mixup, cutmix      parameters of their beta distributions; 0 leaves either out; with both, a batch gets one of them
+    ema                decay of the average of the weights that is kept in the end; 0 keeps the last weights
+    shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
+    hold_zeros         weights of dot products that are zero stay so
+    keep               the last epoch, or the one that is best on the held-out images
+    precision          auto: bfloat16 for convolutions and products on CUDA, else float32
+    """
+
+    epochs: Annotated[int, Field(ge=0, le=100_000)] = 200
+    steps: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 128
+    learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.1
+    schedule: Literal["cosine", "step", "constant"] = "cosine"
+    milestones: Annotated[tuple[Share, ...], Field(max_length=100)] = (0.5, 0.75)
+    milestone_factor: Annotated[float, Field(gt=0, le=1)] = 0.1
+    warmup_epochs: Annotated[float, Field(ge=0, le=10_000)] = 0.0
+    momentum: Share = 0.9
+    weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+    label_smoothing: Share = 0.0
+    mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
+    cutmix: Annotated[float, Field(ge=0, le=100)] = 0.0
+    ema: Share = 0.0
+    augmentation: Augmentation = Augmentation()
+    distillation: Distillation | None = None
+    shakedrop: bool = True
+    hold_zeros: bool = True
+    keep: Literal["last", "best"] = "last"
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+
+    @model_validator(mode="after")
+    def _milestones_in_order(self) -> Self:
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError("milestones: shares of the training in growing order are needed, as in [0.5, 0.75]")
+        return self
+
+
+class FineTuning(Training):
+    """Training that repairs what a stage did to a network; by default short, gentle and of few epochs."""
+
+    epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
+    learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.01
+    augmentation: Augmentation = Augmentation(policy="none")
+
+
+class LearningSettings(JobSettings):
+    """What every job that learns from training images is told.
+
+    `holdout` is the share of the training images, chosen by `seed`, that is kept apart to choose by; `train_images`
+    bounds how many of the others are used. The test set is only ever measured on, at the end, if `evaluate`.
+    """
+
+    track: Name = "cifar100"
+    normalize: Normalization | None = None
+    holdout: Annotated[float, Field(gt=0, lt=1)] = 0.1
+    train_images: Annotated[int, Field(ge=1)] | None = None
+    evaluate: bool = True
+    seed: Seed = 0
+
+
+class TrainSettings(LearningSettings, Training):
+    """Train a network: the file's, or without one a fresh one of `architecture`."""
+
+
+class EpochReport(Value):
+    """One epoch: the mean loss over its batches, and correct answers on the held-out images."""
+
+    epoch: int
+    steps: int
+    loss: float
+    learning_rate: float
+    holdout: Accuracy
+
+
+class TrainingReport(Value):
+    """How training went. `kept` is the epoch whose weights were kept, 0 for those before the first."""
+
+    before: Accuracy
+    epochs: tuple[EpochReport, ...]
+    kept: int
+    after: Accuracy
+    images: int
+
+
+class TrainResult(Value):
+    """The answer of a train job; `holdout` accuracies are in `training`, `accuracy` is the test set's."""
+
+    track: str
+    training: TrainingReport
+    accuracy: Accuracy | None
+    artifact: ArtifactFile
+    scorer: Scorer
+    warnings: tuple[str, ...]
+
+
+class AugmentSettings(LearningSettings, Training):
+    """Search a policy of augmentation by density matching (Lim et al. 2019): Fast AutoAugment.
+
+    On each of `folds` splits a network is trained without augmentation by a policy; then `searches` times `candidates`
+    policies of `operations` operations are tried, in the way of a tree-structured Parzen estimator, for the least loss
+    on the fold's own held-out images, augmented; the `best` of each search are put together.
+    """
+
+    folds: Annotated[int, Field(ge=1, le=20)] = 5
+    searches: Annotated[int, Field(ge=1, le=100)] = 2
+    candidates: Annotated[int, Field(ge=1, le=10_000)] = 200
+    operations: Annotated[int, Field(ge=1, le=8)] = 2
+    best: Annotated[int, Field(ge=1, le=100)] = 10
+
+
+class AugmentResult(Value):
+    """The answer of an augment job; the artifact is `policy` as JSON, for `augmentation.policy` of any training."""
+
+    track: str
+    policy: AugmentationPolicy
+    loss_without: float
+    loss_with: float
+    artifact: ArtifactFile
+    scorer: Scorer
+    warnings: tuple[str, ...]
