@@ -150,12 +150,15 @@ class JobRecords:
     def cancel(self, job_id: str) -> Job:
         """A waiting job is canceled at once, a running one asked to stop; one that has ended stays as it is."""
 
+        changes: dict[Status, dict[str, object]] = {
+            Status.QUEUED: {"status": Status.CANCELED, "finished_at": now()},
+            Status.RUNNING: {"status": Status.CANCELING},
+        }
+
         def work(connection: Connection) -> Job:
-            common = {"version": jobs.c.version + 1}
-            waiting = update(jobs).where(jobs.c.id == job_id, jobs.c.status == Status.QUEUED)
-            connection.execute(waiting.values(**common, status=Status.CANCELED, finished_at=now()))
-            running = update(jobs).where(jobs.c.id == job_id, jobs.c.status == Status.RUNNING)
-            connection.execute(running.values(**common, status=Status.CANCELING))
+            row = connection.execute(_BY_ID.with_for_update(), {"job_id": job_id}).first()  # claims and ends wait
+            if row is not None and (change := changes.get(Status(row.status))) is not None:
+                connection.execute(update(jobs).where(jobs.c.id == job_id).values(**change, version=row.version + 1))
             return _read(connection, job_id)
 
         return self._database.write(work)

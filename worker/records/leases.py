@@ -80,7 +80,7 @@ class Leases:
         """Write how a claimed job ended; false if the lease was lost. One that was asked to cancel is canceled."""
 
         def work(connection: Connection) -> bool:
-            row = connection.execute(select(jobs.c.status, jobs.c.claim).where(jobs.c.id == job.id)).first()
+            row = connection.execute(_STATE.with_for_update(), {"job_id": job.id}).first()
             if row is None or row.claim != job.claim:
                 return False
             if Status(row.status).final:
@@ -94,8 +94,11 @@ class Leases:
         return self._database.write(work)
 
     def give_back(self, job: Job) -> bool:
-        """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong."""
-        return self._requeue(and_(_mine(job), jobs.c.status == Status.RUNNING), jobs.c.attempt - 1)
+        """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong.
+
+        One that was asked to cancel is canceled. False if the lease was lost.
+        """
+        return self._requeue(job, spent=0)
 
     def held(self) -> tuple[Lease, ...]:
         """Every lease there is."""
@@ -111,7 +114,7 @@ class Leases:
 
         def work(connection: Connection) -> Status | None:
             dead = and_(jobs.c.id == lease.job_id, jobs.c.claim == lease.claim, jobs.c.beat == lease.beat)
-            row = connection.execute(select(jobs.c.status, jobs.c.attempt).where(dead)).first()
+            row = connection.execute(select(jobs.c.status, jobs.c.attempt).where(dead).with_for_update()).first()
             if row is None or row.status not in HELD:
                 return None
             if row.status == Status.RUNNING and row.attempt < MAX_ATTEMPTS:
@@ -127,24 +130,31 @@ class Leases:
         return self._database.write(work)
 
     def retry(self, job: Job) -> bool:
-        """A claimed job waits again and its attempt counts: its process was killed, and not by its worker."""
-        return self._requeue(and_(_mine(job), jobs.c.status == Status.RUNNING), jobs.c.attempt)
+        """A claimed job waits again and its attempt counts: its process was killed, and not by its worker.
 
-    def _requeue(self, condition: ColumnElement[bool], attempt: ColumnElement[int]) -> bool:
-        changes = {
-            "status": Status.QUEUED,
-            "claim": None,
-            "worker": None,
-            "attempt": attempt,
-            "started_at": None,
-            "version": jobs.c.version + 1,
-            **stage_columns(None),
-        }
-        return bool(
-            self._database.write(
-                lambda connection: connection.execute(update(jobs).where(condition).values(**changes)).rowcount
-            )
-        )
+        One that was asked to cancel is canceled. False if the lease was lost.
+        """
+        return self._requeue(job, spent=1)
+
+    def _requeue(self, job: Job, spent: int) -> bool:
+        def work(connection: Connection) -> bool:
+            row = connection.execute(_STATE.with_for_update(), {"job_id": job.id}).first()
+            if row is None or row.claim != job.claim or row.status not in HELD:
+                return False
+            if row.status == Status.CANCELING:
+                return bool(connection.execute(_ended(job, Ending(Status.CANCELED))).rowcount)
+            changes = {
+                "status": Status.QUEUED,
+                "claim": None,
+                "worker": None,
+                "attempt": row.attempt - 1 + spent,
+                "started_at": None,
+                "version": jobs.c.version + 1,
+                **stage_columns(None),
+            }
+            return bool(connection.execute(update(jobs).where(_mine(job)).values(**changes)).rowcount)
+
+        return self._database.write(work)
 
 
 def _next() -> Select[int]:
@@ -164,6 +174,8 @@ def _next() -> Select[int]:
 
 
 _NEXT = _next()  # made once: making it takes longer than running it
+_STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt).where(jobs.c.id == bindparam("job_id"))
+"""Asked for with a lock where it decides what is written: on PostgreSQL others would else write in between."""
 
 
 def _claimed(connection: Connection, token: str) -> Job | None:
