@@ -1,17 +1,20 @@
 """One claimed job, from its files laid out to its end in the records."""
 
+import errno
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from threading import Event
+from typing import TypeVar
 
 import structlog
 
 from micronet.errors import MicronetError
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK, copy_checked
-from worker.errors import BlobGone, ServiceError, StorageFull
+from worker.errors import BlobGone, ServiceError, StorageFull, Unavailable
 from worker.heart import Heart
 from worker.limits import JobLimits
 from worker.records import Records
@@ -22,17 +25,23 @@ from worker.runner.failures import internal_error
 from worker.runner.orders import CHECKPOINT
 from worker.runner.outputs import collect
 from worker.sweeping import scratch_directory
-from worker.watch import Outcome, Returned, Watch, failed
+from worker.watch import Outcome, Returned, Watch, failed, interruption
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
 _NICE = 5  # the API answers while jobs compute
-_RETRY_SECONDS = 1.0  # between tries to write a result while database or disk are away
+_RETRY_SECONDS = 1.0  # between tries to read or write while database, disk or store are away
+_STORE_PATIENCE = 900.0  # seconds that a store of files is waited for: an error of the system may be one that stays
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What jobs are run with: records, files, limits, a place for scratch, and the wish to stop."""
+    """What jobs are run with: records, files, limits, a place for scratch, and the wish to stop.
+
+    `quota`: bytes that one owner may store; None for as many as he likes.
+    """
 
     records: Records
     blobs: Blobs
@@ -40,6 +49,15 @@ class Bench:
     limits: Mapping[str, JobLimits]
     beat_seconds: float
     stopping: Event
+    quota: int | None = None
+
+
+class _Interrupted(Exception):
+    """The job may not go on, whatever it waits for."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__()
+        self.outcome = outcome
 
 
 def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
@@ -50,10 +68,12 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
     with Heart(bench.records.leases, job, bench.beat_seconds) as heart:
         try:
             outcome = _in_scratch(bench, job, runner, device, heart)
+        except _Interrupted as interrupted:
+            outcome = interrupted.outcome
         except MicronetError as error:
             outcome = failed(_error_of(error, heart.stage))
         except OSError as error:
-            outcome = failed(_error_of(StorageFull(f"the worker could not write: {error.strerror}"), heart.stage))
+            outcome = failed(_error_of(_named(error), heart.stage))
         except Exception:
             logged.exception("job broke its worker's code")
             outcome = failed(_internal(heart.stage))
@@ -65,7 +85,7 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
 
 def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Heart) -> Outcome:
     with scratch_directory(bench.scratch, f"{job.id}-{job.claim}") as scratch:
-        _fetch(bench, job, scratch / CHECKPOINT)
+        _patiently(bench, heart, partial(_fetch, bench, job, scratch / CHECKPOINT))
         limits = bench.limits[job.lane]
         try:
             running = runner.run(messages.JobRequest(job.kind, job.settings, device, _NICE), scratch, limits)
@@ -77,25 +97,46 @@ def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Hear
         finally:
             running.kill()
         if isinstance(outcome, Ending) and outcome.status is Status.SUCCEEDED:
-            return _store(bench, job, scratch)
+            return _store(bench, job, scratch, heart)
         return outcome
 
 
+def _patiently(bench: Bench, heart: Heart, act: Callable[[], T]) -> T:
+    """What `act` answers; it is tried again while the database or the store of files stay away.
+
+    Raises _Interrupted, OSError for a full disk or a store that stays away too long, and what else `act` raises.
+    """
+    deadline = time.monotonic() + _STORE_PATIENCE
+    while True:
+        try:
+            return act()
+        except (Unavailable, OSError) as error:
+            if isinstance(error, OSError) and (_is_full(error) or time.monotonic() > deadline):
+                raise
+            log.warning("job waits for its files", reason=str(error))
+        bench.stopping.wait(_RETRY_SECONDS)
+        if (interrupted := interruption(heart, bench.stopping)) is not None:
+            raise _Interrupted(interrupted)
+
+
 def _fetch(bench: Bench, job: Job, destination: Path) -> None:
+    destination.unlink(missing_ok=True)  # what an earlier try left
     blob = bench.records.blobs.find(job.checkpoint.sha256, None)
     if blob is None:
         raise BlobGone(f"the checkpoint {job.checkpoint.sha256} is no longer kept; upload it again.")
     try:
-        with bench.blobs.open(blob.location) as source:
-            copy_checked(source, blob, destination)
+        source = bench.blobs.open(blob.location)
     except FileNotFoundError as error:
         raise BlobGone(f"the checkpoint {blob.sha256} has gone from the store; upload it again.") from error
+    with source:
+        copy_checked(source, blob, destination)
 
 
-def _store(bench: Bench, job: Job, scratch: Path) -> Ending:
+def _store(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Ending:
     """Result and artifacts of a job that succeeded, the artifacts in the store."""
     result, paths = collect(scratch, job.kind)
-    return Ending(Status.SUCCEEDED, result=result, artifacts=tuple(_keep(bench, job, path) for path in paths))
+    artifacts = tuple(_patiently(bench, heart, partial(_keep, bench, job, path)) for path in paths)
+    return Ending(Status.SUCCEEDED, result=result, artifacts=artifacts)
 
 
 def _keep(bench: Bench, job: Job, path: Path) -> Artifact:
@@ -103,18 +144,22 @@ def _keep(bench: Bench, job: Job, path: Path) -> Artifact:
         while chunk := source.read(CHUNK):
             incoming.write(chunk)
         blob = incoming.keep()
-        if bench.records.blobs.add(blob, job.owner).location != blob.location:
+        if bench.records.blobs.add(blob, job.owner, bench.quota).location != blob.location:
             incoming.discard()
     return Artifact(name=path.name, sha256=blob.sha256, size=blob.size)
 
 
 def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:
-    """Write the end, however long database or disk stay away; unless we are to stop, and then the lease runs out."""
+    """Write the end, however long database or disk stay away; unless we are to stop, and then the lease runs out.
+
+    An end that cannot be written for any other reason is a fault of ours, and the job ends with that.
+    """
+    written = outcome
     while not heart.lost:
         try:
-            match outcome:
+            match written:
                 case Ending():
-                    bench.records.leases.finish(job, outcome)
+                    bench.records.leases.finish(job, written)
                 case Returned(tried=True):
                     bench.records.leases.retry(job)
                 case Returned():
@@ -124,6 +169,22 @@ def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:
             log.warning("end not recorded yet", job=job.id, reason=str(error))
             if bench.stopping.wait(_RETRY_SECONDS):
                 return
+        except Exception:
+            log.exception("end cannot be recorded", job=job.id)
+            if written is not outcome:
+                return  # and the lease runs out
+            written = failed(_internal(heart.stage))
+
+
+def _is_full(error: OSError) -> bool:
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def _named(error: OSError) -> ServiceError:
+    """What a file system or a store says, as the end of a job."""
+    if _is_full(error):
+        return StorageFull(f"the worker could not write: {error.strerror}")
+    return Unavailable(f"the worker could not read or write files: {error.strerror or error}")
 
 
 def _error_of(error: MicronetError, stage: Stage | None) -> messages.JobError:

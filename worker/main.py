@@ -78,7 +78,8 @@ def _open(settings: Settings) -> Worker:
     for slot in slots:
         slot.runner.start()
     limits = limits_by_lane(settings, len(slots))
-    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping)
+    quota = settings.team_stored_bytes
+    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping, quota)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
     supervisor = Supervisor(bench, slots, worker_id, settings.accepted_lanes())
     return Worker(worker_id, settings, records, blobs, slots, supervisor, stopping)

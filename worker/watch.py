@@ -70,12 +70,8 @@ class Watch:
         return None
 
     def _must_end(self) -> Outcome | None:
-        if self._heart.lost:
-            return Lost()
-        if self._heart.canceled:
-            return Ending(Status.CANCELED)
-        if self._stopping.is_set():
-            return Returned(tried=False)
+        if (interrupted := interruption(self._heart, self._stopping)) is not None:
+            return interrupted
         if time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + _LIMIT_SECONDS
@@ -94,6 +90,15 @@ class Watch:
         if not error.yours:
             log.error("job failed", job=self._job.id, code=error.code, printed=printed.decode(errors="replace"))
         return failed(error)
+
+
+def interruption(heart: Heart, stopping: Event) -> Outcome | None:
+    """How a job ends that may not go on: its lease is lost, it is canceled, or its worker stops; None if it may."""
+    if heart.lost:
+        return Lost()
+    if heart.canceled:
+        return Ending(Status.CANCELED)
+    return Returned(tried=False) if stopping.is_set() else None
 
 
 def failed(error: messages.JobError) -> Ending:

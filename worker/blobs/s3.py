@@ -1,16 +1,18 @@
 """Files in an S3-compatible store, so that workers may run on other hosts."""
 
+import io
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
 
 import boto3
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from worker.blobs.port import Incoming, LockedFile, new_location, remove_abandoned
 from worker.records.values import StoredBlob
@@ -48,14 +50,14 @@ class S3Blobs:
     def open(self, location: str) -> BinaryIO:
         """The object, as a stream."""
         try:
-            body: BinaryIO = self._client.get_object(Bucket=self._bucket, Key=self.key(location))["Body"]
+            body = self._client.get_object(Bucket=self._bucket, Key=self.key(location))["Body"]
         except ClientError as error:
             if error.response["Error"]["Code"] in ("NoSuchKey", "404"):
                 raise FileNotFoundError(location) from error
             raise OSError(f"the blob store says: {error}") from error
         except BotoCoreError as error:
             raise OSError(f"the blob store does not answer: {error}") from error
-        return body
+        return cast(BinaryIO, _ObjectStream(body))
 
     def delete(self, location: str) -> None:
         """Delete the object. Raises OSError."""
@@ -99,6 +101,27 @@ class S3Blobs:
             self._client.upload_file(str(path), self._bucket, self.key(location), Config=threads)
         except (ClientError, BotoCoreError, boto3.exceptions.Boto3Error) as error:
             raise OSError(f"the blob store does not take the file: {error}") from error
+
+
+class _ObjectStream(io.BufferedIOBase):
+    """An object's bytes. What the connection does wrong is an OSError, as with any other file."""
+
+    def __init__(self, body: Any) -> None:
+        self._body = body
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        try:
+            data: bytes = self._body.read(None if size is None or size < 0 else size)
+        except (BotoCoreError, HTTPError) as error:
+            raise OSError(f"the blob store breaks off: {error}") from error
+        return data
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()
 
 
 class _IncomingObject(Incoming):

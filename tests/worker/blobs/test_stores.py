@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
@@ -155,6 +157,27 @@ def test_an_s3_store_that_is_away_is_an_oserror(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(OSError, match="blob store"):
         keep(blobs, b"x")
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
+class _BreaksOff(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "100")
+        self.end_headers()
+        self.wfile.write(b"half of it")
+
+    def log_message(self, format: str, *arguments: object) -> None: ...
+
+
+def test_an_s3_store_that_breaks_off_in_mid_file_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    with HTTPServer(("127.0.0.1", 0), _BreaksOff) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        blobs = S3Blobs(f"s3://bucket?endpoint_url=http://127.0.0.1:{server.server_port}&region=us-east-1", tmp_path)
+        with blobs.open("ab/cdef") as source, pytest.raises(OSError, match="breaks off"):
+            copy_checked(source, StoredBlob("0" * 64, 100, "ab/cdef"), tmp_path / "copy")
+        server.shutdown()
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://?endpoint_url=x", "s3://bucket/x?surprise=1"])
