@@ -102,8 +102,10 @@ class Runner:
                 if self.ready:
                     assert self._spare is not None
                     return self._give(self._spare, order)
-                if self._spare is not None and self._spare.running is not None:
-                    raise RuntimeError("a runner runs one job at a time")
+                if self._spare is not None and (running := self._spare.running) is not None:
+                    if not running.killed:
+                        raise RuntimeError("a runner runs one job at a time")
+                    running.kill()  # nobody else listens for its end any more
             time.sleep(_SECONDS_BETWEEN_LOOKS)
         raise RunnerUnavailable(f"no spare was warm within {_SECONDS_TO_START:g} seconds")
 

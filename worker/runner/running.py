@@ -49,6 +49,8 @@ class Running:
         self._waiting: deque[Message] = deque()
         self._started = time.monotonic()
         self._exited = False
+        self.killed = False
+        """Whether it was to be killed; it may take the kernel longer than `kill` waits."""
 
     @property
     def exited(self) -> bool:
@@ -99,6 +101,7 @@ class Running:
 
         What it said before is still told by `messages`, and Exited.
         """
+        self.killed = True
         if not self._exited:
             with contextlib.suppress(OSError):  # the spare is gone, and its end says so
                 send(self._end, {"kill": True})

@@ -21,6 +21,7 @@ from tests.worker.runner.conftest import (
 )
 from worker.limits import JobLimits
 from worker.runner import KILLED, Exited, Runner, RunnerUnavailable, Running, client, error_of_exit
+from worker.runner import running as running_module
 
 
 @pytest.fixture
@@ -101,6 +102,19 @@ def test_a_spare_that_hangs_is_killed_with_its_job(watched: Runner, spares: list
     assert time.monotonic() - begin < 2
     assert not alive(running.pid)
     wait_until_ready(watched)
+
+
+def test_a_job_that_dies_slowly_makes_the_next_one_wait(
+    watched: Runner, spares: list[int], new_scratch: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = sleeping(watched, new_scratch())
+    with monkeypatch.context() as hurried:  # as if the kernel took longer than that to take its memory back
+        hurried.setattr(running_module, "_SECONDS_FOR_SPARE", 0.0)
+        hurried.setattr(running_module, "_SECONDS_FOR_KERNEL", 0.0)
+        assert not running.kill()
+    assert sleeping(watched, new_scratch()).kill()
+    assert len(spares) == 2
+    assert not alive(running.pid)
 
 
 def test_closing_ends_the_job(watched: Runner, spares: list[int], scratch: Path) -> None:
