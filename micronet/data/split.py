@@ -86,10 +86,24 @@ class Split:
         """
         if count < 1:
             raise ValueError(f"a subset of {count} images: at least 1 is needed")
-        chosen = torch.tensor(seeded_order(len(self), seed)[:count], dtype=torch.int64)
+        return self._chosen(seeded_order(len(self), seed)[:count], seed, "")
+
+    def divided(self, count: int, seed: int) -> tuple["Split", "Split"]:
+        """`subset(count, seed)`, and all other images, in the order that `seed` gives.
+
+        Raises ValueError unless both parts have an image.
+        """
+        if not 1 <= count < len(self):
+            raise ValueError(f"{count} of {len(self)} images apart: both parts need at least 1")
+        order = seeded_order(len(self), seed)
+        return self._chosen(order[:count], seed, ""), self._chosen(order[count:], seed, "all but the first ")
+
+    def _chosen(self, order: list[int], seed: int, which: str) -> "Split":
+        chosen = torch.tensor(order, dtype=torch.int64)
         images = self.images[chosen] if isinstance(self.images, Tensor | Pixels) else _Selected(self.images, chosen)
-        name = f"{self.name}[{len(chosen)} of {len(self)}, seed {seed}]"
-        digest = hashlib.sha256(f"{self.sha256} {len(chosen)} {seed}".encode()).hexdigest()
+        count = len(self) - len(order) if which else len(order)
+        name = f"{self.name}[{which}{count} of {len(self)}, seed {seed}]"
+        digest = hashlib.sha256(f"{self.sha256} {which}{count} {seed}".encode()).hexdigest()
         return Split(name, images, self.labels[chosen], digest, self.warnings)
 
 

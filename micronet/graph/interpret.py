@@ -23,9 +23,9 @@ def interpret(graph: Graph, images: Tensor, observe: Observer | None = None, com
     Values are dropped after their last use, so that memory is what the graph needs at its widest step.
     """
     values: dict[str, object] = {**graph.weights, graph.input: images}
-    last_uses = _last_uses(graph)
+    uses = last_uses(graph)
     with torch.no_grad():
-        for node, dead in zip(graph.nodes, last_uses, strict=True):
+        for node, dead in zip(graph.nodes, uses, strict=True):
             kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
             value = compute(node.target, tuple(substitute(argument, values) for argument in node.args), kwargs)
             values[node.name] = value
@@ -38,8 +38,8 @@ def interpret(graph: Graph, images: Tensor, observe: Observer | None = None, com
     return logits
 
 
-def _last_uses(graph: Graph) -> list[list[str]]:
-    """For each node, the values nothing reads after it."""
+def last_uses(graph: Graph) -> list[list[str]]:
+    """For each node, the values nothing reads after it; weights and the output are kept."""
     seen = {graph.output, *graph.weights}
     dead: list[list[str]] = []
     for node in reversed(graph.nodes):

@@ -1,5 +1,6 @@
 """What a job is given beside its settings and its file."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,13 +11,17 @@ from micronet.progress import Progress, Silence
 class Context:
     """Where data sets lie, which device to run on (`auto`, `cpu`, `cuda`, `cuda:1`), and who hears of progress.
 
-    `outputs` is the directory a job writes its artifacts to, each a file; None where nobody wants them.
+    `outputs` is the directory a job writes its artifacts to, each a file; None where nobody wants them. `journal` is
+    the directory a long job writes down in how far it is, and looks in for how far it was; None where it starts anew
+    each time. `files` are other checkpoints that the settings name, by their SHA-256.
     """
 
     data_dir: Path | None = None
     device: str = "auto"
     progress: Progress = field(default_factory=Silence)
     outputs: Path | None = None
+    journal: Path | None = None
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 class Stages:

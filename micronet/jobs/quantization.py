@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from micronet.analysis.widths import FULL_WIDTH
-from micronet.contract import QuantizingSettings
+from micronet.contract import Normalization, QuantizingSettings
 from micronet.data.datasets import calibration_split
 from micronet.data.split import Split
 from micronet.errors import SettingsError
@@ -82,7 +82,11 @@ def quantize(graph: Graph, settings: QuantizingSettings, chosen: Track, context:
 
 def inputs_of(settings: QuantizingSettings, chosen: Track, split: Split) -> Inputs:
     """Images with the normalization of the settings, else the track's."""
-    given = settings.normalize
+    return normalized(settings.normalize, chosen, split)
+
+
+def normalized(given: Normalization | None, chosen: Track, split: Split) -> Inputs:
+    """Images with the given normalization, else the track's. Raises SettingsError unless it is for their channels."""
     mean, std = (chosen.mean, chosen.std) if given is None else (given.mean, given.std)
     channels = chosen.input_shape[0]
     if len(mean) != channels or len(std) != channels:

@@ -14,6 +14,8 @@ from micronet.contract import (
     QuantizeSettings,
     ScoreResult,
     ScoreSettings,
+    TrainResult,
+    TrainSettings,
     Value,
 )
 from micronet.jobs.context import Context
@@ -30,6 +32,7 @@ class Job:
     entry              "module:function" of `(settings, checkpoint, context) -> result`
     lane               how long it may take
     summary            one line for people
+    file               whether it needs a checkpoint, or can do without one (and then starts from `architecture`)
     """
 
     settings: type[JobSettings]
@@ -37,8 +40,9 @@ class Job:
     entry: str
     lane: Lane
     summary: str
+    file: Literal["needed", "optional"] = "needed"
 
-    def run(self, settings: JobSettings, checkpoint: Path, context: Context) -> Any:
+    def run(self, settings: JobSettings, checkpoint: Path | None, context: Context) -> Any:
         """Do it: a value of type `result`; artifacts are the files it leaves in `context.outputs`.
 
         Raises MicronetError, each kind with what would be right.
@@ -74,6 +78,14 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.fuse:fuse",
         lane="short",
         summary="Merge batch norms, fold constants, drop what does nothing: fused.onnx, and what it saves",
+    ),
+    "train": Job(
+        TrainSettings,
+        TrainResult,
+        entry="micronet.jobs.train:train",
+        lane="long",
+        summary="Train a network, the file's or a fresh one: trained.onnx, and every epoch's loss and accuracy",
+        file="optional",
     ),
 }
 """One row per kind of job."""

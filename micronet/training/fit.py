@@ -1,50 +1,168 @@
-"""Plain supervised training: cross-entropy, SGD with Nesterov momentum, one cosine from the first rate to zero."""
+"""The training loop: epochs that depend on the seed and the state at their beginning, and on nothing else."""
 
+import hashlib
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from torch import nn
+from torch import Tensor
+from torch.nn import functional as F
 
-from micronet.data.split import seeded_order
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.analysis.shapes import shapes
+from micronet.contract import EpochReport, Training, TrainingReport
+from micronet.errors import NumericalError
+from micronet.graph.ir import Graph
+from micronet.training.augmentation import Augmenter
+from micronet.training.images import TrainingImages
+from micronet.training.mixing import mix, soft_targets
+from micronet.training.network import TrainableNetwork
+from micronet.training.schedule import learning_rate
+from micronet.training.state import State
+from micronet.training.task import Task
+
+Teach = Callable[[Tensor], Tensor]
+"""Logits of a teacher for a batch."""
+
+
+def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
+    """Train `network`, in place, and give the graph that is kept, and how it went.
+
+    Everything an epoch draws comes of the seed and its number, and the journal has the state at the end of each: broken
+    off anywhere and called again, it goes on from the last whole epoch, and on one device ends with the same bits.
+    Raises NumericalError where the loss is no number any more.
+    """
+    run = _Run(network.to(task.device), how, task)
+    return run.to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
-    """Hyperparameters; `learning_rate` is the first step's."""
+class Length:
+    """How long a training is; the last epoch may be cut short."""
 
     epochs: int
-    batch: int = 64
-    learning_rate: float = 0.2
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
-    label_smoothing: float = 0.1
+    steps: int
+    steps_per_epoch: int
+
+    @classmethod
+    def of(cls, how: Training, images: int) -> "Length":
+        """Batches are whole, where there is one: an odd rest would weigh more than the others."""
+        per_epoch = max(1, images // how.batch)
+        steps = how.epochs * per_epoch if how.steps is None else min(how.steps, how.epochs * per_epoch)
+        return cls(math.ceil(steps / per_epoch), steps, per_epoch)
 
 
-def fit_(network: nn.Module, train: Inputs, recipe: Recipe, seed: int = 0, advance: Advance = unheard) -> None:
-    """Train `network` in place on all of `train`, and leave it in eval mode.
+class _Run:
+    def __init__(self, network: TrainableNetwork, how: Training, task: Task) -> None:
+        self._network, self._how, self._task = network, how, task
+        self._images = TrainingImages(task.train, task.device, Augmenter(how.augmentation))
+        self._length = Length.of(how, len(self._images))
+        self._classes = shapes(network.graph())[network.output][1]
+        self._teach = None if how.distillation is None else _teacher(how, task)
+        self._mixed_precision = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
+        self._state = State(network, how)
 
-    Each epoch has an order of its own, chosen by `seed`. The schedule is that of Loshchilov and Hutter 2017 (SGDR)
-    without restarts.
-    """
-    network.train()
-    steps = recipe.epochs * -(-len(train) // recipe.batch)
-    optimizer = torch.optim.SGD(
-        network.parameters(),
-        lr=recipe.learning_rate,
-        momentum=recipe.momentum,
-        weight_decay=recipe.weight_decay,
-        nesterov=True,
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
-    loss_of = nn.CrossEntropyLoss(label_smoothing=recipe.label_smoothing)
-    for epoch in range(recipe.epochs):
-        order = seeded_order(len(train), seed + epoch)
-        for start in range(0, len(order), recipe.batch):
-            images, labels = train.take(torch.tensor(order[start : start + recipe.batch]))
-            optimizer.zero_grad()
-            loss_of(network(images), labels).backward()
-            optimizer.step()
-            schedule.step()
-        advance(epoch + 1, recipe.epochs, "epochs")
-    network.eval()
+    def to_the_end(self) -> tuple[Graph, TrainingReport]:
+        state, task = self._state, self._task
+        if not state.restore_(task.journal):
+            state.before = task.holdout_accuracy(self._network.graph())
+            state.note(state.before.correct, 0)
+            state.save(task.journal)
+        while state.epoch < self._length.epochs:
+            self._tell(state.epoch, state.epoch * self._length.steps_per_epoch)
+            loss, steps, rate = self._epoch(state.epoch)
+            state.epoch += 1
+            measured = task.holdout_accuracy(state.graph())
+            state.note(measured.correct, state.epoch)
+            state.reports.append(
+                EpochReport(epoch=state.epoch, steps=steps, loss=loss, learning_rate=rate, holdout=measured)
+            )
+            state.save(task.journal)
+        self._tell(state.epoch, self._length.steps)
+        assert state.before is not None
+        report = TrainingReport(
+            before=state.before,
+            epochs=tuple(state.reports),
+            kept=state.kept,
+            after=state.accuracy_of_kept(),
+            images=sum(report.steps for report in state.reports) * self._how.batch,
+        )
+        return state.kept_graph(), report
+
+    def _tell(self, epoch: int, step: int) -> None:
+        if self._length.epochs > 1:
+            self._task.advance(epoch, self._length.epochs, "epochs")
+        else:
+            self._task.advance(step, self._length.steps, "steps")
+
+    def _epoch(self, epoch: int) -> tuple[float, int, float]:
+        """Mean loss, batches, and the last learning rate of one epoch."""
+        seed = derived_seed(self._task.seed, epoch)
+        generator = torch.Generator().manual_seed(seed)
+        order = torch.randperm(len(self._images), generator=generator)
+        first = epoch * self._length.steps_per_epoch
+        count = min(self._length.steps_per_epoch, self._length.steps - first)
+        losses = torch.zeros((), device=self._task.device)
+        rate = 0.0
+        self._network.train()
+        with torch.random.fork_rng(devices=[self._task.device] if self._task.device.type == "cuda" else []):
+            torch.manual_seed(seed)  # of what the network itself draws: dropout, ShakeDrop
+            for step in range(count):
+                indices = order[step * self._how.batch : (step + 1) * self._how.batch]
+                rate = learning_rate(self._how, first + step, self._length.steps, self._length.steps_per_epoch)
+                losses += self._step(indices, rate, generator)
+                if self._length.epochs == 1:
+                    self._tell(epoch, step + 1)
+        self._network.eval()
+        loss = float(losses) / max(1, count)
+        if not math.isfinite(loss):
+            raise NumericalError(
+                f"the loss is {loss} in epoch {epoch + 1}: training came apart. A lower learning_rate "
+                f"({self._how.learning_rate:g} now) or some warmup_epochs help."
+            )
+        return loss, count, rate
+
+    def _step(self, indices: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+        """One batch, one step of the optimizer; the loss."""
+        how, state = self._how, self._state
+        images, labels = self._images.batch(indices, generator)
+        targets = soft_targets(labels, self._classes, how.label_smoothing)
+        images, targets = mix(images, targets, how, generator)
+        if self._task.device.type == "cuda" and images.dim() == 4:
+            images = images.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self._task.device.type, torch.bfloat16, enabled=self._mixed_precision):
+            logits = self._network(images)
+        loss = self._loss(logits.float(), targets, images)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.step_(rate)
+        return loss.detach()
+
+    def _loss(self, logits: Tensor, targets: Tensor, images: Tensor) -> Tensor:
+        """Cross-entropy; with a teacher, mixed with the divergence from it at temperature T, times T squared."""
+        loss = F.cross_entropy(logits, targets)
+        distillation = self._how.distillation
+        if self._teach is None or distillation is None:
+            return loss
+        temperature = distillation.temperature
+        theirs = F.log_softmax(self._teach(images) / temperature, 1)
+        ours = F.log_softmax(logits / temperature, 1)
+        divergence = F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
+        return torch.lerp(loss, divergence, distillation.weight)
+
+
+def _teacher(how: Training, task: Task) -> Teach:
+    assert how.distillation is not None
+    network = TrainableNetwork(task.teacher(how.distillation)).to(task.device).eval()
+
+    def teach(images: Tensor) -> Tensor:
+        with torch.no_grad():
+            logits: Tensor = network(images)
+        return logits.float()
+
+    return teach
+
+
+def derived_seed(*parts: int) -> int:
+    """A seed for a part of a computation: 63 bits of the SHA-256 of what names it."""
+    return int.from_bytes(hashlib.sha256(repr(parts).encode()).digest()[:8], "big") >> 1

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from micronet.architectures.load import create_network
 from micronet.data.datasets import open_split
 from micronet.data.split import Split
 from micronet.errors import NumericalError, SettingsError
@@ -16,9 +15,11 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.tracks import track
-from micronet.training.fit import Recipe, fit_
+from micronet.training.fit import fit
+from micronet.training.network import TrainableNetwork
 from micronet.transformation.quantize import Quantization, layer_outputs, quantize_activations, quantize_weights
 from micronet.transformation.ranges import SigmaMax
+from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 CPU = torch.device("cpu")
 DIGITS = track("digits")
@@ -31,10 +32,7 @@ def inputs() -> Inputs:
 
 @pytest.fixture(scope="module")
 def graph() -> Graph:
-    train = Inputs(open_split(DIGITS, "train", None), DIGITS.mean, DIGITS.std)
-    network = create_network("digits", {})
-    fit_(network, train, Recipe(epochs=3))
-    return capture(network.requires_grad_(False), (1, 8, 8))
+    return fit(TrainableNetwork(digits_graph()), SHORT.model_copy(update={"epochs": 3}), digits_task(1200))[0]
 
 
 def quantized(graph: Graph, inputs: Inputs, bits: int) -> Graph:
@@ -117,16 +115,6 @@ def test_an_output_that_is_not_finite_is_no_accuracy(graph: Graph, inputs: Input
 def test_a_device_this_machine_lacks_is_named(name: str) -> None:
     with pytest.raises(SettingsError, match="this machine has cpu"):
         choose_device(name)
-
-
-def test_training_repeats() -> None:
-    train = Inputs(open_split(DIGITS, "train", None), DIGITS.mean, DIGITS.std)
-    states = []
-    for _ in range(2):
-        network = create_network("digits", {}, seed=3)
-        fit_(network, train, Recipe(epochs=1), seed=3)
-        states.append(network.state_dict())
-    assert all(torch.equal(states[0][key], states[1][key]) for key in states[0])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

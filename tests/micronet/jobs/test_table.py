@@ -28,6 +28,7 @@ def test_every_row_leads_to_a_function_of_its_types(kind: str) -> None:
     assert issubclass(job.settings, JobSettings)
     assert issubclass(job.result, Value)
     assert job.lane in ("short", "long")
+    assert (type(None) in typing.get_args(hints["checkpoint"])) == (job.file == "optional")
     assert job.summary
 
 

@@ -1,0 +1,113 @@
+"""What the jobs that learn from images have in common: their network, their images, and the measuring at their end."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from micronet.architectures import find_architecture
+from micronet.architectures.load import create_network
+from micronet.contract import Accuracy, Distillation, LearningSettings, Scorer
+from micronet.data.datasets import open_split
+from micronet.errors import AlreadyQuantized, SettingsError
+from micronet.evaluation.device import choose_device
+from micronet.evaluation.inputs import Inputs
+from micronet.graph.capture import capture
+from micronet.graph.ir import Graph
+from micronet.jobs.context import Context
+from micronet.jobs.network import check_fits, prepare, read_network
+from micronet.jobs.quantization import normalized
+from micronet.jobs.result import scorer
+from micronet.journal import DirectoryJournal, MemoryJournal
+from micronet.tracks import Track, track
+from micronet.training.task import Task, accuracy
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A network, what it learns from, and what it is measured on in the end (None: it is not measured)."""
+
+    graph: Graph
+    track: Track
+    task: Task
+    test: Inputs | None
+    dataset_sha256: str
+    warnings: tuple[str, ...]
+
+    def measured(self, graph: Graph, context: Context) -> Accuracy | None:
+        """Top-1 of `graph` on the test set."""
+        if self.test is None:
+            return None
+        return accuracy(graph, self.test, self.task.device, context.progress.advance)
+
+    def scorer(self) -> Scorer:
+        """What it takes to get the numbers again."""
+        return scorer(str(self.task.device), self.task.seed, self.track.dataset, self.dataset_sha256)
+
+
+def begin(settings: LearningSettings, checkpoint: Path | None, context: Context) -> Lesson:
+    """The file's network, or a fresh one of the architecture, and images as the settings divide them.
+
+    Raises SettingsError for what contradicts itself or the network, AlreadyQuantized for a file with grids of its own,
+    DataError for images that are not there, and what reading raises.
+    """
+    chosen = track(settings.track, context.data_dir)
+    device = choose_device(context.device)
+    graph, warnings = starting_network(settings, checkpoint)
+    check_fits(graph, chosen)
+    whole = open_split(chosen, "train", context.data_dir)
+    apart = round(settings.holdout * len(whole))
+    if not 1 <= apart < len(whole):
+        raise SettingsError(f"holdout {settings.holdout:g} of {len(whole)} training images leaves one part empty.")
+    holdout, train = whole.divided(apart, settings.seed)
+    if settings.train_images is not None:
+        train = train.subset(settings.train_images, settings.seed)
+    journal = MemoryJournal() if context.journal is None else DirectoryJournal(context.journal)
+    test = None
+    if settings.evaluate:
+        test = normalized(settings.normalize, chosen, open_split(chosen, "test", context.data_dir))
+    task = Task(
+        train=normalized(settings.normalize, chosen, train),
+        holdout=normalized(settings.normalize, chosen, holdout),
+        device=device,
+        seed=settings.seed,
+        journal=journal,
+        advance=context.progress.advance,
+        teacher=lambda distillation: _teacher(distillation, chosen, context),
+    )
+    return Lesson(graph, chosen, task, test, whole.sha256, (*warnings, *whole.warnings))
+
+
+def starting_network(settings: LearningSettings, checkpoint: Path | None) -> tuple[Graph, tuple[str, ...]]:
+    """Graph of the file, or of a freshly initialised network, with batch norms as they are."""
+    if checkpoint is not None:
+        graph, warnings = read_network(checkpoint, settings.architecture, None)
+        graph = prepare(graph, fuse=False)
+        check_in_floating_point(graph)
+        return graph, warnings
+    if settings.architecture is None:
+        raise SettingsError(
+            'there is nothing to start from: send a checkpoint, or name an architecture, as in {"name": "digits"}.'
+        )
+    name, options = settings.architecture.name, settings.architecture.options
+    network = create_network(name, options, settings.seed)
+    with torch.no_grad():
+        return prepare(capture(network, find_architecture(name).parse(options).input_shape), fuse=False), ()
+
+
+def check_in_floating_point(graph: Graph) -> None:
+    """Raise AlreadyQuantized where weights lie on grids: they would leave them with the first step."""
+    if graph.formats:
+        raise AlreadyQuantized(
+            f"{len(graph.formats)} weights of this network are quantized ({next(iter(graph.formats))} is one), and "
+            "learning would take them off their grids. Start from the network before it was quantized."
+        )
+
+
+def _teacher(distillation: Distillation, chosen: Track, context: Context) -> Graph:
+    path = context.files.get(distillation.teacher)
+    if path is None:
+        raise SettingsError(f"distillation.teacher: no file {distillation.teacher} is here; upload the teacher first.")
+    graph, _ = read_network(path, distillation.architecture, None)
+    check_fits(graph, chosen)
+    return prepare(graph, fuse=True)

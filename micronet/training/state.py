@@ -1,0 +1,118 @@
+"""Everything a training carries from one step to the next, and how it is written down."""
+
+import torch
+from torch import Tensor
+
+from micronet.contract import Accuracy, EpochReport, Training
+from micronet.graph.ir import Graph
+from micronet.journal import Entry, Journal
+from micronet.training.network import TrainableNetwork
+
+ENTRY = "fit"
+
+
+class State:
+    """Weights, momenta, their running average, the best so far, and what was reported."""
+
+    def __init__(self, network: TrainableNetwork, how: Training) -> None:
+        self._network, self._how = network, how
+        self.optimizer = torch.optim.SGD(
+            [
+                {"params": network.decayed(), "weight_decay": how.weight_decay},
+                {"params": network.undecayed(), "weight_decay": 0.0},
+            ],
+            lr=how.learning_rate,
+            momentum=how.momentum,
+            nesterov=how.momentum > 0,
+        )
+        self._average = {name: tensor.clone() for name, tensor in network.tensors().items()} if how.ema else {}
+        self._best: dict[str, Tensor] = {}
+        self._best_correct = -1
+        self.kept = 0
+        self.epoch = 0
+        self.before: Accuracy | None = None
+        self.reports: list[EpochReport] = []
+
+    def step_(self, rate: float) -> None:
+        """One step of the optimizer, at this learning rate, and all that goes with it."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.step()
+        self._network.hold_zeros_()
+        if self._average:
+            for name, tensor in self._network.tensors().items():
+                self._average[name].lerp_(tensor, 1 - self._how.ema)
+
+    def graph(self) -> Graph:
+        """The network as it would be kept now: with averaged weights, where there are any."""
+        return self._with(self._average) if self._average else self._network.graph()
+
+    def note(self, correct: int, epoch: int) -> None:
+        """Keep what there is now, after `epoch`, unless the best is kept and was better."""
+        if self._how.keep == "last":
+            self.kept = epoch
+        elif correct > self._best_correct:
+            self._best_correct, self.kept = correct, epoch
+            now = self._average or self._network.tensors()
+            self._best = {name: tensor.clone() for name, tensor in now.items()}
+
+    def kept_graph(self) -> Graph:
+        """The network that is kept."""
+        return self._with(self._best) if self._best else self.graph()
+
+    def accuracy_of_kept(self) -> Accuracy:
+        """On the held-out images."""
+        if self.kept:
+            return self.reports[self.kept - 1].holdout
+        assert self.before is not None
+        return self.before
+
+    def save(self, journal: Journal) -> None:
+        """Write all of it down."""
+        momenta = {}
+        for index, parameter in enumerate(self._parameters()):
+            momentum = self.optimizer.state[parameter].get("momentum_buffer")
+            if momentum is not None:
+                momenta[f"momentum/{index}"] = momentum
+        parts = {"now": self._network.tensors(), "average": self._average, "best": self._best}
+        tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
+        facts = {
+            "epoch": self.epoch,
+            "kept": self.kept,
+            "best_correct": self._best_correct,
+            "before": None if self.before is None else self.before.model_dump(),
+            "reports": [report.model_dump() for report in self.reports],
+        }
+        journal.write(ENTRY, Entry(facts, {**tensors, **momenta}))
+
+    def restore_(self, journal: Journal) -> bool:
+        """Be what was written down last; whether there was anything."""
+        entry = journal.read(ENTRY)
+        if entry is None:
+            return False
+        device = next(iter(self._network.parameters())).device
+        tensors = {name: tensor.to(device) for name, tensor in entry.tensors.items()}
+        self._network.load_(_part(tensors, "now"))
+        self._average, self._best = _part(tensors, "average"), _part(tensors, "best")
+        for index, parameter in enumerate(self._parameters()):
+            if f"momentum/{index}" in tensors:
+                self.optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum/{index}"]
+        self.epoch, self.kept, self._best_correct = (entry.facts[name] for name in ("epoch", "kept", "best_correct"))
+        self.before = Accuracy.model_validate(entry.facts["before"])
+        self.reports = [EpochReport.model_validate(report) for report in entry.facts["reports"]]
+        return True
+
+    def _parameters(self) -> list[Tensor]:
+        return [parameter for group in self.optimizer.param_groups for parameter in group["params"]]
+
+    def _with(self, tensors: dict[str, Tensor]) -> Graph:
+        """The network's graph with these in place of its own."""
+        own = {name: tensor.clone() for name, tensor in self._network.tensors().items()}
+        self._network.load_(tensors)
+        graph = self._network.graph()
+        self._network.load_(own)
+        return graph
+
+
+def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+    return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}

@@ -1,0 +1,47 @@
+"""What every stage that learns works with: images to learn from, images to choose by, a device, a journal."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from micronet.contract import Accuracy, Distillation
+from micronet.errors import SettingsError
+from micronet.evaluation.accuracy import evaluate
+from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.graph.ir import Graph
+from micronet.journal import Journal, MemoryJournal, Section
+
+
+def _no_teacher(distillation: Distillation) -> Graph:
+    raise SettingsError(f"distillation: no file of the teacher {distillation.teacher} was given.")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Images and means. `holdout` is a part of the training images that nothing is learned from.
+
+    `seed` chooses everything that is drawn; `teacher` finds the network of a distillation.
+    """
+
+    train: Inputs
+    holdout: Inputs
+    device: torch.device
+    seed: int = 0
+    journal: Journal = field(default_factory=MemoryJournal)
+    advance: Advance = unheard
+    teacher: Callable[[Distillation], Graph] = _no_teacher
+
+    def section(self, name: str) -> "Task":
+        """The same with a part of the journal of its own."""
+        return replace(self, journal=Section(self.journal, name))
+
+    def holdout_accuracy(self, graph: Graph) -> Accuracy:
+        """Top-1 of `graph` on the held-out images. Raises NumericalError."""
+        return accuracy(graph, self.holdout, self.device)
+
+
+def accuracy(graph: Graph, inputs: Inputs, device: torch.device, advance: Advance = unheard) -> Accuracy:
+    """Top-1 of `graph` on `inputs`. Raises NumericalError where a logit is NaN or infinite."""
+    measured = evaluate(graph, inputs, device, advance=advance)
+    return Accuracy(correct=measured.correct, total=measured.total, top1=measured.correct / measured.total)

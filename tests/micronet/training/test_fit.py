@@ -1,0 +1,135 @@
+"""Training: against a plain loop, the same bits again, and the same bits after any interruption."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from micronet.architectures.load import create_network
+from micronet.contract import NO_AUGMENTATION, Training
+from micronet.errors import NumericalError
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph
+from micronet.journal import Entry, MemoryJournal
+from micronet.training.fit import derived_seed, fit
+from micronet.training.network import TrainableNetwork
+from tests.micronet.training.lessons import DIGITS, SHORT, digits_graph, digits_task, same
+
+EVERYTHING = SHORT.model_copy(
+    update={"mixup": 0.2, "cutmix": 1.0, "ema": 0.9, "label_smoothing": 0.1, "warmup_epochs": 0.5, "keep": "best"}
+)
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying(MemoryJournal):
+    """Lets `lives` entries through, and dies instead of the next."""
+
+    def __init__(self, lives: int) -> None:
+        super().__init__()
+        self.lives = lives
+
+    def write(self, name: str, entry: Entry) -> None:
+        if self.lives == 0:
+            raise Killed
+        self.lives -= 1
+        super().write(name, entry)
+
+
+def trained(how: Training, journal: MemoryJournal | None = None, seed: int = 0) -> Graph:
+    return fit(TrainableNetwork(digits_graph()), how, digits_task(journal=journal, seed=seed))[0]
+
+
+def test_two_steps_are_those_of_a_plain_loop() -> None:
+    how = SHORT.model_copy(update={"epochs": 1, "steps": 2, "schedule": "constant", "label_smoothing": 0.1})
+    task = digits_task()
+    graph, report = fit(TrainableNetwork(digits_graph()), how, task)
+
+    network = create_network("digits", {}, 0).train()
+    weights = [p for p in network.parameters() if p.dim() > 1]
+    others = [p for p in network.parameters() if p.dim() == 1]
+    groups = [{"params": weights, "weight_decay": how.weight_decay}, {"params": others, "weight_decay": 0}]
+    optimizer = torch.optim.SGD(groups, lr=how.learning_rate, momentum=how.momentum, nesterov=True)
+    order = torch.randperm(320, generator=torch.Generator().manual_seed(derived_seed(0, 0)))
+    losses = []
+    for step in range(2):
+        images, labels = task.train.take(order[64 * step : 64 * (step + 1)])
+        loss = nn.CrossEntropyLoss(label_smoothing=0.1)(network(images), labels)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(float(loss))
+    for name, weight in network.state_dict().items():
+        if not name.endswith("num_batches_tracked"):
+            torch.testing.assert_close(graph.weights[name], weight, rtol=1e-4, atol=1e-6)
+    assert math.isclose(report.epochs[0].loss, sum(losses) / 2, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize("how", [SHORT, EVERYTHING], ids=["plain", "everything"])
+def test_the_same_seed_gives_the_same_bits_and_another_seed_others(how: Training) -> None:
+    assert same(trained(how), trained(how))
+    assert not same(trained(how), trained(how, seed=1))
+
+
+@pytest.mark.parametrize("lives", [0, 1, 2])
+def test_killed_anywhere_it_ends_with_the_same_bits(lives: int) -> None:
+    journal = Dying(lives)
+    with pytest.raises(Killed):
+        trained(EVERYTHING, journal)
+    journal.lives = -1
+    whole, resumed = MemoryJournal(), journal
+    assert same(trained(EVERYTHING, whole), trained(EVERYTHING, resumed))
+    assert whole.entries["fit"].facts == resumed.entries["fit"].facts
+
+
+def test_a_finished_training_is_not_done_again() -> None:
+    journal = MemoryJournal()
+    first = trained(SHORT, journal)
+    told: list[int] = []
+    graph, report = fit(TrainableNetwork(digits_graph(seed=9)), SHORT, digits_task(journal=journal))
+    assert same(first, graph)
+    assert [epoch.epoch for epoch in report.epochs] == [1, 2]
+    assert told == []
+
+
+def test_it_learns_and_says_what_it_kept() -> None:
+    how = SHORT.model_copy(update={"epochs": 6, "keep": "best"})
+    graph, report = fit(TrainableNetwork(digits_graph()), how, digits_task(1200))
+    assert report.before.correct < 30
+    assert report.after.correct >= 80
+    best = max(epoch.holdout.correct for epoch in report.epochs)
+    assert report.epochs[report.kept - 1].holdout.correct == best == report.after.correct
+    assert digits_task().holdout_accuracy(graph).correct == best
+
+
+def test_zeros_stay_zero_for_ten_epochs() -> None:
+    graph = digits_graph()
+    kernel = graph.weights["conv2.weight"]
+    graph.weights["conv2.weight"].copy_(torch.where(torch.rand_like(kernel) < 0.5, 0, kernel))
+    zeros = kernel == 0
+    how = SHORT.model_copy(update={"epochs": 10})
+    held, _ = fit(TrainableNetwork(graph), how, digits_task())
+    filled, _ = fit(TrainableNetwork(graph, hold_zeros=False), how, digits_task())
+    assert torch.equal(held.weights["conv2.weight"] == 0, zeros)
+    assert not bool((filled.weights["conv2.weight"] == 0).any())
+
+
+def test_no_training_changes_nothing() -> None:
+    graph, report = fit(TrainableNetwork(digits_graph()), Training(epochs=0), digits_task())
+    assert same(graph, digits_graph())
+    assert (report.kept, report.epochs, report.after) == (0, (), report.before)
+
+
+def test_in_evaluation_mode_a_trainable_network_is_its_graph() -> None:
+    graph, images = digits_graph(), torch.randn(5, *DIGITS.input_shape)
+    with torch.no_grad():
+        assert torch.equal(TrainableNetwork(graph).eval()(images), interpret(graph, images))
+
+
+def test_a_training_that_comes_apart_says_so() -> None:
+    how = Training(epochs=3, batch=64, learning_rate=100, augmentation=NO_AUGMENTATION, weight_decay=1.0)
+    with pytest.raises(NumericalError, match="learning_rate"):
+        trained(how)
