@@ -23,7 +23,8 @@ def sweep(settings: Settings, records: Records, blobs: Blobs) -> None:
         blobs.delete(blob.location)
         log.info("blob swept", sha256=blob.sha256, size=blob.size)
     records.jobs.forget_keys(settings.key_days)
-    abandoned = blobs.sweep(records.blobs.is_known)
+    known = records.blobs.locations()  # at once: to ask for each file takes minutes in which nobody keeps house
+    abandoned = blobs.sweep(lambda location: location in known or records.blobs.is_known(location))
     directories = sweep_scratch(settings.scratch)
     if abandoned or directories:
         log.info("abandoned files swept", files=abandoned, directories=directories)
@@ -52,10 +53,14 @@ def _make_locked(directory: Path) -> int:
         directory.mkdir(mode=0o700)
         with contextlib.suppress(FileNotFoundError):
             lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if os.fstat(lock).st_nlink:
-                scratch.furnish(directory)
-                return lock
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                if os.fstat(lock).st_nlink:
+                    scratch.furnish(directory)
+                    return lock
+            except OSError:  # no room: the next sweep finds it
+                os.close(lock)
+                raise
             os.close(lock)
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from worker.blobs.port import Incoming, LockedFile, new_location, remove_abandoned
+from worker.blobs.port import Incoming, LockedFile, is_location, new_location, remove_abandoned
 from worker.records.values import StoredBlob
 
 
@@ -31,9 +31,10 @@ class DirectoryBlobs:
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
         """Delete files nobody recorded and nobody is writing."""
+        locations = (f"{path.parent.name}/{path.name}" for path in self.root.glob("??/*"))
         return sum(
-            remove_abandoned(path, partial(is_known, f"{path.parent.name}/{path.name}"))
-            for path in self.root.glob("??/*")
+            remove_abandoned(self._path(location), partial(is_known, location))
+            for location in filter(is_location, locations)
         )
 
     def free_bytes(self) -> int | None:

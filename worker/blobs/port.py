@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import os
+import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -149,6 +150,14 @@ def new_location() -> str:
     """A location nobody ever had: two hexadecimal digits of directory, then the rest."""
     name = uuid.uuid4().hex
     return f"{name[:2]}/{name[2:]}"
+
+
+def is_location(name: str) -> bool:
+    """Whether a file of this name may be one of ours. No sweep touches others: a store may hold more than blobs."""
+    return _LOCATION.fullmatch(name) is not None
+
+
+_LOCATION = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")
 
 
 def copy_checked(source: BinaryIO, blob: StoredBlob, destination: Path) -> None:

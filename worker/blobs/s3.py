@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from worker.blobs.port import Incoming, LockedFile, new_location, remove_abandoned
+from worker.blobs.port import Incoming, LockedFile, is_location, new_location, remove_abandoned
 from worker.records.values import StoredBlob
 
 _ABANDONED_AFTER = timedelta(days=1)  # longer than any upload takes
@@ -73,7 +73,7 @@ class S3Blobs:
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
         for item in (item for page in pages for item in page.get("Contents", ())):
             location = item["Key"].removeprefix(self.key(""))
-            if item["LastModified"] < yesterday and not is_known(location):
+            if is_location(location) and item["LastModified"] < yesterday and not is_known(location):
                 self.delete(location)
                 swept += 1
         return swept

@@ -48,6 +48,11 @@ class BlobRecords:
         query = select(func.count()).where(blobs.c.location == location)
         return bool(self._database.read(lambda connection: connection.scalar(query)))
 
+    def locations(self) -> frozenset[str]:
+        """Every location in use."""
+        rows = self._database.read(lambda connection: connection.scalars(select(blobs.c.location)).all())
+        return frozenset(rows)
+
     def forget_unneeded(self, days: float, total_bytes: int) -> tuple[StoredBlob, ...]:
         """Rows of files no waiting or running job needs, unused for `days` or, the longest unused first, beyond
         `total_bytes` in all: deleted here, and to be deleted from their store by the caller.

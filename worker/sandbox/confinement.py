@@ -57,7 +57,7 @@ class Confinement:
     def _readable(self) -> Iterator[Path]:
         yield from filter(os.path.exists, map(Path, (*_SYSTEM, *(_SYSTEM_GPU if self.gpu else ()))))
         yield from filter(os.path.exists, _installation())
-        if self.data_dir is not None:
+        if self.data_dir is not None and self.data_dir.exists():  # if not, the job says which data set is missing
             yield self.data_dir
 
     def _check_hidden(self, readable: list[Path]) -> None:

@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import boto3
 import pytest
 
 from tests.trips.services import S3Server
-from worker.blobs import Blobs, open_blobs
+from worker.blobs import Blobs, open_blobs, s3
 from worker.blobs.directory import DirectoryBlobs
 from worker.blobs.memory import MemoryBlobs
 from worker.blobs.port import copy_checked
@@ -125,6 +126,27 @@ def test_a_sweep_takes_what_nobody_knows_and_leaves_the_rest(tmp_path: Path) -> 
         assert blobs.sweep(lambda location: location in (known.location, being_written.location)) == 0
     for blob, there in ((known, True), (unknown, False), (being_written, True)):
         assert (tmp_path / blob.location).exists() == there
+
+
+def test_a_sweep_touches_nothing_that_is_no_blob(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setattr(s3, "_ABANDONED_AFTER", timedelta(days=-1))
+    client = boto3.client("s3", endpoint_url=s3_server.endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="shared")
+    client.put_object(Bucket="shared", Key="de/report.pdf", Body=b"somebody else's")
+    (tmp_path / "de").mkdir()
+    (tmp_path / "de" / "report.pdf").write_bytes(b"somebody else's")
+    url = s3_server.url.replace(f"s3://{s3_server.bucket}", "s3://shared")
+    for blobs in (DirectoryBlobs(tmp_path), open_blobs(url, tmp_path / "scratch")):
+        forgotten = keep(blobs, b"forgotten")
+        assert blobs.sweep(lambda location: False) == 1
+        with pytest.raises(FileNotFoundError):
+            blobs.open(forgotten.location)
+    assert (tmp_path / "de" / "report.pdf").exists()
+    assert client.list_objects_v2(Bucket="shared")["KeyCount"] == 1
 
 
 def test_a_file_whose_writer_was_killed_is_swept(tmp_path: Path) -> None:

@@ -336,6 +336,11 @@ def test_a_data_directory_around_the_servers_files_is_refused(server: Path, data
         confinement.rules()
 
 
+def test_a_data_directory_that_is_not_there_keeps_no_job_from_working(tmp_path: Path) -> None:
+    confinement = Confinement(scratch_in(tmp_path), tmp_path / "missing")
+    assert confined((tmp_path / "missing").exists, confinement) is False
+
+
 def test_several_threads_are_not_confined(confinement: Confinement) -> None:
     wait = threading.Event()
 
