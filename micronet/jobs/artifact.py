@@ -7,7 +7,8 @@ from onnx import ModelProto
 from torch import Tensor
 
 from micronet.analysis.counts import Counts, LayerCounts, count
-from micronet.contract import ArtifactFile
+from micronet.analysis.parameters import total
+from micronet.contract import ArtifactFile, NetworkTotals
 from micronet.errors import NotWritable
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
@@ -23,17 +24,38 @@ TOLERANCE = 0.01
 
 
 def write_artifact(graph: Graph, name: str, context: Context) -> ArtifactFile:
-    """`graph` as the file `name` in the job's outputs, if there are any.
+    """`graph` as the file `name` in the job's outputs, if there are any. Raises what `write_network` raises."""
+    return write_network(graph, name, context)[0]
+
+
+def write_network(graph: Graph, name: str, context: Context) -> tuple[ArtifactFile, bytes]:
+    """The same, and the bytes of the file.
 
     Raises NotWritable for what ONNX cannot say, and where the file would count or answer differently when read.
     """
     data = encode(graph)
-    model = ModelProto()
-    model.ParseFromString(data)
-    check_same(graph, prepare(import_graph(model), fuse=False))
+    check_same(graph, read_back(data))
     if context.outputs is not None:
         (context.outputs / name).write_bytes(data)
-    return ArtifactFile(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+    return ArtifactFile(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)), data
+
+
+def read_back(data: bytes) -> Graph:
+    """The network of a file we wrote, as any other stage reads it."""
+    model = ModelProto()
+    model.ParseFromString(data)
+    return prepare(import_graph(model), fuse=False)
+
+
+def network_totals(graph: Graph) -> NetworkTotals:
+    """Exact counts for one image."""
+    layers = count(graph).layers
+    return NetworkTotals(
+        parameters=sum(total(layer.parameters, "elements") for layer in layers),
+        nonzero=sum(total(layer.parameters, "nonzero") for layer in layers),
+        multiplications=sum(layer.operations.all_multiplications for layer in layers),
+        additions=sum(layer.operations.all_additions for layer in layers),
+    )
 
 
 def check_same(graph: Graph, again: Graph) -> None:

@@ -6,8 +6,7 @@ from micronet.contract import TrainResult, TrainSettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin
-from micronet.training.fit import fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.stage import train as train_stage
 
 ARTIFACT = "trained.onnx"
 
@@ -18,8 +17,7 @@ def train(settings: TrainSettings, checkpoint: Path | None, context: Context) ->
     stages.begin("read")
     lesson = begin(settings, checkpoint, context)
     stages.begin("train")
-    network = TrainableNetwork(lesson.graph, shakedrop=settings.shakedrop, hold_zeros=settings.hold_zeros)
-    graph, report = fit(network, settings, lesson.task)
+    graph, report = train_stage(lesson.graph, settings, lesson.task)
     if settings.evaluate:
         stages.begin("evaluate")
     accuracy = lesson.measured(graph, context)

@@ -1,0 +1,125 @@
+"""What a pipeline is asked with, a recipe of stages, and what it answers."""
+
+import tomllib
+from importlib import resources
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from micronet.contract.compression import Pruning, PruningReport, Sparsifying, SparsifyingReport
+from micronet.contract.quantization import Quantizing, QuantizingReport
+from micronet.contract.results import Accuracy, ArtifactFile, FusingReport, NetworkTotals, Scorer, ScoreTerms
+from micronet.contract.training import LearningSettings, Training, TrainingReport
+from micronet.contract.values import Name, Value
+
+RECIPES = ("digits", "report")
+"""Recipes that come with the library: micronet/recipes/NAME.toml."""
+
+
+class TrainStage(Training):
+    """Train."""
+
+    stage: Literal["train"] = "train"
+
+
+class PruneStage(Pruning):
+    """Remove channels in the eigenbasis."""
+
+    stage: Literal["prune"] = "prune"
+
+
+class SparsifyStage(Sparsifying):
+    """Set small weights to zero."""
+
+    stage: Literal["sparsify"] = "sparsify"
+
+
+class FuseStage(Value):
+    """Merge what can be merged, remove what does nothing."""
+
+    stage: Literal["fuse"] = "fuse"
+
+
+class QuantizeStage(Quantizing):
+    """Put weights and activations on their grids."""
+
+    stage: Literal["quantize"] = "quantize"
+
+
+Stage = Annotated[
+    TrainStage | PruneStage | SparsifyStage | FuseStage | QuantizeStage,
+    Field(discriminator="stage"),
+]
+
+
+class PipelineSettings(LearningSettings):
+    """One stage after the other, each on the network the one before it left.
+
+    `recipe` names one that comes with the library: its settings hold wherever no others are given beside it. After
+    every stage but training the accuracy on held-out images is held against `floor`: a network under it is not passed
+    on. `below` "stop" ends the pipeline with the network before it; "step_back" undoes the stage and goes on with the
+    next one. `policy` is that of the stages' scores.
+    """
+
+    recipe: Literal["digits", "report"] | None = None
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=64)] = (
+        TrainStage(),
+        PruneStage(),
+        SparsifyStage(),
+        FuseStage(),
+        QuantizeStage(),
+    )
+    floor: Annotated[float, Field(ge=0, le=1)] | None = None
+    below: Literal["stop", "step_back"] = "stop"
+    policy: Literal["report", "challenge"] = "report"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_recipe(cls, given: Any) -> Any:
+        name = given.get("recipe") if isinstance(given, dict) else None
+        return {**recipe(name), **given} if name in RECIPES else given
+
+    @model_validator(mode="after")
+    def _quantized_last(self) -> Self:
+        early = [stage for stage in self.stages[:-1] if isinstance(stage, QuantizeStage)]
+        if early:
+            raise ValueError("stages: quantize comes last; learning would take weights off their grids again")
+        return self
+
+
+class StageReport(Value):
+    """What a stage made of the network: sizes, accuracies, score, its file, and its own report.
+
+    `index` counts from 1; 0 is the file the pipeline began with. `accepted` is false where a stage fell under the floor
+    and was undone. The score is that of the file as the score job gives it, widths being the file's own. `accuracy` is
+    the test set's.
+    """
+
+    index: int
+    stage: Literal["start", "train", "prune", "sparsify", "fuse", "quantize"]
+    accepted: bool
+    totals: NetworkTotals
+    holdout: Accuracy
+    accuracy: Accuracy | None
+    score: ScoreTerms
+    artifact: ArtifactFile
+    report: TrainingReport | PruningReport | SparsifyingReport | FusingReport | QuantizingReport | None
+
+
+class PipelineResult(Value):
+    """The answer of a pipeline; `artifact` is the file of the last stage that was accepted."""
+
+    track: str
+    policy: Literal["report", "challenge"]
+    stages: tuple[StageReport, ...]
+    stopped: Name | None
+    accuracy: Accuracy | None
+    score: ScoreTerms
+    artifact: ArtifactFile
+    scorer: Scorer
+    warnings: tuple[str, ...]
+
+
+def recipe(name: str) -> dict[str, Any]:
+    """The settings of a recipe that comes with the library."""
+    return tomllib.loads(resources.files("micronet.recipes").joinpath(f"{name}.toml").read_text())

@@ -1,0 +1,1 @@
+"""Recipes of pipelines: data, as TOML."""

@@ -1,0 +1,139 @@
+"""The whole road in small: stages as jobs of their own would do them, killed anywhere, and held to a floor."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from micronet.contract import PipelineResult, PipelineSettings
+from micronet.contract.pipeline import RECIPES, recipe
+from micronet.errors import SettingsError
+from micronet.jobs import JOBS, Context
+from micronet.journal import DirectoryJournal, Entry
+
+NOTHING = {"crop": 0, "flip": False, "policy": "none"}
+TUNING = {"epochs": 1, "batch": 64, "learning_rate": 0.05, "augmentation": NOTHING}
+STAGES: list[dict[str, Any]] = [
+    {"stage": "train", "epochs": 3, "batch": 64, "learning_rate": 0.2, "augmentation": NOTHING},
+    {"stage": "prune", "ratio": 0.3, "rounds": 2, "grow_back": 0.2, "factor_images": 100, "fine_tuning": TUNING},
+    {"stage": "sparsify", "sparsity": 0.5, "rounds": 2, "fine_tuning": TUNING},
+    {"stage": "fuse"},
+    {
+        "stage": "quantize",
+        "bits": {"param_bits": 6, "mul_bits": 8},
+        "quantizer": {"rule": "mse", "calibration_images": 100},
+        "train": TUNING,
+    },
+]
+COMMON = {"track": "digits", "architecture": {"name": "digits", "options": {"width": 8}}}
+NAMES = ["1-train", "2-prune", "3-sparsify", "4-fuse", "5-quantize"]
+
+
+class Killed(Exception):
+    pass
+
+
+def settings(**more: Any) -> PipelineSettings:
+    return PipelineSettings.model_validate(COMMON | {"stages": STAGES} | more)
+
+
+def run(asked: PipelineSettings, outputs: Path, journal: Path | None = None, file: Path | None = None) -> Any:
+    outputs.mkdir(exist_ok=True)
+    return JOBS["pipeline"].run(asked, file, Context(device="cpu", outputs=outputs, journal=journal))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[PipelineResult, Path]:
+    """A pipeline that nobody disturbed, and the directory of its files."""
+    outputs = tmp_path_factory.mktemp("whole")
+    return run(settings(), outputs), outputs
+
+
+def test_every_stage_is_kept_and_each_costs_less(whole: tuple[PipelineResult, Path]) -> None:
+    result, outputs = whole
+    assert [f"{stage.index}-{stage.stage}" for stage in result.stages] == NAMES
+    assert sorted(path.name for path in outputs.iterdir()) == [f"{name}.onnx" for name in NAMES]
+    totals = [stage.score.total for stage in result.stages]
+    assert totals == sorted(totals, reverse=True)
+    assert totals[-1] < totals[0] / 3
+    assert result.artifact == result.stages[-1].artifact
+    assert result.accuracy == result.stages[-1].accuracy
+    assert PipelineResult.model_validate_json(result.model_dump_json()) == result
+
+
+def test_stages_are_what_the_jobs_of_their_own_would_do(whole: tuple[PipelineResult, Path], tmp_path: Path) -> None:
+    result, outputs = whole
+    for stage, before, name in zip(STAGES[1:3], NAMES, NAMES[1:], strict=False):
+        kind = stage["stage"]
+        asked = JOBS[kind].settings.model_validate({"track": "digits"} | {k: v for k, v in stage.items() if k != "stage"})
+        made = JOBS[kind].run(asked, outputs / f"{before}.onnx", Context(device="cpu", outputs=tmp_path))
+        assert made.artifact.sha256 == result.stages[NAMES.index(name)].artifact.sha256
+
+
+def test_the_scores_of_the_stages_are_those_of_the_score_job(whole: tuple[PipelineResult, Path]) -> None:
+    result, outputs = whole
+    for stage in result.stages:
+        asked = JOBS["score"].settings.model_validate({"track": "digits", "bits": None})
+        scored = JOBS["score"].run(asked, outputs / stage.artifact.name, Context(device="cpu"))
+        assert (scored.score, scored.accuracy) == (stage.score, stage.accuracy)
+
+
+@pytest.mark.slow
+def test_killed_anywhere_it_ends_with_the_same_bits(
+    whole: tuple[PipelineResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, left = DirectoryJournal.write, 0
+
+    def dying(self: DirectoryJournal, name: str, entry: Entry) -> None:
+        nonlocal left
+        if left == 0:
+            raise Killed
+        left -= 1
+        write(self, name, entry)
+
+    kills = 0
+    monkeypatch.setattr(DirectoryJournal, "write", dying)
+    while True:  # each time one entry further: it dies at every entry there is
+        left = 1
+        try:
+            result = run(settings(), tmp_path / f"out-{kills}", tmp_path / "journal")
+            break
+        except Killed:
+            kills += 1
+    assert kills > 15
+    assert result == whole[0]
+    assert sorted(path.name for path in (tmp_path / f"out-{kills}").iterdir()) == [f"{name}.onnx" for name in NAMES]
+
+
+def test_a_network_under_the_floor_is_not_passed_on(whole: tuple[PipelineResult, Path], tmp_path: Path) -> None:
+    start = whole[1] / "1-train.onnx"
+    ruinous = {"stage": "sparsify", "sparsity": 0.95, "fine_tuning": TUNING | {"epochs": 0}}
+    gentle = {"stage": "sparsify", "sparsity": 0.05, "fine_tuning": TUNING | {"epochs": 0}}
+    asked = {"track": "digits", "stages": [ruinous, gentle], "floor": whole[0].stages[0].holdout.top1 - 0.1}
+    stopped = run(PipelineSettings.model_validate(asked), tmp_path / "stop", file=start)
+    back = run(PipelineSettings.model_validate(asked | {"below": "step_back"}), tmp_path / "back", file=start)
+    assert ([stage.accepted for stage in stopped.stages], stopped.stopped) == ([True, False], "1-sparsify")
+    assert ([stage.accepted for stage in back.stages], back.stopped) == ([True, False, True], None)
+    assert stopped.artifact.name == "0-start.onnx"
+    assert back.artifact.name == "2-sparsify.onnx"
+    assert back.accuracy == back.stages[-1].accuracy
+
+
+def test_a_fresh_network_has_to_be_trained(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="train stage"):
+        run(settings(stages=STAGES[3:]), tmp_path)
+
+
+def test_nothing_learns_after_quantization() -> None:
+    with pytest.raises(ValueError, match="quantize comes last"):
+        settings(stages=[STAGES[4], STAGES[0]])
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes_are_settings_and_what_is_given_beside_them_wins(name: str) -> None:
+    whole = PipelineSettings.model_validate(recipe(name))
+    named = PipelineSettings.model_validate({"recipe": name, "seed": 3})
+    assert named.stages == whole.stages
+    assert (named.seed, whole.seed) == (3, 0)
+    assert PipelineSettings.model_validate_json(named.model_dump_json()) == named
+    assert [stage.stage for stage in whole.stages] == ["train", "prune", "sparsify", "fuse", "quantize"]
