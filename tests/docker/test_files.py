@@ -106,7 +106,7 @@ def test_every_command_parses(name: str) -> None:
 
 def test_healthy_workers_say_so_through_doctor() -> None:
     assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "micronet", "doctor", "--worker"]
-    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+    assert SERVICES["worker"]["deploy"]["replicas"] == "${MICRONET_WORKERS:-2}"
 
 
 def test_gpu_workers_are_asked_for_by_a_profile_and_run_the_same_image() -> None:
