@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from micronet.errors import MicronetError
 
 _FINAL = ("succeeded", "failed", "canceled")
+_LATER = (429, 502, 503, 504)
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 _STARTING_SECONDS = 60.0
 
@@ -41,12 +42,15 @@ class Client:
         self._http.close()
 
     def wait_until_ready(self, seconds: float = _STARTING_SECONDS) -> None:
-        """Return when the server answers; for one that is just starting."""
+        """Return when the server can work; for one that is just starting."""
         deadline = time.monotonic() + seconds
         while True:
             try:
-                if self._http.get("/health/ready", timeout=5).is_success:
+                answer = self._http.get("/health/ready", timeout=5)
+                if answer.is_success:
                     return
+                if time.monotonic() > deadline:
+                    raise ServerError("not-ready", "The server is not ready", answer.text[:500], yours=False)
             except httpx.TransportError as error:
                 if time.monotonic() > deadline:
                     raise _unreachable(error) from error
@@ -68,12 +72,17 @@ class Client:
         return self._json("POST", f"/jobs/{job_id}/cancel")
 
     def follow(self, job_id: str) -> Iterator[dict[str, Any]]:
-        """The job whenever it has changed, the last time when it has ended. A lost connection is taken up again."""
+        """The job whenever it has changed, the last time when it has ended. A lost connection is taken up again,
+        and a server or proxy that cannot answer now is asked later.
+        """
         pause, etag = _FIRST_LOOK, ""
         while True:
             try:
                 answer = self._http.get(f"/jobs/{job_id}", headers={"If-None-Match": etag} if etag else {})
             except httpx.TransportError:
+                time.sleep(_LONGEST_LOOK)
+                continue
+            if answer.status_code in _LATER:
                 time.sleep(_LONGEST_LOOK)
                 continue
             if answer.status_code != httpx.codes.NOT_MODIFIED:

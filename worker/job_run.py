@@ -14,7 +14,7 @@ import structlog
 from micronet.errors import MicronetError
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK, copy_checked
-from worker.errors import BlobGone, ServiceError, StorageFull, Unavailable
+from worker.errors import BlobCorrupt, BlobGone, ServiceError, StorageFull, Unavailable
 from worker.heart import Heart
 from worker.limits import JobLimits
 from worker.records import Records
@@ -128,8 +128,12 @@ def _fetch(bench: Bench, job: Job, destination: Path) -> None:
         source = bench.blobs.open(blob.location)
     except FileNotFoundError as error:
         raise BlobGone(f"the checkpoint {blob.sha256} has gone from the store; upload it again.") from error
-    with source:
-        copy_checked(source, blob, destination)
+    try:
+        with source:
+            copy_checked(source, blob, destination)
+    except BlobCorrupt:
+        bench.records.blobs.forget(blob)  # else it would be found here already when it is uploaded again
+        raise
 
 
 def _store(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Ending:

@@ -21,6 +21,7 @@ class Settings(BaseSettings):
     broker_url                doorbell; a directory under home, or redis://...
     blobs_url                 files; a directory (path or file://), or s3://bucket/prefix[?endpoint_url=...]
     lanes                     kinds of job this worker takes: short, long, both
+    slots                     jobs at a time; by default one for each GPU, or one on the CPU
     memory_bytes              of one job; by default three quarters of the machine divided by its slots
     wall_seconds, long_wall_seconds   time limit of a job, by lane
     lease_seconds             silence after which a worker counts as dead and its job goes back

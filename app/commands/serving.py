@@ -14,7 +14,10 @@ from worker.settings import Settings
 Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback need access tokens.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
 Parent = Annotated[int | None, typer.Option(hidden=True, help="End when this process does.")]
-Lanes = Annotated[Literal["short", "long", "both"], typer.Option("--kinds", help="Which jobs to take, by length.")]
+Lanes = Annotated[
+    Literal["short", "long", "both"] | None,
+    typer.Option("--kinds", envvar="MICRONET_LANES", help="Which jobs to take, by length; by default both."),
+]
 Slots = Annotated[
     int | None, typer.Option(min=1, max=64, help="Jobs at a time; by default one per GPU, or one on the CPU.")
 ]
@@ -54,7 +57,7 @@ def api(
 
 
 def worker(
-    home: Home = None, data: DataDir = None, kinds: Lanes = "both", slots: Slots = None, parent: Parent = None
+    home: Home = None, data: DataDir = None, kinds: Lanes = None, slots: Slots = None, parent: Parent = None
 ) -> None:
     """The working half: one job per GPU, or one on the CPU. Joins a server by MICRONET_*_URL from any host."""
     from app.logs import configure_logs
@@ -65,7 +68,7 @@ def worker(
     configure_logs()
     with reported(as_json=False):
         settings = read_settings(home, data)
-        run_worker(settings.model_copy(update={"lanes": kinds, "slots": slots or settings.slots}))
+        run_worker(settings.model_copy(update={"lanes": kinds or settings.lanes, "slots": slots or settings.slots}))
 
 
 def read_settings(home: Path | None, data: Path | None) -> Settings:

@@ -1,5 +1,6 @@
 """Access tokens, by those who run the server."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -33,7 +34,10 @@ def create(
         if first and known.count():
             print("there are tokens already; none was made")
         else:
+            opened = not known.count()
             print(known.create(_checked(team)))
+            if opened:
+                print("a server that is running asks for tokens when it is started again", file=sys.stderr)
 
 
 @tokens.command()

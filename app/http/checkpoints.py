@@ -12,7 +12,7 @@ from app.http.documented import Answers, problem, success
 from app.http.errors import InvalidRequest
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
-from app.http.uploads import Upload
+from app.http.uploads import Upload, has_gone
 from worker.errors import CheckpointNotFound, HashMismatch
 from worker.records.values import StoredBlob
 
@@ -61,7 +61,8 @@ async def _write(request: Request, site: SiteDep, caller: CallerDep, sha256: Sha
     announced = announced_length(request, limits.upload_bytes)
     if not announced and "transfer-encoding" not in request.headers:
         raise InvalidRequest([_EMPTY])
-    if (held := await _held(site, caller, sha256)) is not None:
+    held = await site.database.run(site.services.records.blobs.use, sha256, caller.owner)
+    if held is not None and not await site.files.run(has_gone, site.services, held.location):
         return _stored(held, 200)
     with site.rates.upload(caller.owner):
         async with await Upload.begin(site.services, site.files, announced) as upload:

@@ -76,7 +76,7 @@ class Upload:
         copy goes. Raises what `record` raises: then nothing stays. Raises StorageFull, Unavailable.
         """
         self._settled = True
-        return await self._threads.run(_settle, self._incoming, record)
+        return await self._threads.run(_settle, self._services, self._incoming, record)
 
     async def _flush(self) -> None:
         await self._written()
@@ -132,7 +132,18 @@ def _abandon(incoming: Incoming) -> None:
         incoming.close()
 
 
-def _settle(incoming: Incoming, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
+def has_gone(services: Services, location: str) -> bool:
+    """Whether a recorded file is missing from its store: somebody deleted it, or a backup did not have it."""
+    try:
+        services.blobs.open(location).close()
+    except FileNotFoundError:
+        return True
+    except OSError:  # it is the store that has gone
+        return False
+    return False
+
+
+def _settle(services: Services, incoming: Incoming, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
     try:
         with storage_errors():
             blob = incoming.keep()
@@ -147,8 +158,18 @@ def _settle(incoming: Incoming, record: Callable[[StoredBlob], tuple[T, str | No
     except BaseException:
         _abandon(incoming)
         raise
-    if location == blob.location:
+    if location == blob.location or _takes_place_of(services, location, blob):
         incoming.close()
     else:
         _abandon(incoming)
     return answer
+
+
+def _takes_place_of(services: Services, location: str | None, blob: StoredBlob) -> bool:
+    """Whether the file that is said to be at `location` is not, and `blob` is what its record names now."""
+    if location is None or not has_gone(services, location):
+        return False
+    try:
+        return services.records.blobs.replace(blob.sha256, location, blob.location)
+    except Unavailable:
+        return False

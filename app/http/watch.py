@@ -59,6 +59,9 @@ class Watch:
             except ServiceError as error:
                 log.warning("jobs not watched", reason=str(error))
                 versions = {}
+            except Exception:  # a fault of ours must not leave those who watch waiting for ever
+                log.exception("jobs not watched")
+                versions = {}
             for job_id, version in versions.items():
                 if self._versions.get(job_id) != version and job_id in self._watchers:
                     self._versions[job_id] = version

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from app.cli import app
 from app.score_options import OPTIONS, score_settings
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.errors import SettingsError
 from tests.micronet.checkpoints.corpus import CORPUS
+from worker.settings import Settings
 
 MICRONET = str(Path(sys.executable).with_name("micronet"))
 
@@ -34,6 +36,18 @@ def test_torch_stays_unloaded_until_a_command_needs_it() -> None:
         "import sys, app.cli, micronet.contract, micronet.tracks, micronet.architectures; print('torch' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(("arguments", "lanes"), [([], "short"), (["--kinds", "long"], "long")])
+def test_a_worker_takes_the_kinds_its_environment_names(
+    arguments: list[str], lanes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[Settings] = []
+    monkeypatch.setattr("worker.main.run_worker", started.append)
+    monkeypatch.setattr("app.logs.configure_logs", lambda: None)
+    monkeypatch.setenv("MICRONET_LANES", "short")
+    app(["worker", "--home", str(tmp_path), *arguments], standalone_mode=False)
+    assert [settings.lanes for settings in started] == [lanes]
 
 
 def test_every_score_setting_has_an_option() -> None:

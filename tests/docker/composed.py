@@ -56,10 +56,14 @@ class Composed:
         job: dict[str, Any] = answer.json()
         return job
 
-    def ended(self, job_id: str, seconds: float = 180) -> dict[str, Any]:
+    def ended(self, job_id: str, seconds: float = 600) -> dict[str, Any]:
         """The job when it has ended."""
         until(lambda: self.job(job_id)["status"] in FINAL, seconds, lambda: f"job to end: {self.job(job_id)}")
         return self.job(job_id)
+
+    def running(self, job_id: str) -> None:
+        """Return when the job's process is at work: a stage is shown."""
+        until(lambda: self.job(job_id)["stage"] is not None, 180, lambda: f"job to run: {self.job(job_id)}")
 
     def worker_of(self, job_id: str) -> str:
         """Id of the container whose worker claimed the job last, as the records say."""
@@ -75,7 +79,7 @@ class Composed:
 
     def wait_until_healthy(self) -> None:
         """Return when every container that has a health check passes it."""
-        until(lambda: set(self.health().values()) == {"healthy"}, 180, lambda: str(self.health()))
+        until(lambda: set(self.health().values()) == {"healthy"}, 300, lambda: str(self.health()))
 
     def health(self) -> dict[str, str]:
         return {container: inspected(container)["State"]["Health"]["Status"] for container in self.containers()}

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 
 from micronet.jobs import JOBS, Context
 from micronet.progress import Silence
@@ -95,6 +96,19 @@ def test_redis_and_postgres_ask_for_their_passwords(deployment: Composed) -> Non
         )
 
 
+def test_redis_writes_down_what_it_holds_and_refuses_rather_than_forgets(deployment: Composed) -> None:
+    (redis,) = deployment.containers("redis")
+    for setting, value in {"appendonly": "yes", "maxmemory-policy": "noeviction"}.items():
+        assert inside(redis, "redis-cli", "config", "get", setting).split() == [setting, value]
+
+
+def test_gpu_workers_are_given_every_nvidia_device(deployment: Composed) -> None:
+    services = yaml.safe_load(deployment.compose("--profile", "gpu", "config"))["services"]
+    (devices,) = services["worker-gpu"]["deploy"]["resources"]["reservations"]["devices"]
+    assert (devices["driver"], devices["capabilities"]) == ("nvidia", ["gpu"])
+    assert devices["count"] in {"all", -1}  # one compose writes the word, another what the engine is told
+
+
 def test_jobs_are_walled_in_there_too(deployment: Composed, tmp_path: Path) -> None:
     assert deployment.ended(deployment.submit(write_slow(tmp_path / "small.onnx", 1), UNQUANTIZED))["result"]
     doctor = "".join(inside(worker, "micronet", "doctor", "--worker") for worker in deployment.containers("worker"))
@@ -118,7 +132,7 @@ def test_a_score_from_outside_is_the_librarys(deployment: Composed, tmp_path: Pa
 
 def test_a_worker_killed_in_mid_job_loses_nothing(deployment: Composed, tmp_path: Path) -> None:
     job_id = deployment.submit(write_slow(tmp_path / "slow.onnx", 100), UNQUANTIZED)
-    until(lambda: deployment.job(job_id)["stage"] is not None, 60, lambda: f"job to run: {deployment.job(job_id)}")
+    deployment.running(job_id)
     killed = deployment.worker_of(job_id)
     subprocess.run(["docker", "kill", killed], check=True, capture_output=True)
     job = deployment.ended(job_id)
@@ -130,9 +144,20 @@ def test_a_worker_killed_in_mid_job_loses_nothing(deployment: Composed, tmp_path
     assert "job-" not in left
 
 
+def test_a_worker_that_dies_by_itself_is_started_again_and_loses_nothing(deployment: Composed, tmp_path: Path) -> None:
+    job_id = deployment.submit(write_slow(tmp_path / "slow.onnx", 100), UNQUANTIZED)
+    deployment.running(job_id)
+    dying = deployment.worker_of(job_id)
+    subprocess.run(["docker", "exec", dying, "sh", "-c", "kill -9 -1"], check=False, capture_output=True)
+    until(lambda: inspected(dying)["RestartCount"] == 1, 60, "the engine to start it again")
+    job = deployment.ended(job_id)
+    assert (job["status"], job["attempt"]) == ("succeeded", 2), job["error"]
+    deployment.wait_until_healthy()
+
+
 def test_a_stopped_worker_hands_its_job_back(deployment: Composed, tmp_path: Path) -> None:
     job_id = deployment.submit(write_slow(tmp_path / "slow.onnx", 100), UNQUANTIZED)
-    until(lambda: deployment.job(job_id)["stage"] is not None, 60, lambda: f"job to run: {deployment.job(job_id)}")
+    deployment.running(job_id)
     stopped = deployment.worker_of(job_id)
     subprocess.run(["docker", "stop", stopped], check=True, capture_output=True)
     assert inspected(stopped)["State"]["ExitCode"] == 0
@@ -144,10 +169,12 @@ def test_a_stopped_worker_hands_its_job_back(deployment: Composed, tmp_path: Pat
 def test_state_outlives_the_containers(deployment: Composed, tmp_path: Path) -> None:
     job_id = deployment.submit(write_slow(tmp_path / "small.onnx", 1), UNQUANTIZED)
     before = deployment.ended(job_id)
+    inside(*deployment.containers("redis"), "redis-cli", "set", "kept", "yes")
     deployment.compose("down")
     deployment.compose("up", "--detach")
     deployment.wait_until_healthy()
     assert deployment.job(job_id)["result"] == before["result"]  # and with the same token
+    assert inside(*deployment.containers("redis"), "redis-cli", "get", "kept") == "yes"
     assert "mn_" not in deployment.compose("logs", "--no-color", "setup")
 
 

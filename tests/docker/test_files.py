@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 ONE_SHOT = {"setup", "download"}
+OURS = [name for name, service in SERVICES.items() if service["image"].startswith("micronet:")]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 
 every_service = pytest.mark.parametrize("name", SERVICES)
@@ -86,7 +87,13 @@ def test_our_containers_are_given_only_settings_that_exist(name: str) -> None:
     assert given <= {f"MICRONET_{field.upper()}" for field in Settings.model_fields}
 
 
-@pytest.mark.parametrize("name", [name for name, service in SERVICES.items() if "build" in service])
+def test_the_image_is_built_once_for_all_who_run_it_and_never_fetched() -> None:
+    assert [name for name, service in SERVICES.items() if "build" in service] == ["setup"]
+    assert len({SERVICES[name]["image"] for name in OURS}) == 1
+    assert {SERVICES[name]["pull_policy"] for name in OURS} == {"never"}
+
+
+@pytest.mark.parametrize("name", OURS)
 def test_every_command_parses(name: str) -> None:
     words = [*SERVICES[name].get("entrypoint", ["micronet"])[1:], *SERVICES[name]["command"]]
     command: Any = typer.main.get_command(app)
@@ -99,7 +106,7 @@ def test_every_command_parses(name: str) -> None:
 
 def test_healthy_workers_say_so_through_doctor() -> None:
     assert SERVICES["worker"]["healthcheck"]["test"] == ["CMD", "micronet", "doctor", "--worker"]
-    assert SERVICES["worker"]["deploy"]["replicas"] == 2
+    assert SERVICES["worker"]["deploy"]["replicas"] == "${MICRONET_WORKERS:-2}"
 
 
 def test_gpu_workers_are_asked_for_by_a_profile_and_run_the_same_image() -> None:

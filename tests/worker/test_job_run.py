@@ -152,6 +152,17 @@ def test_a_store_that_stays_away_is_the_cause(
     assert str(trouble.strerror) in ended.error.detail
 
 
+def test_a_damaged_file_can_be_sent_again(bench: Bench) -> None:
+    job = claimed(bench)
+    (location,) = cast(FailingBlobs, bench.blobs).files
+    cast(FailingBlobs, bench.blobs).files[location] = b"something else"
+    ended = ran(bench, job, QuickRunner())
+    assert ended.error is not None
+    assert ended.error.code == "blob-corrupt"
+    again = ran(bench, claimed(bench), QuickRunner())
+    assert again.status is Status.SUCCEEDED
+
+
 def test_what_jobs_make_counts_against_the_quota_of_their_owner(bench: Bench) -> None:
     job = claimed(bench)
     small = Bench(bench.records, bench.blobs, bench.scratch, bench.limits, 0.02, bench.stopping, quota=len(MADE))

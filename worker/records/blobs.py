@@ -39,6 +39,28 @@ class BlobRecords:
 
         return self._database.write_alone(lambda connection: record_blob(connection, blob, owner, quota))
 
+    def use(self, sha256: str, owner: str) -> StoredBlob | None:
+        """The blob, if `owner` holds it, kept from now on as if it had just come."""
+
+        def work(connection: Connection) -> StoredBlob | None:
+            if not _is_held(connection, sha256, owner):
+                return None
+            connection.execute(_USED, {"wanted": sha256, "at": now()})
+            row = connection.execute(_BLOB, {"wanted": sha256}).one()
+            return StoredBlob(row.sha256, row.size, row.location)
+
+        return self._database.write_alone(work)
+
+    def replace(self, sha256: str, lost: str, location: str) -> bool:
+        """A file that is not at location `lost` any more lies at `location`; false if somebody else said so before."""
+        moved = update(blobs).where(blobs.c.sha256 == sha256, blobs.c.location == lost).values(location=location)
+        return self._database.write_alone(lambda connection: connection.execute(moved).rowcount == 1)
+
+    def forget(self, blob: StoredBlob) -> None:
+        """The file is damaged: who needs it has to send it again, and a sweep deletes this one."""
+        damaged = delete(blobs).where(blobs.c.sha256 == blob.sha256, blobs.c.location == blob.location)
+        self._database.write_alone(lambda connection: connection.execute(damaged))
+
     def stored_bytes(self, owner: str) -> int:
         """Bytes that count against an owner's quota."""
         return self._database.read(lambda connection: _stored(connection, owner))

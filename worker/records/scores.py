@@ -84,7 +84,8 @@ class Scores:
             select(board) if wanted.qualifies is None else select(board).where(board.c.qualifies == wanted.qualifies)
         )
         column = board.c[_COLUMNS[order.by]]
-        page = chosen.order_by(column.desc() if order.descending else column, board.c.place).offset(offset).limit(limit)
+        sorting = (column.desc() if order.descending else column).nulls_last()  # databases differ where it is not said
+        page = chosen.order_by(sorting, board.c.place).offset(offset).limit(limit)
 
         def work(connection: Connection) -> tuple[tuple[Entry, ...], int]:
             rows = connection.execute(page).mappings().all()

@@ -56,6 +56,14 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     assert found == [best, second]
 
 
+def test_those_without_a_team_come_last_on_every_database(any_api: TestClient, any_services: Services) -> None:
+    nobody = score(any_api, any_services, 350, 0.1)
+    team = score(any_api, any_services, 349, 0.2, team="a")
+    for order in ("asc", "desc"):
+        entries = any_api.get(f"/leaderboard?track=digits&sort=team&order={order}").json()["entries"]
+        assert [entry["job"] for entry in entries] == [team, nobody]
+
+
 @pytest.mark.parametrize(
     "query", ["", "track=", "track=digits&sort=id", "track=digits&limit=101", "track=digits&cursor=ajox"]
 )

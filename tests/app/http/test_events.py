@@ -101,6 +101,26 @@ def test_two_readers_of_one_job_are_both_told(client: httpx.Client, services: Se
     assert heard == [["queued", "canceled"]] * 5
 
 
+def test_a_fault_while_looking_leaves_nobody_waiting(
+    client: httpx.Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = accepted(client)
+    versions, faults = services.records.jobs.versions, [RuntimeError("a bug")]
+
+    def look(ids: list[str]) -> dict[str, int]:
+        if faults:
+            raise faults.pop()
+        return versions(ids)
+
+    monkeypatch.setattr(services.records.jobs, "versions", look)
+    with client.stream("GET", job["urls"]["events"]) as answer:
+        stream = read(answer.iter_lines())
+        assert next(stream).status == "queued"
+        until(lambda: not faults)
+        services.records.jobs.cancel(job["id"])
+        assert [event.status for event in stream] == ["canceled"]
+
+
 def test_a_quiet_line_is_kept_open(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     assert events._KEEP_ALIVE_SECONDS == 15
     monkeypatch.setattr(events, "_KEEP_ALIVE_SECONDS", 0.3)

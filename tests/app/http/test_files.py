@@ -4,12 +4,14 @@ import hashlib
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
 from app.http.errors import RangeNotSatisfiable
 from app.http.files import Span, wanted_span
 from app.services import Services
 from tests.app.http.conftest import MakeServices, called, stored_files
 from tests.app.http.sending import accepted, problem
+from worker.records.tables import blobs
 
 CONTENT = bytes(range(256)) * 5000
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -26,6 +28,30 @@ def test_a_checkpoint_is_stored_once(any_api: TestClient, any_services: Services
     found = any_api.head(WHERE)
     assert (found.status_code, found.content) == (200, b"")
     assert [path.read_bytes() for path in stored_files(any_services)] == [CONTENT]
+
+
+def test_a_checkpoint_sent_again_is_kept_as_if_it_had_just_come(any_api: TestClient, any_services: Services) -> None:
+    any_api.put(WHERE, content=CONTENT)
+    records = any_services.records
+    records.database.write(lambda connection: connection.execute(update(blobs).values(used_at="2019-01-01")))
+    assert any_api.put(WHERE, content=CONTENT).status_code == 200
+    assert records.blobs.forget_unneeded(days=1, total_bytes=1 << 40) == ()
+
+
+def test_a_file_that_was_lost_can_be_sent_again(any_api: TestClient, any_services: Services) -> None:
+    def lost() -> None:
+        (path,) = stored_files(any_services)
+        path.unlink()
+        assert any_api.get(f"/blobs/{SHA256}").status_code == 410
+
+    assert any_api.put(WHERE, content=CONTENT).status_code == 201
+    lost()
+    assert any_api.put(WHERE, content=CONTENT).status_code == 201
+    assert any_api.get(f"/blobs/{SHA256}").content == CONTENT
+    lost()
+    accepted(any_api, {}, CONTENT)
+    assert any_api.get(f"/blobs/{SHA256}").content == CONTENT
+    assert len(stored_files(any_services)) == 1
 
 
 def test_a_body_with_another_hash_does_not_stay(api: TestClient, services: Services) -> None:
