@@ -84,7 +84,11 @@ def test_rotating_again_and_through_a_file_makes_no_more_nodes(name: str) -> Non
 def test_depthwise_layers_are_left_alone_and_named() -> None:
     graph = prepare(captured("mobilenetv2"), fuse=False)
     blocks, alone = find_blocks(graph)
-    grouped = [node.layer for node in graph.nodes if node.target is torch.ops.aten.conv2d.default and node.args[6:] not in ((), (1,))]
+    grouped = [
+        node.layer
+        for node in graph.nodes
+        if node.target is torch.ops.aten.conv2d.default and node.args[6:] not in ((), (1,))
+    ]
     assert list(alone) == grouped
     assert not {block.name for block in blocks} & set(alone)
 

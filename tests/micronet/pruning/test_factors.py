@@ -1,4 +1,4 @@
-"""Kronecker factors: by loops over images, positions, taps and classes; and against the exact Fisher where it factors."""
+"""Kronecker factors: by loops over images, positions, taps, classes; and against the exact Fisher."""
 
 import pytest
 import torch
@@ -69,7 +69,7 @@ def test_factors_are_those_of_loops() -> None:
             for label in range(3):
                 (gradient,) = torch.autograd.grad(log[label], seen["y"], retain_graph=True)
                 for position in gradient.reshape(gradient.shape[1], -1).T:
-                    g += float(log[label].exp()) * torch.outer(position, position) / 3
+                    g += float(log[label].detach().exp()) * torch.outer(position, position) / 3
         torch.testing.assert_close(ours[name].inputs, a, rtol=1e-4, atol=1e-6)
         torch.testing.assert_close(ours[name].outputs, g, rtol=1e-4, atol=1e-6)
 
@@ -152,5 +152,7 @@ def fisher(module: nn.Module, inputs: Inputs, name: str) -> Tensor:
         log = F.log_softmax(module(image[None]), 1)[0]
         for label in range(len(log)):
             (gradient,) = torch.autograd.grad(log[label], weight, retain_graph=True)
-            total += float(log[label].exp()) * torch.outer(gradient.flatten(), gradient.flatten()) / len(images)
+            total += (
+                float(log[label].detach().exp()) * torch.outer(gradient.flatten(), gradient.flatten()) / len(images)
+            )
     return total
