@@ -10,6 +10,8 @@ from micronet.contract import (
     FuseResult,
     FuseSettings,
     JobSettings,
+    PruneResult,
+    PruneSettings,
     QuantizeResult,
     QuantizeSettings,
     ScoreResult,
@@ -86,6 +88,13 @@ JOBS: Mapping[str, Job] = {
         lane="long",
         summary="Train a network, the file's or a fresh one: trained.onnx, and every epoch's loss and accuracy",
         file="optional",
+    ),
+    "prune": Job(
+        PruneSettings,
+        PruneResult,
+        entry="micronet.jobs.prune:prune",
+        lane="long",
+        summary="Remove channels in the Kronecker-factored eigenbasis and fine-tune: pruned.onnx, smaller for good",
     ),
 }
 """One row per kind of job."""

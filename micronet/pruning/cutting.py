@@ -1,0 +1,66 @@
+"""One round's cut: factors, saliencies, selection, and the graph without what was selected."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from micronet.contract import Pruning
+from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.graph.ir import Graph
+from micronet.pruning.annealing import Returning, grown, returning
+from micronet.pruning.blocks import find_blocks
+from micronet.pruning.eigenbasis import Kept, eigenbasis, restricted, saliencies
+from micronet.pruning.factors import factors, sampled
+from micronet.pruning.pieces import pieces_of, with_pieces
+from micronet.pruning.selection import SIDES, indices, least_salient, others
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """A graph with `removed` fewer directions, rotations apart, and what comes back to it before the next round."""
+
+    graph: Graph
+    removed: int
+    back: Mapping[str, Returning]
+    coming_back: int
+
+
+def grow(graph: Graph, back: Mapping[str, Returning]) -> Graph:
+    """`graph` with what comes back to its blocks, by their names."""
+    blocks, _ = find_blocks(graph)
+    changes = {b.name: grown(pieces_of(graph, b), back[b.name]) for b in blocks if b.name in back}
+    assert len(changes) == len(back), "a block has lost its name"
+    return with_pieces(graph, changes, blocks)
+
+
+def cut(
+    graph: Graph, how: Pruning, images: Inputs, device: torch.device, *, seed: int, advance: Advance = unheard
+) -> Cut | None:
+    """`graph` without the least salient share of its directions, or None where none can go.
+
+    The factors are those of the network as it stands: of a block that was pruned before, those of its core.
+    """
+    blocks, _ = find_blocks(graph)
+    if not blocks:
+        return None
+    count = min(how.factor_images, len(images))
+    shown = replace(images, split=images.split.subset(count, seed))
+    found = factors(graph, blocks, shown, device, sampled(count, seed), batch=how.fine_tuning.batch, advance=advance)
+    bases = {name: eigenbasis(both) for name, both in found.items()}
+    pieces = {block.name: pieces_of(graph, block) for block in blocks}
+    worth = {name: saliencies(pieces[name].core.weight, bases[name]) for name in pieces}
+    gone = least_salient(worth, how.ratio, how.layer_limit)
+    if not gone:
+        return None
+    coming_back = gone[len(gone) - int(how.grow_back * len(gone)) :]  # the most salient of them
+    changes, back = {}, {}
+    for name in dict.fromkeys(direction.block for direction in gone):
+        own, basis = pieces[name], bases[name]
+        outputs, inputs = own.core.weight.shape[:2]
+        removed, again = ([indices(some, name, side) for side in SIDES] for some in (gone, coming_back))
+        kept = Kept(others(inputs, removed[0]), others(outputs, removed[1]))
+        changes[name] = restricted(own, basis, kept)
+        if any(again):
+            back[name] = returning(own, basis, kept, Kept(*(torch.tensor(some, dtype=torch.int64) for some in again)))
+    return Cut(with_pieces(graph, changes, blocks), len(gone), back, len(coming_back))

@@ -1,0 +1,180 @@
+"""The prune stage: rounds of cutting, fine-tuning and growing back, until there are enough of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from micronet.analysis.counts import count
+from micronet.analysis.parameters import total
+from micronet.contract import Accuracy, NetworkTotals, PrunedLayer, PruneRound, Pruning, PruningReport
+from micronet.graph.ir import Graph
+from micronet.journal import Entry, Journal
+from micronet.pruning.annealing import Returning
+from micronet.pruning.blocks import find_blocks
+from micronet.pruning.cutting import cut, grow
+from micronet.pruning.merging import merge
+from micronet.pruning.pieces import pieces_of
+from micronet.pruning.saved import from_bytes, to_bytes
+from micronet.training.fit import derived_seed, fit
+from micronet.training.network import TrainableNetwork
+from micronet.training.task import Task
+
+BEFORE, CUT, DONE = "before", "cut", "done"
+"""Entries of the journal: accuracy of the network as it came; and of each round, before and after fine-tuning."""
+GRAPH, BACK = "graph", "back/"
+"""Tensors of these entries: a network, and what of its blocks comes back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The network as it stands, rotations apart, and what comes back to it, so many directions, before it is cut."""
+
+    graph: Graph
+    back: Mapping[str, Returning] = field(default_factory=dict)
+    coming_back: int = 0
+
+
+def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]:
+    """`graph` with fewer directions in its layers' eigenbases, fine-tuned, and how it went.
+
+    While rounds go on, a layer that has lost directions is computed as rotations and a core, so that the next round
+    finds the directions that are left; in the end each layer is merged into its cheapest form. The journal has every
+    round's cut and its end (and fine-tuning every epoch): broken off anywhere and called again, it goes on from there,
+    and on one device ends with the same bits. Raises NotWritable for what ONNX cannot say, and what `fit` raises.
+    """
+    before, accuracy = totals(graph), _accuracy_before(graph, task)
+    standing, rounds, kept = Standing(graph), list[PruneRound](), 0
+    while len(rounds) < how.rounds and not _is_small_enough(rounds, before, how):
+        finished = _round(len(rounds) + 1, standing, how, task)
+        if finished is None:
+            break
+        rounds.append(finished[1])
+        if how.floor is not None and accuracy_of(finished[1]).top1 < how.floor:
+            break
+        standing, kept = finished[0], len(rounds)
+    final = merge(standing.graph) if kept else graph
+    return final, PruningReport(
+        before=before,
+        after=totals(final),
+        before_accuracy=accuracy,
+        after_accuracy=task.holdout_accuracy(final) if kept else accuracy,
+        rounds=tuple(rounds),
+        kept_rounds=kept,
+        layers=_layers(standing.graph, final),
+        left_alone=find_blocks(graph)[1],
+    )
+
+
+def totals(graph: Graph) -> NetworkTotals:
+    """Exact counts of `graph` for one image."""
+    layers = count(graph).layers
+    return NetworkTotals(
+        parameters=sum(total(layer.parameters, "elements") for layer in layers),
+        nonzero=sum(total(layer.parameters, "nonzero") for layer in layers),
+        multiplications=sum(layer.operations.all_multiplications for layer in layers),
+        additions=sum(layer.operations.all_additions for layer in layers),
+    )
+
+
+def accuracy_of(report: PruneRound) -> Accuracy:
+    """On held-out images, at the end of a round."""
+    return report.before_tuning if report.training is None else report.training.after
+
+
+def _is_small_enough(rounds: list[PruneRound], before: NetworkTotals, how: Pruning) -> bool:
+    if how.compression is None or not rounds:
+        return False
+    return rounds[-1].totals.parameters <= (1 - how.compression) * before.parameters
+
+
+def _accuracy_before(graph: Graph, task: Task) -> Accuracy:
+    entry = task.journal.read(BEFORE)
+    if entry is None:
+        task.journal.write(BEFORE, Entry(task.holdout_accuracy(graph).model_dump()))
+        entry = task.journal.read(BEFORE)
+    assert entry is not None
+    return Accuracy.model_validate(entry.facts)
+
+
+def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[Standing, PruneRound] | None:
+    """What round `number` makes of `standing`, or None where nothing is left to remove.
+
+    Cut and tuned networks are always those that the journal gives back, so that it makes no difference to a single bit
+    whether they were written a moment or a crash ago.
+    """
+    section = task.section(f"round-{number}")
+    begun = section.journal.read(CUT) or _begin(number, standing, how, section)
+    if begun is None:
+        return None
+    ended = section.journal.read(DONE) or _end(number, standing, begun, how, section)
+    back = {name: Returning.of(tensors) for name, tensors in _grouped(begun.tensors).items()}
+    standing = Standing(from_bytes(ended.tensors[GRAPH]), back, begun.facts["coming_back"])
+    return standing, PruneRound.model_validate(ended.facts)
+
+
+def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entry | None:
+    """Grow back, cut, write it down."""
+    seed = derived_seed(section.seed, number, 0)
+    graph = grow(standing.graph, standing.back)
+    made = cut(graph, how, section.train, section.device, seed=seed, advance=section.advance)
+    if made is None:
+        return None
+    back = {f"{BACK}{name}/{part}": t for name, one in made.back.items() for part, t in one.tensors().items()}
+    facts = {"removed": made.removed, "coming_back": made.coming_back}
+    return _written(section.journal, CUT, Entry(facts, {GRAPH: to_bytes(made.graph), **back}))
+
+
+def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: Task) -> Entry:
+    """Fine-tune, count, write it down."""
+    tuning = how.fine_tuning
+    graph = from_bytes(begun.tensors[GRAPH])
+    network = TrainableNetwork(graph, shakedrop=tuning.shakedrop, hold_zeros=tuning.hold_zeros)
+    tuned, training = fit(network, tuning, section)
+    report = PruneRound(
+        round=number,
+        removed=begun.facts["removed"],
+        grown_back=standing.coming_back,
+        totals=totals(merge(tuned)),
+        before_tuning=training.before,
+        training=training if training.epochs else None,
+    )
+    return _written(section.journal, DONE, Entry(report.model_dump(mode="json"), {GRAPH: to_bytes(tuned)}))
+
+
+def _written(journal: Journal, name: str, entry: Entry) -> Entry:
+    """The entry as the journal gives it back."""
+    journal.write(name, entry)
+    again = journal.read(name)
+    assert again is not None
+    return again
+
+
+def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
+    """What comes back, by block and part."""
+    grouped: dict[str, dict[str, Tensor]] = {}
+    for key, tensor in tensors.items():
+        if key.startswith(BACK):
+            name, _, part = key.removeprefix(BACK).rpartition("/")
+            grouped.setdefault(name, {})[part] = tensor
+    return grouped
+
+
+def _layers(apart: Graph, merged: Graph) -> tuple[PrunedLayer, ...]:
+    """Each block's directions, which rotations apart show, and the form it has in the end."""
+    forms = {block.name: pieces_of(merged, block).form for block in find_blocks(merged)[0]}
+    layers = []
+    for block in find_blocks(apart)[0]:
+        pieces = pieces_of(apart, block)
+        outputs, inputs = pieces.core.weight.shape[:2]
+        layers.append(
+            PrunedLayer(
+                name=block.name,
+                inputs=pieces.inputs,
+                kept_inputs=inputs,
+                outputs=pieces.outputs,
+                kept_outputs=outputs,
+                form=forms[block.name],
+            )
+        )
+    return tuple(layers)
