@@ -23,26 +23,30 @@ class OnGrid:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
+        self._scaling: tuple[Tensor, Tensor] | None = None
 
     def __call__(self, weight: Tensor) -> Tensor:
         """The very values of `on_grid`."""
-        on_grid: Tensor = _StraightThrough.apply(weight, self._grid)  # type: ignore[no-untyped-call]
+        if self._scaling is None or self._scaling[0].device != weight.device:
+            steps, offsets = along_axis(weight, self._grid)
+            self._scaling = steps.to(weight.device), offsets.to(weight.device)
+        ends = self._grid.low, self._grid.high
+        on_grid: Tensor = _StraightThrough.apply(weight, *self._scaling, *ends)  # type: ignore[no-untyped-call]
         return on_grid
 
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, grid: Grid) -> Tensor:
-        steps, offsets = (part.to(weight.device) for part in along_axis(weight, grid))
+    def forward(ctx: Any, weight: Tensor, steps: Tensor, offsets: Tensor, low: int, high: int) -> Tensor:
         integers = (weight / steps + offsets).round()
-        inside = integers.clamp(grid.low, grid.high)
+        inside = integers.clamp(low, high)
         ctx.save_for_backward(integers == inside)
         return (inside - offsets) * steps
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
         (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None
+        return gradients[0] * inside, None, None, None, None
 
 
 def quantized_network(
