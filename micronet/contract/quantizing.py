@@ -52,7 +52,7 @@ class QuantizeSettings(LearningSettings, QuantizingSettings, Quantizing):
 
 
 class QuantizingReport(Value):
-    """How quantizing went. `training` has the accuracy on held-out images before it, which is that of rounding alone."""
+    """How quantizing went. The accuracy before training, on held-out images, is that of rounding alone."""
 
     merged: tuple[MergedBatchNorm, ...]
     tensors: tuple[QuantizedTensor, ...]

@@ -5,6 +5,7 @@ With `train`, that network has learned on its grids before it is written.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from micronet.analysis.widths import FULL_WIDTH
@@ -77,13 +78,13 @@ def _read(settings: QuantizeSettings, checkpoint: Path, context: Context) -> _So
     """Without training no image is read unless a grid depends on it, and all training images may place grids."""
     if settings.train is not None:
         lesson = begin(settings, checkpoint, context)
-        images = lambda: stage.calibration_images(settings, lesson.task)  # noqa: E731
+        images = partial(stage.calibration_images, settings, lesson.task)
         return _Source(lesson.graph, lesson.track, images, lesson.warnings, lesson)
     chosen = track(settings.track, context.data_dir)
     graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
     check_fits(graph, chosen)
     graph = prepare(graph, fuse=False)
-    return _Source(graph, chosen, lambda: calibration_images(settings, chosen, context), warnings)
+    return _Source(graph, chosen, partial(calibration_images, settings, chosen, context), warnings)
 
 
 def _check_writable(settings: QuantizeSettings) -> None:
@@ -101,7 +102,9 @@ def _check_writable(settings: QuantizeSettings) -> None:
 def _stage_names(settings: QuantizeSettings) -> tuple[str, ...]:
     trains = settings.train is not None
     asked = {"train": trains, "evaluate": trains and settings.evaluate}
-    return tuple(name for name in ("read", "quantize", "train", "evaluate", "measure", "write") if asked.get(name, True))
+    return tuple(
+        name for name in ("read", "quantize", "train", "evaluate", "measure", "write") if asked.get(name, True)
+    )
 
 
 def _scorer(settings: QuantizeSettings, source: _Source, quantized: Quantized) -> Scorer:

@@ -25,8 +25,6 @@ def train_on_grids(quantized: Quantized, how: FineTuning, task: Task) -> tuple[Q
             "Start from the network before it was."
         )
     graph = plain_batch_norms(quantized.graph)
-    network = quantized_network(
-        graph, quantized.before.weights, shakedrop=how.shakedrop, hold_zeros=how.hold_zeros
-    )
+    network = quantized_network(graph, quantized.before.weights, shakedrop=how.shakedrop, hold_zeros=how.hold_zeros)
     trained, report = fit(network, how.model_copy(update={"precision": "float32"}), task)
     return replace(quantized, graph=trained, learned=True), report

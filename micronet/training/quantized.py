@@ -31,22 +31,23 @@ class OnGrid:
             steps, offsets = along_axis(weight, self._grid)
             self._scaling = steps.to(weight.device), offsets.to(weight.device)
         ends = self._grid.low, self._grid.high
-        on_grid: Tensor = _StraightThrough.apply(weight, *self._scaling, *ends)  # type: ignore[no-untyped-call]
+        on_grid: Tensor = _StraightThrough.apply(weight, self._scaling, ends)  # type: ignore[no-untyped-call]
         return on_grid
 
 
 class _StraightThrough(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, weight: Tensor, steps: Tensor, offsets: Tensor, low: int, high: int) -> Tensor:
+    def forward(ctx: Any, weight: Tensor, scaling: tuple[Tensor, Tensor], ends: tuple[int, int]) -> Tensor:
+        steps, offsets = scaling
         integers = (weight / steps + offsets).round()
-        inside = integers.clamp(low, high)
+        inside = integers.clamp(*ends)
         ctx.save_for_backward(integers == inside)
         return (inside - offsets) * steps
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
         (inside,) = ctx.saved_tensors
-        return gradients[0] * inside, None, None, None, None
+        return gradients[0] * inside, None, None
 
 
 def quantized_network(

@@ -4,9 +4,7 @@ import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-from micronet.analysis.counts import layer_names
 from micronet.errors import SettingsError
-from micronet.graph.ir import Graph
 
 INPUT = "input"
 """What the network's input is called beside its layers: its grid has a width, too."""
@@ -19,11 +17,6 @@ class LayerWidths:
 
     weight_bits: int | None = None
     activation_bits: int | None = None
-
-
-def names_of_layers(graph: Graph) -> dict[str, str]:
-    """Layers' names, as a score says them, by the name of their node. Raises UnknownOperation."""
-    return layer_names(graph)
 
 
 def fits(pattern: str, name: str) -> bool:

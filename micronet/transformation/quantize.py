@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from micronet.analysis.counts import layer_names
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
@@ -13,7 +14,7 @@ from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, widths
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Graph, Node, Ref, rename
-from micronet.transformation.layer_widths import INPUT, LayerWidths, check_layers, names_of_layers, widths_of
+from micronet.transformation.layer_widths import INPUT, LayerWidths, check_layers, widths_of
 from micronet.transformation.ranges import RANGE_RULES, Observer
 
 aten = torch.ops.aten
@@ -59,7 +60,7 @@ def _any_narrow(*bits: int | None) -> bool:
 def check_names(graph: Graph, how: Quantization) -> None:
     """Raise SettingsError where a name among `how.layers` fits no layer, or none that has what it gives a width for."""
     if how.layers:
-        names = names_of_layers(graph)
+        names = layer_names(graph)
         stored = {names[node.name] for node in _stored(graph).values() if node.name in names}
         check_layers(how.layers, names.values(), stored, {INPUT, *(names.get(n, n) for n in layer_outputs(graph)[1:])})
 
@@ -69,7 +70,7 @@ def weight_widths(graph: Graph, how: Quantization) -> dict[str, int]:
     stored = _stored(graph)
     if not how.layers:
         return dict.fromkeys(stored, how.weight_bits)
-    names = names_of_layers(graph)
+    names = layer_names(graph)
     chosen = {name: widths_of(how.layers, names.get(node.name, node.name)) for name, node in stored.items()}
     return {name: widths.weight_bits or how.weight_bits for name, widths in chosen.items()}
 
@@ -79,7 +80,7 @@ def activation_widths(graph: Graph, how: Quantization) -> dict[str, int]:
     outputs = layer_outputs(graph)
     if not how.layers:
         return dict.fromkeys(outputs, how.activation_bits)
-    names = {**names_of_layers(graph), graph.input: INPUT}
+    names = {**layer_names(graph), graph.input: INPUT}
     chosen = {name: widths_of(how.layers, names.get(name, name)) for name in outputs}
     return {name: widths.activation_bits or how.activation_bits for name, widths in chosen.items()}
 

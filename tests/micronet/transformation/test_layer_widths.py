@@ -5,13 +5,13 @@ from collections.abc import Mapping
 import pytest
 import torch
 
-from micronet.analysis.counts import count
+from micronet.analysis.counts import count, layer_names
 from micronet.architectures.load import create_network
 from micronet.errors import AlreadyQuantized, SettingsError
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
-from micronet.transformation.layer_widths import LayerWidths, names_of_layers, widths_of
+from micronet.transformation.layer_widths import LayerWidths, widths_of
 from micronet.transformation.quantize import (
     Quantization,
     activation_widths,
@@ -48,7 +48,7 @@ def test_each_tensor_has_the_width_of_its_layer() -> None:
     weights = weight_widths(graph, asked)
     assert {weights[name] for name in ("conv1.weight", "conv2.weight")} == {4}
     assert (weights["fc.weight"], weights["fc.bias"], weights["bn1.weight"]) == (16, 16, 9)
-    names = {**names_of_layers(graph), graph.input: "input"}
+    names = {**layer_names(graph), graph.input: "input"}
     values = {names[value]: bits for value, bits in activation_widths(graph, asked).items()}
     assert values == {"input": 7, "conv1": 6, "bn1": 12, "conv2": 6, "bn2": 12, "pool": 12, "fc": 16}
 
@@ -98,7 +98,7 @@ def test_own_grids_are_held_to_the_widths_of_their_layers() -> None:
     asked = how({"conv1": NARROW, "fc": LayerWidths(32, 32)})
     quantized = quantize_weights(graph, asked)
     assert quantize_weights(quantized, asked) is quantized
-    with pytest.raises(AlreadyQuantized, match="conv1.weight has 4 bits"):
+    with pytest.raises(AlreadyQuantized, match=r"conv1\.weight has 4 bits"):
         quantize_weights(quantized, how({"fc": LayerWidths(32)}))
     grids = {name: fixed_point(bits, (0,)) for name, bits in activation_widths(graph, asked).items() if bits < 32}
     shown = insert_quantizers(graph, grids)
