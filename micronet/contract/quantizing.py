@@ -24,7 +24,8 @@ class Quantizing(Value):
     layers          widths of single ones in their place, by name as in a score's `layers`; "input" is the network's
                     input. A name that ends in a star stands for all that begin so; the exact name, else the longest,
                     wins. A value that several layers read is as wide for all of them: as the layer that makes it says
-    quantizer       how grids are placed, once, before any training
+    quantizer       how grids are placed, once, before any training. Where bits are few, "mse" leaves most to learn
+                    from: SigmaMax's room for outliers rounds nearly all of a 4-bit activation to zero
     fuse_batchnorm  merge batch norms first; those that stay are scales and shifts from then on
     train           learn on the grids afterwards (quantization-aware training, in float32); null: round, and no more
     """
