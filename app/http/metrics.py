@@ -26,7 +26,10 @@ async def _metrics(site: SiteDep) -> Response:
 def _text(site: Site) -> bytes:
     services = site.services
     jobs: dict[tuple[str, str, str], int] = {
-        (kind, job.lane, status.value): 0 for kind, job in JOBS.items() for status in (Status.QUEUED, *HELD)
+        (kind, lane, status.value): 0
+        for kind, job in JOBS.items()
+        for lane in job.lanes
+        for status in (Status.QUEUED, *HELD)
     }
     jobs.update(services.records.jobs.counts())
     with storage_errors():

@@ -138,7 +138,7 @@ class Submission:
         new = NewJob(
             id=uuid.uuid4().hex,
             kind=self._kind,
-            lane=JOBS[self._kind].lane,
+            lane=JOBS[self._kind].lane_of(settings),
             owner=self._caller.owner,
             team=settings.team,
             name=settings.name,

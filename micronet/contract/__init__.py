@@ -17,6 +17,7 @@ from micronet.contract.compression import (
     SparsifyRound,
     SparsifySettings,
 )
+from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
     Accuracy,
     ArtifactFile,
@@ -27,7 +28,6 @@ from micronet.contract.results import (
     NetworkTotals,
     OperationTotals,
     QuantizedTensor,
-    QuantizeResult,
     RemovedOperation,
     Scorer,
     ScoreResult,
@@ -41,7 +41,6 @@ from micronet.contract.settings import (
     JobSettings,
     Normalization,
     QuantizerSettings,
-    QuantizeSettings,
     QuantizingSettings,
     ScoreSettings,
 )
@@ -85,6 +84,7 @@ __all__ = [
     "FuseSettings",
     "JobSettings",
     "Layer",
+    "LayerBits",
     "LearningSettings",
     "MergedBatchNorm",
     "Name",
@@ -102,6 +102,8 @@ __all__ = [
     "QuantizeSettings",
     "QuantizedTensor",
     "QuantizerSettings",
+    "Quantizing",
+    "QuantizingReport",
     "QuantizingSettings",
     "RemovedOperation",
     "ScoreResult",

@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-from micronet.contract.settings import BitWidths
 from micronet.contract.values import Value
 
 
@@ -116,7 +115,7 @@ class QuantizedTensor(Value):
     `points` are binary points, one or one per filter: a step is 2^-point; null where steps are no powers of two. Of
     `values` numbers looked at (the elements of a weight, an activation's on some training images), `clipped` lay
     beyond an end of the grid; `relative_squared_error` is the sum of squared errors over the sum of squares. The three
-    are null where nothing was looked at: the file brought its own grids.
+    are null where nothing was rounded or looked at: the file brought its own grids, or a weight learned on its grid.
     """
 
     name: str
@@ -126,18 +125,6 @@ class QuantizedTensor(Value):
     values: int | None
     clipped: int | None
     relative_squared_error: float | None
-
-
-class QuantizeResult(Value):
-    """The answer of a quantize job; the artifact is ONNX and scores, with `bits` null, as the file did with bits."""
-
-    track: str
-    bits: BitWidths
-    merged: tuple[MergedBatchNorm, ...]
-    tensors: tuple[QuantizedTensor, ...]
-    artifact: ArtifactFile
-    scorer: Scorer
-    warnings: tuple[str, ...]
 
 
 class RemovedOperation(Value):

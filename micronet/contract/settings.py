@@ -59,12 +59,6 @@ class QuantizingSettings(JobSettings):
     seed: Seed = 0
 
 
-class QuantizeSettings(QuantizingSettings):
-    """How to put a network on fixed-point grids, all of it as `ScoreSettings` means it."""
-
-    bits: BitWidths = BitWidths()
-
-
 class FuseSettings(JobSettings):
     """Fusing has nothing to choose."""
 

@@ -1,111 +1,114 @@
-"""The quantize job: the network a score with bits measures, as a file, with the error of every tensor."""
+"""The quantize job: the network a score with bits measures, as a file, with the error of every tensor.
 
-from collections.abc import Iterator, Mapping
+With `train`, that network has learned on its grids before it is written.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from micronet.analysis.widths import FULL_WIDTH, QUANTIZERS, activation_grid
-from micronet.contract import MergedBatchNorm, QuantizedTensor, QuantizeResult, QuantizeSettings
+from micronet.analysis.widths import FULL_WIDTH
+from micronet.contract import QuantizeResult, QuantizeSettings, Scorer
 from micronet.errors import SettingsError
-from micronet.evaluation.calibration import calibrate
 from micronet.evaluation.inputs import Inputs
-from micronet.graph.grid import Grid
-from micronet.graph.ir import Graph, Node, Ref
+from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.network import check_fits, prepare_and_tell, read_network
-from micronet.jobs.quantization import Quantized, activation_bits, inputs_of
-from micronet.jobs.quantization import quantize as put_on_grids
+from micronet.jobs.learning import Lesson, begin
+from micronet.jobs.network import check_fits, prepare, read_network
+from micronet.jobs.quantization import activation_bits, calibration_images
 from micronet.jobs.result import scorer
 from micronet.onnx_writer.quantization import MAX_BITS
-from micronet.tracks import track
+from micronet.quantization import stage
+from micronet.quantization.rounding import Quantized, put_on_grids, quantization
+from micronet.quantization.tensors import quantized_tensors
+from micronet.quantization.training import train_on_grids
+from micronet.tracks import Track, track
 from micronet.transformation.quantize import plain_batch_norms
-from micronet.transformation.rounding_errors import ErrorObserver, RoundingError, rounding_error
 
 ARTIFACT = "quantized.onnx"
-MEASURED_IMAGES = 100
-"""Calibration images that activations are compared on, at most: errors are averages, and need fewer than ranges."""
 
 
 def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> QuantizeResult:
     """Quantize the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
-    bits = settings.bits
-    if MAX_BITS < bits.mul_bits < FULL_WIDTH:
-        raise SettingsError(
-            f"mul_bits {bits.mul_bits}: the quantizers of ONNX make integers of at most {MAX_BITS} bits. Ask for "
-            "these, or for 32, which leaves activations as they are."
-        )
-    chosen = track(settings.track, context.data_dir)
-    stages = Stages(context.progress, ("read", "quantize", "measure", "write"))
+    _check_writable(settings)
+    stages, advance = Stages(context.progress, _stage_names(settings)), context.progress.advance
     stages.begin("read")
+    source = _read(settings, checkpoint, context)
+    graph, merged = stage.merged_batchnorms(source.graph, settings)
+    stages.begin("quantize")
+    how = quantization(settings.bits, settings.quantizer, settings.layers)
+    quantized = put_on_grids(graph, how, source.images, advance)
+    training = accuracy = None
+    if settings.train is not None and source.lesson is not None:
+        stages.begin("train")
+        quantized, training = train_on_grids(quantized, settings.train, source.lesson.task)
+        if settings.evaluate:
+            stages.begin("evaluate")
+        accuracy = source.lesson.measured(quantized.graph, context)
+    stages.begin("measure")
+    tensors = quantized_tensors(quantized, settings.seed, advance)
+    stages.begin("write")
+    return QuantizeResult(
+        track=source.track.name,
+        bits=settings.bits,
+        merged=merged,
+        tensors=tensors,
+        training=training,
+        accuracy=accuracy,
+        artifact=write_artifact(plain_batch_norms(quantized.graph), ARTIFACT, context),
+        scorer=_scorer(settings, source, quantized),
+        warnings=tuple(dict.fromkeys((*source.warnings, *quantized.warnings))),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A network, the images that place its grids, and what it learns from, if it does."""
+
+    graph: Graph
+    track: Track
+    images: Callable[[], Inputs]
+    warnings: tuple[str, ...]
+    lesson: Lesson | None = None
+
+
+def _read(settings: QuantizeSettings, checkpoint: Path, context: Context) -> _Source:
+    """Without training no image is read unless a grid depends on it, and all training images may place grids."""
+    if settings.train is not None:
+        lesson = begin(settings, checkpoint, context)
+        images = partial(stage.calibration_images, settings, lesson.task)
+        return _Source(lesson.graph, lesson.track, images, lesson.warnings, lesson)
+    chosen = track(settings.track, context.data_dir)
     graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
     check_fits(graph, chosen)
-    graph, merged = prepare_and_tell(graph, settings.fuse_batchnorm)
-    stages.begin("quantize")
-    quantized = put_on_grids(graph, settings, chosen, context)
-    stages.begin("measure")
-    images = quantized.images
-    if images is not None:
-        images = inputs_of(settings, chosen, images.split.subset(MEASURED_IMAGES, settings.seed))
-    tensors = (*_weights(quantized), *_activations(quantized.graph, images, context))
-    stages.begin("write")
-    artifact = write_artifact(plain_batch_norms(quantized.graph), ARTIFACT, context)
+    graph = prepare(graph, fuse=False)
+    return _Source(graph, chosen, partial(calibration_images, settings, chosen, context), warnings)
+
+
+def _check_writable(settings: QuantizeSettings) -> None:
+    """Raise SettingsError for widths that the artifact has no words for."""
+    widths = {"mul_bits": settings.bits.mul_bits}
+    widths |= {f"mul_bits of {name}": bits.mul_bits for name, bits in settings.layers.items() if bits.mul_bits}
+    for name, bits in widths.items():
+        if MAX_BITS < bits < FULL_WIDTH:
+            raise SettingsError(
+                f"{name} {bits}: the quantizers of ONNX make integers of at most {MAX_BITS} bits. Ask for these, or "
+                "for 32, which leaves activations as they are."
+            )
+
+
+def _stage_names(settings: QuantizeSettings) -> tuple[str, ...]:
+    trains = settings.train is not None
+    asked = {"train": trains, "evaluate": trains and settings.evaluate}
+    return tuple(
+        name for name in ("read", "quantize", "train", "evaluate", "measure", "write") if asked.get(name, True)
+    )
+
+
+def _scorer(settings: QuantizeSettings, source: _Source, quantized: Quantized) -> Scorer:
+    if source.lesson is not None:
+        return source.lesson.scorer()
     used = None if quantized.images is None else quantized.images.split.sha256
-    return QuantizeResult(
-        track=chosen.name,
-        bits=bits,
-        merged=tuple(MergedBatchNorm(norm=one.norm, into=one.into) for one in merged),
-        tensors=tensors,
-        artifact=artifact,
-        scorer=scorer("cpu", settings.seed, chosen.dataset, used),
-        warnings=(*warnings, *quantized.warnings),
-    )
-
-
-def _weights(quantized: Quantized) -> Iterator[QuantizedTensor]:
-    """Every quantized weight; a file's own were never seen in floating point."""
-    own = quantized.before.formats
-    for name, grid in quantized.graph.formats.items():
-        error = None if name in own else rounding_error(quantized.before.weights[name], grid)
-        yield _tensor(name, "weight", grid, error)
-
-
-def _activations(graph: Graph, images: Inputs | None, context: Context) -> Iterator[QuantizedTensor]:
-    """Every quantized value; what rounding did to it on `images`, each with everything before it quantized as well."""
-    makers = graph.by_name()
-    quantizers = [(node, grid) for node in graph.nodes if (grid := _grid(node)) is not None]
-    observers = {_source(node): ErrorObserver(grid) for node, grid in quantizers}
-    if images is not None:
-        calibrate(graph, observers, images, context.progress.advance)
-    for node, grid in quantizers:
-        source = _source(node)
-        error = None if images is None else observers[source].error()
-        yield _tensor(_path(makers, source), "activation", grid, error)
-
-
-def _grid(node: Node) -> Grid | None:
-    return activation_grid(node) if node.target in QUANTIZERS else None
-
-
-def _source(quantizer: Node) -> str:
-    source = quantizer.args[0]
-    assert isinstance(source, Ref)
-    return source.name
-
-
-def _path(makers: Mapping[str, Node], name: str) -> str:
-    return (makers[name].layer or name) if name in makers else "input"
-
-
-def _tensor(name: str, kind: str, grid: Grid, error: RoundingError | None) -> QuantizedTensor:
-    points = grid.points() if grid.is_fixed_point else None
-    return QuantizedTensor.model_validate(
-        {
-            "name": name,
-            "kind": kind,
-            "bits": grid.bits,
-            "points": points,
-            "values": None if error is None else error.values,
-            "clipped": None if error is None else error.clipped,
-            "relative_squared_error": None if error is None else error.relative,
-        }
-    )
+    return scorer("cpu", settings.seed, source.track.dataset, used)

@@ -8,6 +8,7 @@ from micronet.data.datasets import open_split
 from micronet.errors import SettingsError
 from micronet.evaluation.accuracy import evaluate
 from micronet.evaluation.device import choose_device
+from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, prepare, read_network
@@ -74,7 +75,8 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
         check_own_quantizers(graph, how)
         graph = quantize_weights(graph, how)
         if needs_calibration(graph, how):
-            graph = insert_quantizers(graph, dict.fromkeys(layer_outputs(graph), 0), how.activation_bits)
+            grid = fixed_point(how.activation_bits, (0,))
+            graph = insert_quantizers(graph, dict.fromkeys(layer_outputs(graph), grid))
     return score_result(settings, chosen, Evidence(count(graph), None, None, "none", warnings))
 
 

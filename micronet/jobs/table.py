@@ -32,7 +32,8 @@ class Job:
 
     settings, result   what it is asked with, what it answers
     entry              "module:function" of `(settings, checkpoint, context) -> result`
-    lane               how long it may take
+    lane               how long it may take, and
+    long_with          the setting that makes it long where it is not null, None where no setting does
     summary            one line for people
     file               whether it needs a checkpoint, or can do without one (and then starts from `architecture`)
     """
@@ -43,6 +44,16 @@ class Job:
     lane: Lane
     summary: str
     file: Literal["needed", "optional"] = "needed"
+    long_with: str | None = None
+
+    def lane_of(self, settings: JobSettings) -> Lane:
+        """How long the job with these settings may take."""
+        return "long" if self.long_with and getattr(settings, self.long_with) is not None else self.lane
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Every lane that such a job may be in."""
+        return (self.lane,) if self.long_with is None else (self.lane, "long")
 
     def run(self, settings: JobSettings, checkpoint: Path | None, context: Context) -> Any:
         """Do it: a value of type `result`; artifacts are the files it leaves in `context.outputs`.
@@ -73,6 +84,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.quantize:quantize",
         lane="short",
         summary="Put weights and activations on fixed-point grids: quantized.onnx, and the error of every tensor",
+        long_with="train",
     ),
     "fuse": Job(
         FuseSettings,

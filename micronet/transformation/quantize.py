@@ -1,11 +1,12 @@
 """Fixed point for weights and activations: what is measured afterwards is what was counted."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
+from micronet.analysis.counts import layer_names
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
@@ -13,6 +14,7 @@ from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, widths
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Graph, Node, Ref, rename
+from micronet.transformation.layer_widths import INPUT, LayerWidths, check_layers, widths_of
 from micronet.transformation.ranges import RANGE_RULES, Observer
 
 aten = torch.ops.aten
@@ -29,6 +31,7 @@ class Quantization:
     rule                           key of RANGE_RULES
     per_filter                     one exponent per filter of a layer's weights, instead of one per tensor
     weight_stds, activation_stds   k of SigmaMax
+    layers                         widths of single layers in place of the first two, by name or prefix
     """
 
     weight_bits: int
@@ -37,6 +40,49 @@ class Quantization:
     per_filter: bool = False
     weight_stds: float = 10.0
     activation_stds: float = 20.0
+    layers: Mapping[str, LayerWidths] = field(default_factory=dict)
+
+    @property
+    def narrows_weights(self) -> bool:
+        """Whether any weight is to be on a grid."""
+        return _any_narrow(self.weight_bits, *(widths.weight_bits for widths in self.layers.values()))
+
+    @property
+    def narrows_activations(self) -> bool:
+        """Whether any value is to be on a grid."""
+        return _any_narrow(self.activation_bits, *(widths.activation_bits for widths in self.layers.values()))
+
+
+def _any_narrow(*bits: int | None) -> bool:
+    return any(width is not None and width < FULL_WIDTH for width in bits)
+
+
+def check_names(graph: Graph, how: Quantization) -> None:
+    """Raise SettingsError where a name among `how.layers` fits no layer, or none that has what it gives a width for."""
+    if how.layers:
+        names = layer_names(graph)
+        stored = {names[node.name] for node in _stored(graph).values() if node.name in names}
+        check_layers(how.layers, names.values(), stored, {INPUT, *(names.get(n, n) for n in layer_outputs(graph)[1:])})
+
+
+def weight_widths(graph: Graph, how: Quantization) -> dict[str, int]:
+    """Bits of every parameter: those of the layer that stores it, which is the first to read it."""
+    stored = _stored(graph)
+    if not how.layers:
+        return dict.fromkeys(stored, how.weight_bits)
+    names = layer_names(graph)
+    chosen = {name: widths_of(how.layers, names.get(node.name, node.name)) for name, node in stored.items()}
+    return {name: widths.weight_bits or how.weight_bits for name, widths in chosen.items()}
+
+
+def activation_widths(graph: Graph, how: Quantization) -> dict[str, int]:
+    """Bits of the input and of every layer's output (see `layer_outputs`): the width of a value is its maker's."""
+    outputs = layer_outputs(graph)
+    if not how.layers:
+        return dict.fromkeys(outputs, how.activation_bits)
+    names = {**layer_names(graph), graph.input: INPUT}
+    chosen = {name: widths_of(how.layers, names.get(name, name)) for name in outputs}
+    return {name: widths.activation_bits or how.activation_bits for name, widths in chosen.items()}
 
 
 def quantize_weights(graph: Graph, how: Quantization) -> Graph:
@@ -49,29 +95,30 @@ def quantize_weights(graph: Graph, how: Quantization) -> Graph:
     if graph.formats:
         _check_own_weights(graph, how)
         return graph
-    if how.weight_bits >= FULL_WIDTH:
+    if not how.narrows_weights:
         return graph
     graph = plain_batch_norms(graph)
     per_filter = _filters(graph) if how.per_filter else frozenset()
     weights, formats = dict(graph.weights), {}
-    for name in _stored(graph):
-        grid = weight_grid(weights[name], how, per_filter=name in per_filter)
-        weights[name], formats[name] = on_grid(weights[name], grid), grid
+    for name, bits in weight_widths(graph, how).items():
+        if bits < FULL_WIDTH:
+            grid = weight_grid(weights[name], replace(how, weight_bits=bits), per_filter=name in per_filter)
+            weights[name], formats[name] = on_grid(weights[name], grid), grid
     return replace(graph, weights=weights, formats=formats)
 
 
 def _check_own_weights(graph: Graph, how: Quantization) -> None:
     """Raise AlreadyQuantized unless every parameter lies on a fixed-point grid of the width asked for."""
-    for name in _stored(graph):
+    for name, bits in weight_widths(graph, how).items():
         grid = graph.formats.get(name)
-        if grid is not None and grid.bits == how.weight_bits and grid.is_fixed_point:
+        if bits >= FULL_WIDTH if grid is None else grid.bits == bits and grid.is_fixed_point:
             continue
         found = "is not quantized" if grid is None else f"has {grid.bits} bits"
         if grid is not None and not grid.is_fixed_point:
             found += " and a scale that is no power of two"
         raise AlreadyQuantized(
             f"{len(graph.formats)} weights of this network are already quantized ({next(iter(graph.formats))} is one), "
-            f"and not all at {how.weight_bits} bits: {name} {found}. Score it as it is, with bits null."
+            f"and not all at {bits} bits: {name} {found}. Score it as it is, with bits null."
         )
 
 
@@ -83,15 +130,16 @@ def quantize_activations(graph: Graph, how: Quantization, calibrate: Calibrate) 
     """
     if not needs_calibration(graph, how):
         return graph
-    observers = {name: RANGE_RULES[how.rule](how.activation_bits, how.activation_stds) for name in layer_outputs(graph)}
+    narrow = {name: bits for name, bits in activation_widths(graph, how).items() if bits < FULL_WIDTH}
+    observers = {name: RANGE_RULES[how.rule](bits, how.activation_stds) for name, bits in narrow.items()}
     calibrate(graph, observers)
-    points = {name: how.activation_bits - 1 - seen.exponents()[0] for name, seen in observers.items()}
-    return insert_quantizers(graph, points, how.activation_bits)
+    points = {name: narrow[name] - 1 - seen.exponents()[0] for name, seen in observers.items()}
+    return insert_quantizers(graph, {name: fixed_point(narrow[name], (point,)) for name, point in points.items()})
 
 
 def needs_calibration(graph: Graph, how: Quantization) -> bool:
     """Whether activations are to be quantized and the graph does not do so already."""
-    return how.activation_bits < FULL_WIDTH and not any(node.target in QUANTIZERS for node in graph.nodes)
+    return how.narrows_activations and not any(node.target in QUANTIZERS for node in graph.nodes)
 
 
 def check_own_quantizers(graph: Graph, how: Quantization) -> None:
@@ -100,38 +148,50 @@ def check_own_quantizers(graph: Graph, how: Quantization) -> None:
     Such a graph keeps its quantizers (`quantize_activations`), and would be measured at other widths than it is counted
     at.
     """
-    if how.activation_bits >= FULL_WIDTH or needs_calibration(graph, how):
+    if not how.narrows_activations or needs_calibration(graph, how):
         return
-    bits, fixed = widths(graph), constants(graph)
+    bits, declared, fixed = widths(graph), _declared_widths(graph, how), constants(graph)
     for node in graph.nodes:
-        read = max((bits[ref.name] for ref in node.refs() if ref.name not in fixed), default=0)
-        if node.target in DOT_PRODUCTS and read > how.activation_bits:
-            raise AlreadyQuantized(
-                f"this network brings its own quantizers, and {node.layer or node.name} reads values of {read} bits, "
-                f"not {how.activation_bits}. Score it as it is, with bits null, or take the quantizers out of the file."
-            )
+        for name in [ref.name for ref in node.refs() if ref.name not in fixed and node.target in DOT_PRODUCTS]:
+            if bits[name] > declared[name]:
+                raise AlreadyQuantized(
+                    f"this network brings its own quantizers, and {node.layer or node.name} reads values of "
+                    f"{bits[name]} bits, not {declared[name]}. Score it as it is, with bits null, or take the "
+                    "quantizers out of the file."
+                )
 
 
-def insert_quantizers(graph: Graph, points: Mapping[str, int], bits: int) -> Graph:
-    """`graph` with each value in `points` put on a grid of `bits` bits and that binary point, for all its readers."""
+def _declared_widths(graph: Graph, how: Quantization) -> dict[str, int]:
+    """Bits that `how` declares each value to have: a layer's output its own, what only passes values on the widest."""
+    declared = activation_widths(graph, how)
+    fixed = constants(graph)
+    for node in graph.nodes:
+        if node.target in KEEPS_WIDTH or node.target in QUANTIZERS:
+            read = (declared[ref.name] for ref in node.refs() if ref.name not in fixed)
+            declared[node.name] = max(read, default=how.activation_bits)
+    return declared
+
+
+def insert_quantizers(graph: Graph, grids: Mapping[str, Grid]) -> Graph:
+    """`graph` with each value in `grids` put on its grid, one per tensor and of fixed point, for all its readers."""
     renamed: dict[str, str] = {}
     nodes: list[Node] = []
     free = graph.names()
 
     def put(name: str, layer: str) -> None:
-        grid = fixed_point(bits, (points[name],))
+        grid = grids[name]
         args = (Ref(name), grid.steps[0], 0, grid.low, grid.high)
         renamed[name] = free.new(f"{name}.quantized", "_")
         nodes.append(
             Node(renamed[name], aten.fake_quantize_per_tensor_affine.default, args, layer=f"{layer}.quantizer")
         )
 
-    if graph.input in points:
+    if graph.input in grids:
         put(graph.input, "input")
     for node in graph.nodes:
         args = tuple(rename(argument, renamed) for argument in node.args)
         nodes.append(replace(node, args=args, kwargs={key: rename(a, renamed) for key, a in node.kwargs.items()}))
-        if node.name in points:
+        if node.name in grids:
             put(node.name, node.layer or node.name)
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
 
@@ -160,14 +220,18 @@ def along_axis(values: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
     return steps, offsets
 
 
-def _stored(graph: Graph) -> Iterator[str]:
-    """Weights that are parameters: not fixed by an operation, not a batch norm's former statistics, not indices."""
-    seen = set(graph.literals)
+def _stored(graph: Graph) -> dict[str, Node]:
+    """Weights that are parameters: not fixed by an operation, not a batch norm's former statistics, not indices.
+
+    With each, the node that is the first to read it.
+    """
+    stored: dict[str, Node] = {}
     for node in graph.nodes:
         for ref in node.refs():
-            if ref.name in graph.weights and ref.name not in seen and graph.weights[ref.name].is_floating_point():
-                seen.add(ref.name)
-                yield ref.name
+            weight = graph.weights.get(ref.name)
+            if weight is not None and ref.name not in graph.literals and weight.is_floating_point():
+                stored.setdefault(ref.name, node)
+    return stored
 
 
 def _filters(graph: Graph) -> frozenset[str]:

@@ -64,6 +64,12 @@ def test_every_kind_takes_a_form(api: TestClient, kind: str) -> None:
     assert job["settings"] == JOBS[kind].settings().model_dump(mode="json")
 
 
+def test_the_lane_depends_on_the_settings(any_api: TestClient, any_services: Services) -> None:
+    short, long = (accepted(any_api, {"train": train}, kind="quantize") for train in (None, {"epochs": 1}))
+    assert isinstance(any_services.bell, SilentBell)
+    assert any_services.bell.rung == [(short["id"], "short"), (long["id"], "long")]
+
+
 def test_a_file_that_is_here_is_named_by_its_hash(any_api: TestClient, any_services: Services) -> None:
     first = accepted(any_api)
     form = {"checkpoint_sha256": (None, first["checkpoint"]["sha256"])}

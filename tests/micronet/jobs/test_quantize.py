@@ -189,3 +189,98 @@ def test_a_network_without_room_for_its_artifact_still_answers(digits: Digits, t
     torch.save(create_network("digits", {"width": 2}).state_dict(), path)
     asked = {"track": "digits", "architecture": {"name": "digits", "options": {"width": 2}}}
     assert ask("quantize", path, asked).artifact.size < 10_000
+
+
+LAYERS = {"conv*": {"param_bits": 4, "mul_bits": 8}, "fc": {"param_bits": 6}, "input": {"mul_bits": 5}}
+TRAIN = {"epochs": 2, "batch": 64, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}
+
+
+def narrow(digits: Digits, outputs: Path, train: Mapping[str, object] | None, **more: object) -> QuantizeResult:
+    path, settings = digits
+    asked = {key: settings[key] for key in ("track", "architecture")} | {"layers": LAYERS, "train": train} | more
+    result = ask("quantize", path, {**asked, "quantizer": {"rule": "mse"}}, outputs)
+    assert isinstance(result, QuantizeResult)
+    return result
+
+
+@pytest.mark.parametrize("train", [None, TRAIN], ids=["rounded", "trained"])
+def test_a_score_finds_the_widths_of_each_layer(
+    train: Mapping[str, object] | None, digits: Digits, tmp_path: Path
+) -> None:
+    narrow(digits, tmp_path, train)
+    made = {"track": "digits", "bits": None}
+    scores = {
+        policy: ask("score", tmp_path / "quantized.onnx", {**made, "policy": policy})
+        for policy in ("challenge", "report")
+    }
+    layers = {layer.name: layer for layer in scores["challenge"].layers}
+    assert {name: layers[name].weight_bits for name in ("conv1", "conv2", "fc")} == {"conv1": 4, "conv2": 4, "fc": 6}
+    read = {name: layers[name].activation_bits for name in ("conv1", "conv2", "fc")}
+    assert read == {"conv1": 5, "conv2": 8, "fc": 12}
+    assert any("6 bits" in warning and "12 bits" in warning for warning in scores["report"].warnings)
+
+
+def test_without_training_nothing_is_measured(digits: Digits, tmp_path: Path) -> None:
+    result = narrow(digits, tmp_path, None)
+    assert (result.training, result.accuracy) == (None, None)
+
+
+def test_training_helps_and_says_how_much(digits: Digits, tmp_path: Path) -> None:
+    bits = {"param_bits": 3, "mul_bits": 4}
+    result = narrow(digits, tmp_path, TRAIN, bits=bits, layers={}, holdout=0.2, train_images=1000)
+    assert result.training is not None
+    assert result.training.after.correct > result.training.before.correct
+    assert result.training.before.total == 287  # a fifth of 1,437
+    assert result.training.images == 2 * 15 * 64
+    score = ask("score", tmp_path / "quantized.onnx", {"track": "digits", "bits": None})
+    assert result.accuracy == score.accuracy
+    assert result.scorer.dataset is not None
+    quiet = narrow(digits, tmp_path, TRAIN, bits=bits, layers={}, evaluate=False)
+    assert quiet.training is not None
+    assert quiet.accuracy is None
+
+
+def test_a_killed_job_goes_on_and_writes_the_same_bytes(digits: Digits, tmp_path: Path) -> None:
+    path, settings = digits
+    job = JOBS["quantize"]
+    asked = job.settings.model_validate(
+        {key: settings[key] for key in ("track", "architecture")} | {"train": TRAIN, "evaluate": False}
+    )
+
+    class Deadly(Heard):
+        def advance(self, done: int, total: int, unit: str) -> None:
+            if (done, unit) == (1, "epochs"):
+                raise KeyboardInterrupt
+            super().advance(done, total, unit)
+
+    whole = job.run(asked, path, Context(None, "cpu"))
+    journal = tmp_path / "journal"
+    with pytest.raises(KeyboardInterrupt):
+        job.run(asked, path, Context(None, "cpu", Deadly(), journal=journal))
+    heard = Heard()
+    resumed = job.run(asked, path, Context(None, "cpu", heard, journal=journal))
+    assert resumed == whole
+    names = ["read", "quantize", "train", "measure", "write"]
+    assert heard.stages == [(name, number, 5) for number, name in enumerate(names, 1)]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"layers": {"conv3": {"param_bits": 4}}}, "the nearest is conv2"),
+        ({"layers": {"fc": {"mul_bits": 24}}}, "mul_bits of fc 24"),
+    ],
+)
+def test_layers_that_cannot_be_are_refused(change: Mapping[str, object], words: str, digits: Digits) -> None:
+    path, settings = digits
+    asked = {key: settings[key] for key in ("track", "architecture")}
+    with pytest.raises(SettingsError, match=words):
+        ask("quantize", path, {**asked, **change})
+
+
+def test_a_quantized_file_does_not_learn(digits: Digits, tmp_path: Path) -> None:
+    narrow(digits, tmp_path, None)
+    with pytest.raises(AlreadyQuantized, match="before it was quantized"):
+        ask("quantize", tmp_path / "quantized.onnx", {"track": "digits", "train": TRAIN})
+    again = ask("quantize", tmp_path / "quantized.onnx", {"track": "digits", "layers": LAYERS})
+    assert {tensor.bits for tensor in again.tensors} == {4, 5, 6, 8, 12}

@@ -28,8 +28,16 @@ def test_every_row_leads_to_a_function_of_its_types(kind: str) -> None:
     assert issubclass(job.settings, JobSettings)
     assert issubclass(job.result, Value)
     assert job.lane in ("short", "long")
+    assert job.lane_of(job.settings()) == job.lanes[0] == job.lane
     assert (type(None) in typing.get_args(hints["checkpoint"])) == (job.file == "optional")
     assert job.summary
+
+
+def test_who_trains_while_quantizing_takes_long() -> None:
+    job = JOBS["quantize"]
+    assert job.lanes == ("short", "long")
+    assert job.lane_of(job.settings.model_validate({"train": {}})) == "long"
+    assert job.lane_of(job.settings.model_validate({"train": None})) == "short"
 
 
 @pytest.mark.parametrize("kind", sorted(JOBS))

@@ -1,0 +1,1 @@
+"""Networks on fixed-point grids: by rounding alone, or by learning there."""

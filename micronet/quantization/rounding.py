@@ -1,0 +1,77 @@
+"""Post-training quantization: grids placed by what weights are and training images show, and everything rounded."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from micronet.contract import BitWidths, LayerBits, QuantizerSettings
+from micronet.evaluation.calibration import calibrate
+from micronet.evaluation.inputs import Advance, Inputs
+from micronet.graph.ir import Graph
+from micronet.transformation.layer_widths import LayerWidths
+from micronet.transformation.quantize import (
+    Quantization,
+    check_names,
+    check_own_quantizers,
+    needs_calibration,
+    plain_batch_norms,
+    quantize_activations,
+    quantize_weights,
+)
+from micronet.transformation.ranges import Observer
+
+_NO_LAYERS: Mapping[str, LayerBits] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantized:
+    """A graph on its grids.
+
+    before     the same graph in floating point, its batch norms as the scales and shifts that are quantized
+    images     what placed the grids of activations, None where none were needed
+    learned    whether weights have learned on their grids since, and were not just rounded to them
+    """
+
+    graph: Graph
+    before: Graph
+    images: Inputs | None
+    learned: bool = False
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What was found out about the images."""
+        return () if self.images is None else self.images.split.warnings
+
+
+def quantization(
+    bits: BitWidths, quantizer: QuantizerSettings, layers: Mapping[str, LayerBits] = _NO_LAYERS
+) -> Quantization:
+    """How settings want it done."""
+    return Quantization(
+        weight_bits=bits.param_bits,
+        activation_bits=bits.mul_bits,
+        rule=quantizer.rule,
+        per_filter=quantizer.granularity == "channel",
+        weight_stds=quantizer.weight_stds,
+        activation_stds=quantizer.activation_stds,
+        layers={name: LayerWidths(widths.param_bits, widths.mul_bits) for name, widths in layers.items()},
+    )
+
+
+def put_on_grids(graph: Graph, how: Quantization, images: Callable[[], Inputs], advance: Advance) -> Quantized:
+    """Weights and activations on their grids. `images` is asked only where activations need them.
+
+    Raises AlreadyQuantized where the graph has other grids, SettingsError for names of layers it does not have.
+    """
+    check_names(graph, how)
+    check_own_quantizers(graph, how)
+    if how.narrows_weights and not graph.formats:
+        graph = plain_batch_norms(graph)
+    narrow = quantize_weights(graph, how)
+    if not needs_calibration(narrow, how):
+        return Quantized(narrow, graph, None)
+    shown = images()
+
+    def show(graph: Graph, observers: Mapping[str, Observer]) -> None:
+        calibrate(graph, observers, shown, advance)
+
+    return Quantized(quantize_activations(narrow, how, show), graph, shown)
