@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from micronet.contract import (
+    AugmentResult,
+    AugmentSettings,
     FuseResult,
     FuseSettings,
     JobSettings,
@@ -85,6 +87,14 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.train:train",
         lane="long",
         summary="Train a network, the file's or a fresh one: trained.onnx, and every epoch's loss and accuracy",
+        file="optional",
+    ),
+    "augment": Job(
+        AugmentSettings,
+        AugmentResult,
+        entry="micronet.jobs.augment:augment",
+        lane="long",
+        summary="Search a policy of augmentation (Fast AutoAugment): policy.json, and the loss with and without it",
         file="optional",
     ),
 }
