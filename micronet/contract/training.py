@@ -9,6 +9,8 @@ from micronet.contract.settings import ArchitectureSettings, JobSettings, Normal
 from micronet.contract.values import Name, Seed, Sha256, Share, Value
 
 Magnitude = Annotated[float, Field(ge=0, le=1)]
+MOST_LISTS = 512
+"""Of operations, in one policy."""
 Probability = Annotated[float, Field(ge=0, le=1)]
 OperationName = Literal[
     "identity",
@@ -43,7 +45,7 @@ class AugmentationPolicy(Value):
 
     policies: Annotated[
         tuple[Annotated[tuple[AugmentationOperation, ...], Field(min_length=1, max_length=8)], ...],
-        Field(min_length=1, max_length=512),
+        Field(min_length=1, max_length=MOST_LISTS),
     ]
 
 
@@ -182,7 +184,8 @@ class AugmentSettings(LearningSettings, Training):
 
     On each of `folds` splits a network is trained without augmentation by a policy; then `searches` times `candidates`
     policies of `operations` operations are tried, in the way of a tree-structured Parzen estimator, for the least loss
-    on the fold's own held-out images, augmented; the `best` of each search are put together.
+    on the fold's own held-out images, augmented; the `best` of each search are put together. Nothing is measured on the
+    test set, and the `holdout` images stay unseen for the training that the policy is for (with the same seed).
     """
 
     folds: Annotated[int, Field(ge=1, le=20)] = 5
@@ -190,10 +193,22 @@ class AugmentSettings(LearningSettings, Training):
     candidates: Annotated[int, Field(ge=1, le=10_000)] = 200
     operations: Annotated[int, Field(ge=1, le=8)] = 2
     best: Annotated[int, Field(ge=1, le=100)] = 10
+    evaluate: Literal[False] = False
+
+    @model_validator(mode="after")
+    def _a_policy_comes_of_it(self) -> Self:
+        if self.best > self.candidates:
+            raise ValueError(f"best {self.best} of {self.candidates} candidates: there are not as many")
+        if self.folds * self.searches * self.best > MOST_LISTS:
+            raise ValueError(f"folds x searches x best is the length of the policy: {MOST_LISTS} at most")
+        return self
 
 
 class AugmentResult(Value):
-    """The answer of an augment job; the artifact is `policy` as JSON, for `augmentation.policy` of any training."""
+    """The answer of an augment job; the artifact is `policy` as JSON, for `augmentation.policy` of any training.
+
+    The losses are the folds' networks' on their held-out images, which chose the policy: they flatter it.
+    """
 
     track: str
     policy: AugmentationPolicy

@@ -1,6 +1,6 @@
 """What the jobs that learn from images have in common: their network, their images, and the measuring at their end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -19,7 +19,9 @@ from micronet.jobs.network import check_fits, prepare, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
 from micronet.journal import DirectoryJournal, MemoryJournal
+from micronet.progress import Silence
 from micronet.tracks import Track, track
+from micronet.training.distributed import is_first, join, own_device
 from micronet.training.task import Task, accuracy
 
 
@@ -38,11 +40,20 @@ class Lesson:
         """Top-1 of `graph` on the test set."""
         if self.test is None:
             return None
-        return accuracy(graph, self.test, self.task.device, context.progress.advance)
+        test = self.test
+        return self.task.world.from_first(lambda: accuracy(graph, test, self.task.device, context.progress.advance))
 
     def scorer(self) -> Scorer:
         """What it takes to get the numbers again."""
         return scorer(str(self.task.device), self.task.seed, self.track.dataset, self.dataset_sha256)
+
+
+def own(context: Context) -> Context:
+    """The context of this process: of several that work together, the first alone writes files and says how far it is.
+
+    The journal is read and written by it as well; see `SharedJournal`.
+    """
+    return context if is_first() else replace(context, progress=Silence(), outputs=None, journal=None)
 
 
 def begin(settings: LearningSettings, checkpoint: Path | None, context: Context) -> Lesson:
@@ -52,7 +63,7 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
     DataError for images that are not there, and what reading raises.
     """
     chosen = track(settings.track, context.data_dir)
-    device = choose_device(context.device)
+    device = own_device(choose_device(context.device))
     graph, warnings = starting_network(settings, checkpoint)
     check_fits(graph, chosen)
     whole = open_split(chosen, "train", context.data_dir)
@@ -74,6 +85,7 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
         journal=journal,
         advance=context.progress.advance,
         teacher=lambda distillation: _teacher(distillation, chosen, context),
+        world=join(device),
     )
     return Lesson(graph, chosen, task, test, whole.sha256, (*warnings, *whole.warnings))
 

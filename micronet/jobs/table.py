@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from micronet.contract import (
+    AugmentResult,
+    AugmentSettings,
     FuseResult,
     FuseSettings,
     JobSettings,
@@ -107,6 +109,14 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.prune:prune",
         lane="long",
         summary="Remove channels in the Kronecker-factored eigenbasis and fine-tune: pruned.onnx, smaller for good",
+    ),
+    "augment": Job(
+        AugmentSettings,
+        AugmentResult,
+        entry="micronet.jobs.augment:augment",
+        lane="long",
+        summary="Search a policy of augmentation (Fast AutoAugment): policy.json, and the loss with and without it",
+        file="optional",
     ),
 }
 """One row per kind of job."""

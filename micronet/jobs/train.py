@@ -5,14 +5,18 @@ from pathlib import Path
 from micronet.contract import TrainResult, TrainSettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.learning import begin
+from micronet.jobs.learning import begin, own
 from micronet.training.stage import train as train_stage
 
 ARTIFACT = "trained.onnx"
 
 
 def train(settings: TrainSettings, checkpoint: Path | None, context: Context) -> TrainResult:
-    """Train the file's network, or a fresh one. Raises MicronetError, each kind with what would be right."""
+    """Train the file's network, or a fresh one. Raises MicronetError, each kind with what would be right.
+
+    Started several times by `torchrun`, the processes train together, each on its share of every batch.
+    """
+    context = own(context)
     stages = Stages(context.progress, ("read", "train", *(("evaluate",) if settings.evaluate else ()), "write"))
     stages.begin("read")
     lesson = begin(settings, checkpoint, context)

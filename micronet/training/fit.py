@@ -3,17 +3,18 @@
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from micronet.analysis.shapes import shapes
-from micronet.contract import EpochReport, Training, TrainingReport
+from micronet.contract import Accuracy, EpochReport, Training, TrainingReport
 from micronet.errors import NumericalError
 from micronet.graph.ir import Graph
 from micronet.training.augmentation import Augmenter
+from micronet.training.distributed import SharedJournal
 from micronet.training.images import TrainingImages
 from micronet.training.mixing import mix, soft_targets
 from micronet.training.network import TrainableNetwork
@@ -30,10 +31,14 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
 
     Everything an epoch draws comes of the seed and its number, and the journal has the state at the end of each: broken
     off anywhere and called again, it goes on from the last whole epoch, and on one device ends with the same bits.
-    Raises NumericalError where the loss is no number any more.
+    With several processes (`task.world`) each takes its share of every batch, and gradients are averaged. Batch norms
+    see a share only; after each epoch all take over the first process's running statistics, so that the network that
+    is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, and
+    SettingsError for a batch that cannot be shared out.
     """
-    run = _Run(network.to(task.device), how, task)
-    return run.to_the_end()
+    task.world.check(how.batch)
+    journal = SharedJournal(task.world, task.journal)
+    return _Run(network.to(task.device), how, replace(task, journal=journal)).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,18 +66,21 @@ class _Run:
         self._teach = None if how.distillation is None else _teacher(how, task)
         self._mixed_precision = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
         self._state = State(network, how)
+        self._learner = task.world.together(network, task.device)
 
     def to_the_end(self) -> tuple[Graph, TrainingReport]:
         state, task = self._state, self._task
         if not state.restore_(task.journal):
-            state.before = task.holdout_accuracy(self._network.graph())
+            task.world.share_(state.tensors())
+            state.before = self._measured()
             state.note(state.before.correct, 0)
             state.save(task.journal)
         while state.epoch < self._length.epochs:
             self._tell(state.epoch, state.epoch * self._length.steps_per_epoch)
             loss, steps, rate = self._epoch(state.epoch)
             state.epoch += 1
-            measured = task.holdout_accuracy(state.graph())
+            task.world.share_(state.tensors())
+            measured = self._measured()
             state.note(measured.correct, state.epoch)
             state.reports.append(
                 EpochReport(epoch=state.epoch, steps=steps, loss=loss, learning_rate=rate, holdout=measured)
@@ -89,6 +97,10 @@ class _Run:
         )
         return state.kept_graph(), report
 
+    def _measured(self) -> Accuracy:
+        """The network as it would be kept now, on the held-out images."""
+        return self._task.world.from_first(lambda: self._task.holdout_accuracy(self._state.graph()))
+
     def _tell(self, epoch: int, step: int) -> None:
         if self._length.epochs > 1:
             self._task.advance(epoch, self._length.epochs, "epochs")
@@ -100,6 +112,9 @@ class _Run:
         seed = derived_seed(self._task.seed, epoch)
         generator = torch.Generator().manual_seed(seed)
         order = torch.randperm(len(self._images), generator=generator)
+        if self._task.world.rank:  # who is not the first draws other augmentations and other noise
+            seed = derived_seed(self._task.seed, epoch, self._task.world.rank)
+            generator.manual_seed(seed)
         first = epoch * self._length.steps_per_epoch
         count = min(self._length.steps_per_epoch, self._length.steps - first)
         losses = torch.zeros((), device=self._task.device)
@@ -110,11 +125,11 @@ class _Run:
             for step in range(count):
                 indices = order[step * self._how.batch : (step + 1) * self._how.batch]
                 rate = learning_rate(self._how, first + step, self._length.steps, self._length.steps_per_epoch)
-                losses += self._step(indices, rate, generator)
+                losses += self._step(self._task.world.part(indices), rate, generator)
                 if self._length.epochs == 1:
                     self._tell(epoch, step + 1)
         self._network.eval()
-        loss = float(losses) / max(1, count)
+        loss = self._task.world.mean(losses) / max(1, count)
         if not math.isfinite(loss):
             raise NumericalError(
                 f"the loss is {loss} in epoch {epoch + 1}: training came apart. A lower learning_rate "
@@ -123,7 +138,7 @@ class _Run:
         return loss, count, rate
 
     def _step(self, indices: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-        """One batch, one step of the optimizer; the loss."""
+        """One batch, or this process's part of it, and one step of the optimizer; the loss."""
         how, state = self._how, self._state
         images, labels = self._images.batch(indices, generator)
         targets = soft_targets(labels, self._classes, how.label_smoothing)
@@ -131,7 +146,7 @@ class _Run:
         if self._task.device.type == "cuda" and images.dim() == 4:
             images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self._task.device.type, torch.bfloat16, enabled=self._mixed_precision):
-            logits = self._network(images)
+            logits = self._learner(images)
         loss = self._loss(logits.float(), targets, images)
         state.optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]

@@ -67,6 +67,10 @@ class State:
         assert self.before is not None
         return self.before
 
+    def tensors(self) -> list[Tensor]:
+        """What a batch changes in place, momenta aside: weights, running statistics, their averages."""
+        return [*self._network.tensors().values(), *self._average.values()]
+
     def save(self, journal: Journal) -> None:
         """Write all of it down."""
         momenta = {}

@@ -11,6 +11,7 @@ from micronet.evaluation.accuracy import evaluate
 from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.graph.ir import Graph
 from micronet.journal import Journal, MemoryJournal, Section
+from micronet.training.distributed import ALONE, World
 
 
 def _no_teacher(distillation: Distillation) -> Graph:
@@ -21,7 +22,8 @@ def _no_teacher(distillation: Distillation) -> Graph:
 class Task:
     """Images and means. `holdout` is a part of the training images that nothing is learned from.
 
-    `seed` chooses everything that is drawn; `teacher` finds the network of a distillation.
+    `seed` chooses everything that is drawn; `teacher` finds the network of a distillation; `world` is this process's
+    place among those that do the same task together.
     """
 
     train: Inputs
@@ -31,6 +33,7 @@ class Task:
     journal: Journal = field(default_factory=MemoryJournal)
     advance: Advance = unheard
     teacher: Callable[[Distillation], Graph] = _no_teacher
+    world: World = ALONE
 
     def section(self, name: str) -> "Task":
         """The same with a part of the journal of its own."""

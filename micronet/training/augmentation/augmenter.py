@@ -4,14 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from micronet.contract import Augmentation
+from micronet.contract import Augmentation, AugmentationPolicy
+from micronet.training.augmentation.policies import Policy, following, trivial
 
 
 class Augmenter:
-    """Shift and flip, then the policy, on bytes; cutout on what the network sees, where zero is the mean image."""
+    """Shift and flip, then the policy, on bytes; cutout on what the network sees, where zero is the mean image.
+
+    Everything is drawn from a generator on the CPU, whatever the device of the images: each draws the same.
+    """
 
     def __init__(self, how: Augmentation) -> None:
         self._how = how
+        self._policy = _policy(how.policy)
 
     def on_bytes(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """uint8 (N, C, H, W) of uint8 (N, C, H, W)."""
@@ -20,11 +25,17 @@ class Augmenter:
         if self._how.flip:
             chosen = torch.rand(len(images), generator=generator).to(images.device) < 0.5
             images = torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
-        return images
+        return images if self._policy is None else self._policy(images, generator)
 
     def on_inputs(self, images: Tensor, generator: torch.Generator) -> Tensor:
         """float32 (N, C, H, W), normalized, of the same."""
         return cut_out(images, self._how.cutout, generator) if self._how.cutout else images
+
+
+def _policy(policy: str | AugmentationPolicy) -> Policy | None:
+    if isinstance(policy, AugmentationPolicy):
+        return following(policy)
+    return trivial if policy == "trivial" else None
 
 
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
