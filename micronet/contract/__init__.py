@@ -17,6 +17,7 @@ from micronet.contract.compression import (
     SparsifyRound,
     SparsifySettings,
 )
+from micronet.contract.files import files_named
 from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
     Accuracy,
@@ -125,4 +126,5 @@ __all__ = [
     "Training",
     "TrainingReport",
     "Value",
+    "files_named",
 ]
