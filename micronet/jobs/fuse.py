@@ -2,11 +2,10 @@
 
 from pathlib import Path
 
-from micronet.analysis.counts import count
-from micronet.analysis.parameters import total
 from micronet.analysis.rules import operation_name
+from micronet.analysis.totals import network_totals
 from micronet.analysis.widths import is_size
-from micronet.contract import FuseResult, FuseSettings, MergedBatchNorm, NetworkTotals, RemovedOperation
+from micronet.contract import FuseResult, FuseSettings, MergedBatchNorm, RemovedOperation
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import random_images, write_artifact
@@ -36,7 +35,7 @@ def fuse(settings: FuseSettings, checkpoint: Path, context: Context) -> FuseResu
     stages.begin("compare")
     images = random_images(original, COMPARED_IMAGES)
     before, after = interpret(original, images), interpret(fused, images)
-    totals = _totals(explicit_padding(original)), _totals(fused)
+    totals = network_totals(explicit_padding(original)), network_totals(fused)
     stages.begin("write")
     artifact = write_artifact(fused, ARTIFACT, context)
     return FuseResult(
@@ -58,13 +57,3 @@ def _removed(original: Graph, fused: Graph, merged: tuple[MergedNorm, ...]) -> t
     gone = [node for node in original.nodes if node.name not in stayed and not is_size(node)]
     named = [(node.layer or node.name, operation_name(node.target)) for node in gone]
     return tuple(RemovedOperation(name=name, op=op) for name, op in named if op != "batch_norm" or name not in norms)
-
-
-def _totals(graph: Graph) -> NetworkTotals:
-    layers = count(graph).layers
-    return NetworkTotals(
-        parameters=sum(total(layer.parameters, "elements") for layer in layers),
-        nonzero=sum(total(layer.parameters, "nonzero") for layer in layers),
-        multiplications=sum(layer.operations.all_multiplications for layer in layers),
-        additions=sum(layer.operations.all_additions for layer in layers),
-    )

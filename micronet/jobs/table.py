@@ -14,6 +14,8 @@ from micronet.contract import (
     QuantizeSettings,
     ScoreResult,
     ScoreSettings,
+    SparsifyResult,
+    SparsifySettings,
     TrainResult,
     TrainSettings,
     Value,
@@ -86,6 +88,13 @@ JOBS: Mapping[str, Job] = {
         lane="long",
         summary="Train a network, the file's or a fresh one: trained.onnx, and every epoch's loss and accuracy",
         file="optional",
+    ),
+    "sparsify": Job(
+        SparsifySettings,
+        SparsifyResult,
+        entry="micronet.jobs.sparsify:sparsify",
+        lane="long",
+        summary="Set the smallest weights to zero, round by round, fine-tuning after each: sparse.onnx",
     ),
 }
 """One row per kind of job."""
