@@ -5,7 +5,7 @@ from pathlib import Path
 from micronet.analysis.rules import operation_name
 from micronet.analysis.totals import network_totals
 from micronet.analysis.widths import is_size
-from micronet.contract import FuseResult, FuseSettings, MergedBatchNorm, RemovedOperation
+from micronet.contract import FuseResult, FuseSettings, MergedBatchNorm, MergedLayer, RemovedChannels, RemovedOperation
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import random_images, write_artifact
@@ -14,6 +14,7 @@ from micronet.jobs.network import prepare_and_tell, read_network
 from micronet.jobs.result import scorer
 from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fuse_batchnorm import MergedNorm
+from micronet.transformation.fuse_layers import FusedLayers, fuse_layers
 from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
 
@@ -24,14 +25,17 @@ COMPARED_IMAGES = 8
 def fuse(settings: FuseSettings, checkpoint: Path, context: Context) -> FuseResult:
     """Fuse the file at `checkpoint`. Raises MicronetError, each kind with what would be right.
 
-    A batch norm that nothing can take over is written as the scale and shift it is in inference.
+    Batch norms go into the layers beside them; channels that carry a constant, or that nobody reads, are taken out;
+    linear layers in a row become one where that is cheaper. A batch norm that nothing can take over is written as the
+    scale and shift it is in inference.
     """
     stages = Stages(context.progress, ("read", "fuse", "compare", "write"))
     stages.begin("read")
     original, warnings = read_network(checkpoint, settings.architecture, None)
     stages.begin("fuse")
     fused, merged = prepare_and_tell(original, fuse=True)
-    fused = drop_identities(plain_batch_norms(fused))
+    further = fuse_layers(drop_identities(fused))
+    fused = plain_batch_norms(further.graph)
     stages.begin("compare")
     images = random_images(original, COMPARED_IMAGES)
     before, after = interpret(original, images), interpret(fused, images)
@@ -40,7 +44,11 @@ def fuse(settings: FuseSettings, checkpoint: Path, context: Context) -> FuseResu
     artifact = write_artifact(fused, ARTIFACT, context)
     return FuseResult(
         merged=tuple(MergedBatchNorm(norm=one.norm, into=one.into) for one in merged),
-        removed=_removed(original, fused, merged),
+        merged_layers=tuple(MergedLayer(layer=one.layer, into=one.into) for one in further.merged),
+        removed=_removed(original, fused, merged, further),
+        removed_channels=tuple(
+            RemovedChannels(layer=one.layer, constant=one.constant, unread=one.unread) for one in further.removed
+        ),
         before=totals[0],
         after=totals[1],
         largest_difference=float((before - after).abs().max()),
@@ -51,9 +59,13 @@ def fuse(settings: FuseSettings, checkpoint: Path, context: Context) -> FuseResu
     )
 
 
-def _removed(original: Graph, fused: Graph, merged: tuple[MergedNorm, ...]) -> tuple[RemovedOperation, ...]:
-    """Operations that went, merged batch norms aside."""
-    stayed, norms = fused.by_name(), {one.norm for one in merged}
+def _removed(
+    original: Graph, fused: Graph, norms: tuple[MergedNorm, ...], further: FusedLayers
+) -> tuple[RemovedOperation, ...]:
+    """Operations that went, merged batch norms and layers aside."""
+    stayed = fused.by_name()
+    told = {("batch_norm", one.norm) for one in norms}
+    told |= {(operation, one.layer) for one in further.merged for operation in ("conv1d", "conv2d", "linear")}
     gone = [node for node in original.nodes if node.name not in stayed and not is_size(node)]
-    named = [(node.layer or node.name, operation_name(node.target)) for node in gone]
-    return tuple(RemovedOperation(name=name, op=op) for name, op in named if op != "batch_norm" or name not in norms)
+    named = [(operation_name(node.target), node.layer or node.name) for node in gone]
+    return tuple(RemovedOperation(name=name, op=op) for op, name in named if (op, name) not in told)

@@ -91,7 +91,7 @@ def _smallest_gone(weights: Mapping[str, Tensor], magnitudes: Sequence[Tensor], 
     zeros = round(sparsity * len(everything))
     stays = torch.ones(len(everything), dtype=torch.bool)
     stays[torch.sort(everything, stable=True).indices[:zeros]] = False
-    parts = stays.split([weight.numel() for weight in weights.values()])
+    parts = torch.split(stays, [weight.numel() for weight in weights.values()])
     return {
         name: torch.where(part.view(weight.shape), weight, 0.0)
         for (name, weight), part in zip(weights.items(), parts, strict=True)
