@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from micronet.contract.compression import Pruning, PruningReport, Sparsifying, SparsifyingReport
-from micronet.contract.quantization import Quantizing, QuantizingReport
+from micronet.contract.quantizing import Quantizing, QuantizingReport
 from micronet.contract.results import Accuracy, ArtifactFile, FusingReport, NetworkTotals, Scorer, ScoreTerms
 from micronet.contract.training import LearningSettings, Training, TrainingReport
 from micronet.contract.values import Name, Value

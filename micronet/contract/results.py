@@ -143,19 +143,41 @@ class NetworkTotals(Value):
     additions: int
 
 
-class FuseResult(Value):
-    """The answer of a fuse job.
+class MergedLayer(Value):
+    """A linear layer that went, and the one right after it that took it over."""
 
-    `largest_difference` is that of any logit on eight random images, before and after; `largest_logit` the largest
-    magnitude among them.
+    layer: str
+    into: str
+
+
+class RemovedChannels(Value):
+    """Filters that a layer lost: those that gave the same number for every image, and those that nothing read."""
+
+    layer: str
+    constant: int
+    unread: int
+
+
+class FusingReport(Value):
+    """What fusing did.
+
+    `merged` are batch norms, `merged_layers` linear layers in a row that are cheaper as one. `largest_difference` is
+    that of any logit on eight random images, before and after; `largest_logit` the largest magnitude among them.
     """
 
     merged: tuple[MergedBatchNorm, ...]
+    merged_layers: tuple[MergedLayer, ...]
     removed: tuple[RemovedOperation, ...]
+    removed_channels: tuple[RemovedChannels, ...]
     before: NetworkTotals
     after: NetworkTotals
     largest_difference: float
     largest_logit: float
+
+
+class FuseResult(FusingReport):
+    """The answer of a fuse job."""
+
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]

@@ -7,8 +7,7 @@ from onnx import ModelProto
 from torch import Tensor
 
 from micronet.analysis.counts import Counts, LayerCounts, count
-from micronet.analysis.parameters import total
-from micronet.contract import ArtifactFile, NetworkTotals
+from micronet.contract import ArtifactFile
 from micronet.errors import NotWritable
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
@@ -45,17 +44,6 @@ def read_back(data: bytes) -> Graph:
     model = ModelProto()
     model.ParseFromString(data)
     return prepare(import_graph(model), fuse=False)
-
-
-def network_totals(graph: Graph) -> NetworkTotals:
-    """Exact counts for one image."""
-    layers = count(graph).layers
-    return NetworkTotals(
-        parameters=sum(total(layer.parameters, "elements") for layer in layers),
-        nonzero=sum(total(layer.parameters, "nonzero") for layer in layers),
-        multiplications=sum(layer.operations.all_multiplications for layer in layers),
-        additions=sum(layer.operations.all_additions for layer in layers),
-    )
 
 
 def check_same(graph: Graph, again: Graph) -> None:

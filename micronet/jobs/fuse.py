@@ -2,11 +2,18 @@
 
 from pathlib import Path
 
-from micronet.analysis.counts import count
-from micronet.analysis.parameters import total
 from micronet.analysis.rules import operation_name
+from micronet.analysis.totals import network_totals
 from micronet.analysis.widths import is_size
-from micronet.contract import FuseResult, FuseSettings, MergedBatchNorm, NetworkTotals, RemovedOperation
+from micronet.contract import (
+    FuseResult,
+    FuseSettings,
+    FusingReport,
+    MergedBatchNorm,
+    MergedLayer,
+    RemovedChannels,
+    RemovedOperation,
+)
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import random_images, write_artifact
@@ -15,6 +22,7 @@ from micronet.jobs.network import prepare_and_tell, read_network
 from micronet.jobs.result import scorer
 from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fuse_batchnorm import MergedNorm
+from micronet.transformation.fuse_layers import FusedLayers, fuse_layers
 from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
 
@@ -23,48 +31,50 @@ COMPARED_IMAGES = 8
 
 
 def fuse(settings: FuseSettings, checkpoint: Path, context: Context) -> FuseResult:
-    """Fuse the file at `checkpoint`. Raises MicronetError, each kind with what would be right.
-
-    A batch norm that nothing can take over is written as the scale and shift it is in inference.
-    """
-    stages = Stages(context.progress, ("read", "fuse", "compare", "write"))
+    """Fuse the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
+    stages = Stages(context.progress, ("read", "fuse", "write"))
     stages.begin("read")
     original, warnings = read_network(checkpoint, settings.architecture, None)
     stages.begin("fuse")
-    fused, merged = prepare_and_tell(original, fuse=True)
-    fused = drop_identities(plain_batch_norms(fused))
-    stages.begin("compare")
-    images = random_images(original, COMPARED_IMAGES)
-    before, after = interpret(original, images), interpret(fused, images)
-    totals = _totals(explicit_padding(original)), _totals(fused)
+    fused, report = fuse_graph(original)
     stages.begin("write")
     artifact = write_artifact(fused, ARTIFACT, context)
-    return FuseResult(
+    return FuseResult(**dict(report), artifact=artifact, scorer=scorer("cpu", 0, "", None), warnings=warnings)
+
+
+def fuse_graph(original: Graph) -> tuple[Graph, FusingReport]:
+    """The same function in fewer operations, and what went where.
+
+    Batch norms go into the layers beside them; channels that carry a constant, or that nobody reads, are taken out;
+    linear layers in a row become one where that is cheaper. A batch norm that nothing can take over becomes the scale
+    and shift it is in inference.
+    """
+    fused, merged = prepare_and_tell(original, fuse=True)
+    further = fuse_layers(drop_identities(fused))
+    fused = plain_batch_norms(further.graph)
+    images = random_images(original, COMPARED_IMAGES)
+    before, after = interpret(original, images), interpret(fused, images)
+    return fused, FusingReport(
         merged=tuple(MergedBatchNorm(norm=one.norm, into=one.into) for one in merged),
-        removed=_removed(original, fused, merged),
-        before=totals[0],
-        after=totals[1],
+        merged_layers=tuple(MergedLayer(layer=one.layer, into=one.into) for one in further.merged),
+        removed=_removed(original, fused, merged, further),
+        removed_channels=tuple(
+            RemovedChannels(layer=one.layer, constant=one.constant, unread=one.unread) for one in further.removed
+        ),
+        before=network_totals(explicit_padding(original)),
+        after=network_totals(fused),
         largest_difference=float((before - after).abs().max()),
         largest_logit=float(before.abs().max()),
-        artifact=artifact,
-        scorer=scorer("cpu", 0, "", None),
-        warnings=warnings,
     )
 
 
-def _removed(original: Graph, fused: Graph, merged: tuple[MergedNorm, ...]) -> tuple[RemovedOperation, ...]:
-    """Operations that went, merged batch norms aside."""
-    stayed, norms = fused.by_name(), {one.norm for one in merged}
+def _removed(
+    original: Graph, fused: Graph, norms: tuple[MergedNorm, ...], further: FusedLayers
+) -> tuple[RemovedOperation, ...]:
+    """Operations that went, merged batch norms and layers aside."""
+    stayed = fused.by_name()
+    told = {("batch_norm", one.norm) for one in norms}
+    told |= {(operation, one.layer) for one in further.merged for operation in ("conv1d", "conv2d", "linear")}
     gone = [node for node in original.nodes if node.name not in stayed and not is_size(node)]
-    named = [(node.layer or node.name, operation_name(node.target)) for node in gone]
-    return tuple(RemovedOperation(name=name, op=op) for name, op in named if op != "batch_norm" or name not in norms)
-
-
-def _totals(graph: Graph) -> NetworkTotals:
-    layers = count(graph).layers
-    return NetworkTotals(
-        parameters=sum(total(layer.parameters, "elements") for layer in layers),
-        nonzero=sum(total(layer.parameters, "nonzero") for layer in layers),
-        multiplications=sum(layer.operations.all_multiplications for layer in layers),
-        additions=sum(layer.operations.all_additions for layer in layers),
-    )
+    named = [(operation_name(node.target), node.layer or node.name) for node in gone]
+    return tuple(RemovedOperation(name=name, op=op) for op, name in named if (op, name) not in told)

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from micronet.analysis.counts import count
+from micronet.analysis.totals import network_totals
 from micronet.contract import (
     PipelineResult,
     PipelineSettings,
@@ -19,7 +20,7 @@ from micronet.contract import (
 )
 from micronet.errors import SettingsError
 from micronet.graph.ir import Graph
-from micronet.jobs.artifact import network_totals, read_back, write_network
+from micronet.jobs.artifact import read_back, write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin

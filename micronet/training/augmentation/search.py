@@ -76,7 +76,9 @@ def search(graph: Graph, settings: AugmentSettings, task: Task, begin: Begin) ->
     policy = AugmentationPolicy(policies=tuple(lists))
     seed = derived_seed(task.seed, settings.folds)
     return task.world.from_first(
-        lambda: Found(policy, _mean([fold.loss("none", seed) for fold in folds]), _mean([f.loss(policy, seed) for f in folds]))
+        lambda: Found(
+            policy, _mean([fold.loss("none", seed) for fold in folds]), _mean([f.loss(policy, seed) for f in folds])
+        )
     )
 
 

@@ -65,7 +65,9 @@ def test_stages_are_what_the_jobs_of_their_own_would_do(whole: tuple[PipelineRes
     result, outputs = whole
     for stage, before, name in zip(STAGES[1:3], NAMES, NAMES[1:], strict=False):
         kind = stage["stage"]
-        asked = JOBS[kind].settings.model_validate({"track": "digits"} | {k: v for k, v in stage.items() if k != "stage"})
+        asked = JOBS[kind].settings.model_validate(
+            {"track": "digits"} | {k: v for k, v in stage.items() if k != "stage"}
+        )
         made = JOBS[kind].run(asked, outputs / f"{before}.onnx", Context(device="cpu", outputs=tmp_path))
         assert made.artifact.sha256 == result.stages[NAMES.index(name)].artifact.sha256
 

@@ -1,0 +1,1 @@
+"""Setting single weights to zero, and repairing what that does to a network."""

@@ -1,0 +1,150 @@
+"""The stage that makes a network sparse: smallest weights to zero, fine-tuning, round by round."""
+
+from dataclasses import dataclass, replace
+
+from micronet.analysis.totals import network_totals
+from micronet.contract import (
+    Accuracy,
+    SparsifiedLayer,
+    Sparsifying,
+    SparsifyingReport,
+    SparsifyRound,
+    TrainingReport,
+)
+from micronet.graph.ir import Graph
+from micronet.journal import Entry
+from micronet.sparsity.magnitude import kept_weights, set_smallest_to_zero, share_of_zeros, sparse_weights
+from micronet.training.fit import derived_seed, fit
+from micronet.training.network import TrainableNetwork
+from micronet.training.state import ENTRY as FIT
+from micronet.training.task import Task
+
+ENTRY = "sparsify"
+
+
+def sparsify(graph: Graph, how: Sparsifying, task: Task) -> tuple[Graph, SparsifyingReport]:
+    """`graph` with more of its weights zero, as `how` says, and how it went.
+
+    A round's fine-tuning has a section of the journal for itself, and the weights at the end of every round are written
+    down: broken off anywhere and called again, the stage ends with the same bits. Only values change, never the nodes,
+    so weights are all there is to write down, and what is there for training only (dropout, ShakeDrop) stays in every
+    round. Raises SettingsError for a layer to keep that is not there, NumericalError where a training
+    comes apart.
+    """
+    return _Stage(graph, how, task).to_the_end()
+
+
+def scheduled(start: float, end: float, step: int, steps: int) -> float:
+    """The share of zeros to go for in round `step` of `steps`, from 1.
+
+    s_n = s_f + (s_0 - s_f) (1 - n/N)^3, with s_0 what the network came with: many at first, while many are redundant,
+    and few in the end (Zhu and Gupta 2017, arXiv 1710.01878, equation 1).
+    """
+    return end + (start - end) * (1 - step / steps) ** 3
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The network as it would be kept now, its accuracy, and the rounds that led here."""
+
+    graph: Graph
+    accuracy: Accuracy
+    rounds: tuple[SparsifyRound, ...] = ()
+    kept_rounds: int = 0
+
+    @property
+    def fell(self) -> bool:
+        """Whether the last round was undone."""
+        return self.kept_rounds < len(self.rounds)
+
+
+class _Stage:
+    def __init__(self, graph: Graph, how: Sparsifying, task: Task) -> None:
+        self._graph, self._how, self._task = graph, how, task
+        self._kept = kept_weights(graph, how.keep_layers)
+        self._start = share_of_zeros(graph, self._kept)
+
+    def to_the_end(self) -> tuple[Graph, SparsifyingReport]:
+        before = self._task.holdout_accuracy(self._graph)
+        state = self._written() or self._write(_State(self._graph, before))
+        while len(state.rounds) < self._rounds() and not state.fell:
+            state = self._write(self._round(state, len(state.rounds) + 1))
+            self._section(len(state.rounds)).journal.write(FIT, Entry())  # what a finished round needed takes no room
+        report = SparsifyingReport(
+            before=network_totals(self._graph),
+            after=network_totals(state.graph),
+            before_accuracy=before,
+            after_accuracy=state.accuracy,
+            rounds=state.rounds,
+            kept_rounds=state.kept_rounds,
+            layers=_layers(state.graph),
+        )
+        return state.graph, report
+
+    def _rounds(self) -> int:
+        """0 where the network came with all the zeros it is asked for."""
+        asked = self._pruned(self._graph, self._how.sparsity)
+        return self._how.rounds if share_of_zeros(asked) > share_of_zeros(self._graph) else 0
+
+    def _pruned(self, graph: Graph, sparsity: float) -> Graph:
+        return set_smallest_to_zero(graph, sparsity, self._how.scope, self._kept)
+
+    def _round(self, state: _State, number: int) -> _State:
+        sparsity = scheduled(self._start, self._how.sparsity, number, self._how.rounds)
+        graph = self._pruned(state.graph, sparsity)
+        accuracy = before_tuning = self._task.holdout_accuracy(graph)
+        training = None
+        if self._how.fine_tuning.epochs and self._how.fine_tuning.steps != 0:
+            graph, training = self._tuned(graph, number)
+            accuracy = training.after
+        done = SparsifyRound(round=number, sparsity=sparsity, before_tuning=before_tuning, training=training)
+        rounds = (*state.rounds, done)
+        if self._how.floor is not None and accuracy.top1 < self._how.floor:
+            return replace(state, rounds=rounds)
+        return _State(graph, accuracy, rounds, number)
+
+    def _tuned(self, graph: Graph, number: int) -> tuple[Graph, TrainingReport]:
+        """After fine-tuning, whose draws are those of this round and of no other."""
+        whole, section = self._task, self._section(number)
+
+        def advance(done: int, total: int, unit: str) -> None:
+            whole.advance((number - 1) * total + done, self._how.rounds * total, unit)
+
+        how = self._how.fine_tuning
+        network = TrainableNetwork(graph, shakedrop=how.shakedrop, hold_zeros=True)
+        return fit(network, how, replace(section, advance=advance, seed=derived_seed(whole.seed, number)))
+
+    def _section(self, number: int) -> Task:
+        return self._task.section(f"round-{number}")
+
+    def _write(self, state: _State) -> _State:
+        """Write `state` down, and go on from what stands there."""
+        facts = {
+            "accuracy": state.accuracy.model_dump(),
+            "rounds": [done.model_dump(mode="json") for done in state.rounds],
+            "kept_rounds": state.kept_rounds,
+        }
+        weights = {name: state.graph.weights[name] for name in sorted(state.graph.weights)}
+        self._task.journal.write(ENTRY, Entry(facts, weights))
+        written = self._written()
+        assert written is not None
+        return written
+
+    def _written(self) -> _State | None:
+        entry = self._task.journal.read(ENTRY)
+        if entry is None:
+            return None
+        return _State(
+            replace(self._graph, weights={name: entry.tensors[name] for name in self._graph.weights}),
+            Accuracy.model_validate(entry.facts["accuracy"]),
+            tuple(SparsifyRound.model_validate(done) for done in entry.facts["rounds"]),
+            entry.facts["kept_rounds"],
+        )
+
+
+def _layers(graph: Graph) -> tuple[SparsifiedLayer, ...]:
+    return tuple(
+        SparsifiedLayer(name=layer, weights=weight.numel(), nonzero=int(weight.count_nonzero()))
+        for name, layer in sparse_weights(graph).items()
+        for weight in [graph.weights[name]]
+    )

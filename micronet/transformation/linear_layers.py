@@ -1,0 +1,145 @@
+"""Convolutions and fully connected layers as values: taken out of a graph, changed, put back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from micronet.graph.ir import Argument, Graph, Node, Ref
+from micronet.graph.names import Names
+
+aten = torch.ops.aten
+
+LAYERS = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
+
+
+@dataclass(frozen=True, slots=True)
+class LinearLayer:
+    """One layer whose weights are its own, in floating point.
+
+    weight                      (filters, inputs per group, *kernel); of a fully connected layer (filters, inputs)
+    bias                        (filters,), or None
+    stride, padding, dilation   one number per axis of the kernel
+    """
+
+    node: Node
+    weight: Tensor
+    bias: Tensor | None
+    stride: tuple[int, ...] = ()
+    padding: tuple[int, ...] = ()
+    dilation: tuple[int, ...] = ()
+    groups: int = 1
+
+    @property
+    def path(self) -> str:
+        """What a person knows it by."""
+        return self.node.layer or self.node.name
+
+    @property
+    def source(self) -> str:
+        """Name of the value it reads."""
+        source = self.node.args[0]
+        assert isinstance(source, Ref)
+        return source.name
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether each output reads one position, and no padding."""
+        return all(side == 1 for side in self.weight.shape[2:]) and not any(self.padding)
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel has one filter, for itself alone."""
+        return self.weight.dim() > 2 and self.weight.shape[1] == 1 and self.groups == len(self.weight)
+
+    def cost(self, positions: int) -> "Cost":
+        """What it stores and computes where each filter makes `positions` outputs (SCORING section 3)."""
+        per_filter = self.weight.flatten(1).count_nonzero(1)
+        biased = 0 if self.bias is None else 1
+        stored = [self.weight] if self.bias is None else [self.weight, self.bias]
+        return Cost(
+            sum(tensor.numel() for tensor in stored),
+            sum(int(tensor.count_nonzero()) for tensor in stored),
+            positions * int(per_filter.sum()),
+            positions * int((per_filter + biased - 1).clamp(min=0).sum()),
+        )
+
+    def written(self, names: Names) -> tuple[Node, dict[str, Tensor]]:
+        """Its node, and its tensors in float32 under names of their own."""
+        old = self.node.args[1]
+        assert isinstance(old, Ref)
+        name = names.new(f"{old.name.removesuffix('.fused')}.fused", "_")
+        tensors = {name: self.weight.float().contiguous()}
+        bias: Argument = None
+        if self.bias is not None:
+            bias_name = names.new(f"{self.node.name}.fused_bias", "_")
+            tensors[bias_name] = self.bias.float().contiguous()
+            bias = Ref(bias_name)
+        args: tuple[Argument, ...] = (self.node.args[0], Ref(name), bias)
+        if self.weight.dim() > 2:
+            args = (*args, self.stride, self.padding, self.dilation, self.groups)
+        return replace(self.node, args=args), tensors
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Parameters, those that are not zero, multiplications, additions."""
+
+    elements: int
+    nonzero: int
+    multiplications: int
+    additions: int
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(*(one + two for one, two in zip(self._parts(), other._parts(), strict=True)))
+
+    def is_below(self, other: "Cost") -> bool:
+        """Whether nothing of it is more, and something less: it is cheaper whatever weighs what."""
+        pairs = list(zip(self._parts(), other._parts(), strict=True))
+        return all(one <= two for one, two in pairs) and self != other
+
+    def _parts(self) -> tuple[int, int, int, int]:
+        return self.elements, self.nonzero, self.multiplications, self.additions
+
+
+def read_layer(graph: Graph, node: Node, users: Mapping[str, list[Node]]) -> LinearLayer | None:
+    """`node` as a layer; None where it is none, or its tensors are computed, quantized, or read by others too."""
+    if node.target not in LAYERS or node.kwargs or not isinstance(node.args[0], Ref):
+        return None
+    tensors: list[Tensor | None] = []
+    for argument in (*node.args[1:3], None)[:2]:
+        if argument is None:
+            tensors.append(None)
+            continue
+        if not isinstance(argument, Ref) or argument.name not in graph.weights or len(users[argument.name]) != 1:
+            return None
+        if argument.name in graph.formats or argument.name in graph.literals:
+            return None
+        tensors.append(graph.weights[argument.name])
+    weight, bias = tensors
+    if weight is None or weight.dim() < 2:
+        return None
+    if node.target is aten.linear.default:
+        return LinearLayer(node, weight, bias)
+    axes = weight.dim() - 2
+    given = (*node.args[3:6], *(1, 0, 1)[len(node.args[3:6]) :])
+    stride, padding, dilation = (_per_axis(value, axes) for value in given)
+    groups = node.args[6] if len(node.args) > 6 else 1
+    assert isinstance(groups, int)
+    return LinearLayer(node, weight, bias, stride, padding, dilation, groups)
+
+
+def put_back(graph: Graph, layers: Mapping[str, LinearLayer], names: Names) -> Graph:
+    """`graph` with these layers in place of the nodes of their names."""
+    weights, changed = dict(graph.weights), {}
+    for name, layer in layers.items():
+        changed[name], tensors = layer.written(names)
+        weights.update(tensors)
+    return replace(graph, nodes=tuple(changed.get(node.name, node) for node in graph.nodes), weights=weights).live()
+
+
+def _per_axis(value: Argument, axes: int) -> tuple[int, ...]:
+    sizes = tuple(size for size in value if isinstance(size, int)) if isinstance(value, tuple) else (value,)
+    numbers = [size for size in sizes if isinstance(size, int)]
+    return tuple(numbers) if len(numbers) == axes else tuple(numbers[:1] * axes)

@@ -1,0 +1,133 @@
+"""The stage: its schedule, its rounds, its floor, and the same bits after any interruption."""
+
+import pytest
+import torch
+
+from micronet.contract import NO_AUGMENTATION, FineTuning, Sparsifying
+from micronet.graph.ir import Graph
+from micronet.journal import DirectoryJournal, Journal, MemoryJournal
+from micronet.sparsity.magnitude import set_smallest_to_zero, share_of_zeros, sparse_weights
+from micronet.sparsity.stage import scheduled, sparsify
+from micronet.training.fit import fit
+from micronet.training.network import TrainableNetwork
+from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
+from tests.micronet.training.test_fit import Dying, Killed
+
+TUNING = FineTuning(epochs=2, batch=64, learning_rate=0.05, augmentation=NO_AUGMENTATION)
+ONE_SHOT = Sparsifying(sparsity=0.5, fine_tuning=FineTuning(epochs=0))
+ROUNDS = Sparsifying(sparsity=0.8, rounds=3, fine_tuning=TUNING)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Graph:
+    how = SHORT.model_copy(update={"epochs": 6})
+    return fit(TrainableNetwork(digits_graph()), how, digits_task(1200))[0]
+
+
+def made(graph: Graph, how: Sparsifying, journal: Journal | None = None) -> Graph:
+    return sparsify(graph, how, digits_task(journal=journal))[0]
+
+
+def test_the_schedule_by_hand() -> None:
+    """From 0.2 to 0.8 in 2 rounds: 0.8 - 0.6 / 8, then 0.8; one round goes all the way."""
+    assert scheduled(0.2, 0.8, 1, 2) == pytest.approx(0.725)
+    assert scheduled(0.2, 0.8, 2, 2) == 0.8
+    assert scheduled(0.2, 0.8, 1, 1) == 0.8
+
+
+def test_one_shot_is_magnitude_pruning_and_nothing_else(trained: Graph) -> None:
+    graph, report = sparsify(trained, ONE_SHOT, digits_task())
+    assert same(graph, set_smallest_to_zero(trained, 0.5))
+    [only] = report.rounds
+    assert (only.sparsity, only.training) == (0.5, None)
+    assert only.before_tuning == report.after_accuracy
+    assert same(
+        made(trained, ONE_SHOT.model_copy(update={"fine_tuning": TUNING.model_copy(update={"steps": 0})})), graph
+    )
+
+
+def test_rounds_repair_what_they_do(trained: Graph) -> None:
+    graph, report = sparsify(trained, ROUNDS, digits_task(1200))
+    assert [done.sparsity for done in report.rounds] == [scheduled(0, 0.8, n, 3) for n in (1, 2, 3)]
+    weights = [trained.weights[name] for name in sparse_weights(trained)]
+    assert share_of_zeros(graph) == round(0.8 * sum(w.numel() for w in weights)) / sum(w.numel() for w in weights)
+    assert report.after.nonzero < report.before.nonzero
+    assert report.after.multiplications < report.before.multiplications
+    assert report.after.parameters == report.before.parameters
+    assert sum(layer.weights - layer.nonzero for layer in report.layers) == round(0.8 * sum(w.numel() for w in weights))
+    last = report.rounds[-1]
+    assert last.training is not None
+    assert last.training.after == report.after_accuracy
+    assert last.training.after.correct >= last.before_tuning.correct
+    assert digits_task().holdout_accuracy(graph) == report.after_accuracy
+
+
+@pytest.mark.parametrize("lives", [0, 1, 2, 3, 4, 5, 6, 9])
+def test_killed_anywhere_it_ends_with_the_same_bits(lives: int, trained: Graph) -> None:
+    how = ROUNDS.model_copy(update={"rounds": 2})
+    journal = Dying(lives)
+    with pytest.raises(Killed):
+        made(trained, how, journal)
+    journal.lives = -1
+    whole, resumed = MemoryJournal(), journal
+    assert same(made(trained, how, whole), made(trained, how, resumed))
+    assert whole.entries["sparsify"].facts == resumed.entries["sparsify"].facts
+
+
+def test_a_journal_on_disk_does_not_do_it_again(trained: Graph, tmp_path_factory: pytest.TempPathFactory) -> None:
+    directory = tmp_path_factory.mktemp("journal")
+    first = made(trained, ROUNDS, DirectoryJournal(directory))
+    before = {path.name: path.stat().st_mtime_ns for path in directory.iterdir()}
+    assert same(made(trained, ROUNDS, DirectoryJournal(directory)), first)
+    assert {path.name: path.stat().st_mtime_ns for path in directory.iterdir()} == before
+
+
+def test_rounds_draw_differently(trained: Graph) -> None:
+    """With the same order of images in each round, a round would repeat the one before."""
+    _, report = sparsify(trained, ROUNDS, digits_task())
+    losses = [done.training.epochs[0].loss for done in report.rounds if done.training is not None]
+    assert len(set(losses)) == 3
+
+
+def test_a_round_below_the_floor_is_undone_and_ends_it(trained: Graph) -> None:
+    how = Sparsifying(sparsity=0.97, rounds=4, floor=0.8, fine_tuning=FineTuning(epochs=0))
+    graph, report = sparsify(trained, how, digits_task())
+    assert report.kept_rounds == len(report.rounds) - 1 < 4
+    assert report.rounds[-1].before_tuning.top1 < 0.8 <= report.after_accuracy.top1
+    assert same(graph, set_smallest_to_zero(trained, report.rounds[-2].sparsity) if report.kept_rounds else trained)
+
+
+def test_a_network_that_is_sparse_already_is_given_back(trained: Graph) -> None:
+    sparse = set_smallest_to_zero(trained, 0.7)
+    graph, report = sparsify(sparse, ONE_SHOT, digits_task())
+    assert same(graph, sparse)
+    assert (report.rounds, report.kept_rounds, report.before) == ((), 0, report.after)
+
+
+def test_zeros_it_came_with_and_zeros_it_made_stay_for_ten_epochs(trained: Graph) -> None:
+    sparse = set_smallest_to_zero(trained, 0.3)
+    pruned = set_smallest_to_zero(sparse, 0.6)
+    tuning = TUNING.model_copy(update={"epochs": 10, "learning_rate": 0.2})
+    graph = made(sparse, Sparsifying(sparsity=0.6, fine_tuning=tuning))
+    for name in sparse_weights(graph):
+        assert torch.equal(graph.weights[name] == 0, pruned.weights[name] == 0)
+        assert not torch.equal(graph.weights[name], pruned.weights[name])
+
+
+def test_kept_layers_stay_dense_and_still_learn(trained: Graph) -> None:
+    how = ROUNDS.model_copy(update={"rounds": 1, "keep_layers": ("fc",)})
+    _, report = sparsify(trained, how, digits_task())
+    nonzero = {layer.name: (layer.weights, layer.nonzero) for layer in report.layers}
+    assert nonzero["fc"][0] == nonzero["fc"][1]
+    assert nonzero["conv2"][1] < nonzero["conv2"][0] / 2
+
+
+def test_progress_runs_over_all_rounds(trained: Graph) -> None:
+    from dataclasses import replace
+
+    heard: list[tuple[int, int, str]] = []
+    task = replace(digits_task(), advance=lambda *told: heard.append(told))
+    sparsify(trained, ROUNDS, task)
+    epochs = [done for done, total, unit in heard if unit == "epochs" and total == 6]
+    assert epochs == sorted(epochs)
+    assert epochs[-1] == 6
