@@ -121,6 +121,7 @@ __all__ = [
     "ScoreTerms",
     "Scorer",
     "Seed",
+    "Sha256",
     "Share",
     "SparsifiedLayer",
     "SparsifyResult",

@@ -23,7 +23,7 @@ from micronet.graph.ir import Graph
 from micronet.jobs.artifact import read_back, write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.fuse import fuse_graph
-from micronet.jobs.learning import Lesson, begin
+from micronet.jobs.learning import Lesson, begin, own
 from micronet.jobs.network import prepare
 from micronet.jobs.result import Evidence, score_result
 from micronet.journal import Entry
@@ -31,6 +31,7 @@ from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
 from micronet.sparsity.stage import sparsify
 from micronet.training.stage import train
+from micronet.training.state import ENTRY as FIT
 from micronet.training.task import Task
 
 StageFunction = Callable[[Graph, Any, Task], tuple[Graph, Value]]
@@ -60,87 +61,103 @@ def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Conte
     Every stage begins with the file that the one before it wrote, as if each had been a job of its own; so a pipeline
     that was killed goes on from the last finished stage, and in it from the last epoch, to the same bits.
     """
-    names = [f"{index}-{stage.stage}" for index, stage in enumerate(settings.stages, 1)]
+    context = own(context)
+    names = tuple(f"{index}-{stage.stage}" for index, stage in enumerate(settings.stages, 1))
     stages = Stages(context.progress, ("read", *names))
     stages.begin("read")
-    lesson = begin(settings, checkpoint, context)
-    graph, finished, stopped = lesson.graph, [], None
-    if checkpoint is not None:
-        finished.append(_kept("0-start", lesson, context) or _start(settings, lesson, context))
-    elif settings.stages[0].stage != "train":
+    if checkpoint is None and settings.stages[0].stage != "train":
         raise SettingsError("a fresh network has to be trained first: begin with a train stage, or send a checkpoint.")
+    road = _Road(settings, begin(settings, checkpoint, context), context)
+    if checkpoint is not None:
+        road.start()
     for name, stage in zip(names, settings.stages, strict=True):
         stages.begin(name)
-        done = _kept(name, lesson, context) or _do(name, stage, graph, settings, lesson, context)
-        finished.append(done)
-        if done.report.accepted:
-            graph = read_back(done.data)
-        elif settings.below == "stop":
-            stopped = name
+        road.go(name, stage)
+        if road.stopped:
             break
-    last = [done.report for done in finished if done.report.accepted][-1]
-    return PipelineResult(
-        track=lesson.track.name,
-        policy=settings.policy,
-        stages=tuple(done.report for done in finished),
-        stopped=stopped,
-        accuracy=last.accuracy,
-        score=last.score,
-        artifact=last.artifact,
-        scorer=lesson.scorer(),
-        warnings=lesson.warnings,
-    )
+    return road.result()
 
 
-def _kept(name: str, lesson: Lesson, context: Context) -> _Finished | None:
-    """A stage that had ended when the pipeline was killed; its file is written again."""
-    entry = lesson.task.journal.read(f"{name}.{DONE}")
-    if entry is None:
-        return None
-    done = _Finished(StageReport.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
-    if context.outputs is not None:
-        (context.outputs / done.report.artifact.name).write_bytes(done.data)
-    return done
+class _Road:
+    """A pipeline on its way: the network as it is now, and every stage so far."""
 
+    def __init__(self, settings: PipelineSettings, lesson: Lesson, context: Context) -> None:
+        self._settings, self._lesson, self._context = settings, lesson, context
+        self._graph = lesson.graph
+        self._reports: list[StageReport] = []
+        self.stopped: str | None = None
 
-def _start(settings: PipelineSettings, lesson: Lesson, context: Context) -> _Finished:
-    return _finished("0-start", lesson.graph, None, settings, lesson, context)
+    def start(self) -> None:
+        """The file as it came is what the stages are measured against, and what is left where none is accepted."""
+        self._take(self._done("0-start") or self._finish("0-start", self._graph, None))
 
+    def go(self, name: str, stage: Stage) -> None:
+        """One stage: as the journal has it, or done now."""
+        done = self._done(name)
+        if done is None:
+            changed, report = STAGES[stage.stage](self._graph, stage, self._lesson.task.section(name))
+            done = self._finish(name, changed, report)
+            self._lesson.task.section(name).journal.write(FIT, Entry())  # what a finished stage needed takes no room
+        self._take(done)
+        if not done.report.accepted and self._settings.below == "stop":
+            self.stopped = name
 
-def _do(
-    name: str, stage: Stage, graph: Graph, settings: PipelineSettings, lesson: Lesson, context: Context
-) -> _Finished:
-    changed, report = STAGES[stage.stage](graph, stage, lesson.task.section(name))
-    return _finished(name, changed, report, settings, lesson, context)
+    def result(self) -> PipelineResult:
+        """What all of it came to: the last network that was accepted."""
+        last = [report for report in self._reports if report.accepted][-1]
+        return PipelineResult(
+            track=self._lesson.track.name,
+            policy=self._settings.policy,
+            stages=tuple(self._reports),
+            stopped=self.stopped,
+            accuracy=last.accuracy,
+            score=last.score,
+            artifact=last.artifact,
+            scorer=self._lesson.scorer(),
+            warnings=self._lesson.warnings,
+        )
 
+    def _take(self, done: _Finished) -> None:
+        self._reports.append(done.report)
+        if done.report.accepted:
+            self._graph = read_back(done.data)
 
-def _finished(
-    name: str, graph: Graph, report: Any, settings: PipelineSettings, lesson: Lesson, context: Context
-) -> _Finished:
-    """Write the file, measure what was written, and note both."""
-    index, _, kind = name.partition("-")
-    artifact, data = write_network(graph, f"{name}.onnx", context)
-    graph = read_back(data)
-    holdout = lesson.task.holdout_accuracy(graph)
-    learned = kind in ("start", "train")  # what comes in, and what training makes of it, is what there is
-    made = StageReport(
-        index=int(index),
-        stage=kind,
-        accepted=learned or settings.floor is None or holdout.top1 >= settings.floor,
-        totals=network_totals(graph),
-        holdout=holdout,
-        accuracy=lesson.measured(graph, context),
-        score=_score(graph, settings, lesson),
-        artifact=artifact,
-        report=report,
-    )
-    tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-    lesson.task.journal.write(f"{name}.{DONE}", Entry(made.model_dump(mode="json"), {"file": tensor}))
-    return _Finished(made, data)
+    def _done(self, name: str) -> _Finished | None:
+        """A stage that had ended when the pipeline was killed; its file is written again."""
+        entry = self._lesson.task.journal.read(f"{name}.{DONE}")
+        if entry is None:
+            return None
+        done = _Finished(StageReport.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
+        if self._context.outputs is not None:
+            (self._context.outputs / done.report.artifact.name).write_bytes(done.data)
+        return done
 
+    def _finish(self, name: str, graph: Graph, report: Value | None) -> _Finished:
+        """Write the file, measure what was written, and note both."""
+        index, _, kind = name.partition("-")
+        artifact, data = write_network(graph, f"{name}.onnx", self._context)
+        graph = read_back(data)
+        holdout = self._lesson.task.holdout_accuracy(graph)
+        floor = self._settings.floor
+        facts = {
+            "index": int(index),
+            "stage": kind,
+            # what comes in, and what training makes of it, is what there is
+            "accepted": kind in ("start", "train") or floor is None or holdout.top1 >= floor,
+            "totals": network_totals(graph),
+            "holdout": holdout,
+            "accuracy": self._lesson.measured(graph, self._context),
+            "score": self._score(graph),
+            "artifact": artifact,
+            "report": report,
+        }
+        made = StageReport.model_validate(facts)
+        tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
+        self._lesson.task.journal.write(f"{name}.{DONE}", Entry(made.model_dump(mode="json"), {"file": tensor}))
+        return _Finished(made, data)
 
-def _score(graph: Graph, settings: PipelineSettings, lesson: Lesson) -> ScoreTerms:
-    """As the score job scores the file, with widths of its own."""
-    asked = ScoreSettings(track=settings.track, policy=settings.policy, bits=None, evaluate=False)
-    counts = count(prepare(graph, fuse=True))
-    return score_result(asked, lesson.track, Evidence(counts, None, None, "none", ())).score
+    def _score(self, graph: Graph) -> ScoreTerms:
+        """As the score job scores the file, with widths of its own."""
+        asked = ScoreSettings(track=self._settings.track, policy=self._settings.policy, bits=None, evaluate=False)
+        counts = count(prepare(graph, fuse=True))
+        return score_result(asked, self._lesson.track, Evidence(counts, None, None, "none", ())).score
