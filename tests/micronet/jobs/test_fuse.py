@@ -141,3 +141,13 @@ def test_layers_in_a_row_become_one_and_are_no_removed_operations(tmp_path: Path
     assert {one.op for one in result.removed} <= {"dropout"}
     assert result.after.parameters == 8 * 9 + 8 + 10 * 8 * 36 + 10
     assert result.after.multiplications == 36 * 8 * 9 + 36 * 8 + 10 * 8 * 36
+
+
+def test_a_quantized_file_keeps_its_grids_and_its_score(digits: Digits, tmp_path: Path) -> None:
+    path, settings = digits
+    ask("quantize", path, {"track": "digits", "architecture": settings["architecture"]}, tmp_path)
+    result = ask("fuse", tmp_path / "quantized.onnx", {}, tmp_path)
+    assert (result.merged_layers, result.removed_channels) == ((), ())
+    given = {"track": "digits", "bits": None}
+    original = ask("score", tmp_path / "quantized.onnx", given)
+    assert numbers(ask("score", tmp_path / "fused.onnx", given)) == numbers(original)
