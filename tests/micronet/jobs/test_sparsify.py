@@ -1,5 +1,6 @@
 """The sparsify job: its file, and what every later job leaves of its zeros."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +88,15 @@ def test_a_layer_nobody_knows_is_named_with_the_nearest(sparse: Path) -> None:
 def test_fine_tuning_that_fills_the_zeros_is_refused() -> None:
     with pytest.raises(ValueError, match="hold_zeros"):
         JOBS["sparsify"].settings.model_validate({"fine_tuning": {"hold_zeros": False}})
+
+
+def test_with_a_journal_nothing_is_done_twice(digits: Digits, tmp_path: Path) -> None:
+    path, settings = digits
+    job = JOBS["sparsify"]
+    asked = {"track": "digits", "architecture": settings["architecture"], "train_images": 256, "evaluate": False}
+    given = job.settings.model_validate_json(json.dumps({**asked, "rounds": 2, "fine_tuning": {"epochs": 1}}))
+    first = job.run(given, path, Context(None, "cpu", journal=tmp_path))
+    entries = {entry.name: entry.stat().st_mtime_ns for entry in tmp_path.iterdir()}
+    assert set(entries) == {"sparsify", "round-1.fit", "round-2.fit"}
+    assert job.run(given, path, Context(None, "cpu", journal=tmp_path)) == first
+    assert {entry.name: entry.stat().st_mtime_ns for entry in tmp_path.iterdir()} == entries

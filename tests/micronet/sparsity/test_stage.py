@@ -1,15 +1,23 @@
 """The stage: its schedule, its rounds, its floor, and the same bits after any interruption."""
 
+from pathlib import Path
+
 import pytest
 import torch
 
+from micronet.architectures.load import create_network
 from micronet.contract import NO_AUGMENTATION, FineTuning, Sparsifying
+from micronet.data.split import Split
+from micronet.evaluation.inputs import Inputs
+from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
+from micronet.jobs.network import prepare, read_network
 from micronet.journal import DirectoryJournal, Journal, MemoryJournal
 from micronet.sparsity.magnitude import set_smallest_to_zero, share_of_zeros, sparse_weights
 from micronet.sparsity.stage import scheduled, sparsify
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
+from micronet.training.task import Task
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
 from tests.micronet.training.test_fit import Dying, Killed
 
@@ -131,3 +139,41 @@ def test_progress_runs_over_all_rounds(trained: Graph) -> None:
     epochs = [done for done, total, unit in heard if unit == "epochs" and total == 6]
     assert epochs == sorted(epochs)
     assert epochs[-1] == 6
+
+
+def noise_task() -> Task:
+    """Images of noise: enough to see that a stage runs on a network and keeps its zeros."""
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (24, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    split = Split.of("noise", images, torch.arange(24) % 10)
+    inputs = Inputs(split, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
+    return Task(inputs, inputs, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("pyramidnet", {"depth": 20, "alpha": 24, "num_classes": 10}),
+        ("wideresnet", {"depth": 10, "width": 1, "num_classes": 10}),
+        ("mobilenetv2", {"num_classes": 10, "image_size": 32, "width_multiplier": 0.25}),
+    ],
+)
+def test_networks_of_the_catalogue(name: str, options: dict[str, object]) -> None:
+    with torch.no_grad():
+        graph = prepare(capture(create_network(name, options), (3, 32, 32)), fuse=False)
+    _on_noise(graph)
+
+
+def test_a_published_file(shared_dir: Path) -> None:
+    graph, _ = read_network(shared_dir / "checkpoints" / "kaist_v2_pr45.onnx", None, None)
+    _on_noise(prepare(graph, fuse=False))
+
+
+def _on_noise(graph: Graph) -> None:
+    tuning = TUNING.model_copy(update={"epochs": 1, "steps": 1, "batch": 8})
+    how = Sparsifying(sparsity=0.8, rounds=2, scope="normalized", fine_tuning=tuning)
+    sparse, report = sparsify(graph, how, noise_task())
+    weights = sum(layer.weights for layer in report.layers)
+    assert sum(layer.nonzero for layer in report.layers) == weights - round(0.8 * weights)
+    assert report.kept_rounds == 2
+    assert all(bool((sparse.weights[n] == 0)[graph.weights[n] == 0].all()) for n in sparse_weights(graph))
