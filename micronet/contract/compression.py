@@ -13,7 +13,7 @@ class Pruning(Value):
     """Channel pruning in the Kronecker-factored eigenbasis (Wang et al. 2019), round by round.
 
     ratio           share of the directions, of all layers together, that a round removes
-    layer_limit     most of a layer's own directions that a round may remove
+    layer_limit     most of a layer's own input directions, and of its output directions, that a round may remove
     rounds          at most so many
     grow_back       share of what a round removed that comes back before the next one (the report's annealing)
     compression     stop when this share of the parameters of the network as it came is gone; null: when rounds end
@@ -51,7 +51,11 @@ class PrunedLayer(Value):
 
 
 class PruneRound(Value):
-    """One round: sizes after it, and accuracy on held-out images before and after fine-tuning."""
+    """One round: sizes after it, and accuracy on held-out images before and after fine-tuning.
+
+    `grown_back` directions came back at its beginning, then `removed` went. `totals` are those of the network with each
+    layer in its cheapest form. `training` is null where there was no fine-tuning.
+    """
 
     round: int
     removed: int
@@ -62,7 +66,11 @@ class PruneRound(Value):
 
 
 class PruningReport(Value):
-    """How pruning went. `kept_rounds` rounds count; a round that fell below the floor was undone."""
+    """How pruning went. `kept_rounds` rounds count; a round that fell below the floor was undone.
+
+    `left_alone` names grouped and depthwise convolutions, layers of quantized or shared weights, and products that are
+    not written as a layer.
+    """
 
     before: NetworkTotals
     after: NetworkTotals

@@ -39,7 +39,9 @@ def cut(
 ) -> Cut | None:
     """`graph` without the least salient share of its directions, or None where none can go.
 
-    The factors are those of the network as it stands: of a block that was pruned before, those of its core.
+    The factors are those of the network as it stands: of a block that was pruned before, those of its core. They are
+    taken in batches of fine-tuning's size, which the device has to hold anyhow. Directions are ranked by loss alone,
+    whatever they cost; cost decides in `merge`. A rotation leaves no zero, so sparsity comes after pruning.
     """
     blocks, _ = find_blocks(graph)
     if not blocks:

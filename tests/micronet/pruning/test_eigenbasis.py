@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.graph.interpret import interpret
@@ -22,11 +22,11 @@ PUBLISHED = Path(__file__).parents[4] / "shared" / "checkpoints" / "kaist_v2_pr4
 
 
 def some_basis(pieces: Pieces, seed: int = 0) -> Eigenbasis:
-    """Orthogonal matrices that have nothing to do with the network."""
+    """Reflections, which have nothing to do with the network."""
     generator = torch.Generator().manual_seed(seed)
     outputs, inputs = pieces.core.weight.shape[:2]
-    sides = [torch.randn(n, n, generator=generator, dtype=torch.float64) for n in (inputs, outputs)]
-    q, r = (torch.linalg.qr(side)[0] for side in sides)
+    normals = [nn.functional.normalize(torch.randn(n, generator=generator).double(), dim=0) for n in (inputs, outputs)]
+    q, r = (torch.eye(len(v)).double() - 2 * torch.outer(v, v) for v in normals)
     return Eigenbasis(q, torch.ones(inputs).double(), r, torch.ones(outputs).double())
 
 

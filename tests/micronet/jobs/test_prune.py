@@ -1,0 +1,45 @@
+"""The prune job: a smaller file that answers as the result says, and that can be pruned again."""
+
+from pathlib import Path
+from typing import Any
+
+from micronet.jobs import JOBS, Context
+from tests.micronet.jobs.asking import ask
+from tests.micronet.jobs.test_score import Heard
+
+Digits = tuple[Path, dict[str, Any]]
+TUNING = {"epochs": 2, "batch": 64, "learning_rate": 0.05, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}
+HOW = {"track": "digits", "ratio": 0.4, "factor_images": 200, "train_images": 600, "fine_tuning": TUNING}
+
+
+def test_what_comes_out_is_smaller_and_scores_as_it_says(digits: Digits, tmp_path: Path) -> None:
+    path, settings = digits
+    result = ask("prune", path, {**HOW, "architecture": settings["architecture"]}, tmp_path)
+    report = result.pruning
+    assert report.after.parameters < report.before.parameters == 5178
+    assert report.rounds[0].training.after.correct >= report.rounds[0].before_tuning.correct
+    assert result.accuracy.correct >= 0.85 * result.accuracy.total
+    file = tmp_path / "pruned.onnx"
+    assert file.stat().st_size == result.artifact.size
+    asked = {"track": "digits", "policy": "challenge", "bits": None, "fuse_batchnorm": False}
+    score = ask("score", file, asked)
+    assert score.storage.parameters == report.after.parameters
+    assert score.operations.multiplications == report.after.multiplications
+    assert score.accuracy == result.accuracy
+    again = ask("prune", file, {**HOW, "evaluate": False}, tmp_path)
+    assert again.pruning.before == report.after
+    assert again.pruning.after.parameters < report.after.parameters
+    assert [layer.name for layer in again.pruning.layers] == ["conv1", "conv2", "fc"]
+
+
+def test_a_job_that_was_broken_off_goes_on_from_its_journal(digits: Digits, tmp_path: Path) -> None:
+    path, settings = digits
+    asked = {**HOW, "architecture": settings["architecture"], "evaluate": False}
+    job, heard = JOBS["prune"], Heard()
+    chosen = job.settings.model_validate(asked)
+    first = job.run(chosen, path, Context(None, "cpu", heard, journal=tmp_path))
+    assert [name for name, _, _ in heard.stages] == ["read", "prune", "write"]
+    for entry in tmp_path.glob("*.done"):
+        entry.unlink()
+    second = job.run(chosen, path, Context(None, "cpu", journal=tmp_path))
+    assert second.artifact.sha256 == first.artifact.sha256
