@@ -3,6 +3,7 @@
 import hashlib
 import re
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import schemathesis
@@ -29,10 +30,18 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
     """A depth fits its family: one that is within bounds and does not fit is left out."""
-    settings = case.body.get("settings") if isinstance(case.body, dict) else None
-    architecture = settings.get("architecture") if isinstance(settings, dict) else None
-    if not isinstance(architecture, dict) or not isinstance(architecture.get("options"), dict):
-        return True
+    return all(map(_depth_fits, _architectures(case.body)))
+
+
+def _architectures(value: Any) -> Iterator[dict[str, Any]]:
+    """Every network that settings name, a teacher's too."""
+    for key, part in value.items() if isinstance(value, dict) else ():
+        if key == "architecture" and isinstance(part, dict) and isinstance(part.get("options"), dict):
+            yield part
+        yield from _architectures(part)
+
+
+def _depth_fits(architecture: dict[str, Any]) -> bool:
     try:
         find_architecture(str(architecture.get("name"))).parse(architecture["options"])
     except ArchitectureError as error:
