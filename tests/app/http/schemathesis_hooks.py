@@ -29,21 +29,31 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """A depth fits its family: one that is within bounds and does not fit is left out."""
-    return all(map(_depth_fits, _architectures(case.body)))
+    """A depth fits its family, milestones grow: what is within bounds and does not is left out."""
+    return all(_depth_fits(part) and _milestones_grow(part) for part in _objects(case.body))
 
 
-def _architectures(value: Any) -> Iterator[dict[str, Any]]:
-    """Every network that settings name, a teacher's too."""
-    for key, part in value.items() if isinstance(value, dict) else ():
-        if key == "architecture" and isinstance(part, dict) and isinstance(part.get("options"), dict):
-            yield part
-        yield from _architectures(part)
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the settings."""
+    if isinstance(value, dict):
+        yield value
+        for part in value.values():
+            yield from _objects(part)
 
 
-def _depth_fits(architecture: dict[str, Any]) -> bool:
+def _depth_fits(part: dict[str, Any]) -> bool:
+    architecture = part.get("architecture")
+    if not isinstance(architecture, dict) or not isinstance(architecture.get("options"), dict):
+        return True
     try:
         find_architecture(str(architecture.get("name"))).parse(architecture["options"])
     except ArchitectureError as error:
         return "depth is " not in str(error)
     return True
+
+
+def _milestones_grow(part: dict[str, Any]) -> bool:
+    shares = part.get("milestones")
+    if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share < 1 for share in shares):
+        return True
+    return shares == sorted(set(shares))
