@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NoReturn
 
@@ -13,7 +13,7 @@ from app.http.access import Caller
 from app.http.errors import InvalidSettings
 from app.http.problems import Fault
 from micronet.architectures import find_architecture
-from micronet.contract import JobSettings
+from micronet.contract import ArchitectureSettings, JobSettings, Value
 from micronet.errors import MicronetError
 from micronet.jobs import Job
 from micronet.tracks import track
@@ -103,16 +103,27 @@ def _library_faults(settings: JobSettings, data_dir: Path | None) -> list[Fault]
             if not error.yours:
                 raise
             faults.append(_known(error, "/settings/track"))
-    if settings.architecture is not None:
-        name, options = settings.architecture.name, settings.architecture.options
-        place = "/settings/architecture/name"
+    for pointer, given in _architectures(settings, "/settings"):
+        place = f"{pointer}/name"
         try:
-            architecture = find_architecture(name)
-            place = "/settings/architecture/options"
-            architecture.parse(options)
+            architecture = find_architecture(given.name)
+            place = f"{pointer}/options"
+            architecture.parse(given.options)
         except MicronetError as error:
             faults.append(_known(error, place))
     return faults
+
+
+def _architectures(value: object, pointer: str) -> Iterator[tuple[str, ArchitectureSettings]]:
+    """Every network that the settings name, a teacher's too, and where it stands."""
+    if isinstance(value, ArchitectureSettings):
+        yield pointer, value
+    elif isinstance(value, Value):
+        for name in type(value).model_fields:
+            yield from _architectures(getattr(value, name), f"{pointer}/{name}")
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _architectures(item, f"{pointer}/{index}")
 
 
 def _known(error: MicronetError, pointer: str) -> Fault:

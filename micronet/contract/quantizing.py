@@ -1,8 +1,8 @@
 """What the quantize job is asked with and what it answers."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from micronet.contract.results import Accuracy, ArtifactFile, MergedBatchNorm, QuantizedTensor, Scorer
 from micronet.contract.settings import BitWidths, QuantizerSettings, QuantizingSettings
@@ -27,7 +27,8 @@ class Quantizing(Value):
     quantizer       how grids are placed, once, before any training. Where bits are few, "mse" leaves most to learn
                     from: SigmaMax's room for outliers rounds nearly all of a 4-bit activation to zero
     fuse_batchnorm  merge batch norms first; those that stay are scales and shifts from then on
-    train           learn on the grids afterwards (quantization-aware training, in float32); null: round, and no more
+    train           learn on the grids afterwards (quantization-aware training); null: round, and no more. In float32:
+                    `precision` "bfloat16" is refused, for it has 8 bits of its own
     """
 
     bits: BitWidths = BitWidths()
@@ -35,12 +36,6 @@ class Quantizing(Value):
     quantizer: QuantizerSettings = QuantizerSettings()
     fuse_batchnorm: bool = True
     train: FineTuning | None = None
-
-    @model_validator(mode="after")
-    def _grids_fit_the_precision(self) -> Self:
-        if self.train is not None and self.train.precision == "bfloat16":
-            raise ValueError("train.precision: bfloat16 keeps 8 bits of a number, and grids may have more; use float32")
-        return self
 
 
 class QuantizeSettings(LearningSettings, QuantizingSettings, Quantizing):

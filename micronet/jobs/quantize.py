@@ -23,7 +23,7 @@ from micronet.onnx_writer.quantization import MAX_BITS
 from micronet.quantization import stage
 from micronet.quantization.rounding import Quantized, put_on_grids, quantization
 from micronet.quantization.tensors import quantized_tensors
-from micronet.quantization.training import train_on_grids
+from micronet.quantization.training import check_precision, train_on_grids
 from micronet.tracks import Track, track
 from micronet.transformation.quantize import plain_batch_norms
 
@@ -32,7 +32,7 @@ ARTIFACT = "quantized.onnx"
 
 def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> QuantizeResult:
     """Quantize the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
-    _check_writable(settings)
+    _check(settings)
     stages, advance = Stages(context.progress, _stage_names(settings)), context.progress.advance
     stages.begin("read")
     source = _read(settings, checkpoint, context)
@@ -87,8 +87,10 @@ def _read(settings: QuantizeSettings, checkpoint: Path, context: Context) -> _So
     return _Source(graph, chosen, partial(calibration_images, settings, chosen, context), warnings)
 
 
-def _check_writable(settings: QuantizeSettings) -> None:
-    """Raise SettingsError for widths that the artifact has no words for."""
+def _check(settings: QuantizeSettings) -> None:
+    """Raise SettingsError for what would be found wrong only after much work."""
+    if settings.train is not None:
+        check_precision(settings.train)
     widths = {"mul_bits": settings.bits.mul_bits}
     widths |= {f"mul_bits of {name}": bits.mul_bits for name, bits in settings.layers.items() if bits.mul_bits}
     for name, bits in widths.items():

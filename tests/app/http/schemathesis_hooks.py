@@ -3,6 +3,7 @@
 import hashlib
 import re
 import uuid
+from collections.abc import Iterator
 from typing import Any
 
 import schemathesis
@@ -28,9 +29,20 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """A depth fits its family: one that is within bounds and does not fit is left out."""
-    settings = case.body.get("settings") if isinstance(case.body, dict) else None
-    architecture = settings.get("architecture") if isinstance(settings, dict) else None
+    """A depth fits its family, milestones grow: what is within bounds and does not is left out."""
+    return all(_depth_fits(part) and _milestones_grow(part) for part in _objects(case.body))
+
+
+def _objects(value: Any) -> Iterator[dict[str, Any]]:
+    """Every object of the settings."""
+    if isinstance(value, dict):
+        yield value
+        for part in value.values():
+            yield from _objects(part)
+
+
+def _depth_fits(part: dict[str, Any]) -> bool:
+    architecture = part.get("architecture")
     if not isinstance(architecture, dict) or not isinstance(architecture.get("options"), dict):
         return True
     try:
@@ -38,3 +50,10 @@ def filter_case(context: Any, case: Any) -> bool:
     except ArchitectureError as error:
         return "depth is " not in str(error)
     return True
+
+
+def _milestones_grow(part: dict[str, Any]) -> bool:
+    shares = part.get("milestones")
+    if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share < 1 for share in shares):
+        return True
+    return shares == sorted(set(shares))

@@ -70,6 +70,21 @@ def test_the_lane_depends_on_the_settings(any_api: TestClient, any_services: Ser
     assert any_services.bell.rung == [(short["id"], "short"), (long["id"], "long")]
 
 
+def test_a_teacher_is_checked_like_the_network_itself(api: TestClient) -> None:
+    for architecture, place in (
+        ({"name": "nothing"}, "name"),
+        ({"name": "digits", "options": {"width": {}}}, "options"),
+    ):
+        distillation = {"teacher": "0" * 64, "architecture": architecture}
+        for kind, settings, pointer in (
+            ("train", {"distillation": distillation}, "/settings/distillation/architecture/"),
+            ("quantize", {"train": {"distillation": distillation}}, "/settings/train/distillation/architecture/"),
+        ):
+            answer = send(api, settings, kind=kind)
+            assert answer.status_code == 422
+            assert pointers(answer.json()) == [pointer + place]
+
+
 def test_a_file_that_is_here_is_named_by_its_hash(any_api: TestClient, any_services: Services) -> None:
     first = accepted(any_api)
     form = {"checkpoint_sha256": (None, first["checkpoint"]["sha256"])}

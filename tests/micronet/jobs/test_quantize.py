@@ -269,9 +269,10 @@ def test_a_killed_job_goes_on_and_writes_the_same_bytes(digits: Digits, tmp_path
     [
         ({"layers": {"conv3": {"param_bits": 4}}}, "the nearest is conv2"),
         ({"layers": {"fc": {"mul_bits": 24}}}, "mul_bits of fc 24"),
+        ({"train": {"precision": "bfloat16"}}, "float32"),
     ],
 )
-def test_layers_that_cannot_be_are_refused(change: Mapping[str, object], words: str, digits: Digits) -> None:
+def test_settings_that_cannot_be_are_refused(change: Mapping[str, object], words: str, digits: Digits) -> None:
     path, settings = digits
     asked = {key: settings[key] for key in ("track", "architecture")}
     with pytest.raises(SettingsError, match=words):

@@ -24,7 +24,7 @@ from micronet.contract import (
     Training,
 )
 from micronet.data.split import Split
-from micronet.errors import AlreadyQuantized
+from micronet.errors import AlreadyQuantized, SettingsError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
@@ -202,6 +202,7 @@ def test_weights_that_are_on_grids_already_do_not_learn(learned: Graph) -> None:
         quantize_stage(graph, Quantizing(quantizer=MSE, train=STEP), digits_task(64))
 
 
-def test_bfloat16_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"train\.precision"):
-        Quantizing(train=STEP.model_copy(update={"precision": "bfloat16"}))
+def test_bfloat16_is_refused(learned: Graph) -> None:
+    how = Quantizing(quantizer=MSE, train=STEP.model_copy(update={"precision": "bfloat16"}))
+    with pytest.raises(SettingsError, match=r"train\.precision"):
+        quantize_stage(learned, how, digits_task(64))
