@@ -136,7 +136,7 @@ def sharpness(images: Tensor, factors: Tensor) -> Tensor:
     """Between smoothed (0) and sharpened. ImageEnhance.Sharpness.
 
     Smoothing is ImageFilter.SMOOTH: (sum of the nine around + 4 * x) / 13, rounded; pixels at the border stay. Pillow
-    sums float32: its errors are far below the 1/26 that separates such a quotient from the next half, so integers agree.
+    sums float32, whose errors are far below the 1/26 that separates a quotient from the next half: integers agree.
     """
     whole = images.int()
     height, width = images.shape[2:]

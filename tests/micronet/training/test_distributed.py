@@ -37,7 +37,9 @@ def test_two_processes_learn_as_one(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
 
-    alone, report = together.learned(tmp_path / "alone", ALONE, together.HOW.model_copy(update={"steps": 1}), fused=True)
+    alone, report = together.learned(
+        tmp_path / "alone", ALONE, together.HOW.model_copy(update={"steps": 1}), fused=True
+    )
     for name, *_ in together.VARIANTS:
         one, other = (torch.load(tmp_path / f"{name}.{rank}.pth", weights_only=True) for rank in (0, 1))
         assert all(torch.equal(weight, other[key]) for key, weight in one.items())
