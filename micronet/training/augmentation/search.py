@@ -97,8 +97,8 @@ class _Fold:
         images = TrainingImages(self.task.holdout, self.task.device, Augmenter(how))
         generator = torch.Generator().manual_seed(seed)
         total = torch.zeros((), dtype=torch.float64, device=self.task.device)
-        for indices in torch.arange(len(images)).split(BATCH):
-            batch, labels = images.batch(indices, generator)
+        for start in range(0, len(images), BATCH):
+            batch, labels = images.batch(torch.arange(start, min(start + BATCH, len(images))), generator)
             total += _cross_entropy(self.graph, batch, labels)
         return float(total) / len(images)
 
