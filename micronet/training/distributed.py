@@ -40,9 +40,7 @@ class World:
         """`network` so that gradients are averaged over all, beginning with the first process's weights."""
         if self.size == 1:
             return network
-        return DistributedDataParallel(
-            network, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
-        )
+        return DistributedDataParallel(network, device_ids=[device] if device.type == "cuda" else None)
 
     def share_(self, tensors: Iterable[Tensor]) -> None:
         """The first process's values in these, everywhere."""

@@ -136,12 +136,11 @@ def sharpness(images: Tensor, factors: Tensor) -> Tensor:
     """Between smoothed (0) and sharpened. ImageEnhance.Sharpness.
 
     Smoothing is ImageFilter.SMOOTH: (sum of the nine around + 4 * x) / 13, rounded; pixels at the border stay. Pillow
-    sums float32: its errors are far below the 1/26 that separates such a quotient from the next half, so integers agree.
+    sums float32, whose errors are far below the 1/26 that separates a quotient from the next half: integers agree.
     """
     whole = images.int()
-    height, width = images.shape[2:]
-    rows = sum(whole[:, :, i : height - 2 + i] for i in range(3))
-    around = sum(rows[:, :, :, i : width - 2 + i] for i in range(3))
+    rows = whole[:, :, :-2] + whole[:, :, 1:-1] + whole[:, :, 2:]
+    around = rows[..., :-2] + rows[..., 1:-1] + rows[..., 2:]
     smooth = whole.clone()
     smooth[:, :, 1:-1, 1:-1] = (2 * (around + 4 * whole[:, :, 1:-1, 1:-1]) + 13) // 26
     return _blended(smooth, images, factors)
@@ -172,7 +171,7 @@ def _luminance(images: Tensor) -> Tensor:
         return images.long()
     if images.shape[1] != 3:
         raise ValueError(f"images of {images.shape[1]} channels: operations on colour need 1 or 3")
-    red, green, blue = images.long().split(1, 1)
+    red, green, blue = images.long().unsqueeze(2).unbind(1)
     return (red * 19595 + green * 38470 + blue * 7471 + 0x8000) >> 16
 
 

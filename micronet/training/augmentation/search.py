@@ -1,5 +1,6 @@
 """Fast AutoAugment: a policy found by density matching (Lim et al. 2019, arXiv 1905.00397)."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -96,10 +97,16 @@ class _Fold:
         images = TrainingImages(self.task.holdout, self.task.device, Augmenter(how))
         generator = torch.Generator().manual_seed(seed)
         total = torch.zeros((), dtype=torch.float64, device=self.task.device)
-        for indices in torch.arange(len(images)).split(BATCH):
-            batch, labels = images.batch(indices, generator)
+        for start in range(0, len(images), BATCH):
+            batch, labels = images.batch(torch.arange(start, min(start + BATCH, len(images))), generator)
             total += _cross_entropy(self.graph, batch, labels)
         return float(total) / len(images)
+
+    def best(self, seed: int) -> list[Operations]:
+        """The best lists of operations of one search."""
+        how = self.settings
+        candidates = tried(lambda policy: self.loss(policy, seed), how.candidates, how.operations, seed)
+        return least(candidates, how.best)
 
 
 def _cross_entropy(graph: Graph, images: Tensor, labels: Tensor) -> Tensor:
@@ -125,29 +132,46 @@ def _searched(fold: _Fold, settings: AugmentSettings, number: int) -> list[Opera
     journal: Journal = SharedJournal(fold.task.world, Section(fold.task.journal, f"search{number}"))
     entry = journal.read("best")
     if entry is None:
-        best = fold.task.world.from_first(lambda: _best(fold, settings, derived_seed(fold.task.seed, number)))
+        seed = derived_seed(fold.task.seed, number)
+        best = fold.task.world.from_first(lambda: fold.best(seed))
         entry = Entry({"lists": [[one.model_dump() for one in operations] for operations in best]})
         journal.write("best", entry)
     fold.task.advance(number + 1, settings.searches, "searches")
     return [tuple(AugmentationOperation.model_validate(one) for one in chosen) for chosen in entry.facts["lists"]]
 
 
-def _best(fold: _Fold, settings: AugmentSettings, seed: int) -> list[Operations]:
-    """Try candidates as optuna's tree-structured Parzen estimator proposes them; those of the least loss, best first."""
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What was tried, and how well the network did on it."""
+
+    loss: float
+    operations: Operations
+
+
+def tried(loss: Callable[[AugmentationPolicy], float], count: int, operations: int, seed: int) -> list[Candidate]:
+    """`count` candidates, in the order in which optuna's tree-structured Parzen estimator proposed them.
+
+    Raises NumericalError for a loss that is NaN or infinite.
+    """
     import optuna  # noqa: PLC0415  # takes a while, and only a search needs it
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed % 2**32))
-    tried: list[tuple[float, int, Operations]] = []
-    for number in range(settings.candidates):
+    candidates = []
+    for _ in range(count):
         trial = study.ask()
-        operations = _proposed(trial, settings.operations)
-        loss = fold.loss(AugmentationPolicy(policies=(operations,)), seed)
-        if loss != loss:
-            raise NumericalError("the network of a fold gives NaN: its training came apart. Lower learning_rate.")
-        study.tell(trial, loss)
-        tried.append((loss, number, operations))
-    return [operations for _, _, operations in sorted(tried, key=lambda one: one[:2])[: settings.best]]
+        proposed = _proposed(trial, operations)
+        value = loss(AugmentationPolicy(policies=(proposed,)))
+        if not math.isfinite(value):
+            raise NumericalError(f"a fold's network has loss {value}: its training came apart. Lower learning_rate.")
+        study.tell(trial, value)
+        candidates.append(Candidate(value, proposed))
+    return candidates
+
+
+def least(candidates: Sequence[Candidate], count: int) -> list[Operations]:
+    """The operations of the `count` of least loss, best first; of equal ones, those tried first."""
+    return [candidate.operations for candidate in sorted(candidates, key=lambda one: one.loss)[:count]]
 
 
 def _proposed(trial: Any, count: int) -> Operations:

@@ -49,7 +49,7 @@ PILLOW: dict[str, tuple[Pillow, list[float]]] = {
     "invert": (lambda image, _: ImageOps.invert(image), [0]),
     "rotate": (lambda image, v: image.rotate(v), [0, 90, -90, 180, 13.7, -45, 134.9, -61.234]),
     "posterize": (lambda image, v: ImageOps.posterize(image, int(v)), [8, 7, 5, 2, 1]),
-    "solarize": (lambda image, v: ImageOps.solarize(image, v), [256, 200, 128, 77.5, 1, 0]),
+    "solarize": (ImageOps.solarize, [256, 200, 128, 77.5, 1, 0]),
     "color": (lambda image, v: ImageEnhance.Color(image).enhance(v), [0.01, 0.333, 1, 1.5, 1.99]),
     "contrast": (lambda image, v: ImageEnhance.Contrast(image).enhance(v), [0.01, 0.333, 1, 1.5, 1.99]),
     "brightness": (lambda image, v: ImageEnhance.Brightness(image).enhance(v), [0.01, 0.333, 1, 1.5, 1.99]),

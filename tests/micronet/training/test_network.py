@@ -1,0 +1,126 @@
+"""A graph that learns: shaken branches, averages, teachers, and graphs read back from ONNX."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from micronet.architectures.load import create_network
+from micronet.contract import Distillation
+from micronet.graph.capture import capture
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph
+from micronet.jobs.network import prepare
+from micronet.onnx_reader import import_graph
+from micronet.onnx_writer import to_model
+from micronet.training.fit import fit
+from micronet.training.mixing import soft_targets
+from micronet.training.network import TrainableNetwork, factor_names, is_shakedrop, learned_weights
+from micronet.training.state import State
+from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
+
+
+@pytest.fixture(scope="module")
+def pyramid() -> Graph:
+    """Three residual blocks, whose branches are dropped with 1/6, 1/3 and 1/2."""
+    options = {"depth": 11, "alpha": 6, "image_size": 8, "num_classes": 10}
+    with torch.no_grad():
+        return capture(create_network("pyramidnet", options), (3, 8, 8))
+
+
+def test_branches_are_shaken_in_training_and_not_in_evaluation(pyramid: Graph) -> None:
+    images = torch.randn(16, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    scaled = [node.args[1] for node in pyramid.nodes if is_shakedrop(node)]
+    assert scaled == pytest.approx([5 / 6, 2 / 3, 1 / 2])
+
+    def answers(network: TrainableNetwork, seed: int) -> torch.Tensor:
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            logits: torch.Tensor = network(images)
+        return logits
+
+    shaken, still = TrainableNetwork(pyramid).train(), TrainableNetwork(pyramid, shakedrop=False).train()
+    assert torch.equal(answers(shaken, 1), answers(shaken, 1))
+    assert len({float(answers(shaken, seed).sum()) for seed in range(6)}) > 1
+    assert torch.equal(answers(still, 1), answers(still, 2))
+    for network in (TrainableNetwork(pyramid).eval(), TrainableNetwork(pyramid, shakedrop=False).eval()):
+        assert torch.equal(answers(network, 1), interpret(pyramid, images))
+
+
+def test_a_shaken_branch_has_a_gradient_of_its_own(pyramid: Graph) -> None:
+    network = TrainableNetwork(pyramid).train()
+    network(torch.randn(8, 3, 8, 8)).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters() if parameter.requires_grad)
+
+
+def test_an_average_by_hand() -> None:
+    """Decay 0.75: after two steps 0.75^2 * w0 + 0.75 * 0.25 * w1 + 0.25 * w2. Then that is what is kept."""
+    network = TrainableNetwork(digits_graph())
+    how = SHORT.model_copy(update={"ema": 0.75})
+    state = State(network, how)
+    seen = [network.tensors()["fc.weight"].clone()]
+    for step in range(2):
+        for parameter in network.parameters_list:
+            parameter.grad = torch.full_like(parameter, 0.5 + step)
+        state.step_(0.1)
+        seen.append(network.tensors()["fc.weight"].clone())
+    wanted = 0.5625 * seen[0] + 0.1875 * seen[1] + 0.25 * seen[2]
+    torch.testing.assert_close(state.graph().weights["fc.weight"], wanted)
+    assert torch.equal(network.graph().weights["fc.weight"], seen[2])
+
+
+@pytest.mark.parametrize("weight", [0.25, 1.0])
+def test_distillation_is_the_divergence_by_hand(weight: float) -> None:
+    """(1 - w) * cross-entropy + w * T^2 * sum(p * (log p - log q)) / N, p the teacher's softened answers, q ours."""
+    temperature, pupil, teacher = 3.0, digits_graph(), digits_graph(seed=5)
+    distillation = Distillation(teacher="0" * 64, weight=weight, temperature=temperature)
+    how = SHORT.model_copy(update={"epochs": 1, "steps": 1, "batch": 320, "distillation": distillation})
+    task = replace(digits_task(), teacher=lambda _: teacher)
+    _, report = fit(TrainableNetwork(pupil), how, task)
+
+    images, labels = task.train.take(torch.arange(320))
+    with torch.no_grad():
+        ours = TrainableNetwork(pupil).train()(images)
+        p = (interpret(teacher, images) / temperature).softmax(1)
+        q = (ours / temperature).softmax(1)
+        divergence = temperature**2 * (p * (p.log() - q.log())).sum() / 320
+        entropy = F.cross_entropy(ours, soft_targets(labels, 10, 0))
+    by_torch = F.kl_div(q.log(), p, reduction="batchmean") * temperature**2
+    torch.testing.assert_close(divergence, by_torch)
+    assert report.epochs[0].loss == pytest.approx(float((1 - weight) * entropy + weight * divergence), rel=1e-4)
+
+
+def test_a_pupil_comes_closer_to_its_teacher() -> None:
+    teacher, _ = fit(TrainableNetwork(digits_graph(seed=5)), SHORT, digits_task())
+    task = replace(digits_task(), teacher=lambda _: teacher)
+    how = SHORT.model_copy(update={"distillation": Distillation(teacher="0" * 64, weight=1.0), "epochs": 4})
+    _, report = fit(TrainableNetwork(digits_graph()), how, task)
+    assert report.epochs[-1].loss < report.epochs[0].loss / 2
+
+
+@pytest.mark.parametrize("fused", [False, True], ids=["with batch norms", "fused"])
+def test_a_graph_read_back_from_onnx_learns_the_same(fused: bool) -> None:
+    """Names may differ, the numbers do not: same losses, same answers, as far as sums in another order allow."""
+    graph = prepare(digits_graph(), fuse=fused)
+    again = prepare(import_graph(to_model(graph)), fuse=False)
+    assert len(learned_weights(again)) == len(learned_weights(graph)) == (6 if fused else 8)
+    assert len(factor_names(again)) == 3
+    (one, told), (other, told_again) = (fit(TrainableNetwork(g), SHORT, digits_task()) for g in (graph, again))
+    assert [epoch.loss for epoch in told.epochs] == pytest.approx([epoch.loss for epoch in told_again.epochs], rel=1e-3)
+    images = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(interpret(one, images), interpret(other, images), rtol=1e-2, atol=1e-2)
+
+
+def test_no_decay_on_norms_and_biases() -> None:
+    network = TrainableNetwork(digits_graph())
+    assert sorted(tuple(p.shape) for p in network.decayed()) == [(10, 32), (16, 1, 3, 3), (32, 16, 3, 3)]
+    assert {p.dim() for p in network.undecayed()} == {1}
+
+
+def test_a_step_too_small_to_matter_changes_running_statistics_only() -> None:
+    graph = digits_graph()
+    how = SHORT.model_copy(update={"epochs": 1, "learning_rate": 1e-30})
+    trained, _ = fit(TrainableNetwork(graph), how, digits_task())
+    assert all(torch.allclose(trained.weights[n], graph.weights[n], rtol=0, atol=1e-20) for n in learned_weights(graph))
+    assert not torch.equal(trained.weights["bn1.running_mean"], graph.weights["bn1.running_mean"])
