@@ -17,6 +17,7 @@ from micronet.contract.compression import (
     SparsifyRound,
     SparsifySettings,
 )
+from micronet.contract.files import files_named
 from micronet.contract.results import (
     Accuracy,
     ArtifactFile,
@@ -123,4 +124,5 @@ __all__ = [
     "Training",
     "TrainingReport",
     "Value",
+    "files_named",
 ]

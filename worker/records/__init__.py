@@ -3,6 +3,7 @@
 from worker.records.blobs import BlobRecords
 from worker.records.database import Database
 from worker.records.jobs import JobRecords
+from worker.records.journal import JournalRecords
 from worker.records.leases import Leases
 from worker.records.migrate import migrate
 from worker.records.scores import Scores
@@ -19,6 +20,7 @@ class Records:
         self.jobs = JobRecords(self.database)
         self.leases = Leases(self.database)
         self.blobs = BlobRecords(self.database)
+        self.journal = JournalRecords(self.database)
         self.scores = Scores(self.database)
         self.tokens = Tokens(self.database)
         self.workers = Workers(self.database)

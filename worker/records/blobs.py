@@ -4,17 +4,18 @@ A location is used once and never again, so a row can go before its file does: n
 meanwhile gets the location that is about to be emptied.
 """
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, union_all, update
 
 from worker.errors import CheckpointNotFound, StorageQuota
 from worker.records.clock import ago, now
 from worker.records.database import Database
-from worker.records.tables import blobs, holdings, jobs
+from worker.records.tables import blobs, holdings, job_files, jobs, journal
 from worker.records.values import ALIVE, StoredBlob
 
 # Made once: every job asks for them, and making them takes as long as running them.
 _BLOB = select(blobs).where(blobs.c.sha256 == bindparam("wanted"))
 _USED = update(blobs).where(blobs.c.sha256 == bindparam("wanted")).values(used_at=bindparam("at"))
+_LOCATIONS = union_all(select(blobs.c.location), select(journal.c.location)).subquery()
 _HELD = select(holdings.c.sha256).where(holdings.c.owner == bindparam("by"), holdings.c.sha256 == bindparam("wanted"))
 
 
@@ -66,13 +67,13 @@ class BlobRecords:
         return self._database.read(lambda connection: _stored(connection, owner))
 
     def is_known(self, location: str) -> bool:
-        """Whether the location is in use."""
-        query = select(func.count()).where(blobs.c.location == location)
-        return bool(self._database.read(lambda connection: connection.scalar(query)))
+        """Whether the location is in use, by a blob or by a journal."""
+        query = select(_LOCATIONS).where(_LOCATIONS.c.location == location)
+        return self._database.read(lambda connection: connection.scalar(query)) is not None
 
     def locations(self) -> frozenset[str]:
         """Every location in use."""
-        rows = self._database.read(lambda connection: connection.scalars(select(blobs.c.location)).all())
+        rows = self._database.read(lambda connection: connection.scalars(select(_LOCATIONS)).all())
         return frozenset(rows)
 
     def forget_unneeded(self, days: float, total_bytes: int) -> tuple[StoredBlob, ...]:
@@ -81,7 +82,11 @@ class BlobRecords:
         """
 
         def work(connection: Connection) -> tuple[StoredBlob, ...]:
-            needed = select(jobs.c.checkpoint_sha256).where(jobs.c.status.in_(ALIVE))
+            alive = jobs.c.status.in_(ALIVE)
+            needed = union_all(
+                select(jobs.c.checkpoint_sha256).where(alive, jobs.c.checkpoint_sha256.is_not(None)),
+                select(job_files.c.sha256).join(jobs, jobs.c.id == job_files.c.job_id).where(alive),
+            )
             free = select(blobs).where(blobs.c.sha256.not_in(needed)).order_by(blobs.c.used_at)
             oldest = ago(days)
             excess = (connection.scalar(select(func.sum(blobs.c.size))) or 0) - total_bytes

@@ -25,7 +25,7 @@ from worker.records.blobs import record_blob, use_blob
 from worker.records.clock import ago, now
 from worker.records.database import Database
 from worker.records.rows import job_of
-from worker.records.tables import blobs, idempotency_keys, jobs
+from worker.records.tables import blobs, idempotency_keys, job_files, jobs
 from worker.records.values import ALIVE, Idempotency, Job, NewJob, Status, StoredBlob
 
 
@@ -107,15 +107,19 @@ class JobRecords:
             if earlier is not None:
                 return earlier
             stored = None
-            if upload is None:
-                use_blob(connection, new.checkpoint.sha256, new.owner)
-            else:
+            if upload is not None:
                 stored = record_blob(connection, upload.blob, new.owner, upload.quota)
+            elif new.checkpoint is not None:
+                use_blob(connection, new.checkpoint.sha256, new.owner)
+            for sha256 in new.files:
+                use_blob(connection, sha256, new.owner)
             if connection.execute(_WAITING, {"owner": new.owner}).scalar_one() >= waiting_limit:
                 raise TooManyWaiting(
                     f"{waiting_limit} jobs are waiting already; wait until some have run, or cancel some."
                 )
             connection.execute(_INSERT, _columns(new))
+            for sha256 in new.files:
+                connection.execute(insert(job_files).values(job_id=new.id, sha256=sha256))
             if idempotency is not None:
                 key = {"owner": new.owner, "key": idempotency.key, "fingerprint": idempotency.fingerprint}
                 connection.execute(insert(idempotency_keys).values(**key, job_id=new.id, created_at=now()))
@@ -127,6 +131,11 @@ class JobRecords:
         """The job called `job_id`. Raises JobNotFound."""
         return self._database.read(lambda connection: _read(connection, job_id))
 
+    def files(self, job_id: str) -> tuple[str, ...]:
+        """SHA-256s of what its settings name beside its checkpoint."""
+        query = select(job_files.c.sha256).where(job_files.c.job_id == job_id).order_by(job_files.c.sha256)
+        return tuple(self._database.read(lambda connection: connection.scalars(query).all()))
+
     def versions(self, job_ids: Collection[str]) -> dict[str, int]:
         """Versions of these jobs, for those who only want to know which of them changed."""
         query = select(jobs.c.id, jobs.c.version).where(jobs.c.id.in_(job_ids))
@@ -135,7 +144,8 @@ class JobRecords:
 
     def names(self, sha256: str, owner: str) -> bool:
         """Whether a job of `owner` was about this file, or made it."""
-        mentioned = (jobs.c.checkpoint_sha256 == sha256) | jobs.c.artifacts.contains(sha256, autoescape=True)
+        beside = jobs.c.id.in_(select(job_files.c.job_id).where(job_files.c.sha256 == sha256))
+        mentioned = (jobs.c.checkpoint_sha256 == sha256) | jobs.c.artifacts.contains(sha256, autoescape=True) | beside
         query = select(jobs.c.seq).where(jobs.c.owner == owner, mentioned).limit(1)
         return self._database.read(lambda connection: connection.scalar(query)) is not None
 
@@ -213,14 +223,17 @@ def _earlier(connection: Connection, new: NewJob, idempotency: Idempotency | Non
         raise IdempotencyConflict(
             "this Idempotency-Key came with another request before; use a new key for a new request."
         )
-    return Submitted(_read(connection, used.job_id), new=False, location=_location(connection, new.checkpoint.sha256))
+    sha256 = None if new.checkpoint is None else new.checkpoint.sha256
+    return Submitted(_read(connection, used.job_id), new=False, location=_location(connection, sha256))
 
 
 def _row(connection: Connection, job_id: str) -> Row[*tuple[Any, ...]] | None:
     return connection.execute(_BY_ID, {"job_id": job_id}).first()
 
 
-def _location(connection: Connection, sha256: str) -> str | None:
+def _location(connection: Connection, sha256: str | None) -> str | None:
+    if sha256 is None:
+        return None
     return connection.scalar(select(blobs.c.location).where(blobs.c.sha256 == sha256))
 
 
@@ -240,9 +253,9 @@ def _columns(new: NewJob) -> dict[str, object]:
         "party": _party(new),
         "name": new.name,
         "settings": new.settings,
-        "checkpoint_sha256": new.checkpoint.sha256,
-        "checkpoint_size": new.checkpoint.size,
-        "checkpoint_filename": new.checkpoint.filename,
+        "checkpoint_sha256": new.checkpoint and new.checkpoint.sha256,
+        "checkpoint_size": new.checkpoint and new.checkpoint.size,
+        "checkpoint_filename": new.checkpoint and new.checkpoint.filename,
         "attempt": 0,
         "version": 1,
         "beat": 0,

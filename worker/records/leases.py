@@ -17,7 +17,15 @@ from worker.records.tables import jobs, scores
 from worker.records.values import HELD, Ending, Job, JobError, Lease, Stage, Status
 
 MAX_ATTEMPTS = 2
-"""A job whose worker dies is tried again; one that has lost so many workers is likely to be what kills them."""
+"""A job whose worker dies is tried again; one that has lost so many workers is likely to be what kills them.
+
+Only those count that died since the job last wrote down something new: one that gets on may lose any number of them.
+"""
+
+
+def may_be_tried_again(attempt: int, attempts_before: int) -> bool:
+    """Whether a job that was lost in its `attempt`-th attempt waits again, and has not failed."""
+    return attempt - attempts_before < MAX_ATTEMPTS
 
 
 class Leases:
@@ -114,10 +122,11 @@ class Leases:
 
         def work(connection: Connection) -> Status | None:
             dead = and_(jobs.c.id == lease.job_id, jobs.c.claim == lease.claim, jobs.c.beat == lease.beat)
-            row = connection.execute(select(jobs.c.status, jobs.c.attempt).where(dead).with_for_update()).first()
+            asked = select(jobs.c.status, jobs.c.attempt, jobs.c.attempts_before).where(dead)
+            row = connection.execute(asked.with_for_update()).first()
             if row is None or row.status not in HELD:
                 return None
-            if row.status == Status.RUNNING and row.attempt < MAX_ATTEMPTS:
+            if row.status == Status.RUNNING and may_be_tried_again(row.attempt, row.attempts_before):
                 changes: dict[str, object] = {"status": Status.QUEUED, "started_at": None, **stage_columns(None)}
             elif row.status == Status.RUNNING:
                 changes = {"status": Status.FAILED, "finished_at": now(), "error": _lost().model_dump_json()}
@@ -143,11 +152,13 @@ class Leases:
                 return False
             if row.status == Status.CANCELING:
                 return bool(connection.execute(_ended(job, Ending(Status.CANCELED))).rowcount)
+            attempt = row.attempt - 1 + spent
             changes = {
                 "status": Status.QUEUED,
                 "claim": None,
                 "worker": None,
-                "attempt": row.attempt - 1 + spent,
+                "attempt": attempt,
+                "attempts_before": min(row.attempts_before, attempt),
                 "started_at": None,
                 "version": jobs.c.version + 1,
                 **stage_columns(None),
@@ -174,7 +185,7 @@ def _next() -> Select[int]:
 
 
 _NEXT = _next()  # made once: making it takes longer than running it
-_STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt).where(jobs.c.id == bindparam("job_id"))
+_STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt, jobs.c.attempts_before).where(jobs.c.id == bindparam("job_id"))
 """Asked for with a lock where it decides what is written: on PostgreSQL others would else write in between."""
 
 

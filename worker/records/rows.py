@@ -20,8 +20,9 @@ def job_of(row: Row[*tuple[Any, ...]]) -> Job:
         team=row.team,
         name=row.name,
         settings=row.settings,
-        checkpoint=Checkpoint(sha256=row.checkpoint_sha256, size=row.checkpoint_size, filename=row.checkpoint_filename),
+        checkpoint=_checkpoint(row),
         attempt=row.attempt,
+        attempts_before=row.attempts_before,
         version=row.version,
         stage=_stage(row),
         created_at=row.created_at,
@@ -50,6 +51,12 @@ def stage_columns(stage: Stage | None) -> dict[str, object]:
 def artifacts_text(artifacts: tuple[Artifact, ...]) -> str:
     """Artifacts as the table keeps them."""
     return json.dumps([artifact.model_dump() for artifact in artifacts])
+
+
+def _checkpoint(row: Row[*tuple[Any, ...]]) -> Checkpoint | None:
+    if row.checkpoint_sha256 is None:
+        return None
+    return Checkpoint(sha256=row.checkpoint_sha256, size=row.checkpoint_size, filename=row.checkpoint_filename)
 
 
 def _stage(row: Row[*tuple[Any, ...]]) -> Stage | None:

@@ -96,7 +96,7 @@ class Scores:
 
 def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
     """The row of a measured score; None for other jobs and for counts without accuracy."""
-    if job.kind != "score" or ending.result is None:
+    if job.kind != "score" or ending.result is None or job.checkpoint is None:
         return None
     result = ScoreResult.model_validate_json(ending.result)
     if result.accuracy is None:

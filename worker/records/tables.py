@@ -56,10 +56,11 @@ jobs = Table(
     Column("party", Text, nullable=False),  # who takes turns: the team, or everybody without one together
     Column("name", Text),
     Column("settings", Text, nullable=False),
-    Column("checkpoint_sha256", _SHA256, nullable=False),
-    Column("checkpoint_size", BigInteger, nullable=False),
+    Column("checkpoint_sha256", _SHA256),
+    Column("checkpoint_size", BigInteger),
     Column("checkpoint_filename", Text),
     Column("attempt", Integer, nullable=False),
+    Column("attempts_before", Integer, nullable=False, server_default="0"),  # those up to the last one that got on
     Column("version", Integer, nullable=False),
     Column("turn", BigInteger),  # grows with every claim: who was served last
     Column("claim", Text),
@@ -83,6 +84,25 @@ jobs = Table(
     Index(None, "owner", "seq"),
     Index(None, "owner", "status"),
     Index(None, "checkpoint_sha256", "status"),
+)
+
+job_files = Table(  # what a job's settings name beside its checkpoint
+    "job_files",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("sha256", _SHA256, primary_key=True),
+    Index(None, "sha256"),
+)
+
+journal = Table(  # what a long job has written down to go on from; files of its own, nobody's quota
+    "journal",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sha256", _SHA256, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("location", Text, nullable=False, unique=True),
+    Column("written_at", Text, nullable=False),
 )
 
 idempotency_keys = Table(

@@ -72,7 +72,10 @@ class JobError(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job as it is accepted. `owner` is the token's team ('' on an open server), `team` the one shown and ranked."""
+    """A job as it is accepted. `owner` is the token's team ('' on an open server), `team` the one shown and ranked.
+
+    `checkpoint` is None for a job that starts without one; `files` are SHA-256s of others that the settings name.
+    """
 
     id: str
     kind: str
@@ -81,7 +84,8 @@ class NewJob:
     team: str | None
     name: str | None
     settings: str
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +110,10 @@ class Stage:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A job's record. `settings`, `result`: JSON texts; times: ISO 8601 in UTC; `version` grows with every change."""
+    """A job's record. `settings`, `result`: JSON texts; times: ISO 8601 in UTC; `version` grows with every change.
+
+    `attempts_before`: attempts up to the last one that wrote something down; those after it are counted against it.
+    """
 
     id: str
     seq: int
@@ -117,8 +124,9 @@ class Job:
     team: str | None
     name: str | None
     settings: str
-    checkpoint: Checkpoint
+    checkpoint: Checkpoint | None
     attempt: int
+    attempts_before: int
     version: int
     stage: Stage | None
     created_at: str
@@ -129,6 +137,14 @@ class Job:
     artifacts: tuple[Artifact, ...]
     claim: str | None
     worker: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """Something a long job wrote down, under its name, and where that lies."""
+
+    name: str
+    blob: StoredBlob
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,25 @@
+"""Which files settings name beside the checkpoint they come with."""
+
+from collections.abc import Iterator, Mapping
+
+from micronet.contract.training import Distillation
+from micronet.contract.values import Value
+
+
+def files_named(settings: Value) -> tuple[str, ...]:
+    """SHA-256s of other checkpoints, each once, in order: teachers, wherever in the settings they are."""
+    return tuple(dict.fromkeys(_teachers(settings)))
+
+
+def _teachers(value: object) -> Iterator[str]:
+    if isinstance(value, Distillation):
+        yield value.teacher
+    elif isinstance(value, Value):
+        for name in type(value).model_fields:
+            yield from _teachers(getattr(value, name))
+    elif isinstance(value, tuple | list):
+        for item in value:
+            yield from _teachers(item)
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from _teachers(item)
