@@ -1,11 +1,13 @@
 """A client of the server: what `micronet submit` and `micronet demo` are built on, and any script may be."""
 
+import hashlib
 import time
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
 
 import httpx
 from pydantic import BaseModel
@@ -16,6 +18,7 @@ _FINAL = ("succeeded", "failed", "canceled")
 _LATER = (429, 502, 503, 504)
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 _STARTING_SECONDS = 60.0
+_BYTES = "application/octet-stream"
 
 
 class ServerError(MicronetError):
@@ -56,12 +59,37 @@ class Client:
                     raise _unreachable(error) from error
             time.sleep(_FIRST_LOOK)
 
-    def submit(self, kind: str, checkpoint: Path, settings: BaseModel) -> dict[str, Any]:
-        """Upload `checkpoint` and queue a job of `kind`; the job. Sent twice by accident, it is one job still."""
-        with checkpoint.open("rb") as file:
-            form = {"settings": settings.model_dump_json(exclude_unset=True)}
-            files = {"checkpoint": (checkpoint.name, file, "application/octet-stream")}
-            return self._json("POST", f"/{kind}", data=form, files=files, headers={"Idempotency-Key": uuid.uuid4().hex})
+    def submit(self, kind: str, checkpoint: Path | None, settings: BaseModel) -> dict[str, Any]:
+        """Upload `checkpoint`, if there is one, and queue a job of `kind`; the job.
+
+        Sent twice by accident, it is one job still.
+        """
+        with ExitStack() as opened:
+            files: dict[str, Any] = {"settings": (None, settings.model_dump_json(exclude_unset=True))}
+            if checkpoint is not None:
+                file = opened.enter_context(checkpoint.open("rb"))
+                files["checkpoint"] = (checkpoint.name, file, _BYTES)
+            return self._json("POST", f"/{kind}", files=files, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    def upload(self, path: Path) -> str:
+        """Send a file ahead of a job that names it; its SHA-256."""
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            self._json("PUT", f"/checkpoints/{sha256}", content=file, headers={"Content-Type": _BYTES})
+        return sha256
+
+    def download(self, url: str, destination: BinaryIO) -> None:
+        """Write a file of the server's, as `artifacts` of a job names it, to `destination`."""
+        try:
+            with self._http.stream("GET", url) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    _checked(answer)
+                for chunk in answer.iter_bytes(1 << 20):
+                    destination.write(chunk)
+        except httpx.TransportError as error:
+            raise _unreachable(error) from error
 
     def job(self, job_id: str) -> dict[str, Any]:
         """A job as it is now."""

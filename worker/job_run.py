@@ -13,19 +13,21 @@ import structlog
 
 from micronet.errors import MicronetError
 from worker.blobs import Blobs
-from worker.blobs.port import CHUNK, copy_checked
-from worker.errors import BlobCorrupt, BlobGone, ServiceError, StorageFull, Unavailable
+from worker.blobs.port import CHUNK
+from worker.errors import ServiceError, StorageFull, Unavailable
+from worker.fetching import fetch
 from worker.heart import Heart
+from worker.journal import JournalKeeper
 from worker.limits import JobLimits
 from worker.records import Records
 from worker.records.values import Artifact, Ending, Job, Stage, Status
 from worker.runner import messages
 from worker.runner.client import Runner, RunnerUnavailable
 from worker.runner.failures import internal_error
-from worker.runner.orders import CHECKPOINT
+from worker.runner.orders import JOURNAL
 from worker.runner.outputs import collect
 from worker.sweeping import scratch_directory
-from worker.watch import Outcome, Returned, Watch, failed, interruption
+from worker.watch import SETTLE_SECONDS, Outcome, Returned, Watch, error_of, failed, interruption
 
 T = TypeVar("T")
 
@@ -78,6 +80,8 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
             logged.exception("job broke its worker's code")
             outcome = failed(_internal(heart.stage))
         _record(bench, job, outcome, heart)
+        if job.lane == "long":
+            _forget_journal(bench, job)
     took = round(time.monotonic() - began, 3)
     code = outcome.error.code if isinstance(outcome, Ending) and outcome.error else None
     logged.info("job ended", outcome=_name(outcome), code=code, seconds=took)
@@ -85,20 +89,35 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
 
 def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Heart) -> Outcome:
     with scratch_directory(bench.scratch, f"{job.id}-{job.claim}") as scratch:
-        _patiently(bench, heart, partial(_fetch, bench, job, scratch / CHECKPOINT))
-        limits = bench.limits[job.lane]
-        try:
-            running = runner.run(messages.JobRequest(job.kind, job.settings, device, _NICE), scratch, limits)
-        except RunnerUnavailable as error:
-            log.warning("no process for the job", job=job.id, reason=str(error))
-            return Returned(tried=False)
-        try:
-            outcome = Watch(job, running, limits, heart, bench.stopping).outcome()
-        finally:
-            running.kill()
+        _patiently(bench, heart, partial(fetch, bench.records, bench.blobs, job, scratch))
+        if job.lane == "long":
+            limit = bench.limits[job.lane].journal_bytes
+            with JournalKeeper(bench.records, bench.blobs, job, scratch / JOURNAL, limit) as journal:
+                outcome = _run(bench, job, runner, heart, device=device, scratch=scratch, journal=journal)
+        else:
+            outcome = _run(bench, job, runner, heart, device=device, scratch=scratch, journal=None)
         if isinstance(outcome, Ending) and outcome.status is Status.SUCCEEDED:
             return _store(bench, job, scratch, heart)
         return outcome
+
+
+def _run(
+    bench: Bench, job: Job, runner: Runner, heart: Heart, *, device: str, scratch: Path, journal: JournalKeeper | None
+) -> Outcome:
+    """The job's process, from its start to its end. One that goes back has its newest entry stored first."""
+    limits = bench.limits[job.lane]
+    try:
+        running = runner.run(messages.JobRequest(job.kind, job.settings, device, _NICE), scratch, limits)
+    except RunnerUnavailable as error:
+        log.warning("no process for the job", job=job.id, reason=str(error))
+        return Returned(tried=False)
+    try:
+        outcome = Watch(job, running, limits, heart, bench.stopping, journal=journal).outcome()
+    finally:
+        running.kill()
+    if journal is not None and isinstance(outcome, Returned) and not journal.settle(SETTLE_SECONDS):
+        log.warning("what the job wrote down last is not stored", job=job.id)
+    return outcome
 
 
 def _patiently(bench: Bench, heart: Heart, act: Callable[[], T]) -> T:
@@ -117,23 +136,6 @@ def _patiently(bench: Bench, heart: Heart, act: Callable[[], T]) -> T:
         bench.stopping.wait(_RETRY_SECONDS)
         if (interrupted := interruption(heart, bench.stopping)) is not None:
             raise _Interrupted(interrupted)
-
-
-def _fetch(bench: Bench, job: Job, destination: Path) -> None:
-    destination.unlink(missing_ok=True)  # what an earlier try left
-    blob = bench.records.blobs.find(job.checkpoint.sha256, None)
-    if blob is None:
-        raise BlobGone(f"the checkpoint {job.checkpoint.sha256} is no longer kept; upload it again.")
-    try:
-        source = bench.blobs.open(blob.location)
-    except FileNotFoundError as error:
-        raise BlobGone(f"the checkpoint {blob.sha256} has gone from the store; upload it again.") from error
-    try:
-        with source:
-            copy_checked(source, blob, destination)
-    except BlobCorrupt:
-        bench.records.blobs.forget(blob)  # else it would be found here already when it is uploaded again
-        raise
 
 
 def _store(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Ending:
@@ -180,6 +182,15 @@ def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:
             written = failed(_internal(heart.stage))
 
 
+def _forget_journal(bench: Bench, job: Job) -> None:
+    """If the job has ended; what cannot be deleted now is swept."""
+    try:
+        for location in bench.records.journal.forget(job.id):
+            bench.blobs.delete(location)
+    except (ServiceError, OSError) as error:
+        log.warning("journal not deleted yet", job=job.id, reason=str(error))
+
+
 def _is_full(error: OSError) -> bool:
     return error.errno in (errno.ENOSPC, errno.EDQUOT)
 
@@ -192,10 +203,7 @@ def _named(error: OSError) -> ServiceError:
 
 
 def _error_of(error: MicronetError, stage: Stage | None) -> messages.JobError:
-    where = None if stage is None else stage.name
-    return messages.job_error(
-        error.code, error.title, str(error), stage=where, retryable=error.retryable, yours=error.yours
-    )
+    return error_of(error, None if stage is None else stage.name)
 
 
 def _internal(stage: Stage | None) -> messages.JobError:

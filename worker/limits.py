@@ -61,6 +61,7 @@ class JobLimits:
     cpu_seconds     of processor time, all threads together
     file_bytes      of the largest file it may write
     scratch_bytes   of all files it leaves (supervisor)
+    journal_bytes   of what it writes down to go on from (supervisor)
     processes       threads it may add to those its user has; it can start no process
     open_files      file descriptors
     """
@@ -70,5 +71,6 @@ class JobLimits:
     cpu_seconds: int = field(default_factory=_all_processors_for_the_wall)
     file_bytes: int = 8 * GIBI
     scratch_bytes: int = 32 * GIBI
+    journal_bytes: int = 8 * GIBI
     processes: int = 1024
     open_files: int = 1024

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     slots                     jobs at a time; by default one for each GPU, or one on the CPU
     memory_bytes              of one job; by default three quarters of the machine divided by its slots
     wall_seconds, long_wall_seconds   time limit of a job, by lane
+    journal_bytes             of what a long job may write down to go on from
     lease_seconds             silence after which a worker counts as dead and its job goes back
     beat_seconds              between signs of life of a running job; also how fast a cancel is seen
     reconcile_seconds         between looks for jobs that wait though a slot is free
@@ -49,6 +50,7 @@ class Settings(BaseSettings):
     memory_bytes: Annotated[int, Field(ge=64 * MEBI)] | None = None
     wall_seconds: Seconds = 3600
     long_wall_seconds: Seconds = 14 * 24 * 3600
+    journal_bytes: Bytes = 8 * GIBI
     lease_seconds: Seconds = 30
     beat_seconds: Seconds = 1
     reconcile_seconds: Seconds = 5

@@ -22,6 +22,11 @@ def limits_by_lane(settings: Settings, slots: int) -> Mapping[str, JobLimits]:
     memory = settings.memory_bytes or default_memory_bytes() // slots
     walls = {"short": settings.wall_seconds, "long": settings.long_wall_seconds}
     return {
-        lane: JobLimits(wall_seconds=wall, memory_bytes=memory, cpu_seconds=int(wall * (os.cpu_count() or 1)) + 1)
+        lane: JobLimits(
+            wall_seconds=wall,
+            memory_bytes=memory,
+            cpu_seconds=int(wall * (os.cpu_count() or 1)) + 1,
+            journal_bytes=settings.journal_bytes,
+        )
         for lane, wall in walls.items()
     }

@@ -22,6 +22,8 @@ def sweep(settings: Settings, records: Records, blobs: Blobs) -> None:
     for blob in records.blobs.forget_unneeded(settings.blob_days, settings.blob_bytes):
         blobs.delete(blob.location)
         log.info("blob swept", sha256=blob.sha256, size=blob.size)
+    for location in records.journal.forget_ended():
+        blobs.delete(location)
     records.jobs.forget_keys(settings.key_days)
     known = records.blobs.locations()  # at once: to ask for each file takes minutes in which nobody keeps house
     abandoned = blobs.sweep(lambda location: location in known or records.blobs.is_known(location))

@@ -6,9 +6,11 @@ from threading import Event
 
 import structlog
 
+from micronet.errors import MicronetError
 from worker.heart import Heart
+from worker.journal import JournalKeeper
 from worker.limits import JobLimits
-from worker.records.leases import MAX_ATTEMPTS
+from worker.records.leases import may_be_tried_again
 from worker.records.values import Ending, Job, JobError, Stage, Status
 from worker.runner import messages
 from worker.runner.outcome import KILLED, error_of_exit
@@ -19,6 +21,8 @@ log = structlog.get_logger()
 _LOOK_SECONDS = 0.2  # between looks at a wish to stop
 _LIMIT_SECONDS = 1.0  # between looks at memory and scratch
 _LOG_TAIL_BYTES = 8192
+SETTLE_SECONDS = 10.0
+"""That the end of an attempt waits for what the job wrote down last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +43,18 @@ Outcome = Ending | Returned | Lost
 class Watch:
     """Listens to one process, shows how far it is, and says how it ended or that it must be ended."""
 
-    def __init__(self, job: Job, running: Running, limits: JobLimits, heart: Heart, stopping: Event) -> None:
+    def __init__(
+        self,
+        job: Job,
+        running: Running,
+        limits: JobLimits,
+        heart: Heart,
+        stopping: Event,
+        *,
+        journal: JournalKeeper | None = None,
+    ) -> None:
         self._job, self._running, self._limits = job, running, limits
-        self._heart, self._stopping = heart, stopping
+        self._heart, self._stopping, self._journal = heart, stopping, journal
         self._failure: messages.JobError | None = None
         self._done = False
         self._next_look = 0.0
@@ -72,6 +85,8 @@ class Watch:
     def _must_end(self) -> Outcome | None:
         if (interrupted := interruption(self._heart, self._stopping)) is not None:
             return interrupted
+        if self._journal is not None and (refused := self._journal.refused) is not None:
+            return failed(error_of(refused, self._running.stage))
         if time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + _LIMIT_SECONDS
@@ -84,12 +99,19 @@ class Watch:
             return Ending(Status.SUCCEEDED)
         printed = self._running.log_tail(_LOG_TAIL_BYTES)
         error = self._failure or error_of_exit(exited, self._limits, self._running.stage, printed)
-        if error.code == KILLED and self._job.attempt < MAX_ATTEMPTS:
+        if error.code == KILLED and self._may_be_tried_again():
             log.warning("job killed; it is tried again", job=self._job.id)
             return Returned(tried=True)
         if not error.yours:
             log.error("job failed", job=self._job.id, code=error.code, printed=printed.decode(errors="replace"))
         return failed(error)
+
+    def _may_be_tried_again(self) -> bool:
+        job, before = self._job, self._job.attempts_before
+        if self._journal is not None:
+            self._journal.settle(SETTLE_SECONDS)
+            before = job.attempt if self._journal.got_on else before
+        return may_be_tried_again(job.attempt, before)
 
 
 def interruption(heart: Heart, stopping: Event) -> Outcome | None:
@@ -99,6 +121,13 @@ def interruption(heart: Heart, stopping: Event) -> Outcome | None:
     if heart.canceled:
         return Ending(Status.CANCELED)
     return Returned(tried=False) if stopping.is_set() else None
+
+
+def error_of(error: MicronetError, stage: str | None) -> messages.JobError:
+    """What an error of the tree says, as the end of a job."""
+    return messages.job_error(
+        error.code, error.title, str(error), stage=stage, retryable=error.retryable, yours=error.yours
+    )
 
 
 def failed(error: messages.JobError) -> Ending:

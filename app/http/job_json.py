@@ -26,7 +26,7 @@ def job_json(job: Job, queue_position: int | None, with_result: bool = True) -> 
         "started_at": _text(job.started_at),
         "finished_at": _text(job.finished_at),
         "settings": job.settings,
-        "checkpoint": _text(job.checkpoint.model_dump()),
+        "checkpoint": _text(job.checkpoint and job.checkpoint.model_dump()),
         "team": _text(job.team),
         "name": _text(job.name),
         "result": job.result if with_result and job.result is not None else "null",

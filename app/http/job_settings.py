@@ -13,7 +13,7 @@ from app.http.access import Caller
 from app.http.errors import InvalidSettings
 from app.http.problems import Fault
 from micronet.architectures import find_architecture
-from micronet.contract import JobSettings, QuantizingSettings
+from micronet.contract import JobSettings
 from micronet.errors import MicronetError
 from micronet.jobs import Job
 from micronet.tracks import track
@@ -96,9 +96,9 @@ def _team_faults(settings: JobSettings, caller: Caller) -> list[Fault]:
 def _library_faults(settings: JobSettings, data_dir: Path | None) -> list[Fault]:
     """What the job would find wrong before it looked at the file."""
     faults = []
-    if isinstance(settings, QuantizingSettings):
+    if isinstance(name := getattr(settings, "track", None), str):
         try:
-            track(settings.track, data_dir)
+            track(name, data_dir)
         except MicronetError as error:
             if not error.yours:
                 raise

@@ -80,7 +80,7 @@ def _adopt(schemas: Json, prefix: str, schema: Json) -> Json:
 
 
 def _form(schemas: Json, kind: str, settings: Settings) -> Json:
-    """The form of one kind of job: a file, or the hash of one."""
+    """The form of one kind of job: a file, or the hash of one, or for some kinds neither but an architecture."""
     schema = JOBS[kind].settings.model_json_schema(ref_template=f"{SCHEMAS}{kind}.{{model}}")
     schemas[f"{kind}.Settings"] = _adopt(schemas, kind, schema)
     _describe_settings(schemas, kind, settings)
@@ -102,10 +102,29 @@ def _form(schemas: Json, kind: str, settings: Settings) -> Json:
         }
         for name, field in ((FILE, file), (SHA256, sha256))
     ]
+    if JOBS[kind].file == "optional":
+        schemas[f"{kind}.SettingsWithoutFile"] = _with_architecture(schemas, kind)
+        fresh = {"$ref": f"{SCHEMAS}{kind}.SettingsWithoutFile"}
+        choices.append(
+            {
+                "type": "object",
+                "properties": {SETTINGS: fresh},
+                "required": [SETTINGS],
+                "additionalProperties": False,
+            }
+        )
     limit = f"all fields but the file: at most {settings.form_bytes:,} bytes"
     encoding = {SETTINGS: {"contentType": "application/json"}, FILE: {"contentType": "application/octet-stream"}}
     content = {"multipart/form-data": {"schema": {"anyOf": choices, "description": limit}, "encoding": encoding}}
     return {"required": True, "content": content}
+
+
+def _with_architecture(schemas: Json, kind: str) -> Json:
+    """The settings of a job that starts from a fresh network."""
+    schema = copy.deepcopy(schemas[f"{kind}.Settings"])
+    schema["properties"]["architecture"] = {"$ref": f"{SCHEMAS}{kind}.ArchitectureSettings"}
+    schema["required"] = ["architecture"]
+    return dict(schema)
 
 
 def _describe_settings(schemas: Json, kind: str, settings: Settings) -> None:

@@ -63,7 +63,7 @@ JobView = create_model(
     started_at=(str | None, Field(json_schema_extra={"format": "date-time"})),
     finished_at=(str | None, Field(json_schema_extra={"format": "date-time"})),
     settings=(_union([job.settings for job in JOBS.values()]), ...),
-    checkpoint=(Checkpoint, ...),
+    checkpoint=(Checkpoint | None, ...),
     team=(str | None, ...),
     name=(str | None, ...),
     result=(_union([job.result for job in JOBS.values()]) | None, ...),

@@ -10,13 +10,13 @@ from starlette.requests import Request
 
 from app.http.access import Caller
 from app.http.body import announced_length, body_chunks
-from app.http.errors import BodyTooLarge, InvalidRequest
+from app.http.errors import BodyTooLarge, InvalidRequest, InvalidSettings
 from app.http.form import PartBegan, PartEnded, boundary_of, form_events
 from app.http.job_settings import read_settings, with_team
 from app.http.problems import Fault
 from app.http.site import Site
 from app.http.uploads import Upload
-from micronet.contract import JobSettings
+from micronet.contract import JobSettings, files_named
 from micronet.jobs import JOBS
 from worker.errors import CheckpointNotFound
 from worker.records import jobs as records
@@ -107,9 +107,13 @@ class Submission:
 
     async def _submit(self) -> records.Submitted:
         form = self._form
-        if form.upload is None and form.sha256 is None:
+        optional = JOBS[self._kind].file == "optional"
+        if form.upload is None and form.sha256 is None and not optional:
             raise _fault(FILE, f"send a file {FILE}, or {SHA256} of one that is here already.")
         settings = with_team(form.settings or self._checked(b"{}"), self._caller)
+        if form.upload is None and form.sha256 is None:
+            _check_without_file(settings)
+            return await self._site.database.run(self._submit_job, settings, None, None)
         if form.upload is None:
             return await self._site.database.run(self._submit_known, settings)
         if not form.upload.size:
@@ -133,8 +137,10 @@ class Submission:
             raise CheckpointNotFound(f"no checkpoint {sha256} is here; PUT /checkpoints/{sha256} first.")
         return self._submit_job(settings, blob, None)
 
-    def _submit_job(self, settings: JobSettings, blob: StoredBlob, upload: records.Upload | None) -> records.Submitted:
-        text = settings.model_dump_json()
+    def _submit_job(
+        self, settings: JobSettings, blob: StoredBlob | None, upload: records.Upload | None
+    ) -> records.Submitted:
+        text, filename = settings.model_dump_json(), self._form.filename
         new = NewJob(
             id=uuid.uuid4().hex,
             kind=self._kind,
@@ -143,10 +149,17 @@ class Submission:
             team=settings.team,
             name=settings.name,
             settings=text,
-            checkpoint=Checkpoint(sha256=blob.sha256, size=blob.size, filename=self._form.filename),
+            checkpoint=None if blob is None else Checkpoint(sha256=blob.sha256, size=blob.size, filename=filename),
+            files=files_named(settings),
         )
         key = None if self._key is None else Idempotency(self._key, _fingerprint(new))
         return self._site.services.records.jobs.submit(new, key, self._limits.team_waiting_jobs, upload)
+
+
+def _check_without_file(settings: JobSettings) -> None:
+    if settings.architecture is None:
+        detail = f"there is nothing to start from: name a network here, or send {FILE} or {SHA256}."
+        raise InvalidSettings([Fault(detail=detail, pointer="/settings/architecture")])
 
 
 def clean_filename(filename: str | None) -> str | None:
@@ -156,7 +169,8 @@ def clean_filename(filename: str | None) -> str | None:
 
 
 def _fingerprint(new: NewJob) -> str:
-    parts = (new.kind, new.settings, new.checkpoint.sha256, new.checkpoint.filename or "")
+    file = new.checkpoint
+    parts = (new.kind, new.settings, *(("none",) if file is None else (file.sha256, file.filename or "")))
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 

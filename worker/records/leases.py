@@ -185,7 +185,9 @@ def _next() -> Select[int]:
 
 
 _NEXT = _next()  # made once: making it takes longer than running it
-_STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt, jobs.c.attempts_before).where(jobs.c.id == bindparam("job_id"))
+_STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt, jobs.c.attempts_before).where(
+    jobs.c.id == bindparam("job_id")
+)
 """Asked for with a lock where it decides what is written: on PostgreSQL others would else write in between."""
 
 

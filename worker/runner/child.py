@@ -9,11 +9,12 @@ import traceback
 from pathlib import Path
 from typing import NoReturn
 
-from micronet.jobs import JOBS, Context, prepare_process
+from micronet.contract import JobSettings, files_named
+from micronet.jobs import JOBS, Context, Job, prepare_process
 from worker.runner.environment import enter_scratch
 from worker.runner.failures import job_error_of
 from worker.runner.messages import Done, Failed
-from worker.runner.orders import CHECKPOINT, RESULT, SETTINGS, Order
+from worker.runner.orders import CHECKPOINT, FILES, JOURNAL, RESULT, SETTINGS, Order
 from worker.runner.reporting import Reporter
 from worker.sandbox import Confinement, enter
 from worker.sandbox.confinement import gpu_devices
@@ -78,9 +79,20 @@ def _work(order: Order, reporter: Reporter) -> None:
     prepare_process()
     job = JOBS[order.kind]
     settings = job.settings.model_validate_json((order.scratch / SETTINGS).read_bytes())
-    context = Context(order.data_dir, order.device, reporter, order.scratch / "out")
-    result = job.run(settings, order.scratch / CHECKPOINT, context)
+    checkpoint = order.scratch / CHECKPOINT
+    result = job.run(settings, checkpoint if checkpoint.exists() else None, _context(order, job, settings, reporter))
     (order.scratch / RESULT).write_text(result.model_dump_json())
+
+
+def _context(order: Order, job: Job, settings: JobSettings, reporter: Reporter) -> Context:
+    return Context(
+        order.data_dir,
+        order.device,
+        reporter,
+        outputs=order.scratch / "out",
+        journal=order.scratch / JOURNAL if job.lane == "long" else None,
+        files={sha256: order.scratch / FILES / sha256 for sha256 in files_named(settings)},
+    )
 
 
 def _flush() -> None:

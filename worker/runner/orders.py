@@ -14,6 +14,9 @@ _PACKET_BYTES = 64 * 1024
 SETTINGS = "in/settings.json"
 """Where in its scratch directory a job finds its settings: JSON text of any size, parsed in the job's process only."""
 CHECKPOINT = "in/checkpoint"
+FILES = "in"
+"""Other files, each called by its SHA-256."""
+JOURNAL = "journal"
 RESULT = "out/result.json"
 
 

@@ -83,7 +83,7 @@ class Running:
             return outcome.wall_time_limit(self._limits, self.stage)
         if self.resident_bytes() > self._limits.memory_bytes + LAST_WORDS_BYTES:
             return out_of_memory(self.stage, self._limits)
-        used = [bytes_below(self._scratch / name) for name in ("out", "tmp")]
+        used = [bytes_below(self._scratch / name) for name in ("out", "tmp", "journal")]
         if None in used or sum(filter(None, used)) > self._limits.scratch_bytes:
             return outcome.scratch_limit(self._limits, self.stage)
         return None

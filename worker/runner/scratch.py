@@ -1,4 +1,4 @@
-"""The directory of one job: `in` for it to read, `out` for its results, `tmp` for whatever it likes."""
+"""The directory of one job: `in` to read, `out` for results, `journal` to go on from, `tmp` for whatever it likes."""
 
 import os
 from itertools import count
@@ -13,7 +13,7 @@ def make(scratch: Path) -> None:
 
 def furnish(scratch: Path) -> None:
     """Make what a job expects in its empty directory."""
-    for name in ("in", "out", "tmp"):
+    for name in ("in", "out", "tmp", "journal"):
         (scratch / name).mkdir(mode=0o700)
 
 

@@ -30,7 +30,7 @@ class SandboxError(Exception):
 class Confinement:
     """What one job is confined to.
 
-    scratch    its directory: `in` is for reading, `out` and `tmp` for writing
+    scratch    its directory: `in` is for reading, `out`, `tmp` and `journal` for writing
     data_dir   directory of data sets, for reading
     gpu        whether it may use the machine's GPUs
     """
@@ -43,7 +43,7 @@ class Confinement:
     @property
     def writable(self) -> tuple[Path, ...]:
         """Directories below which it may write."""
-        return self.scratch / "out", self.scratch / "tmp"
+        return self.scratch / "out", self.scratch / "tmp", self.scratch / "journal"
 
     def rules(self) -> list[Rule]:
         """All it may touch. Raises SandboxError where that would include what must stay hidden."""
