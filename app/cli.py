@@ -2,9 +2,10 @@
 
 import typer
 
-from app.commands import catalogue, client, scoring, serving
+from app.commands import catalogue, client, jobs, scoring, serving
 from app.commands.doctor import doctor
 from app.commands.tokens import tokens
+from micronet.jobs import JOBS
 
 app = typer.Typer(
     help="Count, quantize, measure and score efficient networks (MicroNet Challenge), here or on a server.",
@@ -17,6 +18,9 @@ for command in (
     *(serving.serve, serving.api, serving.worker, doctor, client.submit),
 ):
     app.command()(command)
+for kind in JOBS:
+    if kind not in jobs.OWN_COMMANDS:
+        app.command(name=kind)(jobs.job_command(kind))
 app.add_typer(tokens, name="token")
 
 

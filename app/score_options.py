@@ -2,20 +2,16 @@
 
 import functools
 import inspect
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 import typer
-from pydantic import ValidationError
 
 from app.failures import reported
+from app.settings_text import pairs, put_, validated, whole
 from micronet.contract import ScoreSettings
 from micronet.errors import SettingsError
-
-_Settings = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,20 +36,8 @@ def _numbers(text: str) -> list[float]:
         raise SettingsError(f"{text!r}: numbers are needed, one per channel, as in 0.5071,0.4865,0.4409") from error
 
 
-def _architecture_options(pairs: list[str]) -> dict[str, object]:
-    """KEY=VALUE pairs; values are JSON where they can be, text otherwise."""
-    options: dict[str, object] = {}
-    for pair in pairs:
-        key, equals, text = pair.partition("=")
-        if not equals:
-            raise SettingsError(f"--option {pair!r}: KEY=VALUE is needed, as in depth=272")
-        try:
-            options[key] = json.loads(text)
-        except json.JSONDecodeError:
-            options[key] = text
-        except RecursionError as error:
-            raise SettingsError(f"--option {key}: nested too deep") from error
-    return options
+def _architecture_options(given: list[str]) -> Mapping[str, object]:
+    return pairs("--option", given, "depth=272")
 
 
 OPTIONS: Mapping[str, Option] = {
@@ -93,33 +77,42 @@ OPTIONS: Mapping[str, Option] = {
     "seed": Option(int, "Chooses the calibration images.", ("seed",)),
     "team": Option(str, "Team, for the leaderboard.", ("team",)),
     "name": Option(str, "Name of the entry, for the leaderboard.", ("name",)),
-    "settings": Option(str, "All settings as JSON, or @FILE; single options win over it.", ()),
+    "settings": Option(str, "All settings as JSON, or @FILE (JSON or TOML); single options win over it.", ()),
 }
 """Parameter name -> option. Defaults are those of `ScoreSettings`; an option not given changes nothing."""
 
 
 def score_settings(given: Mapping[str, Any]) -> ScoreSettings:
     """Settings from option values (None where not given) on top of --settings. Raises SettingsError."""
-    settings = _whole(given.get("settings"))
+    return validated(ScoreSettings, given_settings(given))
+
+
+def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The same, not yet checked: only what was given. Raises SettingsError."""
+    settings = whole(given.get("settings"))
     for name, option in OPTIONS.items():
         value = given.get(name)
         if option.path and value not in (None, []) and not (name == "unquantized" and value is False):
-            _put(settings, option.path, option.convert(value))
-    try:
-        return ScoreSettings.model_validate_json(json.dumps(settings))
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()[:5])
-        raise SettingsError(faults) from error
+            put_(settings, option.path, option.convert(value))
+    return settings
 
 
 def with_score_settings(command: Callable[..., None]) -> Callable[..., None]:
     """`command(settings=ScoreSettings, ...)` as a command that takes every option of the table beside its own."""
+    return _with_options(command, score_settings)
 
+
+def with_given_settings(command: Callable[..., None]) -> Callable[..., None]:
+    """`command(settings=dict, ...)`, with the same options, for settings of any kind of job."""
+    return _with_options(command, given_settings)
+
+
+def _with_options(command: Callable[..., None], read: Callable[[Mapping[str, Any]], object]) -> Callable[..., None]:
     @functools.wraps(command)
     def run(**values: Any) -> None:
         given = {name: values.pop(name) for name in OPTIONS}
         with reported(bool(values.get("as_json"))):
-            settings = score_settings(given)
+            settings = read(given)
         command(settings=settings, **values)
 
     own = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "settings"]
@@ -135,28 +128,3 @@ def _parameter(name: str, option: Option) -> inspect.Parameter:
     option_type = typer.Option(*flags, help=option.help, show_default=False)
     annotation = cast(Any, Annotated)[option.kind | None, option_type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
-
-
-def _whole(text: str | None) -> _Settings:
-    if text is None:
-        return {}
-    try:
-        settings = json.loads(Path(text[1:]).read_text() if text.startswith("@") else text)
-    except RecursionError as error:
-        raise SettingsError("--settings: nested too deep") from error
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SettingsError(f"--settings: {error}") from error
-    if not isinstance(settings, dict):
-        raise SettingsError("--settings: a JSON object is needed")
-    return settings
-
-
-def _put(settings: _Settings, path: tuple[str, ...], value: object) -> None:
-    """Set settings[path], making objects on the way where there are none."""
-    *parents, last = path
-    for parent in parents:
-        inner = settings.get(parent)
-        settings = settings.setdefault(parent, {}) if isinstance(inner, dict) or inner is None else {}
-        if settings is None:
-            raise SettingsError(f"{'.'.join(path)}: {parent} is null")
-    settings[last] = value

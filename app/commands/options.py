@@ -16,6 +16,15 @@ Home = Annotated[
     typer.Option("--home", envvar="MICRONET_HOME", help="Directory of the server's state.  [default: ~/.micronet]"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=JSON", help="One setting; repeatable.", show_default=False),
+]
+Teachers = Annotated[
+    list[Path] | None,
+    typer.Option("--teacher", help="Checkpoint that the settings name by SHA-256; repeatable.", show_default=False),
+]
+Force = Annotated[bool, typer.Option("--force", help="Write over files that are there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on standard output.")]
 Server = Annotated[str, typer.Option(envvar="MICRONET_SERVER", help="URL of the server.")]
 Token = Annotated[

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from micronet.architectures.load import create_network
-from micronet.contract import NO_AUGMENTATION, Training
+from micronet.contract import Training
 from micronet.errors import NumericalError
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph

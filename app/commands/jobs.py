@@ -1,0 +1,135 @@
+"""Jobs here, without a server: a command for each row of the table that has none of its own."""
+
+import hashlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from importlib import import_module
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from app.artifacts import check_free, move_all
+from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Set, Teachers
+from app.commands.scoring import show_result
+from app.failures import reported
+from app.progress_bar import ProgressBar
+from app.settings_text import pairs, put_, validated, whole
+from app.tables import show_any
+from micronet.contract import JobSettings, ScoreResult, Value, files_named
+from micronet.errors import SettingsError
+from micronet.jobs import JOBS, Context, Job, prepare_process
+
+OWN_COMMANDS = frozenset({"score"})
+"""Kinds whose command has options of its own."""
+
+_Text = str | None
+_Settings = Annotated[_Text, typer.Option(help="All settings as JSON, or @FILE (JSON or TOML).", show_default=False)]
+_Track = Annotated[_Text, typer.Option(help="Track; `micronet tracks` lists them.", show_default=False)]
+_Architecture = Annotated[_Text, typer.Option(help="Network, of a state dict or a fresh one.", show_default=False)]
+_Options = Annotated[
+    list[str] | None, typer.Option("--option", help="KEY=VALUE for the architecture; repeatable.", show_default=False)
+]
+_Seed = Annotated[int | None, typer.Option(help="Chooses everything that is random.", show_default=False)]
+_Output = Annotated[Path, typer.Option(help="Directory for what the job makes.")]
+_Journal = Annotated[
+    Path | None,
+    typer.Option(help="Directory to write down in how far it is, and to go on from.", show_default=False),
+]
+
+
+def job_command(kind: str) -> Callable[..., None]:
+    """The command of a kind of job: runs it here, with a progress bar, and prints what it answers."""
+
+    def run(**values: Any) -> None:
+        _run_here(kind, **values)
+
+    signature = inspect.signature(_run_here)
+    parameters = [parameter for name, parameter in signature.parameters.items() if name != "kind"]
+    if JOBS[kind].file == "needed":
+        parameters[0] = parameters[0].replace(annotation=File, default=inspect.Parameter.empty)
+    run.__name__, run.__doc__ = kind, f"{JOBS[kind].summary}."
+    run.__dict__["__signature__"] = inspect.Signature(parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return run
+
+
+def _run_here(
+    kind: str,
+    file: OptionalFile = None,
+    settings: _Settings = None,
+    set_: Set = None,
+    track: _Track = None,
+    architecture: _Architecture = None,
+    option: _Options = None,
+    seed: _Seed = None,
+    teacher: Teachers = None,
+    data: DataDir = None,
+    device: Device = "auto",
+    output: _Output = Path(),
+    force: Force = False,
+    journal: _Journal = None,
+    as_json: Json = False,
+) -> None:
+    job = JOBS[kind]
+    with reported(as_json), ProgressBar() as progress:
+        if file is not None and not file.is_file():
+            raise FileNotFoundError(2, "No such file", str(file))
+        files = {sha256_of(path): path for path in teacher or ()}
+        given = whole(settings)
+        single = {("track",): track, ("architecture", "name"): architecture, ("seed",): seed}
+        put_all_(given, single, set_ or ())
+        if option:
+            put_(given, ("architecture", "options"), dict(pairs("--option", option, "depth=272")))
+        wanted = with_teachers(job, given, files)
+        output.mkdir(parents=True, exist_ok=True)
+        made = getattr(import_module(job.entry.partition(":")[0]), "ARTIFACT", None)
+        check_free(output, () if made is None else (made,), force)  # now, rather than after a week
+        prepare_process()
+        with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
+            context = Context(data, device, progress, Path(outputs), journal, files)
+            result = job.run(wanted, file, context)
+            move_all(Path(outputs), output, force)
+    show_answer(result, as_json)
+
+
+def put_all_(settings: dict[str, Any], single: Mapping[tuple[str, ...], object], sets: Iterable[str]) -> None:
+    """Put values that were given on top of the settings, those of --set last. Raises SettingsError."""
+    for path, value in single.items():
+        if value is not None:
+            put_(settings, path, value)
+    for key, value in pairs("--set", sets, "learning_rate=0.05").items():
+        put_(settings, tuple(key.split(".")), value)
+
+
+def with_teachers(job: Job, settings: dict[str, Any], files: Mapping[str, Path], all_given: bool = True) -> JobSettings:
+    """The checked settings. A single file that they do not name is the teacher of a job that can have one.
+
+    Raises SettingsError, also for files that are named and not given, if they have to be.
+    """
+    if len(files) == 1 and "distillation" in job.settings.model_fields:
+        distillation = settings.get("distillation") or {}
+        if isinstance(distillation, dict):
+            settings["distillation"] = {"teacher": next(iter(files)), **distillation}
+    wanted = validated(job.settings, settings)
+    if all_given and (missing := [sha256 for sha256 in files_named(wanted) if sha256 not in files]):
+        raise SettingsError(f"the settings name a teacher {missing[0]}: give its file with --teacher.")
+    return wanted
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, as hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def show_answer(result: Value, as_json: bool) -> None:
+    """Print what a job answered, as a table or as JSON."""
+    if isinstance(result, ScoreResult):
+        show_result(result, as_json)
+    elif as_json:
+        print(result.model_dump_json(indent=2))
+    else:
+        show_any(result, Console(highlight=False))
