@@ -1,14 +1,17 @@
 """What JSON Schema cannot say of a request, told to schemathesis; nothing invalid is made valid."""
 
 import hashlib
+import json
 import re
 import uuid
 from typing import Any
 
 import schemathesis
+from pydantic import ValidationError
 
 from micronet.architectures import find_architecture
 from micronet.errors import ArchitectureError
+from micronet.jobs import JOBS
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -28,8 +31,10 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """A depth fits its family: one that is within bounds and does not fit is left out."""
+    """A depth fits its family, milestones grow: what is within bounds and does not fit is left out."""
     settings = case.body.get("settings") if isinstance(case.body, dict) else None
+    if not _fits_together(case.path.strip("/"), settings):
+        return False
     architecture = settings.get("architecture") if isinstance(settings, dict) else None
     if not isinstance(architecture, dict) or not isinstance(architecture.get("options"), dict):
         return True
@@ -37,4 +42,17 @@ def filter_case(context: Any, case: Any) -> bool:
         find_architecture(str(architecture.get("name"))).parse(architecture["options"])
     except ArchitectureError as error:
         return "depth is " not in str(error)
+    return True
+
+
+def _fits_together(kind: str, settings: Any) -> bool:
+    """False where nothing is wrong but what validators of the contract say of several settings at once."""
+    if kind not in JOBS or not isinstance(settings, dict):
+        return True
+    try:
+        JOBS[kind].settings.model_validate_json(json.dumps(settings), strict=True)
+    except ValidationError as error:
+        return {fault["type"] for fault in error.errors()} != {"value_error"}
+    except (TypeError, ValueError):  # no JSON at all
+        return True
     return True
