@@ -1,5 +1,7 @@
 """Files that settings name are found wherever they are."""
 
+from pydantic import Field
+
 from micronet.contract import Distillation, FineTuning, SparsifySettings, TrainSettings, Value, files_named
 
 FIRST, SECOND = "1" * 64, "2" * 64
@@ -9,7 +11,7 @@ class Recipe(Value):
     """Settings as a pipeline has them: stages in a row, or by name."""
 
     stages: tuple[Value, ...] = ()
-    named: dict[str, Value] = {}
+    named: dict[str, Value] = Field(default_factory=dict)
 
 
 def test_settings_without_a_teacher_name_nothing() -> None:
