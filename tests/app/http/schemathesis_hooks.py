@@ -1,15 +1,18 @@
 """What JSON Schema cannot say of a request, told to schemathesis; nothing invalid is made valid."""
 
 import hashlib
+import json
 import re
 import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import schemathesis
+from pydantic import ValidationError
 
 from micronet.architectures import find_architecture
 from micronet.errors import ArchitectureError
+from micronet.jobs import JOBS
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -29,16 +32,18 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """A depth fits its family, milestones grow: what is within bounds and does not is left out."""
-    return all(_depth_fits(part) and _milestones_grow(part) for part in _objects(case.body))
+    """What is within all bounds and does not fit together is left out."""
+    settings = case.body.get("settings") if isinstance(case.body, dict) else None
+    return _fits_together(case.path.strip("/"), settings) and all(_depth_fits(part) for part in _objects(settings))
 
 
 def _objects(value: Any) -> Iterator[dict[str, Any]]:
     """Every object of the settings."""
     if isinstance(value, dict):
         yield value
-        for part in value.values():
-            yield from _objects(part)
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    for part in parts:
+        yield from _objects(part)
 
 
 def _depth_fits(part: dict[str, Any]) -> bool:
@@ -52,8 +57,14 @@ def _depth_fits(part: dict[str, Any]) -> bool:
     return True
 
 
-def _milestones_grow(part: dict[str, Any]) -> bool:
-    shares = part.get("milestones")
-    if not isinstance(shares, list) or not all(isinstance(share, int | float) and 0 <= share < 1 for share in shares):
+def _fits_together(kind: str, settings: Any) -> bool:
+    """False where nothing is wrong but what validators of the contract say of several settings at once."""
+    if kind not in JOBS or not isinstance(settings, dict):
         return True
-    return shares == sorted(set(shares))
+    try:
+        JOBS[kind].settings.model_validate_json(json.dumps(settings), strict=True)
+    except ValidationError as error:
+        return {fault["type"] for fault in error.errors()} != {"value_error"}
+    except (TypeError, ValueError):  # no JSON at all
+        return True
+    return True

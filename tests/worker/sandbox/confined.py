@@ -14,7 +14,7 @@ NOBODY = 65534
 def scratch_in(directory: Path) -> Path:
     """A scratch directory with a checkpoint, which anybody may enter."""
     scratch = directory / "scratch" / "job"
-    for name in ("in", "out", "tmp"):
+    for name in ("in", "out", "tmp", "journal"):
         (scratch / name).mkdir(parents=True)
         (scratch / name).chmod(0o777)
     (scratch / "in" / "checkpoint").write_bytes(b"weights")

@@ -1,0 +1,128 @@
+"""Commands that run any job of the table: here, and on a server."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.commands.jobs import OWN_COMMANDS, put_all_, sha256_of, with_teachers
+from app.server import private_server
+from app.settings_text import validated, whole
+from micronet.contract import TrainResult, TrainSettings
+from micronet.errors import SettingsError
+from micronet.jobs import JOBS
+from tests.app.test_cli import micronet
+
+BRIEF = ("--track", "digits", "--architecture", "digits", "--set", "steps=3", "--set", "augmentation.policy=none")
+
+
+def test_every_row_has_a_command() -> None:
+    known = micronet("--help").stdout
+    assert all(f" {kind} " in known for kind in JOBS)
+    assert JOBS.keys() > OWN_COMMANDS
+
+
+def test_help_loads_no_torch() -> None:
+    code = "import sys, app.cli; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+def test_recipes_are_json_or_toml(tmp_path: Path) -> None:
+    toml, plain = tmp_path / "recipe.toml", tmp_path / "recipe.json"
+    toml.write_text('epochs = 3\nmilestones = [0.5, 0.75]\n[augmentation]\npolicy = "none"\n')
+    plain.write_text('{"epochs": 3, "milestones": [0.5, 0.75], "augmentation": {"policy": "none"}}')
+    settings = whole(f"@{toml}")
+    assert settings == whole(f"@{plain}") == whole(plain.read_text())
+    assert validated(TrainSettings, settings).augmentation.policy == "none"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("epochs = ", "--settings"), ("epochs = 1979-05-27", "date"), ("epoch = 3", "epoch"), ("epochs = -1", "epochs")],
+)
+def test_what_is_wrong_with_a_recipe_is_said(text: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(SettingsError, match=words):
+        validated(TrainSettings, whole(f"@{tmp_path / 'recipe.toml'}"))
+
+
+@pytest.mark.parametrize(
+    ("sets", "expected"),
+    [
+        (["epochs=3"], {"epochs": 3}),
+        (["augmentation.policy=none", "augmentation.crop=0"], {"augmentation": {"policy": "none", "crop": 0}}),
+        (['augmentation={"flip": false}', "augmentation.crop=1"], {"augmentation": {"flip": False, "crop": 1}}),
+        (["distillation=null"], {"distillation": None}),
+    ],
+)
+def test_single_settings_go_where_their_path_leads(sets: list[str], expected: Mapping[str, Any]) -> None:
+    settings: dict[str, Any] = {}
+    put_all_(settings, {("track",): None}, sets)
+    assert settings == expected
+
+
+def test_a_single_teacher_needs_no_name(tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.onnx"
+    teacher.write_bytes(b"a teacher")
+    sha256 = sha256_of(teacher)
+    wanted = with_teachers(JOBS["train"], {"distillation": {"weight": 0.25}}, {sha256: teacher})
+    assert isinstance(wanted, TrainSettings)
+    assert wanted.distillation is not None
+    assert (wanted.distillation.teacher, wanted.distillation.weight) == (sha256, 0.25)
+    with pytest.raises(SettingsError, match="--teacher"):
+        with_teachers(JOBS["train"], {"distillation": {"teacher": sha256}}, {})
+
+
+def test_train_here_writes_its_network_and_nothing_over(tmp_path: Path) -> None:
+    output = ("--output", str(tmp_path / "made"), "--journal", str(tmp_path / "journal"))
+    done = micronet("train", *BRIEF, *output, "--json")
+    assert done.returncode == 0, done.stderr
+    result = TrainResult.model_validate_json(done.stdout)
+    made = tmp_path / "made" / result.artifact.name
+    assert [path.name for path in (tmp_path / "made").iterdir()] == [made.name]
+    assert sha256_of(made) == result.artifact.sha256
+    again = micronet("train", *BRIEF, *output)
+    assert (again.returncode, "--force" in again.stderr) == (1, True)
+    forced = micronet("train", *BRIEF, *output, "--force")  # and from the journal: the same
+    assert forced.returncode == 0, forced.stderr
+    assert result.artifact.sha256[:16] in forced.stdout
+    assert sha256_of(made) == result.artifact.sha256
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "words"),
+    [
+        (("fuse",), 2, "FILE"),
+        (("fuse", "tests/conftest.py", "--track", "digits"), 1, "track"),
+        (("train", "--set", "epochs"), 1, "KEY=VALUE"),
+        (("train", "--track", "digits"), 1, "architecture"),
+        (("submit", "--kind", "fly"), 1, "train"),
+        (("submit",), 1, "FILE"),
+    ],
+)
+def test_failures_say_what_would_be_right(
+    arguments: tuple[str, ...], exit_code: int, words: str, tmp_path: Path
+) -> None:
+    options = () if arguments[0] == "submit" else ("--output", str(tmp_path))
+    done = micronet(*arguments, *options)
+    assert done.returncode == exit_code
+    assert words.lower() in done.stderr.lower()
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_server_trains_with_a_teacher_and_gives_the_network_back(tmp_path: Path) -> None:
+    assert micronet("train", *BRIEF, "--output", str(tmp_path)).returncode == 0
+    teacher = ("--teacher", str(tmp_path / "trained.onnx"))
+    with private_server(tmp_path / "home", None, tmp_path / "log") as url:
+        asked = ("submit", "--kind", "train", *BRIEF, *teacher, "--server", url)
+        done = micronet(*asked, "--output", str(tmp_path / "fetched"), "--json")
+        assert done.returncode == 0, done.stderr
+        result = TrainResult.model_validate_json(done.stdout)
+        assert sha256_of(tmp_path / "fetched" / result.artifact.name) == result.artifact.sha256
+        waiting = micronet(*asked, "--no-wait", "--json")
+        assert json.loads(waiting.stdout)["settings"]["distillation"]["teacher"] == sha256_of(Path(teacher[1]))

@@ -1,0 +1,207 @@
+"""Laws of journals: the newest entry is kept and no other, by whoever holds the job, until it has ended."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.worker.records.making import new_job, store
+from worker.blobs.memory import MemoryBlobs
+from worker.fetching import fetch
+from worker.journal import MAX_ENTRIES, JournalKeeper
+from worker.records import Records
+from worker.records.leases import MAX_ATTEMPTS
+from worker.records.values import Ending, Job, JobError, Lease, NewJob, Status
+from worker.runner.scratch import make
+
+LIMIT = 1000
+
+
+@pytest.fixture
+def blobs() -> MemoryBlobs:
+    return MemoryBlobs()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "journal"
+    made.mkdir()
+    return made
+
+
+def long_job(**changes: object) -> NewJob:
+    return NewJob(
+        **{
+            "id": "1" * 32, "kind": "train", "lane": "long", "owner": "", "team": None, "name": None,
+            "settings": "{}", "checkpoint": None, **changes,
+        }
+    )  # type: ignore[arg-type]  # fmt: skip
+
+
+def claimed(records: Records) -> Job:
+    records.jobs.submit(long_job(), None, 10)
+    return claimed_again(records)
+
+
+def claimed_again(records: Records) -> Job:
+    job = records.leases.claim("w", ("long",))
+    assert job is not None
+    return job
+
+
+def write(directory: Path, name: str, content: bytes) -> None:
+    """As a job does it."""
+    temporary = directory / f".{name}.new"
+    temporary.write_bytes(content)
+    temporary.replace(directory / name)
+
+
+def lose(records: Records, job: Job) -> Status | None:
+    """Its worker dies."""
+    lease = next(lease for lease in records.leases.held() if lease.job_id == job.id)
+    return records.leases.expire(Lease(job.id, str(job.claim), lease.beat))
+
+
+def test_the_newest_of_each_entry_is_kept_and_the_former_deleted(
+    records: Records, blobs: MemoryBlobs, directory: Path
+) -> None:
+    job = claimed(records)
+    with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+        for content in (b"first", b"second", b"third"):
+            write(directory, "state", content)
+            write(directory, "best", b"best")
+            (directory / ".half.new").write_bytes(b"half")
+            assert keeper.settle(10)
+        assert keeper.got_on
+    assert [entry.name for entry in records.journal.entries(job.id)] == ["best", "state"]
+    assert sorted(blobs.files.values()) == [b"best", b"third"]
+    assert all(records.blobs.is_known(location) for location in blobs.files)
+    assert blobs.files.keys() == records.blobs.locations()
+    assert records.blobs.stored_bytes("") == 0
+
+
+def test_the_next_worker_finds_what_the_last_one_stored(records: Records, blobs: MemoryBlobs, tmp_path: Path) -> None:
+    job = claimed(records)
+    make(tmp_path / "first")
+    with JournalKeeper(records, blobs, job, tmp_path / "first" / "journal", LIMIT) as keeper:
+        write(tmp_path / "first" / "journal", "state", b"epoch 3")
+        assert keeper.settle(10)
+    assert records.leases.give_back(job)
+    again = claimed_again(records)
+    make(tmp_path / "second")
+    for _ in range(2):  # fetching may be tried again
+        fetch(records, blobs, again, tmp_path / "second")
+    assert (tmp_path / "second" / "journal" / "state").read_bytes() == b"epoch 3"
+    before = dict(blobs.files)
+    with JournalKeeper(records, blobs, again, tmp_path / "second" / "journal", LIMIT) as keeper:
+        assert keeper.settle(10)
+        assert not keeper.got_on
+        write(tmp_path / "second" / "journal", "state", b"epoch 3")  # the same again is no progress
+        assert keeper.settle(10)
+        assert not keeper.got_on
+    assert blobs.files == before
+
+
+def test_a_damaged_journal_is_none(records: Records, blobs: MemoryBlobs, tmp_path: Path) -> None:
+    job = claimed(records)
+    make(tmp_path / "scratch")
+    directory = tmp_path / "scratch" / "journal"
+    with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+        write(directory, "a", b"one")
+        write(directory, "b", b"two")
+        assert keeper.settle(10)
+    location = next(location for location, content in blobs.files.items() if content == b"two")
+    blobs.files[location] = b"too"
+    fetch(records, blobs, job, tmp_path / "scratch")
+    assert list(directory.iterdir()) == []
+
+
+def test_who_lost_the_job_writes_nothing(records: Records, blobs: MemoryBlobs, directory: Path) -> None:
+    job = claimed(records)
+    with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+        assert lose(records, job) is Status.QUEUED
+        write(directory, "state", b"too late")
+        assert keeper.settle(10)
+        assert not keeper.got_on
+    assert records.journal.entries(job.id) == ()
+    assert blobs.files == {}
+
+
+def test_something_new_renews_the_attempts_and_nothing_new_does_not(
+    records: Records, blobs: MemoryBlobs, directory: Path
+) -> None:
+    job = claimed(records)
+    for epoch in range(3 * MAX_ATTEMPTS):
+        with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+            write(directory, "state", b"epoch %d" % epoch)
+            assert keeper.settle(10)
+        assert lose(records, job) is Status.QUEUED
+        job = claimed_again(records)
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert lose(records, job) is Status.QUEUED
+        job = claimed_again(records)
+    assert lose(records, job) is Status.FAILED
+
+
+@pytest.mark.parametrize("ending", [Ending(Status.SUCCEEDED, "{}"), Ending(Status.FAILED, error=JobError(
+    code="x", title="x", detail="x")), Ending(Status.CANCELED)])  # fmt: skip
+def test_the_journal_goes_when_the_job_has_ended(
+    records: Records, blobs: MemoryBlobs, directory: Path, ending: Ending
+) -> None:
+    job = claimed(records)
+    with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+        write(directory, "state", b"state")
+        assert keeper.settle(10)
+    assert records.journal.forget(job.id) == records.journal.forget_ended() == ()
+    assert records.leases.finish(job, ending)
+    assert set(records.journal.forget_ended()) == blobs.files.keys()
+    assert records.journal.entries(job.id) == ()
+
+
+HOSTILE: dict[str, Callable[[Path], object]] = {
+    "a link": lambda path: (path / "link").symlink_to("/etc/passwd"),
+    "a second name": lambda path: [(path / "a").write_bytes(b""), os.link(path / "a", path / "b")],
+    "a pipe": lambda path: os.mkfifo(path / "pipe"),
+    "a directory": lambda path: (path / "directory").mkdir(),
+    "a bad name": lambda path: (path / "UPPER").write_bytes(b""),
+    "too many": lambda path: [(path / str(number)).write_bytes(b"") for number in range(MAX_ENTRIES + 1)],
+    "too many hidden": lambda path: [(path / f".{number}").write_bytes(b"") for number in range(2 * MAX_ENTRIES + 1)],
+    "too much": lambda path: os.truncate(os.open(path / "large", os.O_CREAT | os.O_WRONLY), LIMIT + 1),
+}
+
+
+@pytest.mark.parametrize("what", HOSTILE)
+def test_what_no_job_writes_down_is_refused(records: Records, blobs: MemoryBlobs, directory: Path, what: str) -> None:
+    with JournalKeeper(records, blobs, claimed(records), directory, LIMIT) as keeper:
+        HOSTILE[what](directory)
+        assert keeper.settle(10)
+        assert keeper.refused is not None
+    assert blobs.files == {}
+
+
+def test_files_that_settings_name_are_fetched_and_kept_from_sweeps(
+    records: Records, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    with blobs.create() as incoming:
+        incoming.write(b"a teacher")
+        blob = records.blobs.add(incoming.keep(), "")
+    unneeded = store(records, content="nobody's")
+    records.jobs.submit(long_job(files=(blob.sha256,)), None, 10)
+    assert [swept.sha256 for swept in records.blobs.forget_unneeded(30, 0)] == [unneeded.sha256]
+    assert records.jobs.names(blob.sha256, "")
+    make(tmp_path / "scratch")
+    job = claimed_again(records)
+    fetch(records, blobs, job, tmp_path / "scratch")
+    assert (tmp_path / "scratch" / "in" / blob.sha256).read_bytes() == b"a teacher"
+    assert not (tmp_path / "scratch" / "in" / "checkpoint").exists()
+    records.leases.finish(job, Ending(Status.CANCELED))
+    assert [swept.sha256 for swept in records.blobs.forget_unneeded(30, 0)] == [blob.sha256]
+
+
+def test_sweeps_go_on_beside_jobs_without_a_file(records: Records) -> None:
+    """NOT IN with a null among the values is never true."""
+    records.jobs.submit(long_job(), None, 10)
+    kept, swept = store(records), store(records, content="nobody's")
+    records.jobs.submit(new_job(kept), None, 10)
+    assert [blob.sha256 for blob in records.blobs.forget_unneeded(30, 0)] == [swept.sha256]
