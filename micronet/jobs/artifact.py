@@ -3,7 +3,6 @@
 import hashlib
 
 import torch
-from onnx import ModelProto
 from torch import Tensor
 
 from micronet.analysis.counts import Counts, LayerCounts, count
@@ -12,9 +11,7 @@ from micronet.errors import NotWritable
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context
-from micronet.jobs.network import prepare
-from micronet.onnx_reader import import_graph
-from micronet.onnx_writer import encode
+from micronet.network_file import from_bytes, to_bytes
 
 PROBES = 2
 """Random images that the network and its file must agree on."""
@@ -32,18 +29,11 @@ def write_network(graph: Graph, name: str, context: Context) -> tuple[ArtifactFi
 
     Raises NotWritable for what ONNX cannot say, and where the file would count or answer differently when read.
     """
-    data = encode(graph)
-    check_same(graph, read_back(data))
+    data = to_bytes(graph)
+    check_same(graph, from_bytes(data))
     if context.outputs is not None:
         (context.outputs / name).write_bytes(data)
     return ArtifactFile(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)), data
-
-
-def read_back(data: bytes) -> Graph:
-    """The network of a file we wrote, as any other stage reads it."""
-    model = ModelProto()
-    model.ParseFromString(data)
-    return prepare(import_graph(model), fuse=False)
 
 
 def check_same(graph: Graph, again: Graph) -> None:

@@ -18,11 +18,12 @@ from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import random_images, write_artifact
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.network import prepare_and_tell, read_network
+from micronet.jobs.network import read_network
 from micronet.jobs.result import scorer
 from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fuse_batchnorm import MergedNorm
 from micronet.transformation.fuse_layers import FusedLayers, fuse_layers
+from micronet.transformation.prepare import prepare_and_tell
 from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
 

@@ -15,7 +15,7 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context
-from micronet.jobs.network import check_fits, prepare, read_network
+from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
 from micronet.journal import DirectoryJournal, MemoryJournal
@@ -23,6 +23,7 @@ from micronet.progress import Silence
 from micronet.tracks import Track, track
 from micronet.training.distributed import is_first, join, own_device
 from micronet.training.task import Task, accuracy
+from micronet.transformation.prepare import prepare
 
 
 @dataclass(frozen=True, slots=True)

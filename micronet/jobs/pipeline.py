@@ -20,19 +20,20 @@ from micronet.contract import (
 )
 from micronet.errors import SettingsError
 from micronet.graph.ir import Graph
-from micronet.jobs.artifact import read_back, write_network
+from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, own
-from micronet.jobs.network import prepare
 from micronet.jobs.result import Evidence, score_result
 from micronet.journal import Entry
+from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
 from micronet.sparsity.stage import sparsify
 from micronet.training.stage import train
 from micronet.training.state import ENTRY as FIT
 from micronet.training.task import Task
+from micronet.transformation.prepare import prepare
 
 StageFunction = Callable[[Graph, Any, Task], tuple[Graph, Value]]
 
@@ -120,7 +121,7 @@ class _Road:
     def _take(self, done: _Finished) -> None:
         self._reports.append(done.report)
         if done.report.accepted:
-            self._graph = read_back(done.data)
+            self._graph = from_bytes(done.data)
 
     def _done(self, name: str) -> _Finished | None:
         """A stage that had ended when the pipeline was killed; its file is written again."""
@@ -136,7 +137,7 @@ class _Road:
         """Write the file, measure what was written, and note both."""
         index, _, kind = name.partition("-")
         artifact, data = write_network(graph, f"{name}.onnx", self._context)
-        graph = read_back(data)
+        graph = from_bytes(data)
         holdout = self._lesson.task.holdout_accuracy(graph)
         floor = self._settings.floor
         facts = {

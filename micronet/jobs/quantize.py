@@ -16,7 +16,7 @@ from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import Lesson, begin
-from micronet.jobs.network import check_fits, prepare, read_network
+from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import activation_bits, calibration_images
 from micronet.jobs.result import scorer
 from micronet.onnx_writer.quantization import MAX_BITS
@@ -25,6 +25,7 @@ from micronet.quantization.rounding import Quantized, put_on_grids, quantization
 from micronet.quantization.tensors import quantized_tensors
 from micronet.quantization.training import check_precision, train_on_grids
 from micronet.tracks import Track, track
+from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import plain_batch_norms
 
 ARTIFACT = "quantized.onnx"

@@ -11,10 +11,11 @@ from micronet.evaluation.device import choose_device
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, prepare, read_network
+from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, read_network
 from micronet.jobs.quantization import activation_bits, inputs_of, quantization_of, quantize
 from micronet.jobs.result import Evidence, score_result
 from micronet.tracks import Track, track
+from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import (
     check_own_quantizers,
     insert_quantizers,

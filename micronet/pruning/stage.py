@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor
 
-from micronet.analysis.counts import count
-from micronet.analysis.parameters import total
+from micronet.analysis.totals import network_totals
 from micronet.contract import Accuracy, NetworkTotals, PrunedLayer, PruneRound, Pruning, PruningReport
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
@@ -43,7 +42,7 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
     round's cut and its end (and fine-tuning every epoch): broken off anywhere and called again, it goes on from there,
     and on one device ends with the same bits. Raises NotWritable for what ONNX cannot say, and what `fit` raises.
     """
-    before, accuracy = totals(graph), _accuracy_before(graph, task)
+    before, accuracy = network_totals(graph), _accuracy_before(graph, task)
     standing, rounds, kept = Standing(graph), list[PruneRound](), 0
     while len(rounds) < how.rounds and not _is_small_enough(rounds, before, how):
         finished = _round(len(rounds) + 1, standing, how, task)
@@ -56,24 +55,13 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
     final = merge(standing.graph) if kept else graph
     return final, PruningReport(
         before=before,
-        after=totals(final),
+        after=network_totals(final),
         before_accuracy=accuracy,
         after_accuracy=task.holdout_accuracy(final) if kept else accuracy,
         rounds=tuple(rounds),
         kept_rounds=kept,
         layers=_layers(standing.graph, final),
         left_alone=find_blocks(graph)[1],
-    )
-
-
-def totals(graph: Graph) -> NetworkTotals:
-    """Exact counts of `graph` for one image."""
-    layers = count(graph).layers
-    return NetworkTotals(
-        parameters=sum(total(layer.parameters, "elements") for layer in layers),
-        nonzero=sum(total(layer.parameters, "nonzero") for layer in layers),
-        multiplications=sum(layer.operations.all_multiplications for layer in layers),
-        additions=sum(layer.operations.all_additions for layer in layers),
     )
 
 
@@ -135,7 +123,7 @@ def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: T
         round=number,
         removed=begun.facts["removed"],
         grown_back=standing.coming_back,
-        totals=totals(merge(tuned)),
+        totals=network_totals(merge(tuned)),
         before_tuning=training.before,
         training=training if training.epochs else None,
     )

@@ -10,8 +10,9 @@ from torch import nn
 from micronet.architectures.load import create_network
 from micronet.graph.capture import capture
 from micronet.jobs import JOBS, Context
-from micronet.jobs.network import prepare, read_network
+from micronet.jobs.network import read_network
 from micronet.onnx_writer import write_graph
+from micronet.transformation.prepare import prepare
 from tests.micronet.jobs.asking import ask, numbers
 from tests.micronet.jobs.test_score import Heard
 from tests.micronet.onnx_writer.roundtrip import trained_looking_

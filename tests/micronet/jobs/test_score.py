@@ -21,8 +21,9 @@ from micronet.errors import (
 )
 from micronet.graph.capture import capture
 from micronet.jobs import JOBS, Context, count_network
-from micronet.jobs.network import check_images_stand_alone, dense_network, prepare
+from micronet.jobs.network import check_images_stand_alone, dense_network
 from micronet.progress import Silence
+from micronet.transformation.prepare import prepare
 
 OSI = {"mean": [0.5071, 0.4867, 0.4408], "std": [0.2675, 0.2565, 0.2761]}
 # SCORING section 4: file, normalization, correct, weights and others (463,464 + 7,539; 467,824 + 9,160),

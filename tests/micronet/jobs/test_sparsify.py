@@ -11,8 +11,9 @@ from torch import Tensor
 from micronet.errors import SettingsError
 from micronet.graph.ir import Graph
 from micronet.jobs import JOBS, Context
-from micronet.jobs.network import prepare, read_network
+from micronet.jobs.network import read_network
 from micronet.sparsity.magnitude import share_of_zeros, sparse_weights
+from micronet.transformation.prepare import prepare
 from tests.micronet.jobs.asking import ask
 from tests.micronet.jobs.test_score import Heard
 

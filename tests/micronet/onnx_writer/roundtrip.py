@@ -14,9 +14,9 @@ from micronet.architectures.load import create_network
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare
 from micronet.onnx_reader import import_graph
 from micronet.onnx_writer import to_model
+from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
 from micronet.transformation.ranges import Observer
 

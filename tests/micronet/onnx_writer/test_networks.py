@@ -10,8 +10,8 @@ from micronet.architectures.load import load_network
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare
 from micronet.onnx_reader import import_graph, load_model
+from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import Quantization
 from tests.micronet.architectures.wavecomp import LAYOUTS, wavecomp_state_dict
 from tests.micronet.onnx_writer.roundtrip import NETWORKS, back, by_onnxruntime, captured, facts, images, quantized

@@ -18,10 +18,10 @@ from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import check_same
-from micronet.jobs.network import prepare
 from micronet.onnx_reader import EMITS
 from micronet.onnx_writer import WRITERS, encode, to_model, write_graph
 from micronet.onnx_writer.table import merged
+from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import back, by_onnxruntime, images
 
 aten = torch.ops.aten

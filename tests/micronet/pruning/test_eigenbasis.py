@@ -9,12 +9,12 @@ from torch.nn import functional as F
 
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare
 from micronet.onnx_reader import import_graph, load_model
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.eigenbasis import Eigenbasis, Factors, Kept, eigenbasis, restricted, rotated, saliencies
 from micronet.pruning.factors import every_class
 from micronet.pruning.pieces import Pieces, pieces_of, with_pieces
+from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import NETWORKS, back, captured, images
 from tests.micronet.pruning.test_factors import found, one_image, small, some_inputs
 

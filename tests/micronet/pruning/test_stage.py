@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from micronet.analysis.totals import network_totals
 from micronet.contract import NO_AUGMENTATION, FineTuning, PruneRound, Pruning, PruningReport
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare
 from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal
 from micronet.onnx_reader import import_graph, load_model
 from micronet.pruning.annealing import grown
@@ -18,9 +18,10 @@ from micronet.pruning.cutting import cut, grow
 from micronet.pruning.merging import merge
 from micronet.pruning.pieces import pieces_of
 from micronet.pruning.saved import from_bytes, to_bytes
-from micronet.pruning.stage import accuracy_of, prune, totals
+from micronet.pruning.stage import accuracy_of, prune
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
+from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import captured, images
 from tests.micronet.pruning.test_factors import CPU, some_inputs
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
@@ -71,10 +72,10 @@ def training_of(report: PruneRound) -> tuple[int, int]:
 def test_the_network_is_smaller_and_fine_tuning_repairs_it() -> None:
     graph, report = whole()
     assert report.kept_rounds == len(report.rounds) == 2
-    assert report.after == totals(graph) == report.rounds[-1].totals
+    assert report.after == network_totals(graph) == report.rounds[-1].totals
     assert report.after.parameters < 0.7 * report.before.parameters
     assert report.after.multiplications < report.before.multiplications
-    assert report.before == totals(trained())
+    assert report.before == network_totals(trained())
     assert report.before_accuracy.correct >= 90
     before, after = training_of(report.rounds[-1])
     assert after > before
@@ -129,7 +130,7 @@ def test_a_round_below_the_floor_is_undone() -> None:
     graph, report = pruned(drastic.model_copy(update={"floor": reached[0]}))
     assert (report.kept_rounds, len(report.rounds)) == (1, 2)
     assert report.rounds == free.rounds[:2]
-    assert report.after == totals(graph) == free.rounds[0].totals
+    assert report.after == network_totals(graph) == free.rounds[0].totals
     graph, report = pruned(drastic.model_copy(update={"floor": 1.0}))
     assert (report.kept_rounds, len(report.rounds)) == (0, 1)
     assert same(graph, trained())
@@ -194,13 +195,13 @@ def test_every_kind_of_network_is_cut_and_comes_back_from_its_file(name: str) ->
     made = cut(graph, how, some_inputs(2, graph.input_shape), CPU, seed=0)
     assert made is not None
     smaller = merge(made.graph)
-    assert totals(smaller).parameters < totals(graph).parameters
+    assert network_totals(smaller).parameters < network_totals(graph).parameters
     if name != "published":  # that one is sparse, and a rotation leaves no zero
-        assert totals(smaller).multiplications < totals(graph).multiplications
+        assert network_totals(smaller).multiplications < network_totals(graph).multiplications
     again, batch = from_bytes(to_bytes(made.graph)), images(graph)
     torch.testing.assert_close(interpret(again, batch), interpret(made.graph, batch), rtol=1e-3, atol=1e-4)
     kept = [[block.name for block in find_blocks(some)[0]] for some in (graph, made.graph, again, smaller)]
     assert kept[0] == kept[1] == kept[2] == kept[3]
     second = cut(again, how, some_inputs(2, graph.input_shape), CPU, seed=1)
     assert second is not None
-    assert totals(merge(second.graph)).parameters < totals(smaller).parameters
+    assert network_totals(merge(second.graph)).parameters < network_totals(smaller).parameters

@@ -30,7 +30,6 @@ from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context
-from micronet.jobs.network import prepare
 from micronet.journal import MemoryJournal
 from micronet.onnx_reader import import_graph
 from micronet.onnx_writer import encode
@@ -38,6 +37,7 @@ from micronet.quantization.stage import quantize_stage
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
+from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import digits_graph, digits_task, same
 from tests.micronet.training.test_fit import Dying, Killed
 

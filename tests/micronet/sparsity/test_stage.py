@@ -11,13 +11,14 @@ from micronet.data.split import Split
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare, read_network
+from micronet.jobs.network import read_network
 from micronet.journal import DirectoryJournal, Journal, MemoryJournal
 from micronet.sparsity.magnitude import set_smallest_to_zero, share_of_zeros, sparse_weights
 from micronet.sparsity.stage import scheduled, sparsify
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
+from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
 from tests.micronet.training.test_fit import Dying, Killed
 

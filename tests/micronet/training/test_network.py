@@ -11,13 +11,13 @@ from micronet.contract import Distillation
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare
 from micronet.onnx_reader import import_graph
 from micronet.onnx_writer import to_model
 from micronet.training.fit import fit
 from micronet.training.mixing import soft_targets
 from micronet.training.network import TrainableNetwork, factor_names, is_shakedrop, learned_weights
 from micronet.training.state import State
+from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 

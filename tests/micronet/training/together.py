@@ -9,11 +9,11 @@ import torch
 
 from micronet.contract import NO_AUGMENTATION, Training
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare
 from micronet.journal import DirectoryJournal
 from micronet.training.distributed import World, join
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
+from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import digits_graph, digits_task
 
 HOW = Training(epochs=2, steps=3, batch=64, learning_rate=0.2, schedule="constant", augmentation=NO_AUGMENTATION)

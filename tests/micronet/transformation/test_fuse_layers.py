@@ -14,9 +14,10 @@ from micronet.architectures.load import create_network
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.jobs.network import prepare, read_network
+from micronet.jobs.network import read_network
 from micronet.sparsity.magnitude import set_smallest_to_zero, sparse_weights
 from micronet.transformation.fuse_layers import FusedLayers, fuse_layers
+from micronet.transformation.prepare import prepare
 from micronet.transformation.spelling import drop_identities
 from tests.micronet.networks import IMAGE, networks
 from tests.micronet.onnx_writer.roundtrip import trained_looking_
