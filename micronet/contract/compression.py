@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from micronet.contract.results import Accuracy, ArtifactFile, NetworkTotals, Scorer
 from micronet.contract.training import FineTuning, LearningSettings, TrainingReport
-from micronet.contract.values import Share, Value
+from micronet.contract.values import Name, Share, Value
 
 
 class Pruning(Value):
@@ -107,7 +107,7 @@ class Sparsifying(Value):
     sparsity: Annotated[float, Field(gt=0, lt=1)] = 0.5
     rounds: Annotated[int, Field(ge=1, le=1000)] = 1
     scope: Literal["global", "layer", "normalized"] = "global"
-    keep_layers: Annotated[tuple[str, ...], Field(max_length=10_000)] = ()
+    keep_layers: Annotated[tuple[Name, ...], Field(max_length=1000)] = ()
     floor: Annotated[float, Field(ge=0, le=1)] | None = None
     fine_tuning: FineTuning = FineTuning()
 

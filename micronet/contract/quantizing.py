@@ -7,7 +7,10 @@ from pydantic import Field
 from micronet.contract.results import Accuracy, ArtifactFile, MergedBatchNorm, QuantizedTensor, Scorer
 from micronet.contract.settings import BitWidths, QuantizerSettings, QuantizingSettings
 from micronet.contract.training import FineTuning, LearningSettings, TrainingReport
-from micronet.contract.values import Bits, Name, Value
+from micronet.contract.values import Bits, Value
+
+_Key = Annotated[str, Field(min_length=1, max_length=200)]
+"""Of any characters: JSON Schema would have keys that fit no pattern be anything at all."""
 
 
 class LayerBits(Value):
@@ -32,7 +35,7 @@ class Quantizing(Value):
     """
 
     bits: BitWidths = BitWidths()
-    layers: Annotated[dict[Name, LayerBits], Field(max_length=1000)] = Field(default_factory=dict)
+    layers: Annotated[dict[_Key, LayerBits], Field(max_length=1000)] = Field(default_factory=dict)
     quantizer: QuantizerSettings = QuantizerSettings()
     fuse_batchnorm: bool = True
     train: FineTuning | None = None
