@@ -73,11 +73,14 @@ class PipelineSettings(LearningSettings):
     below: Literal["stop", "step_back"] = "stop"
     policy: Literal["report", "challenge"] = "report"
 
-    @model_validator(mode="before")
-    @classmethod
-    def _with_recipe(cls, given: Any) -> Any:
-        name = given.get("recipe") if isinstance(given, dict) else None
-        return {**recipe(name), **given} if name in RECIPES else given
+    @model_validator(mode="after")
+    def _with_recipe(self) -> Self:
+        """Not before validation: JSON would be Python's values by then, and strict about other things."""
+        if self.recipe is not None:
+            whole = type(self).model_validate(recipe(self.recipe))
+            unset = type(self).model_fields.keys() - self.model_fields_set
+            self.__dict__.update({name: getattr(whole, name) for name in unset})
+        return self
 
     @model_validator(mode="after")
     def _quantized_last(self) -> Self:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, StrictBool, model_validator
 
 from micronet.contract.results import Accuracy, ArtifactFile, Scorer
 from micronet.contract.settings import ArchitectureSettings, JobSettings, Normalization
@@ -179,6 +179,12 @@ class TrainResult(Value):
     warnings: tuple[str, ...]
 
 
+def _no(value: bool) -> bool:
+    if value:
+        raise ValueError("a policy has no accuracy on the test set; train with it, and evaluate that")
+    return value
+
+
 class AugmentSettings(LearningSettings, Training):
     """Search a policy of augmentation by density matching (Lim et al. 2019): Fast AutoAugment.
 
@@ -193,7 +199,7 @@ class AugmentSettings(LearningSettings, Training):
     candidates: Annotated[int, Field(ge=1, le=10_000)] = 200
     operations: Annotated[int, Field(ge=1, le=8)] = 2
     best: Annotated[int, Field(ge=1, le=100)] = 10
-    evaluate: Literal[False] = False
+    evaluate: Annotated[StrictBool, AfterValidator(_no), Field(json_schema_extra={"const": False})] = False
 
     @model_validator(mode="after")
     def _a_policy_comes_of_it(self) -> Self:
