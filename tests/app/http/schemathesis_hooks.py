@@ -64,7 +64,8 @@ def _fits_together(kind: str, settings: Any) -> bool:
     try:
         JOBS[kind].settings.model_validate_json(json.dumps(settings), strict=True)
     except ValidationError as error:
-        return {fault["type"] for fault in error.errors()} != {"value_error"}
+        faults = {fault["type"] for fault in error.errors()}
+        return not ("value_error" in faults and faults <= {"value_error", "too_short"})  # the second may follow from it
     except (TypeError, ValueError):  # no JSON at all
         return True
     return True
