@@ -85,6 +85,7 @@ class Training(Value):
     learning_rate      after `warmup_epochs`, over which it grows from zero linearly
     schedule           cosine to zero; step: times `milestone_factor` at each of `milestones`, shares of all steps
     weight_decay       of the weights of convolutions and linear layers; batch norms and biases have none
+    clip_norm          gradients whose norm, over all weights together, is larger are scaled down to it; null: none are
     mixup, cutmix      parameters of their beta distributions; 0 leaves either out; with both, a batch gets one of them
     ema                decay of the average of the weights that is kept in the end; 0 keeps the last weights
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
@@ -103,6 +104,7 @@ class Training(Value):
     warmup_epochs: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     momentum: Share = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1)] = 5e-4
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = None
     label_smoothing: Share = 0.0
     mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
     cutmix: Annotated[float, Field(ge=0, le=100)] = 0.0
@@ -122,10 +124,14 @@ class Training(Value):
 
 
 class FineTuning(Training):
-    """Training that repairs what a stage did to a network; by default short, gentle and of few epochs."""
+    """Training that repairs what a stage did to a network; by default short, gentle and of few epochs.
+
+    Gradients are clipped: a network without batch norms, or in rotated layers, comes apart easily.
+    """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 10
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.01
+    clip_norm: Annotated[float, Field(gt=0, le=1e6)] | None = 1.0
     augmentation: Augmentation = Augmentation(policy="none")
 
 

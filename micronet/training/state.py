@@ -1,7 +1,7 @@
 """Everything a training carries from one step to the next, and how it is written down."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from micronet.contract import Accuracy, EpochReport, Training
 from micronet.graph.ir import Graph
@@ -37,6 +37,8 @@ class State:
         """One step of the optimizer, at this learning rate, and all that goes with it."""
         for group in self.optimizer.param_groups:
             group["lr"] = rate
+        if self._how.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self._parameters(), self._how.clip_norm)
         self.optimizer.step()
         self._network.hold_zeros_()
         if self._average:

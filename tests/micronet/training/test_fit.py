@@ -129,6 +129,21 @@ def test_in_evaluation_mode_a_trainable_network_is_its_graph() -> None:
         assert torch.equal(TrainableNetwork(graph).eval()(images), interpret(graph, images))
 
 
+def test_no_step_is_longer_than_clipped_gradients_allow() -> None:
+    """Without momentum, decay and batch norm's own scale a step is rate x gradient."""
+    clipped = {"epochs": 1, "steps": 1, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    moved = []
+    for norm in (None, 0.01):
+        how = SHORT.model_copy(update=clipped | {"clip_norm": norm})
+        network, before = TrainableNetwork(digits_graph()), digits_graph().weights
+        after = fit(network, how, digits_task())[0].weights
+        learned = [name for name in before if not name.endswith(("running_mean", "running_var"))]
+        moved.append(sum(float((after[name] - before[name]).square().sum()) for name in learned) ** 0.5)
+    free, bounded = moved
+    assert math.isclose(bounded, SHORT.learning_rate * 0.01, rel_tol=1e-3)
+    assert free > 10 * bounded
+
+
 def test_a_training_that_comes_apart_says_so() -> None:
     apart = {"epochs": 20, "learning_rate": 100.0, "weight_decay": 1.0, "schedule": "constant"}  # times -99 a step
     how = SHORT.model_copy(update=apart)
