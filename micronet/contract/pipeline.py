@@ -19,31 +19,31 @@ RECIPES = ("digits", "report")
 class TrainStage(Training):
     """Train."""
 
-    stage: Literal["train"] = "train"
+    stage: Literal["train"]
 
 
 class PruneStage(Pruning):
     """Remove channels in the eigenbasis."""
 
-    stage: Literal["prune"] = "prune"
+    stage: Literal["prune"]
 
 
 class SparsifyStage(Sparsifying):
     """Set small weights to zero."""
 
-    stage: Literal["sparsify"] = "sparsify"
+    stage: Literal["sparsify"]
 
 
 class FuseStage(Value):
     """Merge what can be merged, remove what does nothing."""
 
-    stage: Literal["fuse"] = "fuse"
+    stage: Literal["fuse"]
 
 
 class QuantizeStage(Quantizing):
     """Put weights and activations on their grids."""
 
-    stage: Literal["quantize"] = "quantize"
+    stage: Literal["quantize"]
 
 
 Stage = Annotated[
@@ -63,11 +63,11 @@ class PipelineSettings(LearningSettings):
 
     recipe: Literal["digits", "report"] | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=64)] = (
-        TrainStage(),
-        PruneStage(),
-        SparsifyStage(),
-        FuseStage(),
-        QuantizeStage(),
+        TrainStage(stage="train"),
+        PruneStage(stage="prune"),
+        SparsifyStage(stage="sparsify"),
+        FuseStage(stage="fuse"),
+        QuantizeStage(stage="quantize"),
     )
     floor: Annotated[float, Field(ge=0, le=1)] | None = None
     below: Literal["stop", "step_back"] = "stop"
