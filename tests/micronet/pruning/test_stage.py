@@ -10,7 +10,7 @@ from micronet.analysis.totals import network_totals
 from micronet.contract import NO_AUGMENTATION, FineTuning, PruneRound, Pruning, PruningReport
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal
+from micronet.journal import DirectoryJournal, Journal
 from micronet.onnx_reader import import_graph, load_model
 from micronet.pruning.annealing import grown
 from micronet.pruning.blocks import find_blocks
@@ -24,29 +24,11 @@ from micronet.training.network import TrainableNetwork
 from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import captured, images
 from tests.micronet.pruning.test_factors import CPU, some_inputs
-from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
+from tests.micronet.training.lessons import SHORT, Dying, Killed, digits_graph, digits_task, same
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "checkpoints" / "kaist_v2_pr45.onnx"
 TUNING = FineTuning(epochs=2, batch=64, learning_rate=0.05, augmentation=NO_AUGMENTATION)
 HOW = Pruning(ratio=0.35, rounds=2, grow_back=0.25, factor_images=200, fine_tuning=TUNING)
-
-
-class Killed(Exception):
-    pass
-
-
-class Dying(MemoryJournal):
-    """Lets `lives` entries through, and dies instead of the next."""
-
-    def __init__(self, lives: int) -> None:
-        super().__init__()
-        self.lives = lives
-
-    def write(self, name: str, entry: Entry) -> None:
-        if self.lives == 0:
-            raise Killed
-        self.lives -= 1
-        super().write(name, entry)
 
 
 @cache

@@ -8,12 +8,30 @@ from micronet.data.datasets import open_split
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
-from micronet.journal import Journal, MemoryJournal
+from micronet.journal import Entry, Journal, MemoryJournal
 from micronet.tracks import track
 from micronet.training.task import Task
 
 DIGITS = track("digits")
 SHORT = Training(epochs=2, batch=64, learning_rate=0.2, augmentation=NO_AUGMENTATION)
+
+
+class Killed(Exception):
+    pass
+
+
+class Dying(MemoryJournal):
+    """Lets `lives` entries through, and dies instead of the next."""
+
+    def __init__(self, lives: int) -> None:
+        super().__init__()
+        self.lives = lives
+
+    def write(self, name: str, entry: Entry) -> None:
+        if self.lives == 0:
+            raise Killed
+        self.lives -= 1
+        super().write(name, entry)
 
 
 def digits_task(images: int = 320, journal: Journal | None = None, seed: int = 0) -> Task:

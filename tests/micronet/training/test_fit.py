@@ -11,32 +11,14 @@ from micronet.contract import Training
 from micronet.errors import NumericalError
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, MemoryJournal
+from micronet.journal import MemoryJournal
 from micronet.training.fit import derived_seed, fit
 from micronet.training.network import TrainableNetwork
-from tests.micronet.training.lessons import DIGITS, SHORT, digits_graph, digits_task, same
+from tests.micronet.training.lessons import DIGITS, SHORT, Dying, Killed, digits_graph, digits_task, same
 
 EVERYTHING = SHORT.model_copy(
     update={"mixup": 0.2, "cutmix": 1.0, "ema": 0.9, "label_smoothing": 0.1, "warmup_epochs": 0.5, "keep": "best"}
 )
-
-
-class Killed(Exception):
-    pass
-
-
-class Dying(MemoryJournal):
-    """Lets `lives` entries through, and dies instead of the next."""
-
-    def __init__(self, lives: int) -> None:
-        super().__init__()
-        self.lives = lives
-
-    def write(self, name: str, entry: Entry) -> None:
-        if self.lives == 0:
-            raise Killed
-        self.lives -= 1
-        super().write(name, entry)
 
 
 def trained(how: Training, journal: MemoryJournal | None = None, seed: int = 0) -> Graph:
