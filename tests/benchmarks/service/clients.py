@@ -36,6 +36,10 @@ class Client:
     ) -> None:
         self._connection.close()
 
+    def hang_up(self) -> None:
+        """Before a long pause: the server would, and the next request opens a connection by itself."""
+        self._connection.close()
+
     def submit(self, content: bytes, settings: str) -> str:
         """POST a score job with its file; its id."""
         head, tail = form_around_file(settings)

@@ -66,6 +66,7 @@ def _loaded(deployment: Deployment, client: Client, content: bytes, seconds: flo
     job_id = client.submit(content, UNQUANTIZED)
     deployment.running(job_id)
     api = deployment.processes["api"].pid
+    client.hang_up()
     used = cpu_seconds(api)
     answer = [str(deployment.port), f"/jobs/{job_id}", str(RATE), str(seconds), "yes" if tagged else "no"]
     command = [sys.executable, "-m", "tests.benchmarks.service.load", *answer]
