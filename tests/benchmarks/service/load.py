@@ -26,16 +26,15 @@ class Load:
         self._request = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n".encode()
         self._tag = b""
         self._free: list[_Line] = []
+        self._connecting: list[asyncio.Future[None]] = []
         self._due: deque[float] = deque()
         self._statuses: Counter[str] = Counter()
         self._seconds: list[float] = []
 
     async def run(self, rate: float, seconds: float) -> dict[str, object]:
         """Send, wait for the last answers, sum up."""
-        loop = asyncio.get_running_loop()
         for _ in range(_CONNECTIONS):
-            _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
-            self._free.append(line)
+            await self._connect()
         cpu, began, count = time.process_time(), time.perf_counter(), round(rate * seconds)
         for index in range(count):
             due = began + index / rate
@@ -46,6 +45,17 @@ class Load:
         while sum(self._statuses.values()) < count and time.perf_counter() < deadline:
             await asyncio.sleep(0.01)
         return self._summary(count, time.perf_counter() - began, time.process_time() - cpu)
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        _, line = await loop.create_connection(lambda: _Line(self), "127.0.0.1", self._port)
+        self._free.append(line)
+
+    def closed(self, line: "_Line") -> None:
+        """A connection that waited for so long that the server closed it: another takes its place."""
+        if line in self._free:
+            self._free.remove(line)
+            self._connecting.append(asyncio.ensure_future(self._connect()))
 
     def answered(self, line: "_Line", status: str, tag: bytes) -> None:
         """One answer came, or its connection broke; a connection that stands is free again."""
@@ -104,6 +114,8 @@ class _Line(asyncio.Protocol):
         if self._asked:
             self._asked = False
             self._load.answered(self, "broken", b"")
+        else:
+            self._load.closed(self)
 
 
 def _header(head: bytes, name: bytes) -> bytes:
