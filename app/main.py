@@ -19,6 +19,7 @@ from app.http.measuring import Metrics
 from app.http.metrics import metrics_router
 from app.http.openapi import install_openapi
 from app.http.site import open_site
+from app.pages.routers import PAGE_ROUTERS
 from app.services import Services, open_services
 from worker.settings import Settings
 
@@ -61,7 +62,7 @@ def create_app(settings: Settings, services: Services | None = None, open_access
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
-    for router in _ROUTERS:
+    for router in (*_ROUTERS, *PAGE_ROUTERS):
         app.include_router(router())
     app.add_middleware(Gate, metrics=metrics, open_access=open_access)
     install_handlers(app)

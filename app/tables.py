@@ -1,15 +1,15 @@
 """Results as tables for people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from micronet.contract import Accuracy, ArtifactFile, Layer, ScoreResult, Value
+from app.facts import facts
+from micronet.contract import Layer, ScoreResult, Value
 
 COSTLIEST = 10
-_SHOWN_DEPTH = 2
 
 
 def show_score(result: ScoreResult, console: Console) -> None:
@@ -20,29 +20,10 @@ def show_score(result: ScoreResult, console: Console) -> None:
 def show_any(result: Value, console: Console) -> None:
     """What any job answers: its numbers, accuracies and files, those of its report too; and warnings."""
     table = Table(box=None, show_header=False, pad_edge=False)
-    for name, text in _facts(result):
+    for name, text in facts(result):
         table.add_row(name.replace("_", " "), text)
     warnings = getattr(result, "warnings", ())
     console.print(Group(table, *_warnings(warnings)))
-
-
-def _facts(value: Value, depth: int = 0) -> Iterator[tuple[str, str]]:
-    for name in type(value).model_fields:
-        match getattr(value, name):
-            case Accuracy() as answers:
-                yield name, f"{answers.correct:,} of {answers.total:,} correct = {answers.top1:.2%} top-1"
-            case ArtifactFile() as file:
-                yield name, f"{file.name}  {file.size:,} bytes  {file.sha256[:16]}"
-            case bool() | str() as word:
-                yield name, str(word)
-            case int() as number:
-                yield name, f"{number:,}"
-            case float() as number:
-                yield name, f"{number:,.6g}"
-            case tuple() as items if items and name != "warnings":
-                yield name, f"{len(items):,}"
-            case Value() as part if depth < _SHOWN_DEPTH and name != "scorer":
-                yield from ((f"{name} {inner}", text) for inner, text in _facts(part, depth + 1))
 
 
 def show_rows(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], console: Console) -> None:

@@ -22,7 +22,7 @@ from micronet.contract import JobSettings, ScoreResult, Value, files_named
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
 
-OWN_COMMANDS = frozenset({"score"})
+OWN_COMMANDS = frozenset({"score", "count"})
 """Kinds whose command has options of its own."""
 
 _Text = str | None

@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from app.http.errors import TokenRequired
+from app.http.errors import CrossSite, TokenRequired
+from app.http.origins import SAFE_METHODS, is_of_this_site
 from app.http.site import Site, SiteDep
 from app.http.tokens import looks_like_token
 
@@ -18,6 +19,8 @@ class Caller:
     team: str | None
 
 
+COOKIE = "micronet_token"
+"""What a browser that has signed in sends in place of the header."""
 _EVERYBODY = Caller("", None)
 
 
@@ -29,13 +32,24 @@ async def caller_of(request: Request, site: SiteDep) -> Caller:
 
 
 async def _team(request: Request, site: Site) -> Caller:
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not looks_like_token(token):
+    token = _token_of(request)
+    if not looks_like_token(token):
         raise TokenRequired("send `Authorization: Bearer mn_...`; who runs the server makes tokens.")
     team = await site.tokens.team(token)
     if team is None:
         raise TokenRequired("this token is not valid, or not any more.")
     return Caller(team, team)
+
+
+def _token_of(request: Request) -> str:
+    """That of the header, else of the cookie. Raises CrossSite: browsers send cookies whoever made the request."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        return token
+    token = request.cookies.get(COOKIE, "")
+    if token and request.method not in SAFE_METHODS and not is_of_this_site(request.headers):
+        raise CrossSite("a browser that has signed in sends from this server's own pages only.")
+    return token
 
 
 CallerDep = Annotated[Caller, Depends(caller_of)]

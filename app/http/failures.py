@@ -98,10 +98,13 @@ def _http_problem(request: Request, error: HTTPException) -> Response:
         allowed = _allowed_methods(request)
         return plain_problem(405, "method-not-allowed", f"{allowed} can be used here.", path, {"Allow": allowed})
     if error.status_code == 404:
-        return plain_problem(
-            404, "no-such-address", "nothing is at this address; /openapi.json lists what there is.", path
-        )
+        return no_such_address(path)
     return plain_problem(error.status_code, f"http-{error.status_code}", str(error.detail), path)
+
+
+def no_such_address(path: str) -> Response:
+    """The answer where there is nothing."""
+    return plain_problem(404, "no-such-address", "nothing is at this address; /openapi.json lists what there is.", path)
 
 
 def _allowed_methods(request: Request) -> str:

@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.http.errors import CrossSite, HttpError, UnknownHost
 from app.http.failures import answer, internal_error
 from app.http.measuring import Metrics
+from app.http.origins import SAFE_METHODS, is_of_another_site
 
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECURITY = {
@@ -25,7 +26,6 @@ _SECURITY = {
 }
 """Headers of every answer that does not set its own."""
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 _CLIENT_GONE = 499  # as proxies log it; nobody reads the answer
 
 log = structlog.get_logger()
@@ -114,11 +114,9 @@ def check_local(method: str, headers: Mapping[str, str]) -> None:
     host = headers.get("host", "")
     if not _is_loopback(host):
         raise UnknownHost(f"{host[:80]!r}: this server has no access tokens, so it answers to localhost only.")
-    if method in _SAFE_METHODS:
+    if method in SAFE_METHODS:
         return
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    foreign = site not in (None, "same-origin", "none") or origin not in (None, f"http://{host}", f"https://{host}")
-    if foreign:
+    if is_of_another_site(headers):
         raise CrossSite("this server has no access tokens, so web pages of other sites may not send to it.")
 
 

@@ -116,7 +116,7 @@ async def _list(
 ) -> Response:
     """Jobs, the newest first. Their results are left out: `result` is null; each job's own address has it."""
     wanted = Filter(caller.owner, status, kind, team, place_of(cursor))
-    jobs, positions = await site.database.run(_page, site, wanted, limit)
+    jobs, positions = await site.database.run(page_of_jobs, site, wanted, limit)
     following = None
     if len(jobs) == limit:
         query = {"status": status, "kind": kind, "team": team, "limit": limit, "cursor": cursor_to("j", jobs[-1].seq)}
@@ -126,7 +126,8 @@ async def _list(
     return Response(f'{{"jobs":[{texts}],"next":{tail}}}', media_type=_JSON)
 
 
-def _page(site: Site, wanted: Filter, limit: int) -> tuple[tuple[Job, ...], dict[str, int]]:
+def page_of_jobs(site: Site, wanted: Filter, limit: int) -> tuple[tuple[Job, ...], dict[str, int]]:
+    """A page of a list, and the places in the queue of those that wait, by id."""
     jobs = site.services.records.jobs.list(wanted, limit)
     waiting = [job for job in jobs if job.status is Status.QUEUED]
     return jobs, site.services.records.jobs.positions(waiting) if waiting else {}
@@ -134,12 +135,13 @@ def _page(site: Site, wanted: Filter, limit: int) -> tuple[tuple[Job, ...], dict
 
 async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId, key: Key = None) -> Response:
     """Stop a job: a waiting one at once (200), a running one within seconds (202). One that has ended stays (200)."""
-    job = await site.database.run(_cancel_own, site, caller, job_id)
+    job = await site.database.run(cancel_own, site, caller, job_id)
     status = 202 if job.status is Status.CANCELING else 200
     return Response(job_json(job, None), status, {"ETag": etag(job, None)}, _JSON)
 
 
-def _cancel_own(site: Site, caller: Caller, job_id: str) -> Job:
+def cancel_own(site: Site, caller: Caller, job_id: str) -> Job:
+    """Ask a job of the caller's to stop; the job as it is then. Raises JobNotFound, for those of others too."""
     job, _ = own_job(site, caller, job_id)
     return job if job.status.final else site.services.records.jobs.cancel(job_id)
 

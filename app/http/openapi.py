@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.http.documented import SCHEMAS, problem
 from app.http.problems import Problem
-from app.http.submissions import FILE, SETTINGS, SHA256
+from app.http.submissions import FILE, FILENAME, SETTINGS, SHA256
 from micronet.architectures import architectures
 from micronet.jobs import JOBS
 from micronet.tracks import tracks
@@ -93,14 +93,15 @@ def _form(schemas: Json, kind: str, settings: Settings) -> Json:
         "description": f"ONNX, safetensors or a PyTorch state dict; at most {settings.upload_bytes:,} bytes",
     }
     sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "of a file that is here already"}
-    choices = [
+    filename = {"type": "string", "maxLength": 255, "description": "what the job calls that file"}
+    choices: list[Json] = [
         {
             "type": "object",
-            "properties": {name: field, SETTINGS: given},
+            "properties": {name: field, SETTINGS: given, **more},
             "required": [name],
             "additionalProperties": False,
         }
-        for name, field in ((FILE, file), (SHA256, sha256))
+        for name, field, more in ((FILE, file, {}), (SHA256, sha256, {FILENAME: filename}))
     ]
     if JOBS[kind].file == "optional":
         schemas[f"{kind}.SettingsWithoutFile"] = _with_architecture(schemas, kind)

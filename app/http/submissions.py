@@ -22,7 +22,7 @@ from worker.errors import CheckpointNotFound
 from worker.records import jobs as records
 from worker.records.values import Checkpoint, Idempotency, Job, NewJob, StoredBlob
 
-FILE, SETTINGS, SHA256 = "checkpoint", "settings", "checkpoint_sha256"
+FILE, SETTINGS, SHA256, FILENAME = "checkpoint", "settings", "checkpoint_sha256", "filename"
 """The fields of the form."""
 FILENAME_LENGTH = 255
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
@@ -67,12 +67,10 @@ class Submission:
         async for event in form_events(chunks, boundary):
             if isinstance(event, PartBegan):
                 name, text = self._known(event.name), bytearray()
-                if name == FILE:
-                    await self._begin_file(event.filename, stack)
+                await self._begin_field(name, event.filename, stack)
             elif isinstance(event, PartEnded):
                 self._end_field(name, bytes(text))
-            elif name == FILE:
-                assert self._form.upload is not None
+            elif name == FILE and self._form.upload is not None:
                 await self._form.upload.write(event)
             else:
                 text += event
@@ -80,16 +78,20 @@ class Submission:
                     raise BodyTooLarge(f"{name} is over the limit of {self._limits.form_bytes:,} bytes.")
 
     def _known(self, name: str) -> str:
-        if name not in (FILE, SETTINGS, SHA256):
+        if name not in (FILE, SETTINGS, SHA256, FILENAME):
             raise _fault(name, f"there is no field {name[:80]!r}; send {FILE} or {SHA256}, and {SETTINGS}.")
         if name in self._form.seen:
             raise _fault(name, f"{name} comes twice.")
         self._form.seen.add(name)
         if {FILE, SHA256} <= self._form.seen:
             raise _fault(name, f"send {FILE} or {SHA256}, not both.")
+        if {FILE, FILENAME} <= self._form.seen:
+            raise _fault(name, f"{FILENAME} is for {SHA256}; a file that is sent has a name of its own.")
         return name
 
-    async def _begin_file(self, filename: str | None, stack: AsyncExitStack) -> None:
+    async def _begin_field(self, name: str, filename: str | None, stack: AsyncExitStack) -> None:
+        if name != FILE:
+            return
         self._form.filename = clean_filename(filename)
         upload = await Upload.begin(self._site.services, self._site.files, self._announced)
         self._form.upload = await stack.enter_async_context(upload)
@@ -101,6 +103,8 @@ class Submission:
             if not _SHA256.fullmatch(text):
                 raise _fault(SHA256, "a SHA-256 as 64 lower-case hexadecimal digits is needed.")
             self._form.sha256 = text.decode()
+        elif name == FILENAME:
+            self._form.filename = clean_filename(text.decode("utf-8", errors="replace"))
 
     def _checked(self, text: bytes) -> JobSettings:
         return read_settings(JOBS[self._kind], text, self._caller, self._limits.data)

@@ -84,6 +84,14 @@ JOBS: Mapping[str, Job] = {
         lane="short",
         summary="Quantize, fuse, count, measure accuracy: a MicroNet score derived from the weights",
     ),
+    "count": Job(
+        ScoreSettings,
+        ScoreResult,
+        entry="micronet.jobs.score:count_network",
+        lane="short",
+        summary="Count what a network costs, without data and so without accuracy: the score it would have",
+        file="optional",
+    ),
     "quantize": Job(
         QuantizeSettings,
         QuantizeResult,

@@ -1,0 +1,84 @@
+"""What part of the leaderboard a page is about, and the addresses of others: every view of it has its own, for good."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import cast, get_args
+from urllib.parse import urlencode
+
+from starlette.requests import Request
+
+from app.pages.queries import Query
+from worker.records.scores import BoardFilter, Order, SortKey
+
+PAGE_SIZE = 50
+_MOST_PAGES = 100_000
+_BEST_IS_LARGEST = frozenset({"top1", "margin", "sparsity", "date", "version"})
+POLICIES = ("challenge", "report")
+DEFAULT_TRACK = "cifar100"
+
+
+@dataclass(frozen=True, slots=True)
+class BoardQuery:
+    """A view of the board of one track; None asks nothing. `page` counts from 1."""
+
+    track: str
+    policy: str | None = None
+    team: str | None = None
+    search: str | None = None
+    sort: SortKey = "score"
+    descending: bool = False
+    page: int = 1
+
+    def filter(self, qualifies: bool | None) -> BoardFilter:
+        """As the records take it."""
+        return BoardFilter(self.track, self.policy, self.team, qualifies, self.search)
+
+    @property
+    def order(self) -> Order:
+        """As the records take it."""
+        return Order(self.sort, self.descending)
+
+    @property
+    def offset(self) -> int:
+        """How many entries come on pages before this."""
+        return (self.page - 1) * PAGE_SIZE
+
+    def sorted_by(self, sort: SortKey) -> "BoardQuery":
+        """The view sorted by a column: the best first, and the other way round if it was that already."""
+        descending = not self.descending if sort == self.sort else sort in _BEST_IS_LARGEST
+        return replace(self, sort=sort, descending=descending, page=1)
+
+    def at_page(self, page: int) -> "BoardQuery":
+        """Another page of this view."""
+        return replace(self, page=page)
+
+    def address(self, path: str = "/") -> str:
+        """Where this view is, on the page or elsewhere."""
+        asked: Mapping[str, object] = {
+            "track": self.track,
+            "policy": self.policy,
+            "team": self.team,
+            "search": self.search,
+            "sort": self.sort,
+            "order": "desc" if self.descending else "asc",
+            "page": self.page,
+        }
+        usual = {"sort": "score", "order": "asc", "page": 1}
+        query = {name: value for name, value in asked.items() if value is not None and value != usual.get(name)}
+        return f"{path}?{urlencode(query)}"
+
+
+def board_query(request: Request) -> BoardQuery:
+    """What a request asks for. Raises InvalidRequest."""
+    query = Query(request.query_params)
+    sort = cast(SortKey, query.choice("sort", get_args(SortKey)) or "score")
+    order = query.choice("order", ("asc", "desc"))
+    return BoardQuery(
+        track=query.text("track") or DEFAULT_TRACK,
+        policy=query.choice("policy", POLICIES),
+        team=query.text("team"),
+        search=query.text("search", longest=100),
+        sort=sort,
+        descending=(order == "desc") if order else sort in _BEST_IS_LARGEST,
+        page=query.count("page", 1, _MOST_PAGES),
+    )

@@ -1,0 +1,106 @@
+"""A score taken apart: what each layer adds to it, and the formula with its numbers put in."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from micronet.contract import BitWidths, Layer, ScoreResult
+
+_WORD = 32
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCost:
+    """What one layer adds to the two terms of the score, and its share of their sum."""
+
+    layer: Layer
+    storage: float
+    math: float
+    share: float
+
+    @property
+    def name(self) -> str:
+        """The layer's."""
+        return self.layer.name
+
+    @property
+    def op(self) -> str:
+        """The operation's name."""
+        return self.layer.op
+
+    @property
+    def points(self) -> float:
+        """Both terms."""
+        return self.storage + self.math
+
+
+def layer_costs(result: ScoreResult) -> tuple[LayerCost, ...]:
+    """Every layer in the order of the network; their points add up to the score."""
+    per_storage = _per_unit(result.score.storage, result.storage.storage)
+    per_math = _per_unit(result.score.math, result.operations.math)
+    total = result.score.total or 1.0
+    costs = []
+    for layer in result.layers:
+        storage, math = layer.storage * per_storage, layer.math * per_math
+        costs.append(LayerCost(layer, storage, math, (storage + math) / total))
+    return tuple(costs)
+
+
+def _per_unit(points: float, units: float) -> float:
+    return points / units if units else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One product of a formula: `count` of `what`, each `bits` wide."""
+
+    count: int
+    bits: int
+    what: str
+
+
+def math_terms(result: ScoreResult, widths: BitWidths | None) -> tuple[Term, ...]:
+    """The math of a score as few products that add up to it exactly; none where it takes a sum over all layers."""
+    terms = _declared_math(result, widths) if result.policy == "report" else _grouped_math(result)
+    return _if_exact(terms, _WORD * result.operations.math)
+
+
+def storage_terms(result: ScoreResult) -> tuple[Term, ...]:
+    """The storage of a score by the policy `report`, in the same way; by `challenge` it is a sum over tensors."""
+    storage = result.storage
+    if result.policy != "report" or not storage.nonzero:
+        return ()
+    bits = (storage.bits - storage.parameters) // storage.nonzero
+    values = Term(storage.nonzero, bits, "parameters that are not zero")
+    return _if_exact((values, Term(storage.parameters, 1, "parameters, for the mask")), storage.bits)
+
+
+def _declared_math(result: ScoreResult, widths: BitWidths | None) -> tuple[Term, ...]:
+    """With the widths that were declared; those that a file brings itself follow from the sum."""
+    counts = result.operations
+    declared = widths or BitWidths()
+    additions = Term(counts.additions, declared.add_bits, "additions")
+    exponents = Term(counts.exponents, declared.exponent_bits, "exponents")
+    rest = _WORD * counts.math - sum(term.count * term.bits for term in (additions, exponents))
+    bits = int(rest // counts.multiplications) if counts.multiplications else 0
+    return Term(counts.multiplications, bits, "multiplications"), additions, exponents
+
+
+def _grouped_math(result: ScoreResult) -> tuple[Term, ...]:
+    """Multiplications by the width that the math of their layer says they have, additions at 32 bits."""
+    multiplications: Counter[int] = Counter()
+    for layer in result.layers:
+        rest = _WORD * (layer.math - layer.additions)
+        bits = int(rest // layer.multiplications) if layer.multiplications else 0
+        multiplications[bits] += layer.multiplications
+    grouped = [Term(count, bits, "multiplications") for bits, count in sorted(multiplications.items())]
+    return (*grouped, Term(result.operations.additions, _WORD, "additions"))
+
+
+def _if_exact(terms: tuple[Term, ...], bits: float) -> tuple[Term, ...]:
+    return tuple(term for term in terms if term.count) if sum(term.count * term.bits for term in terms) == bits else ()
+
+
+def by_name(costs: Sequence[LayerCost]) -> Mapping[str, LayerCost]:
+    """The layers by name."""
+    return {cost.name: cost for cost in costs}

@@ -1,0 +1,127 @@
+"""Two scores side by side: every total, every layer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.http.access import CallerDep
+from app.http.errors import InvalidRequest
+from app.http.jobs import own_job
+from app.http.problems import Fault
+from app.http.site import Site, SiteDep
+from app.pages.breakdown import LayerCost, by_name
+from app.pages.drawings.layers import draw_layers
+from app.pages.job_view import title_of
+from app.pages.queries import Query
+from app.pages.rendering import render
+from app.pages.results import ScoreView, result_view
+from app.pages.routing import page_router
+from worker.records.jobs import Filter
+from worker.records.values import Job, Status
+
+COMPARE = "/ui/compare"
+_CHOICES = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A number of both. `bits` and such are shown as they are; a difference only where both have it."""
+
+    name: str
+    first: float | None
+    second: float | None
+    digits: int = 0
+
+    @property
+    def difference(self) -> float | None:
+        """The second less the first."""
+        if self.first is None or self.second is None:
+            return None
+        return self.second - self.first
+
+
+@dataclass(frozen=True, slots=True)
+class LayerPair:
+    """A layer of both networks, by name; None where one has none of this name."""
+
+    name: str
+    first: LayerCost | None
+    second: LayerCost | None
+
+    @property
+    def difference(self) -> float:
+        """Points of the score."""
+        return (self.second.points if self.second else 0.0) - (self.first.points if self.first else 0.0)
+
+
+def compare_router() -> APIRouter:
+    """The page at /ui/compare."""
+    router = page_router()
+    router.add_api_route(COMPARE, _page, methods=["GET", "HEAD"], name="compare_page")
+    return router
+
+
+async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
+    """The jobs `a` and `b` of the address; without them, a choice of the caller's scores."""
+    query = Query(request.query_params)
+    ids = (query.text("a"), query.text("b"))
+    if ids[0] is None or ids[1] is None:
+        recent = await site.database.run(recent_scores, site, caller.owner)
+        return render(request, "compare_choice.html", recent=recent, chosen=ids[0] or ids[1])
+    pairs = [await site.database.run(own_job, site, caller, job_id) for job_id in ids if job_id]
+    jobs = [job for job, _ in pairs]
+    views = [_scored(job, await site.files.run(result_view, job, site.services.settings.data)) for job in jobs]
+    largest = max((max(layer.storage, layer.math) for view in views for layer in view.layers), default=0.0)
+    return render(
+        request,
+        "compare.html",
+        jobs=jobs,
+        titles=[title_of(job) for job in jobs],
+        views=views,
+        drawings=[draw_layers(view.layers, largest or None) for view in views],
+        totals=_totals(*views),
+        layers=_layers(*views),
+    )
+
+
+def recent_scores(site: Site, owner: str) -> Sequence[Job]:
+    """The newest scores of an owner, to choose from."""
+    return site.services.records.jobs.list(Filter(owner, Status.SUCCEEDED, "score"), _CHOICES)
+
+
+def _scored(job: Job, view: object) -> ScoreView:
+    if not isinstance(view, ScoreView):
+        detail = f"{job.id} is no score that was counted; only those compare."
+        raise InvalidRequest([Fault(detail=detail, parameter="a")])
+    return view
+
+
+def _totals(first: ScoreView, second: ScoreView) -> Sequence[Pair]:
+    a, b = first.result, second.result
+    return (
+        Pair("score", a.score.total, b.score.total, 6),
+        Pair("storage term", a.score.storage, b.score.storage, 6),
+        Pair("math term", a.score.math, b.score.math, 6),
+        Pair(
+            "correct answers",
+            None if a.accuracy is None else a.accuracy.correct,
+            None if b.accuracy is None else b.accuracy.correct,
+        ),
+        Pair("multiplications", a.operations.multiplications, b.operations.multiplications),
+        Pair("additions", a.operations.additions, b.operations.additions),
+        Pair("parameters", a.storage.parameters, b.storage.parameters),
+        Pair("parameters that are not zero", a.storage.nonzero, b.storage.nonzero),
+        Pair("math, 32-bit operations", a.operations.math, b.operations.math, 1),
+        Pair("storage, 32-bit parameters", a.storage.storage, b.storage.storage, 1),
+        Pair("largest transient activations, bytes", a.mtas_bytes, b.mtas_bytes),
+    )
+
+
+def _layers(first: ScoreView, second: ScoreView) -> Sequence[LayerPair]:
+    """Every name, those that differ most first."""
+    a, b = by_name(first.layers), by_name(second.layers)
+    names = [*a, *(name for name in b if name not in a)]
+    pairs = [LayerPair(name, a.get(name), b.get(name)) for name in names]
+    return sorted(pairs, key=lambda pair: -abs(pair.difference))

@@ -1,0 +1,105 @@
+"""Accuracy against score: every entry, those that no other beats in both, the floor, and what was published."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.pages.drawings.scale import Scale, around, around_logarithmic
+from micronet.tracks import Published, Track
+from worker.records.scores import BoardPoint, Entry
+
+WIDTH, HEIGHT = 960, 380
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 14.0, 44.0
+_LEAST_SPAN = 0.02
+_LABEL_STEP = 13.0
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A point, in pixels, and what it says. `qualifies` chooses its shape, and `label` stands beside it."""
+
+    x: float
+    y: float
+    title: str
+    qualifies: bool = True
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class FrontDrawing:
+    """The picture; `steps` is the Pareto front as an SVG path, `unknown` published scores without an accuracy."""
+
+    marks: tuple[Mark, ...]
+    published: tuple[Mark, ...]
+    unknown: tuple[Mark, ...]
+    steps: str
+    floor: float
+    floor_text: str
+    x_ticks: tuple[tuple[float, str], ...]
+    y_ticks: tuple[tuple[float, str], ...]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: float = _LEFT
+    right: float = WIDTH - _RIGHT
+    top: float = _TOP
+    bottom: float = HEIGHT - _BOTTOM
+
+
+def draw_front(
+    points: Sequence[BoardPoint], front: Sequence[Entry], track: Track, published: Sequence[Published]
+) -> FrontDrawing | None:
+    """The picture of a board; None where there is nothing to show."""
+    shown = [point for point in points if point.score > 0]
+    scores = [*(point.score for point in shown), *(row.score for row in published)]
+    if not scores:
+        return None
+    x, y = _scales(scores, [point.correct / point.images for point in shown], track, published)
+    known = [row for row in published if row.top1 is not None]
+    return FrontDrawing(
+        marks=tuple(_mark(point, x, y) for point in shown),
+        published=tuple(
+            Mark(
+                x(row.score),
+                y(row.top1),
+                f"{row.entrant} ({row.year}): {row.score:.4f}, {row.top1:.2%}",
+                label=row.entrant,
+            )
+            for row in known
+            if row.top1 is not None
+        ),
+        unknown=tuple(
+            Mark(x(row.score), HEIGHT - _BOTTOM, f"{row.entrant} ({row.year}): {row.score:.4f}", label=row.entrant)
+            for row in published
+            if row.top1 is None
+        ),
+        steps=_steps(front, x, y),
+        floor=y(track.threshold),
+        floor_text=f"floor {track.threshold:.2%}",
+        x_ticks=tuple((x(value), f"{value:g}") for value in x.ticks()),
+        y_ticks=tuple((y(value), f"{100 * value:g}") for value in y.ticks()),
+    )
+
+
+def _scales(
+    scores: Sequence[float], top1s: Sequence[float], track: Track, published: Sequence[Published]
+) -> tuple[Scale, Scale]:
+    known = [row.top1 for row in published if row.top1 is not None]
+    heights = [*top1s, *known, track.threshold]
+    low, high = around([*heights, max(heights) + _LEAST_SPAN / 2, min(heights) - _LEAST_SPAN / 2])
+    left, right = around_logarithmic(scores)
+    return Scale(left, right, _LEFT, WIDTH - _RIGHT, logarithmic=True), Scale(low, high, HEIGHT - _BOTTOM, _TOP)
+
+
+def _mark(point: BoardPoint, x: Scale, y: Scale) -> Mark:
+    top1 = point.correct / point.images
+    return Mark(x(point.score), y(top1), f"score {point.score:.6f}, top-1 {top1:.2%}", point.qualifies)
+
+
+def _steps(front: Sequence[Entry], x: Scale, y: Scale) -> str:
+    """From the lowest score to the highest accuracy, in steps: what lies below and right of it is beaten."""
+    ordered = sorted((entry for entry in front if entry.score > 0), key=lambda entry: entry.score)
+    parts, before = [], None
+    for entry in ordered:
+        place = (x(entry.score), y(entry.correct / entry.images))
+        parts.append(f"M{place[0]} {place[1]}" if before is None else f"H{place[0]}V{place[1]}")
+        before = place
+    return "".join(parts)

@@ -1,0 +1,58 @@
+"""From values to places on a drawing, and the round values to mark on its axes."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+_STEPS = (1, 2, 2.5, 5, 10)
+
+
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """Maps values from `low` to `high` onto pixels from `start` to `end`, evenly or by their logarithms."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The pixel of a value, rounded to tenths."""
+        if self.logarithmic:
+            share = math.log(value / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low)
+        return round(self.start + share * (self.end - self.start), 1)
+
+    def ticks(self, most: int = 6) -> tuple[float, ...]:
+        """Round values between the ends, at most about `most`."""
+        return _decades(self.low, self.high) if self.logarithmic else _rounds(self.low, self.high, most)
+
+
+def around(values: Sequence[float], margin: float = 0.06) -> tuple[float, float]:
+    """Ends of an even scale that shows all values and some room beside them."""
+    low, high = min(values), max(values)
+    room = (high - low) * margin or abs(high) * margin or 1.0
+    return low - room, high + room
+
+
+def around_logarithmic(values: Sequence[float], margin: float = 1.15) -> tuple[float, float]:
+    """The same for positive values on a logarithmic scale."""
+    return min(values) / margin, max(values) * margin
+
+
+def _rounds(low: float, high: float, most: int) -> tuple[float, ...]:
+    rough = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in _STEPS if power * factor >= rough)
+    first = math.ceil(low / step)
+    return tuple(round(step * index, 12) for index in range(first, math.floor(high / step) + 1))
+
+
+def _decades(low: float, high: float) -> tuple[float, ...]:
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    wide = high / low > 300
+    marks = (1,) if wide else (1, 2, 5)
+    values = [round(mark * 10.0**power, 12) for power in powers for mark in marks]
+    return tuple(value for value in values if low <= value <= high)

@@ -1,0 +1,27 @@
+"""The route of style, scripts and pictures."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.http.failures import no_such_address
+from app.pages.assets import ASSETS, assets
+from app.pages.rendering import compressed
+from app.pages.routing import page_router
+
+_FOR_GOOD = "public, max-age=31536000, immutable"
+
+
+def files_of_pages_router() -> APIRouter:
+    """Routes below /ui/assets."""
+    router = page_router()
+    router.add_api_route(f"{ASSETS}/{{name}}", _read, methods=["GET", "HEAD"], name="read_asset")
+    return router
+
+
+async def _read(request: Request, name: str) -> Response:
+    """A file; kept by browsers for good if they asked for this very version."""
+    asset = assets().get(name)
+    if asset is None:
+        return no_such_address(request.url.path)
+    keep = _FOR_GOOD if request.query_params.get("v") == asset.version else "no-cache"
+    return compressed(request, Response(asset.content, headers={"Cache-Control": keep}, media_type=asset.media_type))

@@ -1,0 +1,57 @@
+"""The page of a job: how far it is, while it runs; what came of it, when it has ended."""
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.http.access import CallerDep
+from app.http.job_json import PAGE
+from app.http.jobs import JobId, cancel_own, own_job
+from app.http.site import Site, SiteDep
+from app.pages.compare import recent_scores
+from app.pages.job_view import JobView, job_view
+from app.pages.rendering import render
+from app.pages.results import result_view
+from app.pages.routing import page_router, see_other
+from worker.records.values import Job
+
+_AGAIN = {"HX-Refresh": "true"}
+"""Tells htmx to fetch the whole page: there is a result to show."""
+
+
+def job_page_router() -> APIRouter:
+    """Pages below /ui/jobs/ID."""
+    router = page_router()
+    address = f"{PAGE}{{job_id}}"
+    router.add_api_route(address, _page, methods=["GET", "HEAD"], name="job_page")
+    router.add_api_route(f"{address}/live", _live, methods=["GET"], name="job_live")
+    router.add_api_route(f"{address}/cancel", _cancel, methods=["POST"], name="cancel_job_page")
+    return router
+
+
+async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
+    """All there is to know about a job."""
+    job, position = await site.database.run(own_job, site, caller, job_id)
+    view = await _view(site, job, position)
+    shown = await site.files.run(result_view, job, site.services.settings.data)
+    others = await site.database.run(recent_scores, site, caller.owner)
+    return render(request, "job.html", view=view, job=job, shown=shown, others=others)
+
+
+async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
+    """The part of the page that changes while the job waits and runs."""
+    job, position = await site.database.run(own_job, site, caller, job_id)
+    answer = render(request, "live.html", view=await _view(site, job, position), job=job)
+    if job.status.final:
+        answer.headers.update(_AGAIN)
+    return answer
+
+
+async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
+    """Stop it, and show it again."""
+    await site.database.run(cancel_own, site, caller, job_id)
+    return see_other(f"{PAGE}{job_id}")
+
+
+async def _view(site: Site, job: Job, position: int | None) -> JobView:
+    log = await site.database.run(site.services.records.jobs.log, job.id)
+    return job_view(job, position, log)

@@ -1,0 +1,62 @@
+"""The list of a team's jobs."""
+
+import re
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from app.http.access import CallerDep
+from app.http.cursors import cursor_pattern, cursor_to, place_of
+from app.http.errors import InvalidRequest
+from app.http.jobs import page_of_jobs
+from app.http.problems import Fault
+from app.http.site import SiteDep
+from app.pages.queries import Query
+from app.pages.rendering import render
+from app.pages.routing import page_router
+from micronet.jobs import JOBS
+from worker.records.jobs import Filter
+from worker.records.values import Status
+
+JOBS_PAGE = "/ui/jobs"
+_PAGE_SIZE = 50
+
+
+def jobs_page_router() -> APIRouter:
+    """The page at /ui/jobs."""
+    router = page_router()
+    router.add_api_route(JOBS_PAGE, _page, methods=["GET", "HEAD"], name="jobs_page")
+    return router
+
+
+async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
+    """Jobs, the newest first, filtered as the address says."""
+    query = Query(request.query_params)
+    kind, team, search = query.choice("kind", JOBS), query.text("team"), query.text("cursor")
+    status = query.choice("status", [status.value for status in Status])
+    wanted = Filter(caller.owner, None if status is None else Status(status), kind, team, _place(search))
+    jobs, positions = await site.database.run(page_of_jobs, site, wanted, _PAGE_SIZE)
+    asked = {"status": status, "kind": kind, "team": team}
+    older = cursor_to("j", jobs[-1].seq) if len(jobs) == _PAGE_SIZE else None
+    return render(
+        request,
+        "jobs.html",
+        jobs=jobs,
+        positions=positions,
+        asked=asked,
+        kinds=list(JOBS),
+        statuses=[status.value for status in Status],
+        following=None if older is None else _address(asked | {"cursor": older}),
+        first=search is None,
+    )
+
+
+def _place(cursor: str | None) -> int | None:
+    if cursor is not None and not re.fullmatch(cursor_pattern("j"), cursor, re.ASCII):
+        raise InvalidRequest([Fault(detail="this is no place in the list of jobs.", parameter="cursor")])
+    return place_of(cursor)
+
+
+def _address(query: dict[str, str | None]) -> str:
+    return f"{JOBS_PAGE}?" + urlencode({name: value for name, value in query.items() if value is not None})

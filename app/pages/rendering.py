@@ -1,0 +1,66 @@
+"""From a template and values to an answer. Everything is escaped; nothing on a page may run but our own files."""
+
+import gzip
+from functools import cache
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from app.http.access import COOKIE
+from app.http.site import site_of
+from app.pages import formats
+from app.pages.assets import asset_address
+
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "connect-src 'self'",
+        "form-action 'self'",
+        "base-uri 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_SMALL = 1024
+_LEVEL = 5
+
+
+def render(request: Request, template: str, status: int = 200, **values: object) -> Response:
+    """The page that `template` makes of `values`."""
+    page = _templates().get_template(template)
+    site = site_of(request)
+    text = page.render(
+        request_path=request.url.path,
+        open_access=site.open_access,
+        has_token=COOKIE in request.cookies,
+        **values,
+    )
+    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
+    return compressed(request, HTMLResponse(text, status, headers))
+
+
+def compressed(request: Request, answer: Response) -> Response:
+    """The answer, with gzip where its reader takes that and it pays. Nothing secret is ever in a page."""
+    answer.headers["Vary"] = "Accept-Encoding"
+    if len(answer.body) >= _SMALL and "gzip" in request.headers.get("accept-encoding", ""):
+        answer.body = gzip.compress(bytes(answer.body), _LEVEL)
+        answer.headers["Content-Encoding"] = "gzip"
+        answer.headers["Content-Length"] = str(len(answer.body))
+    return answer
+
+
+@cache
+def _templates() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("app.pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(formats.FILTERS)
+    environment.globals["asset"] = asset_address
+    return environment

@@ -1,0 +1,63 @@
+"""Routes of pages: outside the OpenAPI document, and what goes wrong is a page too."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from app.http.errors import TokenRequired
+from app.http.failures import status_of
+from app.pages.rendering import render
+from micronet.errors import MicronetError
+
+SIGN_IN = "/ui/sign-in"
+SEE_OTHER = 303
+"""After a POST: the answer is at another address, to be fetched with GET."""
+
+
+class PageRoute(APIRoute):
+    """Shows errors as pages; who has no token is asked for one, and comes back."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """The route's handler, with its errors shown."""
+        handle = super().get_route_handler()
+
+        async def handler(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except TokenRequired as error:
+                return _sign_in(request, error)
+            except MicronetError as error:
+                return error_page(request, error)
+            except RequestValidationError as error:
+                faults = "; ".join(f"{fault['loc'][-1]}: {fault['msg']}" for fault in error.errors()[:5])
+                return render(request, "error.html", 422, title="This address is not valid", detail=faults, code=None)
+
+        return handler
+
+
+def page_router() -> APIRouter:
+    """A router for pages."""
+    return APIRouter(route_class=PageRoute, include_in_schema=False)
+
+
+def error_page(request: Request, error: MicronetError) -> Response:
+    """What went wrong, with the status the HTTP API would give it."""
+    return render(request, "error.html", status_of(error), title=error.title, detail=str(error), code=error.code)
+
+
+def see_other(address: str) -> RedirectResponse:
+    """Go and look there."""
+    return RedirectResponse(address, SEE_OTHER)
+
+
+def _sign_in(request: Request, error: TokenRequired) -> Response:
+    if request.method not in ("GET", "HEAD"):
+        return error_page(request, error)
+    query = f"?{request.url.query}" if request.url.query else ""
+    return see_other(f"{SIGN_IN}?next={quote(request.url.path + query, safe='')}")
