@@ -1,0 +1,58 @@
+"""Drawings: values land where they belong."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.pages.breakdown import LayerCost
+from app.pages.drawings.layers import draw_layers
+from app.pages.drawings.scale import Scale, around, around_logarithmic
+from tests.app.pages.layers import layer
+
+_POSITIVE = st.floats(1e-6, 1e6)
+
+
+@pytest.mark.parametrize("logarithmic", [False, True])
+def test_a_scale_maps_its_ends_onto_its_ends(logarithmic: bool) -> None:
+    scale = Scale(0.01, 100, 40, 900, logarithmic)
+    assert (scale(0.01), scale(100)) == (40, 900)
+
+
+def test_a_logarithmic_scale_gives_each_decade_the_same_room() -> None:
+    scale = Scale(0.001, 1, 0, 300, logarithmic=True)
+    assert (scale(0.01), scale(0.1)) == (100, 200)
+
+
+@given(st.lists(_POSITIVE, min_size=1, max_size=20))
+def test_every_value_and_tick_lies_within_the_drawing(values: list[float]) -> None:
+    for scale in (
+        Scale(*around(values), 0, 100),
+        Scale(*around_logarithmic(values), 0, 100, logarithmic=True),
+    ):
+        assert all(0 <= scale(value) <= 100 for value in values)
+        assert all(-0.1 <= scale(value) <= 100.1 for value in scale.ticks())
+
+
+def test_ticks_are_round_numbers() -> None:
+    assert Scale(0.779, 0.821, 0, 100).ticks() == (0.78, 0.79, 0.8, 0.81, 0.82)
+    assert Scale(0.003, 0.06, 0, 100, logarithmic=True).ticks() == (0.005, 0.01, 0.02, 0.05)
+
+
+def test_bars_are_as_high_as_what_they_stand_for() -> None:
+    costs = (LayerCost(layer("a"), 0.004, 0.001, 0.5), LayerCost(layer("b"), 0.002, 0.003, 0.5))
+    a, b = draw_layers(costs).bars
+    assert a.storage_height == pytest.approx(2 * b.storage_height, rel=0.01)
+    assert b.math_height == pytest.approx(3 * a.math_height, rel=0.01)
+    assert a.storage_y + a.storage_height == pytest.approx(draw_layers(costs).zero)
+    assert a.x + a.width < b.x
+
+
+def test_drawings_with_one_largest_share_a_scale() -> None:
+    cost = LayerCost(layer("a"), 0.001, 0.001, 1.0)
+    (alone,), (beside,) = draw_layers([cost]).bars, draw_layers([cost], largest=0.01).bars
+    assert alone.storage_height == pytest.approx(10 * beside.storage_height, rel=0.01)
+
+
+def test_nothing_at_all_is_drawn_too() -> None:
+    assert draw_layers([]).bars == ()
+    assert len(draw_layers([LayerCost(layer("free"), 0.0, 0.0, 0.0)]).bars) == 1
