@@ -15,6 +15,7 @@ from app.http.files import files_router
 from app.http.gate import Gate
 from app.http.health import health_router
 from app.http.jobs import jobs_router
+from app.http.log import log_router
 from app.http.measuring import Metrics
 from app.http.metrics import metrics_router
 from app.http.openapi import install_openapi
@@ -26,6 +27,7 @@ from worker.settings import Settings
 _ROUTERS = (
     jobs_router,
     events_router,
+    log_router,
     checkpoints_router,
     files_router,
     board_router,

@@ -1,14 +1,17 @@
 """A running job's signs of life."""
 
 import threading
+from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
 import structlog
 
 from worker.errors import ServiceError
+from worker.pace import Pace
+from worker.records.clock import now
 from worker.records.leases import Leases
-from worker.records.values import Job, Stage, Status
+from worker.records.values import Event, Job, LogEntry, Stage, Status
 
 log = structlog.get_logger()
 
@@ -23,6 +26,8 @@ class Heart:
         self._leases, self._job, self._seconds = leases, job, seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name=f"heart-{job.id[:8]}", daemon=True)
+        self._pace = Pace()
+        self._begun: list[LogEntry] = []
         self.stage: Stage | None = None
         self.canceled = False
         self.lost = False
@@ -36,6 +41,23 @@ class Heart:
     ) -> None:
         self.stop()
 
+    @property
+    def begun(self) -> tuple[LogEntry, ...]:
+        """Stages that began and that no beat has told of yet."""
+        return tuple(self._begun)
+
+    def begin(self, name: str, index: int, count: int) -> None:
+        """The job begins a stage; the next beat tells of it, however many begin before that."""
+        self._begun.append(LogEntry(now(), Event.STAGE, f"{name} ({index} of {count})"))
+        self._pace = Pace()
+        self.stage = Stage(name, index, count)
+
+    def advance(self, done: int, total: int, unit: str) -> None:
+        """The stage is so far; a job that has begun none is not."""
+        if self.stage is not None:
+            rate = self._pace.rate(done, unit)
+            self.stage = replace(self.stage, done=done, total=total, unit=unit, rate=rate)
+
     def stop(self) -> None:
         """No further beat."""
         self._stop.set()
@@ -43,13 +65,15 @@ class Heart:
 
     def _beat_on(self) -> None:
         while not self._stop.wait(self._seconds):
+            begun = self.begun
             try:
-                status = self._leases.beat(self._job, self.stage)
+                status = self._leases.beat(self._job, self.stage, begun)
             except ServiceError as error:  # the database is away: while it is, nobody can take the job either
                 log.warning("no beat", job=self._job.id, reason=str(error))
                 continue
             except Exception:  # a fault of ours must not stop the heart of a job that runs
                 log.exception("no beat", job=self._job.id)
                 continue
+            del self._begun[: len(begun)]  # others only ever append
             self.canceled = status is Status.CANCELING
             self.lost = status is None

@@ -165,11 +165,11 @@ def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:
         try:
             match written:
                 case Ending():
-                    bench.records.leases.finish(job, written)
+                    bench.records.leases.finish(job, written, heart.begun)
                 case Returned(tried=True):
-                    bench.records.leases.retry(job)
+                    bench.records.leases.retry(job, heart.begun)
                 case Returned():
-                    bench.records.leases.give_back(job)
+                    bench.records.leases.give_back(job, heart.begun)
             return
         except ServiceError as error:
             log.warning("end not recorded yet", job=job.id, reason=str(error))

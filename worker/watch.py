@@ -1,7 +1,7 @@
 """Following a job's process until it ends, or has to."""
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from threading import Event
 
 import structlog
@@ -11,7 +11,7 @@ from worker.heart import Heart
 from worker.journal import JournalKeeper
 from worker.limits import JobLimits
 from worker.records.leases import may_be_tried_again
-from worker.records.values import Ending, Job, JobError, Stage, Status
+from worker.records.values import Ending, Job, JobError, Status
 from worker.runner import messages
 from worker.runner.outcome import KILLED, error_of_exit
 from worker.runner.running import Running
@@ -71,9 +71,9 @@ class Watch:
     def _hear(self, message: messages.Message) -> Outcome | None:
         match message:
             case messages.StageBegan():
-                self._heart.stage = Stage(message.name, message.index, message.count)
-            case messages.Progressed() if (stage := self._heart.stage) is not None:
-                self._heart.stage = replace(stage, done=message.done, total=message.total, unit=message.unit)
+                self._heart.begin(message.name, message.index, message.count)
+            case messages.Progressed():
+                self._heart.advance(message.done, message.total, message.unit)
             case messages.Failed():
                 self._failure = message.error
             case messages.Done():

@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, JsonValue, create_model
 
 from micronet.jobs import JOBS
-from worker.records.values import Artifact, Checkpoint, JobError, Status
+from worker.records.log import MOST_ENTRIES
+from worker.records.values import Artifact, Checkpoint, Event, JobError, Status
 
 JOB_ID_PATTERN = "^[0-9a-f]{32}$"
 Count = Annotated[int, Field(ge=0)]
@@ -78,6 +79,20 @@ class JobList(BaseModel):
 
     jobs: list[JobView]  # type: ignore[valid-type]
     next: str | None
+
+
+class LogEntryView(BaseModel):
+    """Something that happened to a job; `unlisted`: what else did is not listed."""
+
+    at: str = Field(json_schema_extra={"format": "date-time"})
+    event: Event
+    text: str
+
+
+class JobLog(BaseModel):
+    """What happened to a job, in the order in which it was written down."""
+
+    entries: list[LogEntryView] = Field(max_length=MOST_ENTRIES)
 
 
 class TrackView(BaseModel):

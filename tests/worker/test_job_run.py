@@ -2,7 +2,8 @@
 
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Timer
 from typing import BinaryIO, cast
@@ -17,8 +18,8 @@ from worker.errors import Unavailable
 from worker.job_run import Bench, run_job
 from worker.limits import JobLimits
 from worker.records import Records
-from worker.records.values import Job, Status
-from worker.runner import Done, Exited, JobRequest, Message, Runner
+from worker.records.values import Job, LogEntry, Status
+from worker.runner import Done, Exited, JobRequest, Message, Progressed, Runner, StageBegan
 
 MADE = b"what the job made"
 
@@ -44,10 +45,10 @@ class FailingBlobs(MemoryBlobs):
 
 
 class QuickRunner:
-    """Does every job at once, and leaves a file. `meanwhile` is done while the job runs."""
+    """Does every job at once, says what it is told to, and leaves a file. `meanwhile` is done while the job runs."""
 
-    def __init__(self, meanwhile: Callable[[], object] = lambda: None) -> None:
-        self._meanwhile, self.checkpoint = meanwhile, b""
+    def __init__(self, meanwhile: Callable[[], object] = lambda: None, said: Sequence[Message] = ()) -> None:
+        self._meanwhile, self.said, self.checkpoint = meanwhile, said, b""
 
     def run(self, _: JobRequest, scratch: Path, __: JobLimits) -> "QuickRunner":
         self.checkpoint = (scratch / "in" / "checkpoint").read_bytes()
@@ -56,7 +57,7 @@ class QuickRunner:
         return self
 
     def messages(self, _: float) -> list[Message]:
-        return [Done(), Exited(0)]
+        return [*self.said, Done(), Exited(0)]
 
     def kill(self) -> bool:
         return True
@@ -176,12 +177,24 @@ def test_an_end_that_cannot_be_written_is_a_failed_job(bench: Bench, monkeypatch
     job = claimed(bench)
     finish = bench.records.leases.finish
 
-    def refuse(job: Job, ending: job_run.Ending) -> bool:
+    def refuse(job: Job, ending: job_run.Ending, begun: Sequence[LogEntry]) -> bool:
         if ending.status is Status.SUCCEEDED:
             raise ValueError("no column takes this")
-        return finish(job, ending)
+        return finish(job, ending, begun)
 
     monkeypatch.setattr(bench.records.leases, "finish", refuse)
     ended = ran(bench, job, QuickRunner())
     assert ended.error is not None
     assert (ended.status, ended.error.code) == (Status.FAILED, "internal-error")
+
+
+@pytest.mark.parametrize("beat_seconds", [0.02, 1000.0])
+def test_stages_of_any_length_are_told(bench: Bench, beat_seconds: float) -> None:
+    """Those between two beats, those a beat tells of while the end is written, and no stage twice."""
+    job = claimed(bench)
+    began = [StageBegan(name, index, 3) for index, name in enumerate(("read", "fuse", "write"), 1)]
+    said = [*began, Progressed(1, 10, "images"), Progressed(3, 10, "images")]
+    run_job(replace(bench, beat_seconds=beat_seconds), job, cast(Runner, QuickRunner(said=said)), "cpu")
+    entries = bench.records.jobs.log(job.id)
+    assert [entry.text for entry in entries[2:]] == ["read (1 of 3)", "fuse (2 of 3)", "write (3 of 3)", "succeeded"]
+    assert [entry.at for entry in entries[1:]] == sorted(entry.at for entry in entries[1:])

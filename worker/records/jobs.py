@@ -24,9 +24,10 @@ from worker.errors import IdempotencyConflict, JobNotFound, TooManyWaiting
 from worker.records.blobs import record_blob, use_blob
 from worker.records.clock import ago, now
 from worker.records.database import Database
+from worker.records.log import read_log, write_end, write_entry
 from worker.records.rows import job_of
 from worker.records.tables import blobs, idempotency_keys, job_files, jobs
-from worker.records.values import ALIVE, Idempotency, Job, NewJob, Status, StoredBlob
+from worker.records.values import ALIVE, Ending, Event, Idempotency, Job, LogEntry, NewJob, Status, StoredBlob
 
 
 def _places() -> Select[tuple[str, int]]:
@@ -118,6 +119,7 @@ class JobRecords:
                     f"{waiting_limit} jobs are waiting already; wait until some have run, or cancel some."
                 )
             connection.execute(_INSERT, _columns(new))
+            write_entry(connection, new.id, Event.QUEUED, f"{new.kind} job accepted")
             for sha256 in new.files:
                 connection.execute(insert(job_files).values(job_id=new.id, sha256=sha256))
             if idempotency is not None:
@@ -130,6 +132,10 @@ class JobRecords:
     def read(self, job_id: str) -> Job:
         """The job called `job_id`. Raises JobNotFound."""
         return self._database.read(lambda connection: _read(connection, job_id))
+
+    def log(self, job_id: str) -> tuple[LogEntry, ...]:
+        """What happened to a job, the oldest first; nothing of one that is not there."""
+        return self._database.read(lambda connection: read_log(connection, job_id))
 
     def files(self, job_id: str) -> tuple[str, ...]:
         """SHA-256s of what its settings name beside its checkpoint."""
@@ -169,6 +175,9 @@ class JobRecords:
             row = connection.execute(_BY_ID.with_for_update(), {"job_id": job_id}).first()  # claims and ends wait
             if row is not None and (change := changes.get(Status(row.status))) is not None:
                 connection.execute(update(jobs).where(jobs.c.id == job_id).values(**change, version=row.version + 1))
+                write_entry(connection, job_id, Event.CANCEL_ASKED, f"while {row.status}")
+                if change["status"] is Status.CANCELED:
+                    write_end(connection, job_id, Ending(Status.CANCELED))
             return _read(connection, job_id)
 
         return self._database.write(work)

@@ -5,16 +5,18 @@ that lives lets `beat` grow. An observer that sees the same beat for the length 
 takes the job away: no clock of one host is ever compared with another's.
 """
 
+from collections.abc import Sequence
 from secrets import token_hex
 
-from sqlalchemy import ColumnElement, Connection, Select, Update, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, insert, select, update
 
 from worker.records.clock import now
 from worker.records.database import Database
+from worker.records.log import write_end, write_entry, write_stages
 from worker.records.rows import artifacts_text, job_of, stage_columns
 from worker.records.scores import score_row
 from worker.records.tables import jobs, scores
-from worker.records.values import HELD, Ending, Job, JobError, Lease, Stage, Status
+from worker.records.values import HELD, Ending, Event, Job, JobError, Lease, LogEntry, Stage, Status
 
 MAX_ATTEMPTS = 2
 """A job whose worker dies is tried again; one that has lost so many workers is likely to be what kills them.
@@ -29,7 +31,10 @@ def may_be_tried_again(attempt: int, attempts_before: int) -> bool:
 
 
 class Leases:
-    """Claiming and everything a claim allows."""
+    """Claiming and everything a claim allows.
+
+    `begun`: stages that began, the newest last, for the job's log; told again, they are written once.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -60,8 +65,11 @@ class Leases:
                 "started_at": now(),
                 **stage_columns(None),
             }
-            changed = connection.execute(chosen.values(**changes)).rowcount
-            return _claimed(connection, token) if changed else None  # canceled this very moment
+            connection.execute(chosen.values(**changes))
+            claimed = _claimed(connection, token)  # None if it was canceled this very moment
+            if claimed is not None:
+                write_entry(connection, claimed.id, Event.CLAIMED, f"by worker {worker}, attempt {claimed.attempt}")
+            return claimed
 
         return self._database.write_alone(work)
 
@@ -70,7 +78,7 @@ class Leases:
         query = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(lanes))
         return self._database.read(lambda connection: connection.scalar(query) or 0)
 
-    def beat(self, job: Job, stage: Stage | None) -> Status | None:
+    def beat(self, job: Job, stage: Stage | None, begun: Sequence[LogEntry] = ()) -> Status | None:
         """A sign of life, and how far the job is. Its status: canceling asks to stop; None, the lease is lost."""
         columns = stage_columns(stage)
         same = and_(*(jobs.c[name].is_not_distinct_from(value) for name, value in columns.items()))
@@ -80,11 +88,14 @@ class Leases:
             connection.execute(mine.where(~same).values(**columns, version=jobs.c.version + 1))
             connection.execute(mine.values(beat=jobs.c.beat + 1))
             status = connection.scalar(select(jobs.c.status).where(_mine(job)))
-            return None if status is None else Status(status)
+            if status is None:
+                return None
+            write_stages(connection, job.id, begun)
+            return Status(status)
 
         return self._database.write(work)
 
-    def finish(self, job: Job, ending: Ending) -> bool:
+    def finish(self, job: Job, ending: Ending, begun: Sequence[LogEntry] = ()) -> bool:
         """Write how a claimed job ended; false if the lease was lost. One that was asked to cancel is canceled."""
 
         def work(connection: Connection) -> bool:
@@ -94,19 +105,20 @@ class Leases:
             if Status(row.status).final:
                 return True  # written by an earlier try whose connection broke
             end = Ending(Status.CANCELED) if row.status == Status.CANCELING else ending
-            changed = connection.execute(_ended(job, end)).rowcount
+            write_stages(connection, job.id, begun)
+            changed = _end(connection, job, end)
             if changed and end.status is Status.SUCCEEDED and (row_of_score := score_row(job, end)) is not None:
                 connection.execute(insert(scores).values(row_of_score))
-            return bool(changed)
+            return changed
 
         return self._database.write(work)
 
-    def give_back(self, job: Job) -> bool:
+    def give_back(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
         """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong.
 
         One that was asked to cancel is canceled. False if the lease was lost.
         """
-        return self._requeue(job, spent=0)
+        return self._requeue(job, begun, 0, "its worker cannot go on; the job waits again")
 
     def held(self) -> tuple[Lease, ...]:
         """Every lease there is."""
@@ -122,36 +134,42 @@ class Leases:
 
         def work(connection: Connection) -> Status | None:
             dead = and_(jobs.c.id == lease.job_id, jobs.c.claim == lease.claim, jobs.c.beat == lease.beat)
-            asked = select(jobs.c.status, jobs.c.attempt, jobs.c.attempts_before).where(dead)
+            asked = select(jobs.c.status, jobs.c.attempt, jobs.c.attempts_before, jobs.c.worker).where(dead)
             row = connection.execute(asked.with_for_update()).first()
             if row is None or row.status not in HELD:
                 return None
-            if row.status == Status.RUNNING and may_be_tried_again(row.attempt, row.attempts_before):
+            again = row.status == Status.RUNNING and may_be_tried_again(row.attempt, row.attempts_before)
+            ending = Ending(Status.FAILED, error=_LOST) if row.status == Status.RUNNING else Ending(Status.CANCELED)
+            if again:
                 changes: dict[str, object] = {"status": Status.QUEUED, "started_at": None, **stage_columns(None)}
-            elif row.status == Status.RUNNING:
-                changes = {"status": Status.FAILED, "finished_at": now(), "error": _lost().model_dump_json()}
             else:
-                changes = {"status": Status.CANCELED, "finished_at": now()}
+                changes = {"status": ending.status, "finished_at": now(), "error": _error_text(ending.error)}
             changes |= {"claim": None, "worker": None, "version": jobs.c.version + 1}
-            changed = connection.execute(update(jobs).where(dead).values(**changes)).rowcount
-            return Status(str(changes["status"])) if changed else None
+            if not connection.execute(update(jobs).where(dead).values(**changes)).rowcount:
+                return None
+            then = "the job waits again" if again else "it is not tried again"
+            write_entry(connection, lease.job_id, Event.LOST, f"worker {row.worker} gave no sign of life; {then}")
+            if not again:
+                write_end(connection, lease.job_id, ending)
+            return Status.QUEUED if again else ending.status
 
         return self._database.write(work)
 
-    def retry(self, job: Job) -> bool:
+    def retry(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
         """A claimed job waits again and its attempt counts: its process was killed, and not by its worker.
 
         One that was asked to cancel is canceled. False if the lease was lost.
         """
-        return self._requeue(job, spent=1)
+        return self._requeue(job, begun, 1, "its process was killed; the job waits again")
 
-    def _requeue(self, job: Job, spent: int) -> bool:
+    def _requeue(self, job: Job, begun: Sequence[LogEntry], spent: int, why: str) -> bool:
         def work(connection: Connection) -> bool:
             row = connection.execute(_STATE.with_for_update(), {"job_id": job.id}).first()
             if row is None or row.claim != job.claim or row.status not in HELD:
                 return False
+            write_stages(connection, job.id, begun)
             if row.status == Status.CANCELING:
-                return bool(connection.execute(_ended(job, Ending(Status.CANCELED))).rowcount)
+                return _end(connection, job, Ending(Status.CANCELED))
             attempt = row.attempt - 1 + spent
             changes = {
                 "status": Status.QUEUED,
@@ -163,6 +181,7 @@ class Leases:
                 "version": jobs.c.version + 1,
                 **stage_columns(None),
             }
+            write_entry(connection, job.id, Event.GIVEN_BACK, why)
             return bool(connection.execute(update(jobs).where(_mine(job)).values(**changes)).rowcount)
 
         return self._database.write(work)
@@ -201,26 +220,31 @@ def _mine(job: Job) -> ColumnElement[bool]:
     return and_(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.status.in_(HELD))
 
 
-def _ended(job: Job, ending: Ending) -> Update:
-    return (
-        update(jobs)
-        .where(_mine(job))
-        .values(
-            status=ending.status,
-            result=ending.result,
-            error=None if ending.error is None else ending.error.model_dump_json(),
-            artifacts=artifacts_text(ending.artifacts),
-            finished_at=now(),
-            version=jobs.c.version + 1,
-        )
+def _end(connection: Connection, job: Job, ending: Ending) -> bool:
+    """Write the end of a job that is held, in its record and in its log."""
+    changes = update(jobs).where(_mine(job))
+    changes = changes.values(
+        status=ending.status,
+        result=ending.result,
+        error=_error_text(ending.error),
+        artifacts=artifacts_text(ending.artifacts),
+        finished_at=now(),
+        version=jobs.c.version + 1,
     )
+    ended = bool(connection.execute(changes).rowcount)
+    if ended:
+        write_end(connection, job.id, ending)
+    return ended
 
 
-def _lost() -> JobError:
-    return JobError(
-        code="worker-lost",
-        title="The workers of this job died",
-        detail=f"{MAX_ATTEMPTS} workers in a row gave no sign of life while they had this job; it is not tried again.",
-        retryable=True,
-        yours=False,
-    )
+def _error_text(error: JobError | None) -> str | None:
+    return None if error is None else error.model_dump_json()
+
+
+_LOST = JobError(
+    code="worker-lost",
+    title="The workers of this job died",
+    detail=f"{MAX_ATTEMPTS} workers in a row gave no sign of life while they had this job; it is not tried again.",
+    retryable=True,
+    yours=False,
+)

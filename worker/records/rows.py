@@ -45,6 +45,7 @@ def stage_columns(stage: Stage | None) -> dict[str, object]:
         "progress_done": stage and stage.done,
         "progress_total": stage and stage.total,
         "progress_unit": stage and stage.unit,
+        "progress_rate": stage and stage.rate,
     }
 
 
@@ -63,5 +64,11 @@ def _stage(row: Row[*tuple[Any, ...]]) -> Stage | None:
     if row.stage_name is None:
         return None
     return Stage(
-        row.stage_name, row.stage_index, row.stage_count, row.progress_done, row.progress_total, row.progress_unit
+        row.stage_name,
+        row.stage_index,
+        row.stage_count,
+        row.progress_done,
+        row.progress_total,
+        row.progress_unit,
+        row.progress_rate,
     )

@@ -72,6 +72,7 @@ jobs = Table(
     Column("progress_done", BigInteger),
     Column("progress_total", BigInteger),
     Column("progress_unit", Text),
+    Column("progress_rate", Float),  # units a second, by its worker's own monotonic clock
     Column("created_at", Text, nullable=False),
     Column("started_at", Text),
     Column("finished_at", Text),
@@ -84,6 +85,17 @@ jobs = Table(
     Index(None, "owner", "seq"),
     Index(None, "owner", "status"),
     Index(None, "checkpoint_sha256", "status"),
+)
+
+job_log = Table(  # what happened to a job
+    "job_log",
+    metadata,
+    Column("seq", _SEQUENCE, primary_key=True, autoincrement=True),
+    Column("job_id", String(32), nullable=False),
+    Column("at", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Index(None, "job_id", "seq"),
 )
 
 job_files = Table(  # what a job's settings name beside its checkpoint

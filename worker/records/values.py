@@ -98,7 +98,10 @@ class Idempotency:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What a running job does, the `index`-th (from 1) of `count` stages, and how far it is."""
+    """What a running job does, the `index`-th (from 1) of `count` stages, and how far it is.
+
+    `rate`: units a second since the stage's first report; None before its second.
+    """
 
     name: str
     index: int
@@ -106,6 +109,29 @@ class Stage:
     done: int | None = None
     total: int | None = None
     unit: str | None = None
+    rate: float | None = None
+
+
+class Event(StrEnum):
+    """What an entry of a job's log tells of."""
+
+    QUEUED = "queued"
+    CLAIMED = "claimed"
+    STAGE = "stage"
+    GIVEN_BACK = "given-back"  # by a worker that lives
+    LOST = "lost"  # with a worker that gave no sign of life
+    CANCEL_ASKED = "cancel-asked"
+    ENDED = "ended"
+    UNLISTED = "unlisted"  # what else happened is not in the log
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """Something that happened to a job. `at` is the time of day of whoever wrote it: for people to read."""
+
+    at: str
+    event: Event
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ LINE_BYTES = 64 * 1024
 _DETAIL_CHARACTERS = 8000  # at most 6 bytes each in JSON
 
 _Short = Annotated[str, Field(max_length=200, strict=True)]
+_Word = Annotated[_Short, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL keeps no NUL, and beats carry these
 _Detail = Annotated[str, Field(max_length=_DETAIL_CHARACTERS, strict=True)]
 _Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
 
@@ -49,7 +50,7 @@ class JobError(BaseModel):
 class StageBegan(_Closed):
     """Stage `name`, the `index`-th (from 1) of `count`, began."""
 
-    name: _Short
+    name: _Word
     index: _Count
     count: _Count
 
@@ -60,7 +61,7 @@ class Progressed(_Closed):
 
     done: _Count
     total: _Count
-    unit: _Short
+    unit: _Word
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,8 @@ def test_of_progress_the_newest_is_told() -> None:
         b'{"progressed": {"done": 1e3, "total": 1, "unit": "x"}}',
         b'{"progressed": {"done": NaN, "total": 1, "unit": "x"}}',
         b'{"progressed": {"done": 99999999999999999999, "total": 1, "unit": "x"}}',
+        b'{"stage": {"name": "\\u0000", "index": 1, "count": 1}}',
+        b'{"progressed": {"done": 1, "total": 1, "unit": "\\u0000"}}',
         b'{"failed": {"error": null}}',
         b'{"stage": {"name": "' + b"x" * 300 + b'", "index": 1, "count": 1}}',
     ],
