@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.http.documented import SCHEMAS, problem
 from app.http.problems import Problem
-from app.http.submissions import FILE, SETTINGS, SHA256
+from app.http.submissions import FILE, FILENAME, FILENAME_LENGTH, SETTINGS, SHA256
 from micronet.architectures import architectures
 from micronet.jobs import JOBS
 from micronet.tracks import tracks
@@ -93,30 +93,22 @@ def _form(schemas: Json, kind: str, settings: Settings) -> Json:
         "description": f"ONNX, safetensors or a PyTorch state dict; at most {settings.upload_bytes:,} bytes",
     }
     sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "of a file that is here already"}
+    name = {"type": "string", "minLength": 1, "maxLength": FILENAME_LENGTH, "description": "what the file is called"}
     choices = [
-        {
-            "type": "object",
-            "properties": {name: field, SETTINGS: given},
-            "required": [name],
-            "additionalProperties": False,
-        }
-        for name, field in ((FILE, file), (SHA256, sha256))
+        _object(FILE, {FILE: file, SETTINGS: given}),
+        _object(SHA256, {SHA256: sha256, FILENAME: name, SETTINGS: given}),
     ]
     if JOBS[kind].file == "optional":
         schemas[f"{kind}.SettingsWithoutFile"] = _with_architecture(schemas, kind)
-        fresh = {"$ref": f"{SCHEMAS}{kind}.SettingsWithoutFile"}
-        choices.append(
-            {
-                "type": "object",
-                "properties": {SETTINGS: fresh},
-                "required": [SETTINGS],
-                "additionalProperties": False,
-            }
-        )
+        choices.append(_object(SETTINGS, {SETTINGS: {"$ref": f"{SCHEMAS}{kind}.SettingsWithoutFile"}}))
     limit = f"all fields but the file: at most {settings.form_bytes:,} bytes"
     encoding = {SETTINGS: {"contentType": "application/json"}, FILE: {"contentType": "application/octet-stream"}}
     content = {"multipart/form-data": {"schema": {"anyOf": choices, "description": limit}, "encoding": encoding}}
     return {"required": True, "content": content}
+
+
+def _object(required: str, properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": [required], "additionalProperties": False}
 
 
 def _with_architecture(schemas: Json, kind: str) -> Json:

@@ -22,8 +22,8 @@ from worker.errors import CheckpointNotFound
 from worker.records import jobs as records
 from worker.records.values import Checkpoint, Idempotency, Job, NewJob, StoredBlob
 
-FILE, SETTINGS, SHA256 = "checkpoint", "settings", "checkpoint_sha256"
-"""The fields of the form."""
+FILE, SETTINGS, SHA256, FILENAME = "checkpoint", "settings", "checkpoint_sha256", "filename"
+"""The fields of the form. `filename` goes with `checkpoint_sha256`: a file that comes has its name with it."""
 FILENAME_LENGTH = 255
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 
@@ -80,13 +80,15 @@ class Submission:
                     raise BodyTooLarge(f"{name} is over the limit of {self._limits.form_bytes:,} bytes.")
 
     def _known(self, name: str) -> str:
-        if name not in (FILE, SETTINGS, SHA256):
+        if name not in (FILE, SETTINGS, SHA256, FILENAME):
             raise _fault(name, f"there is no field {name[:80]!r}; send {FILE} or {SHA256}, and {SETTINGS}.")
         if name in self._form.seen:
             raise _fault(name, f"{name} comes twice.")
         self._form.seen.add(name)
         if {FILE, SHA256} <= self._form.seen:
             raise _fault(name, f"send {FILE} or {SHA256}, not both.")
+        if {FILE, FILENAME} <= self._form.seen:
+            raise _fault(name, f"{FILENAME} goes with {SHA256}; a file brings its name with it.")
         return name
 
     async def _begin_file(self, filename: str | None, stack: AsyncExitStack) -> None:
@@ -101,6 +103,8 @@ class Submission:
             if not _SHA256.fullmatch(text):
                 raise _fault(SHA256, "a SHA-256 as 64 lower-case hexadecimal digits is needed.")
             self._form.sha256 = text.decode()
+        elif name == FILENAME:
+            self._form.filename = clean_filename(_checked_name(text))
 
     def _checked(self, text: bytes) -> JobSettings:
         return read_settings(JOBS[self._kind], text, self._caller, self._limits.data)
@@ -110,6 +114,8 @@ class Submission:
         optional = JOBS[self._kind].file == "optional"
         if form.upload is None and form.sha256 is None and not optional:
             raise _fault(FILE, f"send a file {FILE}, or {SHA256} of one that is here already.")
+        if FILENAME in form.seen and form.sha256 is None:
+            raise _fault(FILENAME, f"{FILENAME} goes with {SHA256}.")
         settings = with_team(form.settings or self._checked(b"{}"), self._caller)
         if form.upload is None and form.sha256 is None:
             _check_without_file(settings)
@@ -160,6 +166,13 @@ def _check_without_file(settings: JobSettings) -> None:
     if settings.architecture is None:
         detail = f"there is nothing to start from: name a network here, or send {FILE} or {SHA256}."
         raise InvalidSettings([Fault(detail=detail, pointer="/settings/architecture")])
+
+
+def _checked_name(text: bytes) -> str:
+    name = text.decode("utf-8", errors="replace")
+    if not 1 <= len(name) <= FILENAME_LENGTH:
+        raise _fault(FILENAME, f"1 to {FILENAME_LENGTH} characters are needed.")
+    return name
 
 
 def clean_filename(filename: str | None) -> str | None:
