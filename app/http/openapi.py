@@ -42,7 +42,9 @@ def _document(app: FastAPI, settings: Settings, open_access: bool) -> Json:
     )
     for kind in JOBS:
         document["paths"][f"/{kind}"]["post"]["requestBody"] = _form(schemas, kind, settings)
-    document["paths"]["/checkpoints/{sha256}"]["put"]["requestBody"] = _file(settings)
+    checkpoint = document["paths"]["/checkpoints/{sha256}"]
+    checkpoint["put"]["requestBody"] = checkpoint["patch"]["requestBody"] = _file(settings)
+    _bound_pieces(checkpoint["patch"], settings)
     _name_tracks(document, settings)
     for method, operation in _operations(document):
         _leave_out_null(operation)
@@ -141,6 +143,12 @@ def _file(settings: Settings) -> Json:
     return {"required": True, "content": {"application/octet-stream": {"schema": schema}}}
 
 
+def _bound_pieces(operation: Json, settings: Settings) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "header":
+            parameter["schema"]["maximum"] = settings.upload_bytes
+
+
 def _name_tracks(document: Json, settings: Settings) -> None:
     for parameter in document["paths"]["/leaderboard"]["get"]["parameters"]:
         if parameter["name"] == "track":
@@ -167,7 +175,7 @@ def _add_problems(method: str, operation: Json, open_access: bool) -> None:
             meanings[401] = "No valid token"
     if "parameters" in operation or "requestBody" in operation:
         meanings[422] = "Something in the request is not as documented"
-    if open_access and method in ("post", "put"):
+    if open_access and method in ("post", "put", "patch"):
         meanings[403] = "Sent by a web page of another site"
     if "requestBody" in operation:
         meanings |= _WITH_BODY
