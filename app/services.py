@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from worker.blobs import Blobs, open_blobs
 from worker.celery_app import CeleryBell
 from worker.doorbell import Doorbell
+from worker.partials import Partials
 from worker.records import Records
 from worker.settings import Settings
 
@@ -17,6 +18,11 @@ class Services:
     records: Records
     blobs: Blobs
     bell: Doorbell
+
+    @property
+    def partials(self) -> Partials:
+        """Checkpoints that come in pieces."""
+        return Partials(self.settings.partials)
 
     def close(self) -> None:
         """Let go of all of them."""

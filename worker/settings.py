@@ -30,6 +30,7 @@ class Settings(BaseSettings):
     reconcile_seconds         between looks for jobs that wait though a slot is free
     sweep_seconds             between sweeps of blobs
     blob_days, blob_bytes     how long files no waiting or running job needs are kept, and how many bytes in all
+    partial_days              how long what has come of a checkpoint in pieces waits for its next piece
     key_days                  how long an Idempotency-Key is remembered
     min_free_bytes            uploads are refused when the disk has less left
     upload_bytes              of one checkpoint
@@ -57,6 +58,7 @@ class Settings(BaseSettings):
     sweep_seconds: Seconds = 600
     blob_days: Annotated[float, Field(gt=0)] = 30
     blob_bytes: Bytes = 200 * GIBI
+    partial_days: Annotated[float, Field(gt=0)] = 1
     key_days: Annotated[float, Field(gt=0)] = 7
     min_free_bytes: Bytes = 512 * MEBI
     upload_bytes: Annotated[int, Field(ge=1)] = 4 * GIBI
@@ -91,6 +93,11 @@ class Settings(BaseSettings):
     def scratch(self) -> Path:
         """Where running jobs have their directories, and uploads to a remote store wait."""
         return self.home.absolute() / "scratch"
+
+    @property
+    def partials(self) -> Path:
+        """Where checkpoints that come in pieces wait for the rest."""
+        return self.scratch / "partials"
 
     def accepted_lanes(self) -> tuple[str, ...]:
         """The lanes of jobs this worker claims from."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import structlog
 
 from worker.blobs import Blobs
+from worker.partials import Partials
 from worker.records import Records
 from worker.runner import scratch
 from worker.settings import Settings
@@ -28,8 +29,9 @@ def sweep(settings: Settings, records: Records, blobs: Blobs) -> None:
     known = records.blobs.locations()  # at once: to ask for each file takes minutes in which nobody keeps house
     abandoned = blobs.sweep(lambda location: location in known or records.blobs.is_known(location))
     directories = sweep_scratch(settings.scratch)
-    if abandoned or directories:
-        log.info("abandoned files swept", files=abandoned, directories=directories)
+    partials = Partials(settings.partials).sweep(settings.partial_days)
+    if abandoned or directories or partials:
+        log.info("abandoned files swept", files=abandoned, directories=directories, partials=partials)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ ServiceError
     ├── CrossSite                  a web page of somewhere else wants to act here
     ├── UnknownHost                the server was reached under a name it does not have
     ├── RangeNotSatisfiable
+    ├── OffsetMismatch             a piece of a file that does not begin where the one before it ended
     ├── TooManyRequests
     ├── TooManyUploads
     └── TooManyStreams
@@ -118,6 +119,17 @@ class RangeNotSatisfiable(HttpError):
     def __init__(self, size: int) -> None:
         super().__init__(f"the file is of {size:,} bytes.")
         self.size = size
+
+
+class OffsetMismatch(HttpError):
+    """A piece of a file that does not begin where what is here ends."""
+
+    code = "offset-mismatch"
+    title = "The piece belongs elsewhere"
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(f"{offset:,} bytes are here; the next piece has to begin there.")
+        self.offset = offset
 
 
 class TooManyRequests(HttpError):

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from app.http import errors as h
-from app.http.problems import ExtraHeaders, Fault, make_problem, plain_problem, problem_response
+from app.http.problems import OFFSET, ExtraHeaders, Fault, make_problem, plain_problem, problem_response
 from micronet import errors as m
 from worker import errors as w
 
@@ -40,6 +40,7 @@ STATUS: Mapping[type[m.MicronetError], int] = {
     h.CrossSite: 403,
     h.UnknownHost: 421,
     h.RangeNotSatisfiable: 416,
+    h.OffsetMismatch: 409,
     h.TooManyRequests: 429,
     h.TooManyUploads: 429,
     h.TooManyStreams: 503,
@@ -60,11 +61,18 @@ def status_of(error: m.MicronetError) -> int:
 def answer(error: m.MicronetError, path: str) -> Response:
     """The problem an error is, for a request to `path`."""
     faults = error.faults if isinstance(error, h.InvalidRequest) else ()
-    headers = _HEADERS.get(type(error), {})
-    if isinstance(error, h.RangeNotSatisfiable):
-        headers = {"Content-Range": f"bytes */{error.size}"}
     problem = make_problem(status_of(error), (error.code, error.title, str(error)), path, faults)
-    return problem_response(problem, headers)
+    return problem_response(problem, _headers(error))
+
+
+def _headers(error: m.MicronetError) -> ExtraHeaders:
+    match error:
+        case h.RangeNotSatisfiable():
+            return {"Content-Range": f"bytes */{error.size}"}
+        case h.OffsetMismatch():
+            return {OFFSET: str(error.offset)}
+        case _:
+            return _HEADERS.get(type(error), {})
 
 
 def internal_error(path: str) -> Response:

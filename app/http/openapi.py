@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from app.http.documented import SCHEMAS, problem
 from app.http.problems import Problem
-from app.http.submissions import FILE, FILENAME, SETTINGS, SHA256
+from app.http.submissions import FILE, FILENAME, FILENAME_LENGTH, SETTINGS, SHA256
 from micronet.architectures import architectures
 from micronet.jobs import JOBS
 from micronet.tracks import tracks
@@ -42,7 +42,9 @@ def _document(app: FastAPI, settings: Settings, open_access: bool) -> Json:
     )
     for kind in JOBS:
         document["paths"][f"/{kind}"]["post"]["requestBody"] = _form(schemas, kind, settings)
-    document["paths"]["/checkpoints/{sha256}"]["put"]["requestBody"] = _file(settings)
+    checkpoint = document["paths"]["/checkpoints/{sha256}"]
+    checkpoint["put"]["requestBody"] = checkpoint["patch"]["requestBody"] = _file(settings)
+    _bound_pieces(checkpoint["patch"], settings)
     _name_tracks(document, settings)
     for method, operation in _operations(document):
         _leave_out_null(operation)
@@ -93,31 +95,22 @@ def _form(schemas: Json, kind: str, settings: Settings) -> Json:
         "description": f"ONNX, safetensors or a PyTorch state dict; at most {settings.upload_bytes:,} bytes",
     }
     sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "of a file that is here already"}
-    filename = {"type": "string", "maxLength": 255, "description": "what the job calls that file"}
-    choices: list[Json] = [
-        {
-            "type": "object",
-            "properties": {name: field, SETTINGS: given, **more},
-            "required": [name],
-            "additionalProperties": False,
-        }
-        for name, field, more in ((FILE, file, {}), (SHA256, sha256, {FILENAME: filename}))
+    name = {"type": "string", "minLength": 1, "maxLength": FILENAME_LENGTH, "description": "what the file is called"}
+    choices = [
+        _object(FILE, {FILE: file, SETTINGS: given}),
+        _object(SHA256, {SHA256: sha256, FILENAME: name, SETTINGS: given}),
     ]
     if JOBS[kind].file == "optional":
         schemas[f"{kind}.SettingsWithoutFile"] = _with_architecture(schemas, kind)
-        fresh = {"$ref": f"{SCHEMAS}{kind}.SettingsWithoutFile"}
-        choices.append(
-            {
-                "type": "object",
-                "properties": {SETTINGS: fresh},
-                "required": [SETTINGS],
-                "additionalProperties": False,
-            }
-        )
+        choices.append(_object(SETTINGS, {SETTINGS: {"$ref": f"{SCHEMAS}{kind}.SettingsWithoutFile"}}))
     limit = f"all fields but the file: at most {settings.form_bytes:,} bytes"
     encoding = {SETTINGS: {"contentType": "application/json"}, FILE: {"contentType": "application/octet-stream"}}
     content = {"multipart/form-data": {"schema": {"anyOf": choices, "description": limit}, "encoding": encoding}}
     return {"required": True, "content": content}
+
+
+def _object(required: str, properties: Json) -> Json:
+    return {"type": "object", "properties": properties, "required": [required], "additionalProperties": False}
 
 
 def _with_architecture(schemas: Json, kind: str) -> Json:
@@ -150,6 +143,12 @@ def _file(settings: Settings) -> Json:
     return {"required": True, "content": {"application/octet-stream": {"schema": schema}}}
 
 
+def _bound_pieces(operation: Json, settings: Settings) -> None:
+    for parameter in operation["parameters"]:
+        if parameter["in"] == "header":
+            parameter["schema"]["maximum"] = settings.upload_bytes
+
+
 def _name_tracks(document: Json, settings: Settings) -> None:
     for parameter in document["paths"]["/leaderboard"]["get"]["parameters"]:
         if parameter["name"] == "track":
@@ -176,7 +175,7 @@ def _add_problems(method: str, operation: Json, open_access: bool) -> None:
             meanings[401] = "No valid token"
     if "parameters" in operation or "requestBody" in operation:
         meanings[422] = "Something in the request is not as documented"
-    if open_access and method in ("post", "put"):
+    if open_access and method in ("post", "put", "patch"):
         meanings[403] = "Sent by a web page of another site"
     if "requestBody" in operation:
         meanings |= _WITH_BODY

@@ -8,6 +8,8 @@ from starlette.responses import Response
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = {429: 1, 503: 5, 507: 60}
 """`Retry-After` of the statuses where trying again may help."""
+OFFSET, LENGTH = "Upload-Offset", "Upload-Length"
+"""Headers that say how many bytes of a file are here, and how many it has in all."""
 _TITLES = {404: "No such page", 405: "Not a method of this address", 500: "A fault of the server"}
 
 

@@ -23,7 +23,7 @@ from worker.records import jobs as records
 from worker.records.values import Checkpoint, Idempotency, Job, NewJob, StoredBlob
 
 FILE, SETTINGS, SHA256, FILENAME = "checkpoint", "settings", "checkpoint_sha256", "filename"
-"""The fields of the form."""
+"""The fields of the form. `filename` goes with `checkpoint_sha256`: a file that comes has its name with it."""
 FILENAME_LENGTH = 255
 _SHA256 = re.compile(rb"[0-9a-f]{64}")
 
@@ -86,7 +86,7 @@ class Submission:
         if {FILE, SHA256} <= self._form.seen:
             raise _fault(name, f"send {FILE} or {SHA256}, not both.")
         if {FILE, FILENAME} <= self._form.seen:
-            raise _fault(name, f"{FILENAME} is for {SHA256}; a file that is sent has a name of its own.")
+            raise _fault(name, f"{FILENAME} goes with {SHA256}; a file brings its name with it.")
         return name
 
     async def _begin_field(self, name: str, filename: str | None, stack: AsyncExitStack) -> None:
@@ -104,7 +104,7 @@ class Submission:
                 raise _fault(SHA256, "a SHA-256 as 64 lower-case hexadecimal digits is needed.")
             self._form.sha256 = text.decode()
         elif name == FILENAME:
-            self._form.filename = clean_filename(text.decode("utf-8", errors="replace"))
+            self._form.filename = clean_filename(_checked_name(text))
 
     def _checked(self, text: bytes) -> JobSettings:
         return read_settings(JOBS[self._kind], text, self._caller, self._limits.data)
@@ -114,6 +114,8 @@ class Submission:
         optional = JOBS[self._kind].file == "optional"
         if form.upload is None and form.sha256 is None and not optional:
             raise _fault(FILE, f"send a file {FILE}, or {SHA256} of one that is here already.")
+        if FILENAME in form.seen and form.sha256 is None:
+            raise _fault(FILENAME, f"{FILENAME} goes with {SHA256}.")
         settings = with_team(form.settings or self._checked(b"{}"), self._caller)
         if form.upload is None and form.sha256 is None:
             _check_without_file(settings)
@@ -164,6 +166,13 @@ def _check_without_file(settings: JobSettings) -> None:
     if settings.architecture is None:
         detail = f"there is nothing to start from: name a network here, or send {FILE} or {SHA256}."
         raise InvalidSettings([Fault(detail=detail, pointer="/settings/architecture")])
+
+
+def _checked_name(text: bytes) -> str:
+    name = text.decode("utf-8", errors="replace")
+    if not 1 <= len(name) <= FILENAME_LENGTH:
+        raise _fault(FILENAME, f"1 to {FILENAME_LENGTH} characters are needed.")
+    return name
 
 
 def clean_filename(filename: str | None) -> str | None:

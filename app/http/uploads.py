@@ -1,6 +1,5 @@
 """Files on their way from a client into the store: hashed in flight, written once, by threads."""
 
-import asyncio
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,10 +9,10 @@ from typing import Self, TypeVar
 import structlog
 
 from app.http.errors import BodyTooLarge
+from app.http.gathering import Gathering
 from app.http.threads import Threads
 from app.services import Services
 from worker.blobs import Incoming
-from worker.blobs.port import CHUNK
 from worker.errors import StorageFull, Unavailable
 from worker.records.values import StoredBlob
 
@@ -25,15 +24,11 @@ log = structlog.get_logger()
 
 
 class Upload:
-    """One file that comes. `async with` ends it, whatever happens: only what `settle` recorded stays.
-
-    Pieces are gathered to a MiB; while a thread hashes and writes one, the next is gathered.
-    """
+    """One file that comes. `async with` ends it, whatever happens: only what `settle` recorded stays."""
 
     def __init__(self, services: Services, threads: Threads, incoming: Incoming) -> None:
         self._services, self._threads, self._incoming = services, threads, incoming
-        self._gathered = bytearray()
-        self._writing: asyncio.Future[None] | None = None
+        self._gathering = Gathering(threads, self._append)
         self._settled = False
         self.size = 0
 
@@ -49,9 +44,7 @@ class Upload:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if not self._settled:
-            if self._writing is not None:
-                await asyncio.wait([self._writing])
-                self._writing.exception()  # seen; what counts is why the context was left
+            await self._gathering.give_up()
             await self._threads.run(_abandon, self._incoming)
 
     async def write(self, data: bytes | memoryview) -> None:
@@ -59,14 +52,11 @@ class Upload:
         self.size += len(data)
         if self.size > self._services.settings.upload_bytes:
             raise BodyTooLarge(f"the file is over the limit of {self._services.settings.upload_bytes:,} bytes.")
-        self._gathered += data
-        if len(self._gathered) >= CHUNK:
-            await self._flush()
+        await self._gathering.write(data)
 
     async def finish(self) -> str:
         """All has come; the hash of it. Raises StorageFull, Unavailable."""
-        await self._flush()
-        await self._written()
+        await self._gathering.finish()
         return self._incoming.sha256
 
     async def settle(self, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
@@ -78,21 +68,11 @@ class Upload:
         self._settled = True
         return await self._threads.run(_settle, self._services, self._incoming, record)
 
-    async def _flush(self) -> None:
-        await self._written()
-        data, self._gathered = self._gathered, bytearray()
-        self._writing = self._threads.start(self._append, data)
-
-    async def _written(self) -> None:
-        if self._writing is not None:
-            await asyncio.shield(self._writing)
-            self._writing = None
-
     def _append(self, data: bytearray) -> None:
         with storage_errors():
             before = self._incoming.size
-            if before // _LOOK_BYTES != (before + len(data)) // _LOOK_BYTES:
-                _check_space(self._services, len(data))
+            if is_time_to_look(before, len(data)):
+                check_space(self._services, len(data))
             self._incoming.write(data)
 
 
@@ -112,11 +92,17 @@ def storage_errors() -> Iterator[None]:
 
 def _create(services: Services, announced: int) -> Incoming:
     with storage_errors():
-        _check_space(services, announced)
+        check_space(services, announced)
         return services.blobs.create()
 
 
-def _check_space(services: Services, wanted: int) -> None:
+def is_time_to_look(before: int, more: int) -> bool:
+    """Whether a file of `before` bytes that grows by `more` passes a place where the space left is looked at."""
+    return before // _LOOK_BYTES != (before + more) // _LOOK_BYTES
+
+
+def check_space(services: Services, wanted: int) -> None:
+    """Raise StorageFull unless the store has room for `wanted` bytes more."""
     free = services.blobs.free_bytes()
     if free is not None and free - wanted < services.settings.min_free_bytes:
         raise StorageFull(f"{free:,} bytes are free, too few for {wanted:,} more; send it again when some was made.")

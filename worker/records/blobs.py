@@ -66,6 +66,10 @@ class BlobRecords:
         """Bytes that count against an owner's quota."""
         return self._database.read(lambda connection: _stored(connection, owner))
 
+    def check_quota(self, owner: str, size: int, quota: int) -> None:
+        """Raise StorageQuota unless `owner` may store `size` bytes more."""
+        self._database.read(lambda connection: _check_quota(connection, owner, size, quota))
+
     def is_known(self, location: str) -> bool:
         """Whether the location is in use, by a blob or by a journal."""
         query = select(_LOCATIONS).where(_LOCATIONS.c.location == location)

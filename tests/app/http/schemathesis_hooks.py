@@ -13,21 +13,32 @@ from pydantic import ValidationError
 from micronet.architectures import find_architecture
 from micronet.errors import ArchitectureError
 from micronet.jobs import JOBS
+from worker.settings import Settings
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
 _SHA256 = re.compile("[0-9a-f]{64}")
+_MOST = Settings().upload_bytes
 
 
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
-    """A key is used for one request; a file has the hash of its address."""
+    """A key is used for one request; a file has the hash of its address, the first piece of one is all of it."""
     headers, path = case.headers or {}, case.path_parameters or {}
     key = headers.get("Idempotency-Key")
     if isinstance(key, str) and _KEY.fullmatch(key):
         headers["Idempotency-Key"] = (uuid.uuid4().hex + key)[: max(32, len(key))]
     sha256, content = path.get("sha256"), getattr(case.body, "data", case.body)
-    if case.method == "PUT" and isinstance(content, bytes) and isinstance(sha256, str) and _SHA256.fullmatch(sha256):
+    if not (isinstance(content, bytes) and isinstance(sha256, str) and _SHA256.fullmatch(sha256)):
+        return
+    if case.method == "PATCH" and content and headers.get("Upload-Offset") == "0" and _is_length(headers):
+        headers["Upload-Length"] = str(len(content))
+    if case.method in ("PUT", "PATCH"):
         path["sha256"] = hashlib.sha256(content).hexdigest()
+
+
+def _is_length(headers: Any) -> bool:
+    length = str(headers.get("Upload-Length", ""))
+    return re.fullmatch("[1-9][0-9]{0,18}", length) is not None and int(length) <= _MOST
 
 
 @schemathesis.hook

@@ -170,7 +170,7 @@ def test_other_addresses_and_methods(api: TestClient) -> None:
     for method, where, allowed in (
         ("DELETE", "/jobs", "GET"),
         ("GET", "/score", "POST"),
-        ("POST", "/checkpoints/" + "0" * 64, "GET, HEAD, PUT"),
+        ("POST", "/checkpoints/" + "0" * 64, "GET, HEAD, PATCH, PUT"),
     ):
         answer = api.request(method, where)
         problem(answer, 405, "method-not-allowed")

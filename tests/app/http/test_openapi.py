@@ -90,6 +90,14 @@ def test_limits_are_in_the_document() -> None:
     assert "2,048" in form["description"]
     put = document["paths"]["/checkpoints/{sha256}"]["put"]["requestBody"]["content"]["application/octet-stream"]
     assert put["schema"]["maxLength"] == 12345
+    patch = document["paths"]["/checkpoints/{sha256}"]["patch"]
+    bounds = {p["name"]: p["schema"] for p in patch["parameters"] if p["in"] == "header"}
+    assert [(name, bounds[name]["minimum"], bounds[name]["maximum"]) for name in sorted(bounds)] == [
+        ("Upload-Length", 1, 12345),
+        ("Upload-Offset", 0, 12345),
+    ]
+    assert {"200", "201", "204", "409", "413", "422", "429", "507"} <= patch["responses"].keys()
+    assert form["anyOf"][1]["properties"]["filename"]["maxLength"] == 255
     settings = document["components"]["schemas"]["score.Settings"]["properties"]
     assert settings["seed"]["maximum"] == 2**63 - 1
     assert "cifar100" in settings["track"]["enum"]

@@ -5,6 +5,7 @@ import hashlib
 import json
 from typing import Any
 
+import httpx
 import pytest
 from fastapi.testclient import TestClient
 
@@ -62,6 +63,31 @@ def test_every_kind_takes_a_form(api: TestClient, kind: str) -> None:
     job = accepted(api, kind=kind)
     assert job["kind"] == kind
     assert job["settings"] == JOBS[kind].settings().model_dump(mode="json")
+
+
+def test_a_file_that_is_here_can_be_given_a_name(any_api: TestClient) -> None:
+    sha256 = accepted(any_api)["checkpoint"]["sha256"]
+
+    def named(filename: str, *fields: str) -> httpx.Response:
+        known = {"checkpoint_sha256": (None, sha256), "filename": (None, filename), "checkpoint": ("f", NETWORK)}
+        return any_api.post("/train", files=[(name, known[name]) for name in fields])
+
+    for filename, kept in (
+        ("net.onnx", "net.onnx"),
+        ("../../é\x07.pth", "é.pth"),
+        ("\x00", None),
+        ("x" * 255, "x" * 255),
+    ):
+        for fields in (("filename", "checkpoint_sha256"), ("checkpoint_sha256", "filename")):
+            answer = named(filename, *fields)
+            assert answer.status_code == 202, answer.text
+            assert answer.json()["checkpoint"]["filename"] == kept
+    for fields in (("filename", "checkpoint"), ("checkpoint", "filename"), ("filename",)):
+        content = problem(named("net.onnx", *fields), 422, "invalid-request")
+        assert "goes with checkpoint_sha256" in content["detail"]
+    for wrong in ("", "x" * 256):
+        content = problem(named(wrong, "checkpoint_sha256", "filename"), 422, "invalid-request")
+        assert pointers(content) == ["/filename"]
 
 
 def test_the_lane_depends_on_the_settings(any_api: TestClient, any_services: Services) -> None:

@@ -1,0 +1,137 @@
+"""Checkpoints that come in pieces: what has come of each waits here for the rest."""
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from worker.blobs.port import CHUNK
+
+_DAY = 24 * 3600
+
+
+class Partials:
+    """Unfinished files, each of one owner and one announced hash, in a directory of this host.
+
+    Another API host has a directory of its own: it knows of no byte that came here, and a client that a proxy leads
+    there begins again. Processes of one host share the directory: whoever writes a file has locked it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def size(self, owner: str, sha256: str) -> int:
+        """How many bytes of this file have come; 0 where none has."""
+        return _size(self._path(owner, sha256))
+
+    def sizes(self, owner: str) -> dict[str, int]:
+        """How many bytes have come of each unfinished file of `owner`, by its hash."""
+        prefix = _prefix(owner)
+        return {path.name.removeprefix(prefix): _size(path) for path in self.root.glob(f"{prefix}*")}
+
+    def open(self, owner: str, sha256: str) -> "Partial":
+        """The file, begun if nothing of it is here, for nobody else until it is closed. Raises BlockingIOError."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._path(owner, sha256)
+        while True:
+            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_nlink:
+                    return Partial(path, descriptor)
+            except BaseException:
+                os.close(descriptor)
+                raise
+            os.close(descriptor)  # it was finished or swept between the two lines
+
+    def sweep(self, days: float) -> int:
+        """Delete files that got no byte for `days` and that nobody is writing; how many there were."""
+        oldest = time.time() - days * _DAY
+        return sum(_removed_if_older(path, oldest) for path in self.root.glob("*"))
+
+    def free_bytes(self) -> int:
+        """Space left on the file system, for an ordinary user."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return shutil.disk_usage(self.root).free
+
+    def _path(self, owner: str, sha256: str) -> Path:
+        return self.root / f"{_prefix(owner)}{sha256}"
+
+
+class Partial:
+    """One unfinished file, locked until its context is left. It stays, unless it is empty then, or was removed."""
+
+    def __init__(self, path: Path, descriptor: int) -> None:
+        self._path, self._descriptor = path, descriptor
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def size(self) -> int:
+        """Bytes that are here."""
+        return os.fstat(self._descriptor).st_size
+
+    def append(self, data: bytes | bytearray | memoryview) -> None:
+        """All of `data`, at the end; where that fails, as much of it as there was room for."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._descriptor, rest) :]
+
+    def chunk(self, offset: int) -> bytes:
+        """A MiB from `offset` on; less at the end, nothing behind it."""
+        return os.pread(self._descriptor, CHUNK, offset)
+
+    def remove(self) -> None:
+        """Delete it: it was stored, or is not what it was announced as."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of it."""
+        try:
+            if not self.size:
+                self.remove()
+        finally:
+            os.close(self._descriptor)
+
+
+def _prefix(owner: str) -> str:
+    """Of the names of an owner's files: a team may be called anything, a file may not."""
+    return hashlib.sha256(owner.encode()).hexdigest()[:32] + "-"
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _removed_if_older(path: Path, oldest: float) -> bool:
+    with contextlib.suppress(FileNotFoundError, BlockingIOError), _locked(path) as descriptor:
+        found = os.fstat(descriptor)  # asked under the lock: its writer may just have gone on, or been done with it
+        if found.st_nlink and found.st_mtime < oldest:
+            path.unlink()
+            return True
+    return False
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield descriptor
+    finally:
+        os.close(descriptor)
