@@ -49,7 +49,8 @@ class PageForm(Submission):
         form = self._form
         self.filename = form.filename or self.given.get(FILENAME) or None
         if form.upload is None:
-            super()._end_field(FILENAME, (self.filename or "").encode())
+            if self.filename:
+                super()._end_field(FILENAME, self.filename.encode())
             if sha256 := self.given.get(SHA256):
                 super()._end_field(SHA256, sha256.encode())
                 self.kept = sha256

@@ -1,0 +1,92 @@
+"""The page of a job: what it says while the job waits and runs, and when it has ended."""
+
+import html
+
+import pytest
+from fastapi.testclient import TestClient
+
+from app.services import Services
+from tests.app.http.sending import accepted
+from tests.app.pages.records import failed, scored
+from worker.records.values import Stage
+
+
+def test_a_waiting_job_has_a_place_and_looks_again(api: TestClient) -> None:
+    accepted(api)
+    job = accepted(api)
+    text = api.get(job["urls"]["page"]).text
+    assert "place 2 in the queue" in text
+    assert f'hx-get="/ui/jobs/{job["id"]}/live"' in text
+    assert "Cancel" in text
+
+
+def test_a_running_job_says_how_long_it_will_take(api: TestClient, services: Services) -> None:
+    job = accepted(api)
+    claimed = services.records.leases.claim("worker-7", ("short",))
+    assert claimed is not None
+    services.records.leases.beat(claimed, Stage("evaluate", 3, 4, 2500, 10_000, "images", 50.0))
+    text = api.get(f"/ui/jobs/{job['id']}/live").text
+    assert "Stage 3 of 4" in text
+    assert "2,500 of 10,000 images" in text
+    assert "50 images a second" in text
+    assert "2 min 30 s left" in text, "7,500 images at 50 a second"
+    assert 'value="0.25"' in text
+    assert "worker-7" in text
+
+
+def test_when_it_ends_the_live_part_asks_for_the_whole_page(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits"})
+    assert "hx-refresh" not in api.get(f"/ui/jobs/{job['id']}/live").headers
+    scored(services)
+    answer = api.get(f"/ui/jobs/{job['id']}/live")
+    assert answer.headers["hx-refresh"] == "true"
+    assert "hx-get" not in answer.text
+
+
+def test_a_score_is_taken_apart(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits", "bits": {"param_bits": 9}, "name": "it's ours"}, filename="a b.onnx")
+    scored(services, 350, 0.4)
+    text = html.unescape(api.get(job["urls"]["page"]).text)
+    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", "Result as JSON"):
+        assert words in text, words
+    assert "micronet score 'a b.onnx' --settings '{\"track\": \"digits\"}' --json" in text
+
+
+@pytest.mark.parametrize(
+    ("yours", "retryable", "words"),
+    [
+        (True, False, "Yours to mend"),
+        (False, True, "may well work the next time"),
+        (False, False, "who runs the server"),
+    ],
+)
+def test_a_failure_says_whose_it_is_and_what_to_do(
+    api: TestClient, services: Services, yours: bool, retryable: bool, words: str
+) -> None:
+    job = accepted(api)
+    failed(services, yours=yours, retryable=retryable, detail="byte 7 is no header")
+    text = api.get(job["urls"]["page"]).text
+    assert "byte 7 is no header" in text
+    assert words in text
+    assert "In stage <strong>read</strong>" in text
+    assert 'href="/guide#error-corrupt-file"' in text
+
+
+def test_canceling_leads_back_to_the_job(api: TestClient) -> None:
+    job = accepted(api)
+    api.follow_redirects = False
+    answer = api.post(f"/ui/jobs/{job['id']}/cancel")
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/ui/jobs/{job['id']}")
+    assert "canceled" in api.get(f"/ui/jobs/{job['id']}").text
+
+
+def test_two_scores_side_by_side(api: TestClient, services: Services) -> None:
+    ids = []
+    for points in (0.4, 0.3):
+        ids.append(accepted(api, {"track": "digits", "name": f"at {points}"})["id"])
+        scored(services, 350, points)
+    text = api.get(f"/ui/compare?a={ids[0]}&b={ids[1]}").text
+    assert "\N{MINUS SIGN}0.100000" in text
+    assert text.count("<svg") == 2
+    choice = api.get(f"/ui/compare?a={ids[0]}").text
+    assert f'value="{ids[0]}" selected' in choice
