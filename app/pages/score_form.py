@@ -80,6 +80,12 @@ class Field:
         return "field-" + self.name.replace("/", "-")
 
     @property
+    def hint(self) -> str:
+        """What its words say, and its bounds."""
+        bounds = f"{self.minimum:g} to {self.maximum:,g}" if self.whole and self.maximum and self.maximum < 1e9 else ""
+        return ", ".join(filter(None, (self.words.hint, bounds)))
+
+    @property
     def options(self) -> tuple[tuple[str, str], ...]:
         """Its choices, as values and texts."""
         return tuple((choice, choice) for choice in self.choices)

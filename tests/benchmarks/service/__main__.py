@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from tests.benchmarks.service.boards import boards
 from tests.benchmarks.service.canceling import canceling
 from tests.benchmarks.service.figures import HEADINGS, Figure
 from tests.benchmarks.service.latency import latency
@@ -23,6 +24,7 @@ ROWS: Mapping[str, Callable[[Path], Iterator[Figure]]] = {
     "uploading": uploading,
     "queueing": queueing,
     "canceling": canceling,
+    "boards": boards,
 }
 
 
