@@ -16,7 +16,7 @@ from app.pages.rendering import render
 from app.pages.routing import page_router
 from micronet.tracks import Published, Track, tracks
 from micronet.tracks import track as find_track
-from worker.records.scores import BoardPoint, Entry, SortKey
+from worker.records.scores import Point, Entry, SortKey
 
 CSV = "/leaderboard.csv"
 _MOST_POINTS = 300
@@ -50,7 +50,7 @@ class Found:
     under: tuple[Entry, ...]
     under_total: int
     front: tuple[Entry, ...]
-    points: tuple[BoardPoint, ...]
+    points: tuple[Point, ...]
 
 
 @dataclass(frozen=True, slots=True)

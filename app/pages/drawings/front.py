@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.pages.drawings.scale import Scale, around, around_logarithmic
 from micronet.tracks import Published, Track
-from worker.records.scores import BoardPoint, Entry
+from worker.records.scores import Point, Entry
 
 WIDTH, HEIGHT = 960, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 14.0, 44.0
@@ -45,7 +45,7 @@ class FrontDrawing:
 
 
 def draw_front(
-    points: Sequence[BoardPoint], front: Sequence[Entry], track: Track, published: Sequence[Published]
+    points: Sequence[Point], front: Sequence[Entry], track: Track, published: Sequence[Published]
 ) -> FrontDrawing | None:
     """The picture of a board; None where there is nothing to show."""
     shown = [point for point in points if point.score > 0]
@@ -89,7 +89,7 @@ def _scales(
     return Scale(left, right, _LEFT, WIDTH - _RIGHT, logarithmic=True), Scale(low, high, HEIGHT - _BOTTOM, _TOP)
 
 
-def _mark(point: BoardPoint, x: Scale, y: Scale) -> Mark:
+def _mark(point: Point, x: Scale, y: Scale) -> Mark:
     top1 = point.correct / point.images
     return Mark(x(point.score), y(top1), f"score {point.score:.6f}, top-1 {top1:.2%}", point.qualifies)
 

@@ -16,7 +16,7 @@ from tests.benchmarks.service.figures import Figure, median_and_worst
 from tests.benchmarks.service.servers import KINDS
 from tests.trips.deployment import Deployment
 from worker.records.database import Database
-from worker.records.scores import SortKey
+from worker.records.scores import SortKey, searched
 from worker.records.tables import scores
 from worker.settings import Settings
 
@@ -90,13 +90,15 @@ def _fill(deployment: Deployment) -> None:
 
 
 def _row(index: int, chance: random.Random) -> dict[str, object]:
+    team, name = f"team {chance.randint(1, 40)}", f"entry {index}"
     correct, storage, math = chance.randint(7800, 8300), chance.uniform(0.002, 0.05), chance.uniform(0.002, 0.05)
     return {
         "job_id": f"{index:032x}",
         "track": "cifar100",
         "policy": chance.choice(("report", "challenge")),
-        "team": f"team {chance.randint(1, 40)}",
-        "name": f"entry {index}",
+        "team": team,
+        "name": name,
+        "searched": searched(team, name),
         "sha256": f"{index:064x}",
         "correct": correct,
         "images": 10_000,
