@@ -63,7 +63,7 @@ class BoardQuery:
             "order": "desc" if self.descending else "asc",
             "page": self.page,
         }
-        usual = {"sort": "score", "order": "asc", "page": 1}
+        usual = {"sort": "score", "order": "desc" if self.sort in _BEST_IS_LARGEST else "asc", "page": 1}
         query = {name: value for name, value in asked.items() if value is not None and value != usual.get(name)}
         return f"{path}?{urlencode(query)}"
 

@@ -98,7 +98,9 @@ def _grouped_math(result: ScoreResult) -> tuple[Term, ...]:
 
 
 def _if_exact(terms: tuple[Term, ...], bits: float) -> tuple[Term, ...]:
-    return tuple(term for term in terms if term.count) if sum(term.count * term.bits for term in terms) == bits else ()
+    used = tuple(term for term in terms if term.count)
+    exact = sum(term.count * term.bits for term in used) == bits and all(term.bits > 0 for term in used)
+    return used if exact else ()
 
 
 def by_name(costs: Sequence[LayerCost]) -> Mapping[str, LayerCost]:
