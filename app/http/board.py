@@ -10,15 +10,28 @@ from app.http.access import CallerDep
 from app.http.cursors import cursor_pattern, cursor_to, place_of
 from app.http.site import SiteDep
 from micronet.contract import Accuracy, Name, ScoreTerms
+from micronet.contract.values import UNPRINTABLE
 from micronet.tracks import track as find_track
 from worker.records.scores import BoardFilter, Entry, Order, SortKey
 
 Cursor = Annotated[str | None, Query(pattern=cursor_pattern("b"), description="from `next` of the page before")]
+Search = Annotated[
+    str | None,
+    Query(
+        min_length=1,
+        max_length=100,
+        pattern=rf"^[^{UNPRINTABLE}]+$",
+        description="what team or name must contain, in letters of either case",
+    ),
+]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class BoardEntry(BaseModel):
-    """A measured score. `rank` is by score among those that qualify; null for those under the floor."""
+    """A measured score. `rank` is by score among those that qualify; null for those under the floor.
+
+    `sparsity` is the share of the parameters that are zero.
+    """
 
     rank: int | None
     job: str
@@ -31,6 +44,7 @@ class BoardEntry(BaseModel):
     score: ScoreTerms
     parameters: int
     nonzero: int
+    sparsity: float = Field(ge=0, le=1)
     param_bits: int | None
     mul_bits: int | None
     checkpoint_sha256: str
@@ -62,6 +76,7 @@ async def _board(
     policy: Literal["report", "challenge"] | None = None,
     team: Annotated[Name | None, Query()] = None,
     qualifies: bool | None = None,
+    search: Search = None,
     sort: SortKey = "score",
     order: Literal["asc", "desc"] = "asc",
     limit: Limit = 50,
@@ -72,12 +87,13 @@ async def _board(
     find_track(track, site.services.settings.data)
     entries, total = await site.database.run(
         site.services.records.scores.entries,
-        BoardFilter(track, policy, team, qualifies),
+        BoardFilter(track, policy, team, qualifies, search),
         Order(sort, descending=order == "desc"),
         offset,
         limit,
     )
-    asked = {"track": track, "policy": policy, "team": team, "qualifies": qualifies, "sort": sort, "order": order}
+    among = {"track": track, "policy": policy, "team": team, "qualifies": qualifies, "search": search}
+    asked = {**among, "sort": sort, "order": order}
     given = {name: str(value).lower() if value is True or value is False else value for name, value in asked.items()}
     after = offset + len(entries)
     query = {**given, "limit": limit, "cursor": cursor_to("b", after)}
@@ -103,6 +119,7 @@ def _entry(entry: Entry) -> BoardEntry:
         score=ScoreTerms(storage=entry.storage_score, math=entry.math_score, total=entry.score),
         parameters=entry.parameters,
         nonzero=entry.nonzero,
+        sparsity=entry.sparsity,
         param_bits=entry.param_bits,
         mul_bits=entry.mul_bits,
         checkpoint_sha256=entry.sha256,

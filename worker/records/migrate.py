@@ -13,9 +13,14 @@ def migrate(database: Database) -> None:
     """Upgrade to the newest version; of several processes that start at once, one does it and the others wait."""
 
     def upgrade(connection: Connection) -> None:
-        configuration = Config()
-        configuration.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-        configuration.attributes["connection"] = connection
-        command.upgrade(configuration, "head")
+        command.upgrade(configuration(connection), "head")
 
     database.write_alone(upgrade)
+
+
+def configuration(connection: Connection) -> Config:
+    """What alembic needs to know to migrate on this connection, in its transaction."""
+    configured = Config()
+    configured.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    configured.attributes["connection"] = connection
+    return configured

@@ -1,11 +1,11 @@
-"""Measured scores, as the leaderboard sorts and filters them."""
+"""Measured scores, as the leaderboard sorts, filters and draws them."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, func, select
+from sqlalchemy import ColumnElement, Connection, Float, RowMapping, Select, Subquery, cast, func, select, true
 
 from micronet.contract import ScoreResult
 from worker.records.clock import now
@@ -13,32 +13,43 @@ from worker.records.database import Database
 from worker.records.tables import scores
 from worker.records.values import Ending, Job
 
-SortKey = Literal["score", "storage", "math", "top1", "team", "name", "date"]
+SortKey = Literal[
+    "score", "storage", "math", "top1", "margin", "bits", "sparsity", "team", "name", "policy", "version", "date"
+]
 
-_COLUMNS: Mapping[SortKey, str] = {
-    "score": "score",
-    "storage": "storage_score",
-    "math": "math_score",
-    "top1": "correct",
-    "team": "team",
-    "name": "name",
-    "date": "finished_at",
+_COLUMNS: Mapping[SortKey, tuple[str, ...]] = {
+    "score": ("score",),
+    "storage": ("storage_score",),
+    "math": ("math_score",),
+    "top1": ("correct",),
+    "margin": ("correct",),  # above the floor, which is the same for all entries of a track
+    "bits": ("param_bits", "mul_bits"),
+    "sparsity": ("sparsity",),
+    "team": ("team",),
+    "name": ("name",),
+    "policy": ("policy",),
+    "version": ("scorer_version",),
+    "date": ("finished_at",),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class BoardFilter:
-    """Which entries; None asks nothing. Ranks are those of the track, policy and team asked for."""
+    """Which entries; None asks nothing. Ranks are those of the track, policy and team asked for.
+
+    `text`: what team or name must contain, in letters of either case.
+    """
 
     track: str
     policy: str | None = None
     team: str | None = None
     qualifies: bool | None = None
+    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a board is sorted; ties by merit."""
+    """How a board is sorted; ties by merit, and what has none of what is sorted by comes last."""
 
     by: SortKey = "score"
     descending: bool = False
@@ -46,7 +57,10 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A measured score. `rank`: by score among the qualifying entries, from 1; None for those under the floor."""
+    """A measured score. `rank`: by score among the qualifying entries, from 1; None for those under the floor.
+
+    `sparsity`: share of the parameters that are zero.
+    """
 
     job_id: str
     rank: int | None
@@ -63,10 +77,22 @@ class Entry:
     math_score: float
     parameters: int
     nonzero: int
+    sparsity: float
     param_bits: int | None
     mul_bits: int | None
     scorer_version: str
     finished_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """What a plot needs of an entry."""
+
+    job_id: str
+    correct: int
+    images: int
+    score: float
+    qualifies: bool
 
 
 class Scores:
@@ -77,21 +103,51 @@ class Scores:
 
     def entries(self, wanted: BoardFilter, order: Order, offset: int, limit: int) -> tuple[tuple[Entry, ...], int]:
         """A part of a track's board, and how many entries there are in all. `limit` 0: only how many."""
-        merit = (scores.c.qualifies.desc(), scores.c.score, scores.c.finished_at, scores.c.job_id)
-        places = func.row_number().over(order_by=merit).label("place")
-        board = select(scores, places).where(*_of_board(wanted)).subquery()
-        chosen = (
-            select(board) if wanted.qualifies is None else select(board).where(board.c.qualifies == wanted.qualifies)
-        )
-        column = board.c[_COLUMNS[order.by]]
-        sorting = (column.desc() if order.descending else column).nulls_last()  # databases differ where it is not said
-        page = chosen.order_by(sorting, board.c.place).offset(offset).limit(limit)
+        columns = [_SPARSITY if name == "sparsity" else scores.c[name] for name in _COLUMNS[order.by]]
+        # databases differ where it is not said
+        sorting = [(column.desc() if order.descending else column).nulls_last() for column in columns]
+        places = _places(wanted)
+        page = _entries(places).where(*_asked(wanted)).order_by(*sorting, places.c.place)
+        total = select(func.count()).select_from(scores).where(*_of_board(wanted), *_asked(wanted))
 
         def work(connection: Connection) -> tuple[tuple[Entry, ...], int]:
-            rows = connection.execute(page).mappings().all()
-            return tuple(map(_entry, rows)), connection.scalar(select(func.count()).select_from(chosen.subquery())) or 0
+            rows = connection.execute(page.offset(offset).limit(limit)).mappings().all()
+            return tuple(map(_entry, rows)), connection.scalar(total) or 0
 
         return self._database.read(work)
+
+    def entry(self, job_id: str) -> Entry | None:
+        """The entry of a job, its rank that on its track and policy; None where the job measured no score."""
+
+        def work(connection: Connection) -> Entry | None:
+            own = connection.execute(select(scores.c.track, scores.c.policy).where(scores.c.job_id == job_id)).first()
+            if own is None:
+                return None
+            query = _entries(_places(BoardFilter(own.track, own.policy))).where(scores.c.job_id == job_id)
+            return _entry(connection.execute(query).mappings().one())
+
+        return self._database.read(work)
+
+    def front(self, wanted: BoardFilter) -> tuple[Entry, ...]:
+        """The Pareto front, the lowest score first: entries than which no other that is asked for is better in accuracy
+        or score and as good in the other.
+        """
+        accuracy = cast(scores.c.correct, Float) / scores.c.images
+        asked = _asked(wanted)
+        # of those with a lower score, or the same and more correct answers: twins are no rivals
+        order = (scores.c.score, accuracy.desc())
+        rival = func.max(accuracy).filter(true(), *asked).over(order_by=order, groups=(None, -1))
+        places = _places(wanted, rival.label("rival"))
+        unbeaten = places.c.rival.is_(None) | (accuracy > places.c.rival)
+        query = _entries(places).where(*asked, unbeaten).order_by(scores.c.score, places.c.place)
+        return tuple(map(_entry, self._database.read(lambda connection: connection.execute(query).mappings().all())))
+
+    def points(self, wanted: BoardFilter, most: int = 5000) -> tuple[Point, ...]:
+        """All entries for a plot, those of the highest merit first; no more than `most`."""
+        shown = select(scores.c.job_id, scores.c.correct, scores.c.images, scores.c.score, scores.c.qualifies)
+        query = shown.where(*_of_board(wanted), *_asked(wanted)).order_by(*_MERIT).limit(most)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return tuple(Point(*row) for row in rows)
 
 
 def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
@@ -108,6 +164,7 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
         "policy": result.policy,
         "team": job.team,
         "name": job.name,
+        "searched": searched(job.team, job.name),
         "sha256": job.checkpoint.sha256,
         "correct": result.accuracy.correct,
         "images": result.accuracy.total,
@@ -124,6 +181,27 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
     }
 
 
+def searched(team: str | None, name: str | None) -> str:
+    """What a search looks in: it finds letters of either case, and nothing across the line's end."""
+    return "\n".join(text.casefold() for text in (team, name) if text is not None)
+
+
+_MERIT = (scores.c.qualifies.desc(), scores.c.score, scores.c.finished_at, scores.c.job_id)
+_SPARSITY = func.coalesce(1.0 - cast(scores.c.nonzero, Float) / func.nullif(scores.c.parameters, 0), 0.0)
+_SHOWN = [column for column in scores.c if column.name != "searched"]
+
+
+def _places(wanted: BoardFilter, *facts: ColumnElement[Any]) -> Subquery:
+    """The place by merit of every entry that ranks are given among, and other facts. Narrow, for it is put in order."""
+    place = func.row_number().over(order_by=_MERIT).label("place")
+    return select(scores.c.job_id, place, *facts).where(*_of_board(wanted)).subquery()
+
+
+def _entries(places: Subquery) -> Select[*tuple[Any, ...]]:
+    query = select(*_SHOWN, _SPARSITY.label("sparsity"), places.c.place)
+    return query.join_from(scores, places, places.c.job_id == scores.c.job_id)
+
+
 def _entry(row: RowMapping) -> Entry:
     values = dict(row)
     place = values.pop("place")
@@ -131,9 +209,16 @@ def _entry(row: RowMapping) -> Entry:
 
 
 def _of_board(wanted: BoardFilter) -> list[ColumnElement[bool]]:
-    conditions: list[ColumnElement[bool]] = [scores.c.track == wanted.track]
-    if wanted.policy is not None:
-        conditions.append(scores.c.policy == wanted.policy)
-    if wanted.team is not None:
-        conditions.append(scores.c.team == wanted.team)
+    """Among which entries ranks are given."""
+    asked = {scores.c.track: wanted.track, scores.c.policy: wanted.policy, scores.c.team: wanted.team}
+    return [column == value for column, value in asked.items() if value is not None]
+
+
+def _asked(wanted: BoardFilter) -> list[ColumnElement[bool]]:
+    """Which of these are asked for."""
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.qualifies is not None:
+        conditions.append(scores.c.qualifies == wanted.qualifies)
+    if wanted.text is not None:
+        conditions.append(scores.c.searched.contains(wanted.text.casefold(), autoescape=True))
     return conditions

@@ -135,6 +135,7 @@ scores = Table(  # one row for each measured score: what the leaderboard sorts a
     Column("policy", Text, nullable=False),
     Column("team", Text),
     Column("name", Text),
+    Column("searched", Text, nullable=False, server_default=""),  # team and name with their case folded
     Column("sha256", _SHA256, nullable=False),
     Column("correct", Integer, nullable=False),
     Column("images", Integer, nullable=False),

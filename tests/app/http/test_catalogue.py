@@ -40,6 +40,7 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     assert (entry["team"], entry["name"], entry["qualifies"]) == ("a", "n", True)
     assert entry["accuracy"] == {"correct": 350, "total": 360, "top1": 350 / 360}
     assert entry["score"]["total"] == 0.1
+    assert entry["sparsity"] == 1 - 9 / 10
 
     def jobs(query: str) -> list[str]:
         return [entry["job"] for entry in any_api.get(f"/leaderboard?track=digits&{query}").json()["entries"]]
@@ -47,6 +48,13 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     assert jobs("qualifies=true") == [best, second]
     assert jobs("team=b&sort=top1&order=desc") == [second, under]
     assert jobs("policy=challenge") == []
+    assert jobs("sort=margin") == [under, second, best]
+    for key in ("bits", "sparsity", "policy", "version"):
+        assert jobs(f"sort={key}&order=desc") == [best, second, under]  # all alike, and so by merit
+    assert jobs("search=B") == [under, second]
+    assert jobs("search=N&qualifies=true") == [best]
+    following = any_api.get("/leaderboard?track=digits&search=%42&limit=1").json()["next"]
+    assert [entry["job"] for entry in any_api.get(following).json()["entries"]] == [second]
     found, where = [], "/leaderboard?track=digits&limit=1&qualifies=true"
     while where:
         page = any_api.get(where).json()
@@ -65,7 +73,17 @@ def test_those_without_a_team_come_last_on_every_database(any_api: TestClient, a
 
 
 @pytest.mark.parametrize(
-    "query", ["", "track=", "track=digits&sort=id", "track=digits&limit=101", "track=digits&cursor=ajox"]
+    "query",
+    [
+        "",
+        "track=",
+        "track=digits&sort=id",
+        "track=digits&limit=101",
+        "track=digits&cursor=ajox",
+        "track=digits&search=",
+        "track=digits&search=%00",
+        "track=digits&search=" + "x" * 101,
+    ],
 )
 def test_boards_are_asked_for_properly(api: TestClient, query: str) -> None:
     problem(api.get(f"/leaderboard?{query}"), 422, "invalid-request")

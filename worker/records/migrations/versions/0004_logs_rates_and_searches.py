@@ -1,4 +1,4 @@
-"""What pages show beside a job's record: what happened to it, and how fast its stage is."""
+"""What pages show beside a job's record: what happened to it, how fast its stage is, and what scores are found by."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -22,10 +22,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_job_log")),
     )
     op.create_index("ix_job_log_job_id_seq", "job_log", ["job_id", "seq"])
+    op.add_column("scores", sa.Column("searched", sa.Text(), nullable=False, server_default=""))
+    _fill_searched()
+
+
+def _fill_searched() -> None:
+    """Of the scores that are there: no database folds case as Python does."""
+    scores = sa.table("scores", *map(sa.column, ("job_id", "team", "name", "searched")))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(scores.c.job_id, scores.c.team, scores.c.name)).all():
+        text = "\n".join(word.casefold() for word in (row.team, row.name) if word is not None)
+        connection.execute(sa.update(scores).where(scores.c.job_id == row.job_id).values(searched=text))
 
 
 def downgrade() -> None:
     """Back to the version before."""
+    with op.batch_alter_table("scores") as batch:
+        batch.drop_column("searched")
     op.drop_index("ix_job_log_job_id_seq", "job_log")
     op.drop_table("job_log")
     with op.batch_alter_table("jobs") as batch:

@@ -1,0 +1,43 @@
+"""Laws of the migrations: what was there stays there, and gets what is new."""
+
+import sqlalchemy
+from alembic import command
+from sqlalchemy import Connection, inspect
+
+from tests.worker.records.making import accept
+from tests.worker.records.test_scores import row
+from worker.records import Records
+from worker.records.migrate import configuration, migrate
+from worker.records.scores import BoardFilter, Order
+from worker.records.tables import scores
+from worker.records.values import Event
+
+
+def _back_to(records: Records, version: str) -> None:
+    records.database.write(lambda connection: command.downgrade(configuration(connection), version))
+
+
+def _insert_old(connection: Connection) -> None:
+    old = {key: value for key, value in row(team="ÉQUIPE", name="Net").items() if key != "searched"}
+    table = sqlalchemy.table("scores", *map(sqlalchemy.column, old))
+    connection.execute(sqlalchemy.insert(table).values(old))
+
+
+def test_scores_of_an_older_version_are_found(records: Records) -> None:
+    _back_to(records, "0003")
+    assert "searched" not in {column["name"] for column in inspect(records.database.engine).get_columns("scores")}
+    records.database.write(_insert_old)
+    migrate(records.database)
+    for text in ("équipe", "NET"):
+        assert records.scores.entries(BoardFilter("cifar100", text=text), Order(), 0, 0)[1] == 1
+    assert records.database.read(lambda c: c.scalar(sqlalchemy.select(scores.c.searched))) == "équipe\nnet"
+
+
+def test_jobs_of_an_older_version_go_on(records: Records) -> None:
+    job = accept(records)
+    _back_to(records, "0003")
+    migrate(records.database)
+    assert records.jobs.read(job.id) == job
+    claimed = records.leases.claim("w", ("short",))
+    assert claimed is not None
+    assert [entry.event for entry in records.jobs.log(job.id)] == [Event.CLAIMED]
