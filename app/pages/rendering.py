@@ -24,6 +24,11 @@ CONTENT_SECURITY_POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+_HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "same-origin",  # with no-referrer, browsers send forms without saying from where
+}
 _SMALL = 1024
 _LEVEL = 5
 
@@ -38,8 +43,7 @@ def render(request: Request, template: str, status: int = 200, **values: object)
         has_token=COOKIE in request.cookies,
         **values,
     )
-    headers = {"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-store"}
-    return compressed(request, HTMLResponse(text, status, headers))
+    return compressed(request, HTMLResponse(text, status, _HEADERS))
 
 
 def compressed(request: Request, answer: Response) -> Response:

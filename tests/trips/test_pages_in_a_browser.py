@@ -80,7 +80,7 @@ def test_from_a_file_to_the_board(page: Page, digits: tuple[Path, str]) -> None:
     checked(page)
     first = submit_digits(page, digits[0], SCRIPT)
     checked(page)
-    expect(page.get_by_text("qualifies")).to_be_visible(timeout=60_000)  # by itself: the page looks again
+    expect(page.locator(".headline .status")).to_contain_text("qualifies", timeout=60_000)  # by itself: the page looks again
     checked(page)
     second = submit_digits(page, digits[0], "five bits", bits="5")
     expect(page.get_by_role("heading", name="Score", exact=True)).to_be_visible(timeout=60_000)
@@ -129,7 +129,7 @@ def test_a_running_job_is_watched_and_canceled(page: Page, server: Deployment, t
     job = server.submit(write_slow(tmp_path / "slow.onnx", 60), '{"track": "digits", "bits": null, "policy": "challenge"}')
     page.goto(job["urls"]["page"])
     server.running(job["id"])
-    expect(page.get_by_text("evaluate")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("evaluate", exact=True)).to_be_visible(timeout=60_000)
     expect(page.get_by_text("left in this stage")).to_be_visible(timeout=60_000)
     checked(page)
     page.get_by_role("button", name="Cancel").click()
@@ -187,7 +187,7 @@ def _look_until(page: Page, words: str) -> None:
             return
         page.wait_for_timeout(500)
         page.get_by_role("link", name="Look again").click()
-    raise AssertionError(f"{words!r} was never shown")
+    raise AssertionError(f"{words!r} was never shown, but {page.inner_text('main')}")
 
 
 @pytest.mark.slow
