@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, JsonValue, create_model
 
 from micronet.jobs import JOBS
+from micronet.tracks import Published
 from worker.records.log import MOST_ENTRIES
 from worker.records.values import Artifact, Checkpoint, Event, JobError, Status
 
@@ -96,7 +97,7 @@ class JobLog(BaseModel):
 
 
 class TrackView(BaseModel):
-    """A track: what is measured, the floor, and the baselines scores are relative to."""
+    """A track: what is measured, the floor, the baselines scores are relative to, and what others have published."""
 
     name: str
     title: str
@@ -112,6 +113,7 @@ class TrackView(BaseModel):
     baseline_math: int
     official: bool
     note: str
+    published: tuple[Published, ...]
 
 
 class TrackList(BaseModel):

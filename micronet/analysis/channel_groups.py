@@ -160,7 +160,7 @@ class _Grouping:
 
     def reduction(self, node: Node) -> bool:
         """Over positions only."""
-        return self.one_value(node) and over_positions(node, len(self._shapes[next(node.refs()).name]))
+        return self.one_value(node) and over_positions(node, len(self._shapes[node.refs()[0].name]))
 
     def reshaping(self, node: Node) -> bool:
         """To two axes, or to four with one position, the size of the second a number or left open."""

@@ -23,6 +23,7 @@ from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSett
 from micronet.contract.results import (
     Accuracy,
     ArtifactFile,
+    Changes,
     DatasetIdentity,
     FuseResult,
     FusingReport,
@@ -81,6 +82,7 @@ __all__ = [
     "AugmentationPolicy",
     "BitWidths",
     "Bits",
+    "Changes",
     "DatasetIdentity",
     "Distillation",
     "EpochReport",

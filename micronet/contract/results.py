@@ -77,23 +77,6 @@ class Scorer(Value):
     seed: int
 
 
-class ScoreResult(Value):
-    """The answer of a score job. `accuracy` and `qualifies` are null where nothing was measured."""
-
-    track: str
-    policy: Literal["report", "challenge"]
-    accuracy: Accuracy | None
-    operations: OperationTotals
-    storage: StorageTotals
-    score: ScoreTerms
-    threshold: float
-    qualifies: bool | None
-    mtas_bytes: int
-    layers: tuple[Layer, ...]
-    scorer: Scorer
-    warnings: tuple[str, ...]
-
-
 class ArtifactFile(Value):
     """A file a job leaves behind; `size` in bytes."""
 
@@ -112,10 +95,11 @@ class MergedBatchNorm(Value):
 class QuantizedTensor(Value):
     """A tensor on its grid.
 
-    `points` are binary points, one or one per filter: a step is 2^-point; null where steps are no powers of two. Of
-    `values` numbers looked at (the elements of a weight, an activation's on some training images), `clipped` lay
-    beyond an end of the grid; `relative_squared_error` is the sum of squared errors over the sum of squares. The three
-    are null where nothing was rounded or looked at: the file brought its own grids, or a weight learned on its grid.
+    `points` are binary points, one or one per filter: a step is 2^-point; null where steps are no powers of two, or
+    where no image was there to place them: a count looks at none. Of `values` numbers looked at (the elements of a
+    weight, an activation's on some training images), `clipped` lay beyond an end of the grid; `relative_squared_error`
+    is the sum of squared errors over the sum of squares. The three are null where nothing was rounded or looked at: the
+    file brought its own grids, or a weight learned on its grid.
     """
 
     name: str
@@ -141,6 +125,40 @@ class NetworkTotals(Value):
     nonzero: int
     multiplications: int
     additions: int
+
+
+class Changes(Value):
+    """What fusing and quantizing made of the file's network: what went, what it counted before and after, its grids.
+
+    `tensors` are those on a grid, as quantize jobs report them; none where nothing was quantized.
+    """
+
+    merged: tuple[MergedBatchNorm, ...]
+    removed: tuple[RemovedOperation, ...]
+    before: NetworkTotals
+    after: NetworkTotals
+    tensors: tuple[QuantizedTensor, ...]
+
+
+class ScoreResult(Value):
+    """The answer of a score job.
+
+    `accuracy` and `qualifies` are null where nothing was measured, `changes` where nothing was fused or quantized.
+    """
+
+    track: str
+    policy: Literal["report", "challenge"]
+    accuracy: Accuracy | None
+    operations: OperationTotals
+    storage: StorageTotals
+    score: ScoreTerms
+    threshold: float
+    qualifies: bool | None
+    mtas_bytes: int
+    layers: tuple[Layer, ...]
+    scorer: Scorer
+    warnings: tuple[str, ...]
+    changes: Changes | None = None
 
 
 class MergedLayer(Value):

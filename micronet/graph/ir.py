@@ -37,11 +37,14 @@ class Node:
     args: tuple[Argument, ...]
     kwargs: Mapping[str, Argument] = field(default_factory=lambda: _NO_KWARGS)
     layer: str = ""
+    _read: tuple[Ref, ...] = field(init=False, repr=False, compare=False)  # found once: every pass asks for it
 
-    def refs(self) -> Iterator[Ref]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_read", (*_refs(self.args), *_refs(tuple(self.kwargs.values()))))
+
+    def refs(self) -> tuple[Ref, ...]:
         """Every value this node reads, in order, repeats included."""
-        yield from _refs(self.args)
-        yield from _refs(tuple(self.kwargs.values()))
+        return self._read
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,27 +2,23 @@
 
 from pathlib import Path
 
-from micronet.analysis.rules import operation_name
 from micronet.analysis.totals import network_totals
-from micronet.analysis.widths import is_size
 from micronet.contract import (
     FuseResult,
     FuseSettings,
     FusingReport,
-    MergedBatchNorm,
     MergedLayer,
     RemovedChannels,
-    RemovedOperation,
 )
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import random_images, write_artifact
+from micronet.jobs.changes import merged_norms, removed_operations
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import read_network
 from micronet.jobs.result import scorer
 from micronet.transformation.explicit_padding import explicit_padding
-from micronet.transformation.fuse_batchnorm import MergedNorm
-from micronet.transformation.fuse_layers import FusedLayers, fuse_layers
+from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare_and_tell
 from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
@@ -56,9 +52,9 @@ def fuse_graph(original: Graph) -> tuple[Graph, FusingReport]:
     images = random_images(original, COMPARED_IMAGES)
     before, after = interpret(original, images), interpret(fused, images)
     return fused, FusingReport(
-        merged=tuple(MergedBatchNorm(norm=one.norm, into=one.into) for one in merged),
+        merged=merged_norms(merged),
         merged_layers=tuple(MergedLayer(layer=one.layer, into=one.into) for one in further.merged),
-        removed=_removed(original, fused, merged, further),
+        removed=removed_operations(original, fused, merged, further.merged),
         removed_channels=tuple(
             RemovedChannels(layer=one.layer, constant=one.constant, unread=one.unread) for one in further.removed
         ),
@@ -67,15 +63,3 @@ def fuse_graph(original: Graph) -> tuple[Graph, FusingReport]:
         largest_difference=float((before - after).abs().max()),
         largest_logit=float(before.abs().max()),
     )
-
-
-def _removed(
-    original: Graph, fused: Graph, norms: tuple[MergedNorm, ...], further: FusedLayers
-) -> tuple[RemovedOperation, ...]:
-    """Operations that went, merged batch norms and layers aside."""
-    stayed = fused.by_name()
-    told = {("batch_norm", one.norm) for one in norms}
-    told |= {(operation, one.layer) for one in further.merged for operation in ("conv1d", "conv2d", "linear")}
-    gone = [node for node in original.nodes if node.name not in stayed and not is_size(node)]
-    named = [(operation_name(node.target), node.layer or node.name) for node in gone]
-    return tuple(RemovedOperation(name=name, op=op) for op, name in named if (op, name) not in told)

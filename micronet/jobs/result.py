@@ -10,6 +10,7 @@ from micronet.analysis.counts import Counts, LayerCounts
 from micronet.analysis.parameters import total
 from micronet.contract import (
     Accuracy,
+    Changes,
     DatasetIdentity,
     Layer,
     OperationTotals,
@@ -27,13 +28,17 @@ from micronet.tracks import Track
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What was found out: counts, correct answers and of which images, on what device, with which warnings."""
+    """What was found out: counts, correct answers and of which images, on what device, with which warnings.
+
+    `changes`: what had been done to the network by then, if anything.
+    """
 
     counts: Counts
     measured: Measured | None
     dataset_sha256: str | None
     device: str
     warnings: tuple[str, ...]
+    changes: Changes | None = None
 
 
 def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> ScoreResult:
@@ -70,6 +75,7 @@ def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> S
         layers=tuple(_layer(layer, part, settings) for layer, part in zip(counts.layers, weighed, strict=True)),
         scorer=scorer(evidence.device, settings.seed, track.dataset, evidence.dataset_sha256),
         warnings=tuple(dict.fromkeys((*evidence.warnings, *_policy_warnings(settings, counts)))),
+        changes=evidence.changes,
     )
 
 

@@ -1,27 +1,30 @@
 """The score job: from a file and settings to a score of which every number is derived from the weights."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from micronet.analysis.counts import count
-from micronet.contract import ScoreResult, ScoreSettings
+from micronet.contract import QuantizedTensor, ScoreResult, ScoreSettings
 from micronet.data.datasets import open_split
 from micronet.errors import SettingsError
 from micronet.evaluation.accuracy import evaluate
 from micronet.evaluation.device import choose_device
+from micronet.evaluation.inputs import unheard
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
+from micronet.jobs.changes import changes, fuse_and_tell
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, read_network
 from micronet.jobs.quantization import activation_bits, inputs_of, quantization_of, quantize
 from micronet.jobs.result import Evidence, score_result
+from micronet.quantization.rounding import weights_on_grids
+from micronet.quantization.tensors import quantized_tensors
 from micronet.tracks import Track, track
-from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import (
     check_own_quantizers,
     insert_quantizers,
     layer_outputs,
     needs_calibration,
-    quantize_weights,
 )
 
 
@@ -34,13 +37,16 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
     test = open_split(chosen, "test", context.data_dir) if settings.evaluate else None
     graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
     check_fits(graph, chosen)
-    graph = prepare(graph, settings.fuse_batchnorm)
+    graph, before = fuse_and_tell(graph, settings)
+    tensors: tuple[QuantizedTensor, ...] = ()
     if settings.bits is not None:
         stages.begin("quantize")
         quantized = quantize(graph, settings, chosen, context)
+        tensors = quantized_tensors(quantized, settings.seed, context.progress.advance)
         graph, warnings = quantized.graph, warnings + quantized.warnings
     stages.begin("count")
     counts = count(graph)
+    told = changes(before, tensors, counts)
     measured = None
     if test is not None:
         stages.begin("evaluate")
@@ -48,7 +54,7 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
         check_images_stand_alone(graph)
         measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings
-    evidence = Evidence(counts, measured, None if test is None else test.sha256, str(device), warnings)
+    evidence = Evidence(counts, measured, None if test is None else test.sha256, str(device), warnings, told)
     return score_result(settings, chosen, evidence)
 
 
@@ -70,15 +76,24 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
     else:
         raise SettingsError("nothing to count: give a file, or the name of an architecture.")
     warnings += _other_task(graph, chosen)
-    graph = prepare(graph, settings.fuse_batchnorm)
-    if bits is not None:
-        how = quantization_of(settings)
-        check_own_quantizers(graph, how)
-        graph = quantize_weights(graph, how)
-        if needs_calibration(graph, how):
-            grid = fixed_point(how.activation_bits, (0,))
-            graph = insert_quantizers(graph, dict.fromkeys(layer_outputs(graph), grid))
-    return score_result(settings, chosen, Evidence(count(graph), None, None, "none", warnings))
+    graph, before = fuse_and_tell(graph, settings)
+    graph, tensors = (graph, ()) if bits is None else _quantized_unseen(graph, settings)
+    counts = count(graph)
+    told = changes(before, tensors, counts)
+    return score_result(settings, chosen, Evidence(counts, None, None, "none", warnings, told))
+
+
+def _quantized_unseen(graph: Graph, settings: ScoreSettings) -> tuple[Graph, tuple[QuantizedTensor, ...]]:
+    """The graph with weights on their grids and activations on grids of the right width that lie anywhere."""
+    how = quantization_of(settings)
+    check_own_quantizers(graph, how)
+    rounded = weights_on_grids(graph, how)
+    if not needs_calibration(rounded.graph, how):
+        return rounded.graph, quantized_tensors(rounded, settings.seed, unheard)
+    anywhere = fixed_point(how.activation_bits, (0,))
+    narrow = insert_quantizers(rounded.graph, dict.fromkeys(layer_outputs(rounded.graph), anywhere))
+    tensors = quantized_tensors(replace(rounded, graph=narrow), settings.seed, unheard)
+    return narrow, tuple(one if one.kind == "weight" else one.model_copy(update={"points": None}) for one in tensors)
 
 
 def _other_task(graph: Graph, chosen: Track) -> tuple[str, ...]:

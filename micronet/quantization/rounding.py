@@ -1,7 +1,7 @@
 """Post-training quantization: grids placed by what weights are and training images show, and everything rounded."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from micronet.contract import BitWidths, LayerBits, QuantizerSettings
 from micronet.evaluation.calibration import calibrate
@@ -64,14 +64,19 @@ def put_on_grids(graph: Graph, how: Quantization, images: Callable[[], Inputs], 
     """
     check_names(graph, how)
     check_own_quantizers(graph, how)
-    if how.narrows_weights and not graph.formats:
-        graph = plain_batch_norms(graph)
-    narrow = quantize_weights(graph, how)
-    if not needs_calibration(narrow, how):
-        return Quantized(narrow, graph, None)
+    rounded = weights_on_grids(graph, how)
+    if not needs_calibration(rounded.graph, how):
+        return rounded
     shown = images()
 
     def show(graph: Graph, observers: Mapping[str, Observer]) -> None:
         calibrate(graph, observers, shown, advance)
 
-    return Quantized(quantize_activations(narrow, how, show), graph, shown)
+    return replace(rounded, graph=quantize_activations(rounded.graph, how, show), images=shown)
+
+
+def weights_on_grids(graph: Graph, how: Quantization) -> Quantized:
+    """Weights on their grids, for which no image is needed. Raises AlreadyQuantized where the graph has others."""
+    if how.narrows_weights and not graph.formats:
+        graph = plain_batch_norms(graph)
+    return Quantized(quantize_weights(graph, how), graph, None)

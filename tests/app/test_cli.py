@@ -113,7 +113,7 @@ def test_json_is_the_contract_and_nothing_else() -> None:
     result = json.loads(done.stdout)
     assert list(result) == [
         "track", "policy", "accuracy", "operations", "storage", "score", "threshold", "qualifies", "mtas_bytes",
-        "layers", "scorer", "warnings",
+        "layers", "scorer", "warnings", "changes",
     ]  # fmt: skip
     assert list(result["operations"]) == ["multiplications", "additions", "exponents", "math"]
     assert list(result["storage"]) == ["parameters", "nonzero", "bits", "storage"]
@@ -123,6 +123,8 @@ def test_json_is_the_contract_and_nothing_else() -> None:
         "activation_bits", "math", "storage",
     ]  # fmt: skip
     assert list(result["scorer"]) == ["version", "torch", "device", "dataset", "seed"]
+    assert list(result["changes"]) == ["merged", "removed", "before", "after", "tensors"]
+    assert list(result["changes"]["after"]) == ["parameters", "nonzero", "multiplications", "additions"]
 
 
 def test_the_table_shows_totals_and_the_costliest_layers() -> None:

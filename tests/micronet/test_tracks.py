@@ -25,6 +25,21 @@ baseline_math = 300_000_000
 """
 
 
+SIGHTINGS = """
+[[published]]
+entrant = "Aviary"
+year = 2024
+score = 0.5
+top1 = 0.95
+
+[[published]]
+entrant = "Nest"
+year = 2025
+score = 0.25
+note = "a preprint"
+"""
+
+
 def _write(data_dir: Path, text: str, name: str = "birds.toml") -> Path:
     (data_dir / "tracks").mkdir(exist_ok=True)
     (data_dir / "tracks" / name).write_text(text, encoding="utf-8")
@@ -46,6 +61,22 @@ def test_the_challenge_tracks_are_as_published(
     assert (it.baseline_storage, it.baseline_math) == baselines
     assert it.threshold == threshold
     assert it.official
+
+
+def test_the_field_of_2019_is_as_published() -> None:
+    """SCORING section 2 for WaveComp, whose accuracy is no whole number of answers."""
+    published = track("cifar100").published
+    assert [(one.entrant, one.score, one.top1) for one in published] == [
+        ("RIAIR", 0.0044, None),
+        ("KAIST AI", 0.0054, None),
+        ("KAIST AI", 0.0056, None),
+        ("OSI AI", 0.0058, 0.8003),
+        ("WaveComp", 0.0456, 0.80003),
+        ("WaveComp", 0.0464, 0.8047),
+        ("WaveComp", 0.0467, 0.8015),
+    ]
+    assert {one.year for one in published} == {2019}
+    assert all(not other.published for other in BUILT_IN.values() if other.name != "cifar100")
 
 
 def test_our_own_tracks_say_that_they_are_ours() -> None:
@@ -88,6 +119,31 @@ def test_a_team_adds_its_own(tmp_path: Path) -> None:
     assert known["birds"].threshold == 0.9
     assert not known["birds"].official
     assert track("birds", tmp_path) == known["birds"]
+
+
+def test_and_what_others_have_published_there(tmp_path: Path) -> None:
+    published = tracks(_write(tmp_path, BIRDS + SIGHTINGS))["birds"].published
+    assert [one.model_dump() for one in published] == [
+        {"entrant": "Nest", "year": 2025, "score": 0.25, "top1": None, "note": "a preprint"},
+        {"entrant": "Aviary", "year": 2024, "score": 0.5, "top1": 0.95, "note": ""},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "complaint"),
+    [
+        ('"Aviary"', '""', "published.0.entrant: String should have"),
+        ("= 2024", "= 20.5", "published.0.year: Input should be a valid integer"),
+        ("= 0.5", "= 0.0", "published.0.score: Input should be greater than 0"),
+        ("= 0.5", "= inf", "published.0.score: Input should be a finite number"),
+        ("= 0.95", "= 95.0", "published.0.top1: Input should be less than or equal to 1"),
+        ("top1 = 0.95", "correct = 570", "published.0.correct: Extra inputs are not permitted"),
+    ],
+)
+def test_mistakes_in_published_results_are_named(tmp_path: Path, good: str, bad: str, complaint: str) -> None:
+    assert good in SIGHTINGS
+    with pytest.raises(DatasetCorrupt, match=rf"birds\.toml: .*{complaint}"):
+        tracks(_write(tmp_path, BIRDS + SIGHTINGS.replace(good, bad)))
 
 
 def test_no_directory_of_tracks_is_no_mistake(tmp_path: Path) -> None:

@@ -97,6 +97,9 @@ def test_tracks_and_architectures_are_listed(api: TestClient) -> None:
     tracks = {track["name"]: track for track in api.get("/tracks").json()["tracks"]}
     assert list(tracks) == list(BUILT_IN)
     assert tracks["cifar100"]["threshold"] == 0.8
+    assert [result["score"] for result in tracks["cifar100"]["published"][:2]] == [0.0044, 0.0054]
+    assert tracks["cifar100"]["published"][4] == BUILT_IN["cifar100"].published[4].model_dump()
+    assert tracks["digits"]["published"] == []
     found = {row["name"]: row for row in api.get("/architectures").json()["architectures"]}
     assert list(found) == list(ARCHITECTURES)
     assert found["digits"]["options"]["properties"]["width"]["maximum"] == 1024
@@ -106,9 +109,12 @@ def test_tracks_of_this_server_are_listed_and_taken(make_services: MakeServices,
     (tmp_path / "tracks").mkdir()
     own = BUILT_IN["digits"].model_dump(exclude={"official", "name", "note"})
     lines = ['name = "own"', *(f"{key} = {list(v) if isinstance(v, tuple) else v!r}" for key, v in own.items())]
+    lines[lines.index("published = []")] = 'published = [{entrant = "Aviary", year = 2024, score = 0.5}]'
     (tmp_path / "tracks" / "own.toml").write_text("\n".join(lines))
     with called(make_services(data=tmp_path)) as client:
-        assert client.get("/tracks").json()["tracks"][-1]["name"] == "own"
+        listed = client.get("/tracks").json()["tracks"][-1]
+        assert listed["name"] == "own"
+        assert listed["published"] == [{"entrant": "Aviary", "year": 2024, "score": 0.5, "top1": None, "note": ""}]
         accepted(client, {"track": "own"})
         document = client.get("/openapi.json").json()
         assert "own" in document["components"]["schemas"]["score.Settings"]["properties"]["track"]["enum"]

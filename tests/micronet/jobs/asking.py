@@ -21,5 +21,5 @@ def ask(
 
 
 def numbers(result: ScoreResult) -> dict[str, object]:
-    """All of a score that must not change with the way the network was written down."""
-    return result.model_dump(exclude={"scorer", "warnings"})
+    """All of a score that must not change with the way the network was written down, or with who fused it."""
+    return result.model_dump(exclude={"scorer", "warnings", "changes"})
