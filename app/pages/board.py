@@ -16,7 +16,7 @@ from app.pages.rendering import render
 from app.pages.routing import page_router
 from micronet.tracks import Published, Track, tracks
 from micronet.tracks import track as find_track
-from worker.records.scores import Point, Entry, SortKey
+from worker.records.scores import Entry, Point, SortKey
 
 CSV = "/leaderboard.csv"
 _MOST_POINTS = 300

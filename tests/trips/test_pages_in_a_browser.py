@@ -80,7 +80,9 @@ def test_from_a_file_to_the_board(page: Page, digits: tuple[Path, str]) -> None:
     checked(page)
     first = submit_digits(page, digits[0], SCRIPT)
     checked(page)
-    expect(page.locator(".headline .status")).to_contain_text("qualifies", timeout=60_000)  # by itself: the page looks again
+    expect(page.locator(".headline .status")).to_contain_text(
+        "qualifies", timeout=60_000
+    )  # by itself: the page looks again
     checked(page)
     second = submit_digits(page, digits[0], "five bits", bits="5")
     expect(page.get_by_role("heading", name="Score", exact=True)).to_be_visible(timeout=60_000)
@@ -126,7 +128,9 @@ def test_a_dropped_file_and_faults_at_their_fields(page: Page, digits: tuple[Pat
 
 
 def test_a_running_job_is_watched_and_canceled(page: Page, server: Deployment, tmp_path: Path) -> None:
-    job = server.submit(write_slow(tmp_path / "slow.onnx", 60), '{"track": "digits", "bits": null, "policy": "challenge"}')
+    job = server.submit(
+        write_slow(tmp_path / "slow.onnx", 60), '{"track": "digits", "bits": null, "policy": "challenge"}'
+    )
     page.goto(job["urls"]["page"])
     server.running(job["id"])
     expect(page.get_by_text("evaluate", exact=True)).to_be_visible(timeout=60_000)
@@ -191,9 +195,7 @@ def _look_until(page: Page, words: str) -> None:
 
 
 @pytest.mark.slow
-def test_the_published_networks(
-    browser: Browser, embedded: Deployment, shared_dir: Path, cifar100_dir: Path
-) -> None:
+def test_the_published_networks(browser: Browser, embedded: Deployment, shared_dir: Path, cifar100_dir: Path) -> None:
     """Each of the four files, with the normalization it was trained with: its known answers, and its known score."""
     embedded.environment = {**embedded.environment, "MICRONET_DATA": str(cifar100_dir)}
     embedded.start_api()

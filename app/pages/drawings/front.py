@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from app.pages.drawings.scale import Scale, around, around_logarithmic
 from micronet.tracks import Published, Track
-from worker.records.scores import Point, Entry
+from worker.records.scores import Entry, Point
 
 WIDTH, HEIGHT = 960, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 14.0, 44.0

@@ -34,7 +34,9 @@ def sign_in(client: TestClient, token: str, following: str = "/ui/jobs") -> None
     assert "samesite=lax" in cookie
 
 
-@pytest.mark.parametrize("page", ["/", "/?track=digits&policy=report", "/ui/jobs", "/ui/submit", "/ui/jobs/" + "0" * 32])
+@pytest.mark.parametrize(
+    "page", ["/", "/?track=digits&policy=report", "/ui/jobs", "/ui/submit", "/ui/jobs/" + "0" * 32]
+)
 def test_who_has_no_token_is_asked_for_one_and_comes_back(guarded: TestClient, token: str, page: str) -> None:
     answer = guarded.get(page)
     assert answer.status_code == 303
@@ -53,7 +55,13 @@ def test_a_wrong_token_is_said_to_be_one(guarded: TestClient) -> None:
 
 
 def test_signing_in_leads_to_pages_of_this_server_only(guarded: TestClient, token: str) -> None:
-    for elsewhere in ("//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)", "/a\r\nb: c"):
+    for elsewhere in (
+        "//evil.example/",
+        "https://evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/a\r\nb: c",
+    ):
         answer = guarded.post("/ui/sign-in", data={"token": token, "next": elsewhere}, headers=OWN)
         assert answer.headers["location"] == "/"
 
@@ -68,7 +76,13 @@ def test_a_browser_that_signed_in_sees_its_teams_jobs_until_it_signs_out(guarded
 
 @pytest.mark.parametrize(
     "headers",
-    [{}, {"Origin": "https://evil.example"}, {"Origin": "null"}, {"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "none"}],
+    [
+        {},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "none"},
+    ],
 )
 def test_the_cookie_serves_no_page_of_another_site(guarded: TestClient, token: str, headers: dict[str, str]) -> None:
     guarded.cookies.set(COOKIE, token)

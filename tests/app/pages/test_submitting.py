@@ -39,7 +39,9 @@ def _everything() -> Any:
 
 
 def test_a_filled_form_is_a_job(page: TestClient, services: Services) -> None:
-    answer = post(page, **{"name": "ours", "quantize": "on", "bits__param_bits": "7", "track": "digits", "evaluate": "on"})
+    answer = post(
+        page, **{"name": "ours", "quantize": "on", "bits__param_bits": "7", "track": "digits", "evaluate": "on"}
+    )
     job = _only_job(services)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/ui/jobs/{job.id}")
     assert (job.kind, job.name, job.checkpoint.filename) == ("score", "ours", "net.onnx")
@@ -52,7 +54,7 @@ def test_counting_comes_back_to_the_form_as_it_was(page: TestClient, services: S
     assert answer.headers["location"] == f"/ui/submit?from={job.id}"
     again = page.get(answer.headers["location"]).text
     assert 'value="ours"' in again
-    assert "<option value=\"challenge\" selected>" in again
+    assert '<option value="challenge" selected>' in again
     assert f'name="checkpoint_sha256" value="{job.checkpoint.sha256}"' in again
     assert "net.onnx is here already" in again
     assert f'hx-get="/ui/submit/counted/{job.id}"' in again
