@@ -1,4 +1,4 @@
-"""Where the tests find real data: unpacked once, and skipped where it is not there."""
+"""Where the tests find real data: unpacked once, and skipped where it is not there. And plain logs."""
 
 import hashlib
 import os
@@ -8,8 +8,16 @@ import tempfile
 from pathlib import Path
 
 import pytest
+import structlog
 
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _plain_logs() -> None:
+    """Without a picture of every local variable, which takes seconds to draw."""
+    renderer = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], renderer])
 
 
 @pytest.fixture(scope="session")
