@@ -2,9 +2,10 @@
 
 import typer
 
-from app.commands import catalogue, client, jobs, scoring, serving
+from app.commands import board, catalogue, client, jobs, scoring, server_jobs, serving
 from app.commands.doctor import doctor
 from app.commands.tokens import tokens
+from app.failures import EXIT_CODES
 from micronet.jobs import JOBS
 
 app = typer.Typer(
@@ -15,9 +16,11 @@ app = typer.Typer(
 )
 for command in (
     *(client.demo, scoring.score, scoring.count, catalogue.tracks, catalogue.architectures, catalogue.download),
-    *(serving.serve, serving.api, serving.worker, doctor, client.submit),
+    *(serving.serve, serving.api, serving.worker, doctor),
 ):
     app.command()(command)
+for command in (client.submit, server_jobs.jobs, server_jobs.job, server_jobs.cancel, board.leaderboard):
+    app.command(epilog=EXIT_CODES)(command)
 for kind in JOBS:
     if kind not in jobs.OWN_COMMANDS:
         app.command(name=kind)(jobs.job_command(kind))

@@ -18,17 +18,22 @@ class _Rate(ProgressColumn):
 
 
 class ProgressBar:
-    """A `micronet.progress.Progress` on standard error, which leaves nothing behind when it is done."""
+    """A `micronet.progress.Progress` on standard error, which leaves nothing behind when it is done.
+
+    Where that is no terminal nothing is shown: a log needs no bar, and no empty lines where one was.
+    """
 
     def __init__(self) -> None:
+        console = Console(stderr=True)
         self._bars = Progress(
             TextColumn("[bold]{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             _Rate(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._bars.add_task("starting", total=None, unit="")
 

@@ -1,6 +1,7 @@
 """Results as tables for people."""
 
-from collections.abc import Iterable
+import os
+from collections.abc import Collection, Iterable
 
 from rich.console import Console, Group, RenderableType
 from rich.table import Table
@@ -10,6 +11,7 @@ from app.facts import facts
 from micronet.contract import Layer, ScoreResult, Value
 
 COSTLIEST = 10
+_WIDE = 240
 
 
 def show_score(result: ScoreResult, console: Console) -> None:
@@ -26,12 +28,28 @@ def show_any(result: Value, console: Console) -> None:
     console.print(Group(table, *_warnings(warnings)))
 
 
-def show_rows(columns: tuple[str, ...], rows: Iterable[tuple[str, ...]], console: Console) -> None:
-    """A plain list with a heading per column."""
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False)
+def show_rows(
+    columns: tuple[str, ...],
+    rows: Iterable[tuple[str, ...]],
+    console: Console,
+    whole: Collection[str] = (),
+    numbers: Collection[str] = (),
+) -> None:
+    """A plain list with a heading per column. Columns that are `whole` are not folded, `numbers` end at one line."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, no_wrap=name in whole, justify="right" if name in numbers else "left")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as it is: what looks like markup may be somebody's name
     console.print(table)
+
+
+def wide_console() -> Console:
+    """Standard output for long rows: where it is no terminal, and nobody says how wide it is, they are not folded."""
+    console = Console(highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = _WIDE
+    return console
 
 
 def _headline(result: ScoreResult) -> RenderableType:

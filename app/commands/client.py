@@ -1,26 +1,51 @@
 """Having a server do it: one that runs, or for the demo one of our own."""
 
 import json
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
 
-from app.artifacts import move_all
-from app.client import Client, ServerError
-from app.commands.jobs import put_all_, sha256_of, show_answer, with_teachers
-from app.commands.options import Force, Json, OptionalFile, Server, Set, Teachers, Token
+from app.client import Client
+from app.commands.following import check_succeeded, fetch, followed, show
+from app.commands.jobs import put_all_, sha256_of, with_teachers
+from app.commands.options import (
+    LOCAL,
+    PATIENCE,
+    Force,
+    Json,
+    OptionalFile,
+    Output,
+    Patience,
+    Server,
+    Set,
+    Teachers,
+    Token,
+)
 from app.failures import reported
 from app.progress_bar import ProgressBar
+from app.score_limits import BEST, Limits, Standard
 from app.score_options import with_given_settings
-from micronet.contract import JobSettings
+from micronet.contract import JobSettings, ScoreResult
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS
 
 Kind = Annotated[str, typer.Option(help=f"Kind of job: {', '.join(JOBS)}.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end, or print its id.")]
-Output = Annotated[Path | None, typer.Option(help="Directory to fetch what the job made to.", show_default=False)]
+Above = Annotated[float | None, typer.Option(help="Exit with 4 if the score is higher.", show_default=False)]
+WorseThan = Annotated[
+    str | None,
+    typer.Option(
+        metavar="ID|best",
+        help="Exit with 4 if the score is worse than this job's; or than the best on the leaderboard before, of the "
+        "same policy and team (of everybody, without a team).",
+        show_default=False,
+    ),
+]
+BelowFloor = Annotated[bool, typer.Option("--fail-below-floor", help="Exit with 4 if the score does not qualify.")]
 
 
 def demo(as_json: Json = False) -> None:
@@ -34,8 +59,9 @@ def demo(as_json: Json = False) -> None:
             settings = train_digits(checkpoint, progress)
             with Client(url) as client:
                 client.wait_until_ready()
-                job = _followed(client, client.submit("score", checkpoint, settings), progress)
-    _show(job, as_json)
+                job = followed(client, client.submit("score", checkpoint, settings), progress)
+        check_succeeded(job)
+    show(job, as_json)
 
 
 @with_given_settings
@@ -45,25 +71,37 @@ def submit(
     kind: Kind = "score",
     set_: Set = None,
     teacher: Teachers = None,
-    server: Server = "http://127.0.0.1:8000",
+    server: Server = LOCAL,
     token: Token = None,
+    patience: Patience = PATIENCE,
     wait: Wait = True,
     output: Output = None,
     force: Force = False,
+    fail_above: Above = None,
+    fail_worse_than: WorseThan = None,
+    fail_below_floor: BelowFloor = False,
     as_json: Json = False,
 ) -> None:
     """Upload a checkpoint to a server, follow its job, print its result. Exits with 0 only if it succeeded."""
-    with reported(as_json), ProgressBar() as progress, Client(server, token) as client:
+    limits = Limits(fail_above, fail_worse_than, fail_below_floor)
+    if limits and not wait:
+        raise typer.BadParameter("--no-wait does not wait for a score that could fail.")
+    with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
         wanted = _checked(kind, file, settings, set_ or [], teacher or [])
+        limits.check_apply(wanted)
+        standard = limits.named_standard(client, wanted)
         for path in teacher or ():
-            client.upload(path)
-        job = client.submit(kind, file, wanted)
+            client.upload(path, _shown(progress))
+        job = client.submit(kind, file, wanted, _shown(progress))
+        standard = standard or limits.best_standard(client, job)
         if wait:
-            job = _followed(client, job, progress)
+            job = followed(client, job, progress)
+            check_succeeded(job)
             if output is not None:
-                _download(client, job, output, force)
+                fetch(client, job, output, force)
     if wait:
-        _show(job, as_json)
+        show(job, as_json)
+        _check(limits, job, standard, as_json)
     else:
         print(json.dumps(job, indent=2) if as_json else job["id"])
 
@@ -82,34 +120,18 @@ def _checked(
     return with_teachers(JOBS[kind], settings, {sha256_of(path): path for path in teachers}, all_given=False)
 
 
-def _download(client: Client, job: dict[str, Any], output: Path, force: bool) -> None:
-    output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output, prefix=".micronet-") as directory:
-        for artifact in job["artifacts"]:
-            with Path(directory, Path(artifact["name"]).name).open("xb") as file:
-                client.download(artifact["url"], file)
-        move_all(Path(directory), output, force)
+def _shown(progress: ProgressBar) -> Callable[[int, int], None]:
+    """An upload's bytes as a stage of its own."""
+    progress.stage("upload", 1, 1)
+    return lambda done, total: progress.advance(done, total, "bytes")
 
 
-def _followed(client: Client, job: dict[str, Any], progress: ProgressBar) -> dict[str, Any]:
-    """The job when it has ended; shown meanwhile. Raises ServerError unless it succeeded."""
-    stage = None
-    progress.stage("queued", 0, 0)
-    for now in client.follow(job["id"]):
-        job = now
-        if job["stage"] is not None and job["stage"] != stage:
-            stage = job["stage"]
-            progress.stage(**stage)
-        if job["progress"] is not None:
-            progress.advance(**job["progress"])
-    if job["status"] == "canceled":
-        raise ServerError(
-            "canceled", "The job was canceled", f"job {job['id']} was canceled before it ended", yours=True
+def _check(limits: Limits, job: dict[str, Any], standard: Standard | None, as_json: bool) -> None:
+    if not limits:
+        return
+    if standard is None and limits.worse_than == BEST and not as_json:
+        print(
+            "no entry that qualifies was on the leaderboard before: there is nothing to be worse than", file=sys.stderr
         )
-    if (error := job["error"]) is not None:
-        raise ServerError(error["code"], error["title"], error["detail"], error["yours"])
-    return job
-
-
-def _show(job: dict[str, Any], as_json: bool) -> None:
-    show_answer(JOBS[job["kind"]].result.model_validate_json(json.dumps(job["result"])), as_json)
+    with reported(as_json):
+        limits.check(ScoreResult.model_validate_json(json.dumps(job["result"])), standard)

@@ -26,7 +26,14 @@ Teachers = Annotated[
 ]
 Force = Annotated[bool, typer.Option("--force", help="Write over files that are there already.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON, and nothing else, on standard output.")]
+Output = Annotated[Path | None, typer.Option(help="Directory to fetch what the job made to.", show_default=False)]
+Patience = Annotated[
+    float, typer.Option(min=0, metavar="SECONDS", help="How long to wait for a server that went away, or is busy.")
+]
 Server = Annotated[str, typer.Option(envvar="MICRONET_SERVER", help="URL of the server.")]
 Token = Annotated[
     str | None, typer.Option(envvar="MICRONET_TOKEN", help="Access token of your team.", show_default=False)
 ]
+LOCAL = "http://127.0.0.1:8000"
+"""Where `micronet serve` listens."""
+PATIENCE = 300.0

@@ -1,29 +1,26 @@
-"""What a client makes of a server that cannot answer just now."""
+"""What a client makes of a server that cannot answer just now, or never will."""
 
+import io
+import json
+import socket
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
 import httpx
 import pytest
 
-from app import client as client_module
-from app.client import Client, ServerError
+from app.client import Client, Later, ServerError
+from app.client.connection import Patience
+from micronet.contract import ScoreSettings
+from tests.app.unreliable import Cut, Lost, Network, Refused, answering, connected, hurry
+
+PROBLEM = {"code": "later", "title": "Later", "detail": "not now"}
+ENDED = httpx.Response(200, json={"status": "succeeded"})
 
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_LONGEST_LOOK", 0.01)
-
-
-def answering(monkeypatch: pytest.MonkeyPatch, answers: Iterator[httpx.Response]) -> Client:
-    """A client of a server that gives these answers."""
-    real = httpx.Client
-
-    def made(**options: Any) -> httpx.Client:
-        return real(**options, transport=httpx.MockTransport(lambda _: next(answers)))
-
-    monkeypatch.setattr(httpx, "Client", made)
-    return Client("http://server")
+    hurry(monkeypatch)
 
 
 def test_a_server_that_never_gets_ready_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -36,9 +33,8 @@ def test_a_server_that_never_gets_ready_is_not_waited_for_for_ever(monkeypatch: 
 
 
 def test_a_job_is_followed_through_times_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    later = [httpx.Response(status, json={"code": "later"}) for status in (503, 429, 502, 504)]
-    ended = httpx.Response(200, json={"status": "succeeded"})
-    with answering(monkeypatch, iter([*later, ended])) as client:
+    later = [httpx.Response(status, json=PROBLEM) for status in (503, 429, 502, 504)]
+    with answering(monkeypatch, iter([*later, ENDED])) as client:
         assert list(client.follow("job")) == [{"status": "succeeded"}]
 
 
@@ -46,3 +42,133 @@ def test_a_job_that_is_not_there_is_not_waited_for(monkeypatch: pytest.MonkeyPat
     problem = {"code": "job-not-found", "title": "No such job", "detail": "there is no such job"}
     with answering(monkeypatch, iter([httpx.Response(404, json=problem)])) as client, pytest.raises(ServerError):
         next(client.follow("job"))
+
+
+@pytest.mark.parametrize("code", ["storage-quota", "dataset-missing"])
+def test_what_somebody_has_to_do_something_about_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, code: str) -> None:
+    problem = httpx.Response(429, json={"code": code, "title": "No", "detail": "no"})
+    with answering(monkeypatch, [problem]) as client, pytest.raises(ServerError) as raised:
+        client.job("1")
+    assert (raised.value.code, isinstance(raised.value, Later)) == (code, False)
+
+
+def test_a_server_nobody_ever_met_is_not_waited_for_and_one_that_was_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    mock = httpx.MockTransport(lambda _: httpx.Response(200, json={"status": "running"}))
+    with connected(monkeypatch, Network(iter([Refused(), None]), mock)) as client:
+        with pytest.raises(ServerError) as raised:
+            client.job("1")
+        assert (raised.value.code, raised.value.yours, isinstance(raised.value, Later)) == ("unreachable", False, False)
+    network = Network(iter([None, Refused(), Refused(), Lost(), 502, None]), mock)
+    with connected(monkeypatch, network) as client:
+        assert client.job("1") == client.job("1") == {"status": "running"}
+        assert len(network.requests) == 6
+
+
+def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are 1, 2, 4, 4 ... seconds where nobody asks for more; 20 s end before the seventh."""
+    now, slept = [0.0], []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr("app.client.connection._FIRST_PAUSE", 1.0)
+    monkeypatch.setattr("app.client.connection._LONGEST_PAUSE", 4.0)
+    monkeypatch.setattr("app.client.connection.time.sleep", sleep)
+    patience, error = Patience(20, lambda: now[0]), ServerError("c", "t", "d", yours=False)
+    for _ in range(6):
+        patience.wait(error)
+    assert slept == [1, 2, 4, 4, 4, 4]
+    with pytest.raises(ServerError) as raised:
+        patience.wait(error)
+    assert raised.value is error
+    patience.forward()
+    patience.wait(Later("c", "t", "d", False, seconds=3))
+    patience.wait(Later("c", "t", "d", False, seconds=60))
+    assert slept[-2:] == [3, 4]
+
+
+def test_a_job_that_is_sent_again_is_sent_under_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Network(iter([Lost(), 503, None]), httpx.MockTransport(lambda _: httpx.Response(202, json={"id": "1"})))
+    with connected(monkeypatch, network) as client:
+        assert client.submit("train", None, ScoreSettings(seed=3)) == {"id": "1"}
+        client.submit("train", None, ScoreSettings(seed=3))
+    keys = [request.headers["idempotency-key"] for request in network.requests]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+
+
+def test_a_file_is_fetched_from_where_the_connection_broke(monkeypatch: pytest.MonkeyPatch) -> None:
+    content, asked = bytes(range(256)) * 10, []
+
+    def breaking(first: int) -> Iterator[bytes]:
+        yield content[first : first + 1000]
+        raise httpx.ReadError("the connection broke")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.headers.get("range"))
+        first = int((asked[-1] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        if first < 2000:
+            return httpx.Response(206 if asked[-1] else 200, content=breaking(first))
+        return httpx.Response(206, content=content[first:])
+
+    file = io.BytesIO(b"before")
+    file.seek(6)
+    with connected(monkeypatch, httpx.MockTransport(answer)) as client:
+        client.download("/blobs/1", file)
+    assert file.getvalue() == b"before" + content
+    assert asked == [None, "bytes=1000-", "bytes=2000-"]
+
+
+def test_a_file_of_a_store_that_cannot_seek_is_fetched_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def half() -> Iterator[bytes]:
+        yield b"half"
+        raise httpx.ReadError("the connection broke")
+
+    file = io.BytesIO()
+    answers = [httpx.Response(200, content=half()), httpx.Response(200, content=b"half and half")]
+    with answering(monkeypatch, answers) as client:
+        client.download("/blobs/1", file)
+    assert file.getvalue() == b"half and half"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        httpx.Response(200, html="<h1>Log in</h1>"),
+        httpx.Response(200, json=["no", "object"]),
+        httpx.Response(302, headers={"Location": "/login"}),
+        httpx.Response(404, json=["no", "problem"]),
+    ],
+)
+def test_what_is_no_micronet_server_is_said_to_be_none(monkeypatch: pytest.MonkeyPatch, answer: httpx.Response) -> None:
+    with answering(monkeypatch, [answer]) as client, pytest.raises(ServerError) as raised:
+        client.job("1")
+    assert raised.value.yours
+
+
+@pytest.mark.parametrize(("url", "token"), [("ftp://host", None), ("http://host:x", None), ("", "a\nb")])
+def test_what_cannot_be_sent_is_our_own_fault(url: str, token: str | None) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        here = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        with pytest.raises(ServerError) as raised, Client(url or here, token) as client:
+            client.job("1")
+    assert (raised.value.code, raised.value.yours) == ("request", True)
+
+
+def test_a_file_keeps_its_name_and_is_sent_ahead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "é.onnx"
+    path.write_bytes(b"content")
+    network = Network(iter([None, Cut(3), None]), httpx.MockTransport(_reading))
+    with connected(monkeypatch, network) as client:
+        client.submit("score", path, ScoreSettings())
+    put, *posts = network.requests
+    assert (put.method, put.content) == ("PUT", b"content")
+    form = posts[-1].content.decode()
+    assert 'name="filename"\r\n\r\né.onnx\r\n' in form
+    assert f'name="checkpoint_sha256"\r\n\r\n{put.url.path.rpartition("/")[2]}\r\n' in form
+    assert [post.method for post in posts] == ["POST", "POST"]
+
+
+def _reading(request: httpx.Request) -> httpx.Response:
+    request.read()
+    return httpx.Response(202, content=json.dumps({"id": "1"}))

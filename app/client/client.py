@@ -1,0 +1,149 @@
+"""The client: one method for each thing that can be asked of a server."""
+
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import httpx
+from pydantic import BaseModel
+
+from app.client.connection import Connection
+from app.client.failures import Later, ServerError, content_of
+from app.client.uploading import Progress, upload
+
+_FINAL = ("succeeded", "failed", "canceled")
+_FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
+_STARTING_SECONDS = 60.0
+_PAGE, _NAME_LENGTH = 100, 255
+
+Json = dict[str, Any]
+
+
+class Client:
+    """A connection to the server at `url`. Every method raises ServerError where the server says no.
+
+    A server that goes away, or cannot answer just now, is asked again with growing pauses until for `patience` seconds
+    nothing went forward; every request can be repeated without harm. One that never answered yet and takes no
+    connection is not waited for, except by `wait_until_ready`. `timeout`: seconds for a connection to stand still.
+    """
+
+    def __init__(self, url: str, token: str | None = None, timeout: float = 60.0, patience: float = 300.0) -> None:
+        self._connection = Connection(url, token, timeout, patience)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+
+    def wait_until_ready(self, seconds: float = _STARTING_SECONDS) -> None:
+        """Return when the server can work; for one that is just starting."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                content_of(self._connection.once("GET", "/health/ready", timeout=5))
+                return
+            except ServerError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_FIRST_LOOK)
+
+    def submit(
+        self, kind: str, checkpoint: Path | None, settings: BaseModel, progress: Progress = lambda done, total: None
+    ) -> Json:
+        """Upload `checkpoint`, if there is one, and queue a job of `kind`; the job.
+
+        Sent twice by accident, it is one job still.
+        """
+        fields = {"settings": settings.model_dump_json(exclude_unset=True)}
+        if checkpoint is not None:
+            name = os.fsencode(checkpoint.name).decode(errors="replace")[-_NAME_LENGTH:]
+            fields |= {"checkpoint_sha256": self.upload(checkpoint, progress), "filename": name}
+        form = {name: (None, value) for name, value in fields.items()}
+        return self._connection.json("POST", f"/{kind}", files=form, headers={"Idempotency-Key": uuid.uuid4().hex})
+
+    def upload(self, path: Path, progress: Progress = lambda done, total: None) -> str:
+        """Send a file ahead of a job that names it; its SHA-256. Raises OSError too.
+
+        A large one goes in pieces: after a lost connection, or a server that died, it goes on where that ended.
+        """
+        return upload(self._connection, path, progress)
+
+    def download(self, url: str, destination: BinaryIO) -> None:
+        """Write a file of the server's, as `artifacts` of a job names it, to `destination`.
+
+        A file never changes under its address, so after a lost connection only the rest is fetched.
+        """
+        patience, begin = self._connection.patience(), destination.tell()
+        while True:
+            done = destination.tell() - begin
+            try:
+                with self._connection.stream(url, headers={"Range": f"bytes={done}-"} if done else {}) as answer:
+                    if answer.status_code != httpx.codes.PARTIAL_CONTENT:
+                        destination.seek(begin)
+                    for chunk in answer.iter_bytes():
+                        destination.write(chunk)
+                        patience.forward()
+                return
+            except Later as error:
+                patience.wait(error)
+
+    def job(self, job_id: str) -> Json:
+        """A job as it is now."""
+        return self._connection.json("GET", f"/jobs/{job_id}")
+
+    def jobs(self, *, status: str | None = None, kind: str | None = None, team: str | None = None) -> Iterator[Json]:
+        """Jobs, the newest first, without their results; more are asked for as they are taken."""
+        return self._pages("/jobs", "jobs", {"status": status, "kind": kind, "team": team})
+
+    def cancel(self, job_id: str) -> Json:
+        """Ask a job to stop."""
+        return self._connection.json("POST", f"/jobs/{job_id}/cancel")
+
+    def follow(self, job_id: str) -> Iterator[Json]:
+        """The job whenever it has changed, the last time when it has ended."""
+        pause, etag = _FIRST_LOOK, ""
+        while True:
+            given = {"If-None-Match": etag} if etag else {}
+            answer = self._connection.answer("GET", f"/jobs/{job_id}", headers=given)
+            if answer.status_code != httpx.codes.NOT_MODIFIED:
+                job = content_of(answer)
+                etag, pause = answer.headers.get("ETag", ""), _FIRST_LOOK
+                yield job
+                if job["status"] in _FINAL:
+                    return
+            time.sleep(pause)
+            pause = min(1.5 * pause, _LONGEST_LOOK)
+
+    def leaderboard(
+        self,
+        track: str,
+        *,
+        policy: str | None = None,
+        team: str | None = None,
+        qualifies: bool | None = None,
+        sort: str = "score",
+        order: str = "asc",
+    ) -> Iterator[Json]:
+        """Measured scores of a track, all of them; more are asked for as they are taken."""
+        query = {"policy": policy, "team": team, "qualifies": qualifies, "sort": sort, "order": order}
+        return self._pages("/leaderboard", "entries", {"track": track, **query})
+
+    def tracks(self) -> list[Json]:
+        """The tracks of the server: what is measured, the floor, the baselines."""
+        tracks: list[Json] = self._connection.json("GET", "/tracks")["tracks"]
+        return tracks
+
+    def _pages(self, path: str, key: str, query: Json) -> Iterator[Json]:
+        given = {name: value for name, value in query.items() if value is not None}
+        page = self._connection.json("GET", path, params={**given, "limit": _PAGE})
+        yield from page[key]
+        while page["next"] is not None:
+            page = self._connection.json("GET", page["next"])
+            yield from page[key]

@@ -1,0 +1,88 @@
+"""Requests that are asked again while nobody can answer them."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+
+from app.client.failures import Later, ServerError, checked, content_of, unreachable
+
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
+"""Seconds; each pause is twice as long as the one before."""
+
+
+class Patience:
+    """Pauses that grow, until for `seconds` nothing went forward."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._seconds, self._clock = seconds, clock
+        self.forward()
+
+    def forward(self) -> None:
+        """Something went well: start anew."""
+        self._since, self._pause = self._clock(), _FIRST_PAUSE
+
+    def wait(self, error: ServerError) -> None:
+        """Pause before the next try, for as long as the server asked for if it did. Raises `error` when it is over."""
+        asked = error.seconds if isinstance(error, Later) else 0.0
+        pause = min(max(self._pause, asked), _LONGEST_PAUSE)
+        if self._clock() + pause - self._since > self._seconds:
+            raise error
+        time.sleep(pause)
+        self._pause *= 2
+
+
+class Connection:
+    """A connection to the server at `url`, which may be lost and found again. Times are seconds."""
+
+    def __init__(self, url: str, token: str | None, timeout: float, patience: float) -> None:
+        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        try:
+            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout)
+        except httpx.InvalidURL as error:
+            raise ServerError("request", "The request cannot be sent", f"{url!r}: {error}", yours=True) from error
+        self._seconds, self._known = patience, False
+
+    def close(self) -> None:
+        """Hang up."""
+        self._http.close()
+
+    def patience(self) -> Patience:
+        """For something that takes several requests."""
+        return Patience(self._seconds)
+
+    def once(self, method: str, address: str, **options: Any) -> httpx.Response:
+        """Whatever is answered now. Raises Later, ServerError where nobody answers."""
+        with self._reaching():
+            return self._http.request(method, address, **options)
+
+    def answer(self, method: str, address: str, **options: Any) -> httpx.Response:
+        """The answer to a request that may be repeated. Raises ServerError."""
+        patience = self.patience()
+        while True:
+            try:
+                return checked(self.once(method, address, **options))
+            except Later as error:
+                patience.wait(error)
+
+    def json(self, method: str, address: str, **options: Any) -> dict[str, Any]:
+        """The object in such an answer. Raises ServerError."""
+        return content_of(self.answer(method, address, **options))
+
+    @contextmanager
+    def stream(self, address: str, **options: Any) -> Iterator[httpx.Response]:
+        """An answer whose content is still to come. Raises Later, ServerError, also when it stops coming."""
+        with self._reaching(), self._http.stream("GET", address, **options) as answer:
+            if not answer.is_success:
+                answer.read()
+            yield checked(answer)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            raise unreachable(error, self._known) from error
+        self._known = True

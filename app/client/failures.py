@@ -1,0 +1,86 @@
+"""What a server answers instead of what it was asked for, and what it means that it does not answer.
+
+MicronetError
+└── ServerError                the server says no, or cannot be asked
+    └── Later                      not now: the same request may go well in a while
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+
+from micronet.errors import MicronetError
+
+_LATER = frozenset({408, 429, 502, 503, 504})
+_NOT_SOON = frozenset({"storage-quota", "dataset-missing", "dataset-corrupt"})
+"""Codes of problems with such a status that somebody has to do something about."""
+
+
+class ServerError(MicronetError):
+    """What the server answered instead, with the server's own code, title and detail."""
+
+    def __init__(self, code: str, title: str, detail: str, yours: bool) -> None:
+        super().__init__(detail)
+        self.code, self.title, self.yours = code, title, yours  # type: ignore[misc]  # of this answer, not of the class
+
+
+class Later(ServerError):
+    """Nobody answers, or not now. `seconds`: how long the server asked to be left alone."""
+
+    def __init__(self, code: str, title: str, detail: str, yours: bool, seconds: float = 0.0) -> None:
+        super().__init__(code, title, detail, yours)
+        self.seconds = seconds
+
+
+def checked(answer: httpx.Response) -> httpx.Response:
+    """The answer, if it is what was asked for. Raises Later, ServerError."""
+    if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
+        return answer
+    status = answer.status_code
+    problem = _problem(answer)
+    code, title = str(problem.get("code", "server")), str(problem.get("title", f"The server answered {status}"))
+    detail = "; ".join([str(problem.get("detail", answer.text[:500])), *map(_fault, problem.get("errors", ()))])
+    yours = status < httpx.codes.INTERNAL_SERVER_ERROR
+    if status in _LATER and code not in _NOT_SOON:
+        wait = answer.headers.get("Retry-After", "")
+        raise Later(code, title, detail, yours, float(wait) if wait.isdecimal() else 0.0)
+    raise ServerError(code, title, detail, yours)
+
+
+def content_of(answer: httpx.Response) -> dict[str, Any]:
+    """The JSON object in an answer. Raises Later, ServerError, also where something else answers at this address."""
+    try:
+        content = checked(answer).json()
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        detail = f"{answer.url} answered with what is no JSON object: {answer.text[:200]!r}"
+        raise ServerError("no-micronet", "This is no server of ours", detail, yours=True)
+    return content
+
+
+def unreachable(error: httpx.TransportError, known: bool) -> ServerError:
+    """Why there was no answer. Only from a server that is `known`, or that is there, one may come later.
+
+    A server that was never met and takes no connection is more likely a wrong address than one that starts.
+    """
+    detail = str(error) or type(error).__name__
+    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        return ServerError("request", "The request cannot be sent", detail, yours=True)
+    code, title = "unreachable", "The server does not answer"
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not known:
+        return ServerError(code, title, detail, yours=False)
+    return Later(code, title, detail, yours=False)
+
+
+def _problem(answer: httpx.Response) -> Mapping[str, Any]:
+    try:
+        problem = answer.json()
+    except ValueError:
+        problem = None
+    return problem if isinstance(problem, dict) else {}
+
+
+def _fault(fault: Mapping[str, Any]) -> str:
+    return f"{fault.get('pointer') or fault.get('parameter') or ''}: {fault.get('detail', '')}"

@@ -1,0 +1,114 @@
+"""Jobs on a server: looked at, waited for, listed, canceled."""
+
+import json
+from itertools import islice
+from typing import Annotated, Any, Literal
+
+import typer
+
+from app.client import Client
+from app.commands.following import FINAL, check_succeeded, fetch, followed, show, show_state
+from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
+from app.failures import reported
+from app.progress_bar import ProgressBar
+from app.tables import show_rows, wide_console
+from micronet.errors import SettingsError
+from micronet.jobs import JOBS
+
+JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.", show_default=False)]
+Status = Annotated[
+    Literal["queued", "running", "canceling", "succeeded", "failed", "canceled"] | None,
+    typer.Option(help="Only jobs that are so.", show_default=False),
+]
+Kind = Annotated[str | None, typer.Option(help=f"Only of this kind: {', '.join(JOBS)}.", show_default=False)]
+Team = Annotated[str | None, typer.Option(help="Only entered for this team.", show_default=False)]
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended.")]
+
+
+def jobs(
+    status: Status = None,
+    kind: Kind = None,
+    team: Team = None,
+    limit: Limit = 20,
+    server: Server = LOCAL,
+    token: Token = None,
+    patience: Patience = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Your jobs on a server, the newest first."""
+    with reported(as_json), Client(server, token, patience=patience) as client:
+        found = list(islice(client.jobs(status=status, kind=kind, team=team), limit))
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    columns = ("id", "kind", "status", "team", "name", "file", "created")
+    show_rows(columns, map(_row, found), wide_console(), whole=("id", "kind", "status", "created"))
+
+
+def job(
+    job_id: JobId,
+    wait: Wait = False,
+    output: Output = None,
+    force: Force = False,
+    server: Server = LOCAL,
+    token: Token = None,
+    patience: Patience = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """A job on a server: how far it is, or what became of it.
+
+    Prints its result as submit does; with --json and without --wait, the whole job. A job that has not ended exits
+    with 0, one that has ended as submit does.
+    """
+    with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
+        found = client.job(job_id)
+        if wait:
+            found = followed(client, found, progress)
+        if output is not None:
+            if found["status"] not in FINAL:
+                raise SettingsError(f"job {job_id} is {found['status']}, so it has made nothing yet: add --wait.")
+            check_succeeded(found)
+            fetch(client, found, output, force)
+    _show(found, whole=as_json and not wait, as_json=as_json)
+
+
+def cancel(
+    job_id: JobId,
+    wait: Wait = False,
+    server: Server = LOCAL,
+    token: Token = None,
+    patience: Patience = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Stop a job on a server, and print its status. One that has ended stays as it is."""
+    with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
+        found = client.cancel(job_id)
+        if wait and found["status"] not in FINAL:
+            found = followed(client, found, progress)
+    print(json.dumps(found, indent=2) if as_json else found["status"])
+
+
+def _show(found: dict[str, Any], whole: bool, as_json: bool) -> None:
+    if whole:
+        print(json.dumps(found, indent=2))
+    elif found["status"] == "succeeded":
+        show(found, as_json)
+    elif found["status"] not in FINAL:
+        show_state(found)
+    with reported(as_json):
+        check_succeeded(found)
+
+
+def _row(found: dict[str, Any]) -> tuple[str, ...]:
+    stage, file = found["stage"], found["checkpoint"]
+    at = f" ({stage['name']})" if stage is not None and found["status"] not in FINAL else ""
+    return (
+        found["id"],
+        found["kind"],
+        found["status"] + at,
+        found["team"] or "",
+        found["name"] or "",
+        "" if file is None else file["filename"] or file["sha256"][:16],
+        found["created_at"][:16].replace("T", " "),
+    )

@@ -1,0 +1,283 @@
+"""`micronet submit`, `jobs`, `job`, `cancel` and `leaderboard` against a server whose jobs end as a test says."""
+
+import csv
+import io
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from click.testing import Result
+from structlog.testing import capture_logs
+from typer.testing import CliRunner
+
+from app.cli import app
+from app.client import client as client_module
+from app.commands.board import COLUMNS, SortKey
+from app.main import create_app
+from app.services import Services
+from tests.app.http.conftest import MakeServices, live, make_services  # noqa: F401  # fixtures
+from tests.app.http.results import score_text
+from worker.records.scores import SortKey as ServerSortKey
+from worker.records.values import Artifact, Ending, JobError, Status
+
+DIGITS = ("--track", "digits")
+CORRUPT = JobError(code="corrupt-file", title="Damaged", detail="all of it", yours=True)
+NO_DATA = JobError(code="dataset-missing", title="No data", detail="none of it", yours=False)
+
+
+def scored(points: float, correct: int = 350) -> Ending:
+    return Ending(Status.SUCCEEDED, score_text(correct, points))
+
+
+@pytest.fixture
+def services(make_services: MakeServices) -> Services:  # noqa: F811
+    return make_services(team_requests_per_second=100_000)
+
+
+@pytest.fixture(autouse=True)
+def url(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(client_module, "_LONGEST_LOOK", 0.05)
+    server = create_app(services.settings, services, open_access=True)
+    with capture_logs(), live(server) as address:  # the server's would be taken for what a command prints
+        monkeypatch.setenv("MICRONET_SERVER", address)
+        yield address
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> str:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"not a network, but nobody looks here")
+    return str(path)
+
+
+def micronet(*arguments: str, expected: int = 0) -> Result:
+    """Run a command in this process."""
+    result = CliRunner().invoke(app, [*arguments], env={"COLUMNS": "300"})
+    assert result.exit_code == expected, (result.output, result.exception)
+    return result
+
+
+@contextmanager
+def ending(services: Services, *endings: Ending) -> Iterator[None]:
+    """Jobs end like this, one after the other, while this lasts."""
+    left, stop = list(endings), threading.Event()
+
+    def work() -> None:
+        while left and not stop.wait(0.01):
+            if (job := services.records.leases.claim("worker", ("short", "long"))) is not None:
+                services.records.leases.finish(job, left.pop(0))
+
+    worker = threading.Thread(target=work)
+    worker.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        worker.join()
+
+
+def submitted(file: str, *options: str) -> str:
+    """Id of a job that is sent and not waited for."""
+    return micronet("submit", file, *DIGITS, "--no-wait", *options).stdout.strip()
+
+
+def test_jobs_are_listed_and_filtered(file: str, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "_PAGE", 2)
+    ids = [
+        submitted(file, "--team", team, "--name", "[red]tiny[/red]") for team in ("blue", "red", "blue", "red", "blue")
+    ]
+    with ending(services, scored(0.1)):
+        micronet("job", ids[0], "--wait")
+    table = micronet("jobs").stdout
+    assert [line.split()[0] for line in table.splitlines()[1:]] == ids[::-1]
+    assert "[red]tiny[/red]" in table
+    assert "net.onnx" in table
+
+    def listed(*options: str) -> list[str]:
+        return [job["id"] for job in json.loads(micronet("jobs", "--json", *options).stdout)]
+
+    assert listed() == ids[::-1]
+    assert listed("--limit", "3") == ids[:1:-1]
+    assert listed("--team", "blue") == ids[::-2]
+    assert listed("--status", "succeeded") == ids[:1]
+    assert listed("--kind", "fuse") == []
+    assert "kinds" in micronet("jobs", "--kind", "fly", expected=1).stderr
+    assert "--status" in micronet("jobs", "--status", "lost", expected=2).stderr
+
+
+def test_a_job_is_looked_at(file: str, services: Services, tmp_path: Path) -> None:
+    first, second = submitted(file), submitted(file)
+    waiting = micronet("job", second).stdout
+    assert ("queued" in waiting, "place in the queue  2" in waiting, "net.onnx" in waiting) == (True, True, True)
+    assert json.loads(micronet("job", second, "--json").stdout)["queue_position"] == 2
+    assert "add --wait" in micronet("job", first, "--output", str(tmp_path / "out"), expected=1).stderr
+    with ending(services, scored(0.1), Ending(Status.FAILED, error=CORRUPT)):
+        assert "MicroNet score 0.100000" in micronet("job", first, "--wait").stdout
+        assert "[corrupt-file]" in micronet("job", second, "--wait", expected=1).stderr
+    assert "MicroNet score 0.100000" in micronet("job", first).stdout
+    assert json.loads(micronet("job", first, "--wait", "--json").stdout)["score"]["total"] == 0.1
+    failed = micronet("job", second, "--json", expected=1)
+    assert json.loads(failed.stdout)["error"]["code"] == json.loads(failed.stderr)["code"] == "corrupt-file"
+
+
+@pytest.mark.parametrize(
+    ("end", "exit_code", "code"),
+    [
+        (Ending(Status.FAILED, error=CORRUPT), 1, "corrupt-file"),
+        (Ending(Status.FAILED, error=NO_DATA), 3, "dataset-missing"),
+        (Ending(Status.CANCELED), 1, "canceled"),
+    ],
+)
+def test_a_job_that_ends_badly_exits_as_whose_fault_it_is(
+    file: str, services: Services, end: Ending, exit_code: int, code: str
+) -> None:
+    with ending(services, end):
+        sent = micronet("submit", file, *DIGITS, "--json", expected=exit_code)
+    assert (sent.stdout, json.loads(sent.stderr)["code"]) == ("", code)
+    job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
+    assert f"[{code}]" in micronet("job", job_id, expected=exit_code).stderr
+
+
+def test_what_a_job_made_is_fetched(file: str, services: Services, tmp_path: Path) -> None:
+    with services.blobs.create() as incoming:
+        incoming.write(b"made")
+        blob = services.records.blobs.add(incoming.keep(), "")
+    job_id, output = submitted(file), tmp_path / "out"
+    made = Artifact(name="made.onnx", sha256=blob.sha256, size=blob.size)
+    with ending(services, Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=(made,))):
+        micronet("job", job_id, "--wait", "--output", str(output))
+    assert (output / "made.onnx").read_bytes() == b"made"
+    assert "--force" in micronet("job", job_id, "--output", str(output), expected=1).stderr
+    micronet("job", job_id, "--output", str(output), "--force")
+
+
+def test_a_job_is_canceled(file: str, services: Services) -> None:
+    waiting, running = submitted(file), submitted(file)
+    assert micronet("cancel", waiting).stdout == "canceled\n"
+    claimed = services.records.leases.claim("worker", ("short",))
+    assert claimed is not None
+    assert micronet("cancel", running).stdout == "canceling\n"
+    threading.Timer(0.3, services.records.leases.finish, (claimed, scored(0.1))).start()
+    assert json.loads(micronet("cancel", running, "--wait", "--json").stdout)["status"] == "canceled"
+    assert "[job-not-found]" in micronet("cancel", "0" * 32, expected=1).stderr
+
+
+def test_the_leaderboard_for_people_and_for_spreadsheets(file: str, services: Services) -> None:
+    with ending(services, scored(0.2), scored(0.1, 341), scored(0.3)):
+        micronet("submit", file, *DIGITS, "--team", "blue", "--name", "=1+1")
+        micronet("submit", file, *DIGITS, "--team", "red", "--unquantized")
+        micronet("submit", file, *DIGITS)
+    lines = micronet("leaderboard", *DIGITS).stdout.splitlines()
+    assert lines[0].split() == [
+        *("rank", "team", "name", "top-1", "margin", "score", "storage", "math", "bits", "sparsity", "policy", "date"),
+    ]
+    assert [line.split()[:3] for line in lines[1:]] == [
+        ["-", "red", "94.72%"],
+        ["1", "blue", "=1+1"],
+        ["2", "97.22%", "+2.22"],
+    ]
+    assert lines[1].split()[3:9] == ["-0.28", "0.100000", "0.050000", "0.050000", "-", "10.0%"]
+    assert lines[2].split()[7:9] == ["0.100000", "9/12"]
+    assert micronet("leaderboard", *DIGITS, "--sort", "score", "--descending", "--limit", "1").stdout.count("\n") == 2
+
+    def rows(*options: str) -> list[dict[str, str]]:
+        return list(csv.DictReader(io.StringIO(micronet("leaderboard", *DIGITS, "--csv", *options).stdout)))
+
+    found = rows("--qualifying")
+    assert tuple(found[0]) == COLUMNS
+    assert [(row["rank"], row["name"], row["score"], row["correct"]) for row in found] == [
+        ("1", "'=1+1", "0.2", "350"),
+        ("2", "", "0.3", "350"),
+    ]
+    assert float(found[0]["margin"]) == 350 / 360 - 342 / 360
+    assert [row["team"] for row in rows("--under-floor")] == ["red"]
+    assert [row["team"] for row in rows("--team", "blue")] == ["blue"]
+    assert rows("--policy", "challenge") == []
+    entries = json.loads(micronet("leaderboard", *DIGITS, "--json").stdout)
+    assert [entry["score"]["total"] for entry in entries] == [0.1, 0.2, 0.3]
+    micronet("leaderboard", *DIGITS, "--json", "--csv", expected=2)
+    micronet("leaderboard", expected=2)
+    assert "[unknown-track]" in micronet("leaderboard", "--track", "digit", expected=1).stderr
+
+
+def test_a_board_can_be_sorted_by_all_a_server_sorts_by() -> None:
+    assert get_args(SortKey) == get_args(ServerSortKey)
+
+
+def test_a_score_that_gets_worse_exits_with_4(file: str, services: Services) -> None:
+    worse_than_best = ("--fail-worse-than", "best")
+    with ending(services, scored(0.2), scored(0.2), scored(0.3), scored(0.1), scored(0.05, 300)):
+        first = micronet("submit", file, *DIGITS, *worse_than_best)
+        assert "nothing to be worse than" in first.stderr
+        micronet("submit", file, *DIGITS, *worse_than_best)
+        worse = micronet("submit", file, *DIGITS, *worse_than_best, "--name", "mine", expected=4)
+        assert "the score is 0.3, worse than the 0.2 of the best entry on the board" in worse.stderr
+        assert "MicroNet score 0.300000" in worse.stdout
+        micronet("submit", file, *DIGITS, *worse_than_best)
+        under = micronet("submit", file, *DIGITS, *worse_than_best, "--fail-below-floor", "--json", expected=4)
+        error = json.loads(under.stderr)
+        assert (error["code"], json.loads(under.stdout)["qualifies"]) == ("not-good-enough", False)
+        assert "does not qualify" in error["detail"]
+        assert "300 of 360 answers are right, which is 83.33%, and 95.00% is needed" in error["detail"]
+
+
+def test_a_score_is_compared_with_those_of_its_team_policy_and_time(file: str, services: Services) -> None:
+    worse_than_best = ("--fail-worse-than", "best")
+    with ending(services, scored(0.1), scored(0.2), scored(0.3)):
+        micronet("submit", file, *DIGITS, "--team", "red")
+        micronet("submit", file, *DIGITS, "--team", "blue", *worse_than_best)
+        micronet("submit", file, *DIGITS, "--policy", "challenge", *worse_than_best)
+    with ending(services, scored(0.2)):
+        worse = micronet("submit", file, *DIGITS, *worse_than_best, expected=4)
+    assert "worse than the 0.1" in worse.stderr
+
+
+def test_a_score_is_compared_with_a_job_that_was_named(file: str, services: Services) -> None:
+    with ending(services, scored(0.2), Ending(Status.CANCELED), scored(0.2), scored(0.25)):
+        micronet("submit", file, *DIGITS)
+        micronet("submit", file, *DIGITS, expected=1)
+        canceled, named = [job["id"] for job in json.loads(micronet("jobs", "--json").stdout)]
+        micronet("submit", file, *DIGITS, "--fail-worse-than", named)
+        assert f"of job {named}" in micronet("submit", file, *DIGITS, "--fail-worse-than", named, expected=4).stderr
+    before = micronet("jobs", "--json").stdout
+    for other, words in ((canceled, "canceled"), ("0" * 32, "no job"), (named, "policy")):
+        options = ("--fail-worse-than", other, "--policy", "challenge")
+        assert words in micronet("submit", file, *DIGITS, *options, expected=1).stderr
+    assert micronet("jobs", "--json").stdout == before
+
+
+@pytest.mark.parametrize(
+    ("options", "exit_code", "words"),
+    [
+        (("--fail-above", "0.1", "--no-wait"), 2, "--no-wait"),
+        (("--fail-above", "low"), 2, "--fail-above"),
+        (("--fail-above", "nan"), 1, "--fail-above"),
+        (("--fail-above", "1", "--kind", "fuse"), 1, "--kind score"),
+        (("--fail-below-floor", "--no-evaluate"), 1, "without accuracy"),
+        (("--fail-worse-than", "best", "--no-evaluate"), 1, "without accuracy"),
+    ],
+)
+def test_limits_that_could_never_be_passed_are_wrong_usage(
+    file: str, options: tuple[str, ...], exit_code: int, words: str
+) -> None:
+    track = () if "fuse" in options else DIGITS
+    assert words in micronet("submit", file, *track, *options, expected=exit_code).stderr
+    assert json.loads(micronet("jobs", "--json").stdout) == []
+
+
+def test_a_bound_is_a_bound(file: str, services: Services) -> None:
+    with ending(services, scored(0.2), scored(0.2)):
+        micronet("submit", file, *DIGITS, "--fail-above", "0.2")
+        above = micronet("submit", file, *DIGITS, "--fail-above", "0.19", expected=4)
+    assert "the score is 0.2, and at most 0.19 is allowed." in above.stderr
+
+
+@pytest.mark.parametrize("command", ["submit", "jobs", "job", "cancel", "leaderboard"])
+def test_exit_codes_are_in_the_help(command: str) -> None:
+    said = " ".join(micronet(command, "--help").stdout.split())
+    for words in ("0 it went well", "1 the file", "2 wrong usage", "3 the server", "4 the score"):
+        assert words in said
