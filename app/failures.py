@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from app.errors import FileMissing, FileUnreadable, MachineTooSmall
 from micronet.errors import MicronetError
 
 YOURS, OURS = 1, 3
@@ -21,19 +22,20 @@ def reported(as_json: bool) -> Iterator[None]:
     try:
         yield
     except MicronetError as error:
-        _report(error.code, error.title, str(error), error.yours, as_json)
+        _report(error, as_json)
     except FileNotFoundError as error:
-        _report("file-not-found", "No such file", f"{error.filename}: there is no such file", True, as_json)
+        _report(FileMissing(f"{error.filename}: there is no such file"), as_json)
     except OSError as error:
-        _report("file", "The file cannot be read", str(error), True, as_json)
+        _report(FileUnreadable(str(error)), as_json)
     except MemoryError:
-        _report("out-of-memory", "Out of memory", "the network does not fit this machine's memory", False, as_json)
+        _report(MachineTooSmall("the network does not fit this machine's memory"), as_json)
 
 
-def _report(code: str, title: str, detail: str, yours: bool, as_json: bool) -> None:
+def _report(error: MicronetError, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"code": code, "title": title, "detail": detail, "yours": yours}), file=sys.stderr)
+        said = {"code": error.code, "title": error.title, "detail": str(error), "yours": error.yours}
+        print(json.dumps(said), file=sys.stderr)
     else:
-        message = Text.assemble((f"{title} ", "bold red"), (f"[{code}]", "dim"), f"\n{detail}")
+        message = Text.assemble((f"{error.title} ", "bold red"), (f"[{error.code}]", "dim"), f"\n{error}")
         Console(stderr=True, highlight=False).print(message)
-    raise typer.Exit(YOURS if yours else OURS)
+    raise typer.Exit(YOURS if error.yours else OURS)
