@@ -81,7 +81,7 @@ class QuantizingSettings(JobSettings):
     track           what it is measured on and against
     bits            widths to quantize to; null: the network as it is, with the grids that the file brings
     fuse_batchnorm  merge batch norms into the layers beside them first
-    quantizer       how grids are placed
+    quantizer       where its grids lie
     normalize       of the input; null: the track's
     seed            which images calibrate, and whatever else is drawn
     """

@@ -93,9 +93,10 @@ class Distillation(Value):
 class Training(Value):
     """How to train: SGD with Nesterov momentum, and what goes with it.
 
-    epochs, steps      how long; with `steps` no more than so many batches in all
+    epochs             how often it sees every training image
+    steps              no more than so many batches in all; null: as `epochs` says
     batch              images that a step learns from
-    learning_rate      after `warmup_epochs`
+    learning_rate      the largest, after `warmup_epochs`
     schedule           cosine to zero; step: times `milestone_factor` at each of `milestones`; or constant
     milestones         shares of all steps, in growing order
     milestone_factor   what the learning rate is multiplied by at each
@@ -104,10 +105,11 @@ class Training(Value):
     weight_decay       of the weights of convolutions and linear layers; batch norms and biases have none
     clip_norm          gradients whose norm, over all weights together, is larger are scaled down to it; null: none are
     label_smoothing    share of each label that is spread over all classes
-    mixup, cutmix      parameters of their beta distributions; 0 leaves either out; with both, a batch gets one of them
+    mixup              parameter of its beta distribution; 0 leaves it out
+    cutmix             the same; with both, a batch gets one of them
     ema                decay of the average of the weights that is kept in the end; 0 keeps the last weights
-    augmentation       what is done to each image
-    distillation       a teacher to learn from as well; null: none
+    augmentation       of the images
+    distillation       null: no teacher
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
     hold_zeros         weights of dot products that are zero stay so
     keep               the last epoch, or the one that is best on the held-out images
