@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 STATUS: Mapping[type[m.MicronetError], int] = {
     m.MicronetError: 422,
+    m.UnknownTrack: 422,
     m.DatasetMissing: 503,
     m.DatasetCorrupt: 503,
     w.JobNotFound: 404,
