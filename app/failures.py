@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from app.errors import FileMissing, FileUnreadable, MachineTooSmall, NotGoodEnough
 from micronet.errors import MicronetError
 
 YOURS, OURS, NOT_GOOD_ENOUGH = 1, 3, 4
@@ -20,38 +21,32 @@ EXIT_CODES = (
 )
 
 
-class NotGoodEnough(MicronetError):
-    """Everything went well, and the score is not what was asked for."""
-
-    code = "not-good-enough"
-    title = "The score is not good enough"
-
-
 @contextmanager
 def reported(as_json: bool) -> Iterator[None]:
     """Report errors of the tree, unreadable files and a full memory, and exit; anything else is a bug and passes."""
     try:
         yield
-    except NotGoodEnough as error:
-        _report(error.code, error.title, str(error), True, as_json)
-        raise typer.Exit(NOT_GOOD_ENOUGH) from error
     except MicronetError as error:
-        _report(error.code, error.title, str(error), error.yours, as_json)
-        raise typer.Exit(YOURS if error.yours else OURS) from error
+        _report(error, as_json)
     except FileNotFoundError as error:
-        _report("file-not-found", "No such file", f"{error.filename}: there is no such file", True, as_json)
-        raise typer.Exit(YOURS) from error
+        _report(FileMissing(f"{error.filename}: there is no such file"), as_json)
     except OSError as error:
-        _report("file", "The file cannot be read", str(error), True, as_json)
-        raise typer.Exit(YOURS) from error
-    except MemoryError as error:
-        _report("out-of-memory", "Out of memory", "the network does not fit this machine's memory", False, as_json)
-        raise typer.Exit(OURS) from error
+        _report(FileUnreadable(str(error)), as_json)
+    except MemoryError:
+        _report(MachineTooSmall("the network does not fit this machine's memory"), as_json)
 
 
-def _report(code: str, title: str, detail: str, yours: bool, as_json: bool) -> None:
+def _report(error: MicronetError, as_json: bool) -> None:
     if as_json:
-        print(json.dumps({"code": code, "title": title, "detail": detail, "yours": yours}), file=sys.stderr)
+        said = {"code": error.code, "title": error.title, "detail": str(error), "yours": error.yours}
+        print(json.dumps(said), file=sys.stderr)
     else:
-        message = Text.assemble((f"{title} ", "bold red"), (f"[{code}]", "dim"), f"\n{detail}")
+        message = Text.assemble((f"{error.title} ", "bold red"), (f"[{error.code}]", "dim"), f"\n{error}")
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)  # a terminal folds it, and a log need not
+    raise typer.Exit(_exit_code(error))
+
+
+def _exit_code(error: MicronetError) -> int:
+    if isinstance(error, NotGoodEnough):
+        return NOT_GOOD_ENOUGH
+    return YOURS if error.yours else OURS

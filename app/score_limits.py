@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.client import Client
-from app.failures import NotGoodEnough
+from app.errors import NotGoodEnough
 from micronet.contract import JobSettings, ScoreResult, ScoreSettings
 from micronet.errors import SettingsError
 

@@ -46,7 +46,7 @@ from typing import ClassVar
 
 
 class MicronetError(Exception):
-    """Base of the tree. `str(error)` is the detail: what was wrong, and what would be right."""
+    """Base of the tree, of which what is below is raised. `str(error)` says what was wrong, and what would be right."""
 
     code: ClassVar[str] = "error"
     title: ClassVar[str] = "Something went wrong"
@@ -62,7 +62,7 @@ class CheckpointError(MicronetError):
 
 
 class UnknownFormat(CheckpointError):
-    """The file is in none of the formats we read."""
+    """The file is in none of the formats we read. The message says what it is instead, where that can be told."""
 
     code = "unknown-format"
     title = "Not a checkpoint format we read"
@@ -76,7 +76,7 @@ class FileTooLarge(CheckpointError):
 
 
 class CorruptFile(CheckpointError):
-    """The format is known; the content breaks its rules."""
+    """The format is known; the content breaks its rules, as where an upload was cut short."""
 
     code = "corrupt-file"
     title = "The file is damaged"
@@ -90,21 +90,21 @@ class DecompressionBomb(CheckpointError):
 
 
 class UnsafePickle(CheckpointError):
-    """A pickle that wants to run code."""
+    """A pickle that wants to run code. Nothing in it was run; a file of the state dict alone is read."""
 
     code = "unsafe-pickle"
     title = "The pickle asks for code, not only for tensors"
 
 
 class NoStateDict(CheckpointError):
-    """The file is readable and holds no state dict where one is expected."""
+    """The file is readable and holds no state dict where one is expected. The message names what is there."""
 
     code = "no-state-dict"
     title = "No state dict in the file"
 
 
 class UnsupportedTensor(CheckpointError):
-    """A tensor of a kind that no score can be derived from."""
+    """A tensor that no score can be derived from: sparse, quantized, complex, overlapping, or without values."""
 
     code = "unsupported-tensor"
     title = "A tensor of an unsupported kind"
@@ -118,21 +118,21 @@ class NotFinite(CheckpointError):
 
 
 class MissingKeys(CheckpointError):
-    """The architecture needs tensors the file lacks."""
+    """The architecture needs tensors the file lacks: it is another one, or has other options."""
 
     code = "missing-keys"
     title = "Tensors are missing"
 
 
 class UnexpectedKeys(CheckpointError):
-    """The file has tensors the architecture does not know."""
+    """The file has tensors the architecture does not know: it is another one, or has other options."""
 
     code = "unexpected-keys"
     title = "Tensors nobody asked for"
 
 
 class ShapeMismatch(CheckpointError):
-    """A tensor of the right name and the wrong shape."""
+    """A tensor of the right name and the wrong shape: other options, such as depth or width, would fit."""
 
     code = "shape-mismatch"
     title = "A tensor has the wrong shape"
@@ -146,7 +146,7 @@ class OnnxError(CheckpointError):
 
 
 class OnnxExternalData(OnnxError):
-    """Tensors that lie outside the file."""
+    """Tensors that lie outside the file; export all of it into one."""
 
     code = "onnx-external-data"
     title = "The ONNX file keeps its weights elsewhere"
@@ -195,14 +195,14 @@ class ArchitectureError(MicronetError):
 
 
 class UnknownArchitecture(ArchitectureError):
-    """No architecture of that name."""
+    """No architecture of that name. The message names the nearest."""
 
     code = "unknown-architecture"
     title = "No such architecture"
 
 
 class InvalidArchitectureOptions(ArchitectureError):
-    """Options the architecture does not take."""
+    """Options the architecture does not take, or values beyond their bounds."""
 
     code = "invalid-architecture-options"
     title = "The architecture does not take these options"
@@ -279,14 +279,14 @@ class DataError(MicronetError):
 
 
 class UnknownTrack(DataError):
-    """No track of that name."""
+    """No track of that name. The message names the nearest."""
 
     code = "unknown-track"
     title = "No such track"
 
 
 class DatasetMissing(DataError):
-    """The files of the data set are not where they should be."""
+    """The files of the data set are not where they should be: whoever runs the server can put them there."""
 
     code = "dataset-missing"
     title = "The data set is not here"

@@ -14,7 +14,7 @@ import structlog
 from micronet.errors import MicronetError
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK
-from worker.errors import ServiceError, StorageFull, Unavailable
+from worker.errors import RunnerUnavailable, ServiceError, StorageFull, Unavailable
 from worker.fetching import fetch
 from worker.heart import Heart
 from worker.journal import JournalKeeper
@@ -22,12 +22,12 @@ from worker.limits import JobLimits
 from worker.records import Records
 from worker.records.values import Artifact, Ending, Job, Stage, Status
 from worker.runner import messages
-from worker.runner.client import Runner, RunnerUnavailable
-from worker.runner.failures import internal_error
+from worker.runner.client import Runner
+from worker.runner.failures import internal_error, told
 from worker.runner.orders import JOURNAL
 from worker.runner.outputs import collect
 from worker.sweeping import scratch_directory
-from worker.watch import SETTLE_SECONDS, Outcome, Returned, Watch, error_of, failed, interruption
+from worker.watch import SETTLE_SECONDS, Outcome, Returned, Watch, failed, interruption
 
 T = TypeVar("T")
 
@@ -203,7 +203,7 @@ def _named(error: OSError) -> ServiceError:
 
 
 def _error_of(error: MicronetError, stage: Stage | None) -> messages.JobError:
-    return error_of(error, None if stage is None else stage.name)
+    return told(error, None if stage is None else stage.name)
 
 
 def _internal(stage: Stage | None) -> messages.JobError:

@@ -18,10 +18,9 @@ from typing import Self
 
 import structlog
 
-from micronet.errors import MicronetError
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK
-from worker.errors import ServiceError
+from worker.errors import JournalRefused, ServiceError
 from worker.records import Records
 from worker.records.values import Job, JournalEntry, StoredBlob
 
@@ -31,14 +30,6 @@ MAX_ENTRIES = 256
 _LOOK_SECONDS = 1.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-
-
-class JournalRefused(MicronetError):
-    """What a job writes down is not what a job writes down; the message says what it is."""
-
-    code = "journal-refused"
-    title = "The job wrote down what cannot be kept"
-    yours = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,13 +6,13 @@ from threading import Event
 
 import structlog
 
-from micronet.errors import MicronetError
 from worker.heart import Heart
 from worker.journal import JournalKeeper
 from worker.limits import JobLimits
 from worker.records.leases import may_be_tried_again
 from worker.records.values import Ending, Job, JobError, Status
 from worker.runner import messages
+from worker.runner.failures import told
 from worker.runner.outcome import KILLED, error_of_exit
 from worker.runner.running import Running
 
@@ -86,7 +86,7 @@ class Watch:
         if (interrupted := interruption(self._heart, self._stopping)) is not None:
             return interrupted
         if self._journal is not None and (refused := self._journal.refused) is not None:
-            return failed(error_of(refused, self._running.stage))
+            return failed(told(refused, self._running.stage))
         if time.monotonic() < self._next_look:
             return None
         self._next_look = time.monotonic() + _LIMIT_SECONDS
@@ -121,13 +121,6 @@ def interruption(heart: Heart, stopping: Event) -> Outcome | None:
     if heart.canceled:
         return Ending(Status.CANCELED)
     return Returned(tried=False) if stopping.is_set() else None
-
-
-def error_of(error: MicronetError, stage: str | None) -> messages.JobError:
-    """What an error of the tree says, as the end of a job."""
-    return messages.job_error(
-        error.code, error.title, str(error), stage=stage, retryable=error.retryable, yours=error.yours
-    )
 
 
 def failed(error: messages.JobError) -> Ending:

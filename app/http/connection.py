@@ -6,7 +6,8 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
-from app.http.problems import plain_problem
+from app.http.errors import HeadTooLarge, HeadTooSlow, HttpError, MalformedRequest
+from app.http.failures import answer, status_of
 
 HEAD_BYTES = 64 << 10
 """Of the address and all headers of one request."""
@@ -91,10 +92,10 @@ class Connection(HttpToolsProtocol):
         if self._head_too_large:
             self._refuse_head()
         else:
-            self._refuse(400, "malformed-request", "this is not HTTP as it is spoken here.")
+            self._refuse(MalformedRequest("this is not HTTP as it is spoken here."))
 
     def _refuse_head(self) -> None:
-        self._refuse(431, "head-too-large", f"address and headers may have {HEAD_BYTES:,} bytes together.")
+        self._refuse(HeadTooLarge(f"address and headers may have {HEAD_BYTES:,} bytes together."))
 
     def _expect(self) -> None:
         """The next step has to come within the keep-alive time."""
@@ -110,14 +111,14 @@ class Connection(HttpToolsProtocol):
         if self._is_answering():
             self._expect()
         elif self._in_head and not self._refused:
-            self._refuse(408, "request-timeout", f"the head did not come within {self.timeout_keep_alive:g} seconds.")
+            self._refuse(HeadTooSlow(f"the head did not come within {self.timeout_keep_alive:g} seconds."))
         else:
             self.transport.close()
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
-    def _refuse(self, status: int, code: str, detail: str) -> None:
+    def _refuse(self, error: HttpError) -> None:
         """Say so and hang up; after earlier requests of this connection were answered, only hang up."""
         self._refused = True
         if self._in_body and self.pipeline:
@@ -132,9 +133,9 @@ class Connection(HttpToolsProtocol):
                 self.transport.close()
                 return
         self.flow.resume_reading()
-        answer = plain_problem(status, code, detail, "", {"Connection": "close"})
-        headers = b"".join(name + b": " + value + b"\r\n" for name, value in answer.raw_headers)
-        self.transport.write(STATUS_LINE[status] + headers + b"\r\n" + bytes(answer.body))
+        said = answer(error, "", {"Connection": "close"})
+        headers = b"".join(name + b": " + value + b"\r\n" for name, value in said.raw_headers)
+        self.transport.write(STATUS_LINE[status_of(error)] + headers + b"\r\n" + bytes(said.body))
         self.transport.write_eof()
         self._expect_nothing()
         self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)

@@ -4,10 +4,15 @@ ServiceError
 └── HttpError
     ├── InvalidRequest             the request names something that is not as documented; has a list of faults
     │   └── InvalidSettings
+    ├── NoSuchAddress
+    ├── MethodNotAllowed
+    ├── MalformedRequest           what came is no HTTP
+    ├── HeadTooLarge
     ├── MalformedForm              the body is no multipart form
     ├── BodyTooLarge
     ├── UnsupportedMedia
     ├── ClientTooSlow              a body that stopped coming
+    │   └── HeadTooSlow
     ├── ClientGone                 nobody is there to read an answer
     ├── TokenRequired
     ├── CrossSite                  a web page of somewhere else wants to act here
@@ -16,7 +21,8 @@ ServiceError
     ├── OffsetMismatch             a piece of a file that does not begin where the one before it ended
     ├── TooManyRequests
     ├── TooManyUploads
-    └── TooManyStreams
+    ├── TooManyStreams
+    └── Internal                   a bug
 """
 
 from collections.abc import Sequence
@@ -54,6 +60,34 @@ class InvalidSettings(InvalidRequest):
     title = "The settings are not valid"
 
 
+class NoSuchAddress(HttpError):
+    """Nothing is at this address."""
+
+    code = "no-such-address"
+    title = "No such page"
+
+
+class MethodNotAllowed(HttpError):
+    """The address is right, and something else can be done there: the header Allow says what."""
+
+    code = "method-not-allowed"
+    title = "Not a method of this address"
+
+
+class MalformedRequest(HttpError):
+    """What came over the connection is not HTTP as it is spoken here."""
+
+    code = "malformed-request"
+    title = "The request cannot be read"
+
+
+class HeadTooLarge(HttpError):
+    """Address and headers of the request are over their limit together."""
+
+    code = "head-too-large"
+    title = "The head of the request is too large"
+
+
 class MalformedForm(HttpError):
     """The body is not the multipart form its header announces."""
 
@@ -80,6 +114,12 @@ class ClientTooSlow(HttpError):
 
     code = "request-timeout"
     title = "The body stopped coming"
+
+
+class HeadTooSlow(ClientTooSlow):
+    """The head of the request did not come in time."""
+
+    title = "The head of the request did not come"
 
 
 class ClientGone(HttpError):
@@ -155,3 +195,11 @@ class TooManyStreams(HttpError):
     title = "Too many event streams are open"
     yours = False
     retryable = True
+
+
+class Internal(HttpError):
+    """A bug of the server, which has been logged. Nothing of it is shown."""
+
+    code = "internal"
+    title = "A fault of the server"
+    yours = False

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from app.http import errors as h
-from app.http.problems import OFFSET, ExtraHeaders, Fault, make_problem, plain_problem, problem_response
+from app.http.problems import OFFSET, ExtraHeaders, Fault, make_problem, problem_response
 from micronet import errors as m
 from worker import errors as w
 
@@ -18,6 +18,7 @@ log = structlog.get_logger()
 
 STATUS: Mapping[type[m.MicronetError], int] = {
     m.MicronetError: 422,
+    m.UnknownTrack: 422,
     m.DatasetMissing: 503,
     m.DatasetCorrupt: 503,
     w.JobNotFound: 404,
@@ -30,6 +31,10 @@ STATUS: Mapping[type[m.MicronetError], int] = {
     w.HashMismatch: 422,
     w.Unavailable: 503,
     w.BlobCorrupt: 500,
+    h.NoSuchAddress: 404,
+    h.MethodNotAllowed: 405,
+    h.MalformedRequest: 400,
+    h.HeadTooLarge: 431,
     h.InvalidRequest: 422,
     h.MalformedForm: 400,
     h.BodyTooLarge: 413,
@@ -44,6 +49,7 @@ STATUS: Mapping[type[m.MicronetError], int] = {
     h.TooManyRequests: 429,
     h.TooManyUploads: 429,
     h.TooManyStreams: 503,
+    h.Internal: 500,
 }
 """Status of each class of error; a class that is not here has that of the nearest above it."""
 
@@ -58,11 +64,11 @@ def status_of(error: m.MicronetError) -> int:
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
-def answer(error: m.MicronetError, path: str) -> Response:
-    """The problem an error is, for a request to `path`."""
+def answer(error: m.MicronetError, path: str, headers: ExtraHeaders | None = None) -> Response:
+    """The problem an error is, for a request to `path`; with the headers given, or those that such an error has."""
     faults = error.faults if isinstance(error, h.InvalidRequest) else ()
     problem = make_problem(status_of(error), (error.code, error.title, str(error)), path, faults)
-    return problem_response(problem, _headers(error))
+    return problem_response(problem, headers or _headers(error))
 
 
 def _headers(error: m.MicronetError) -> ExtraHeaders:
@@ -77,7 +83,7 @@ def _headers(error: m.MicronetError) -> ExtraHeaders:
 
 def internal_error(path: str) -> Response:
     """The answer to a request that found a bug: nothing of it is shown."""
-    return plain_problem(500, "internal", "this is a fault of the server, and it has been logged.", path)
+    return answer(h.Internal("this is a fault of the server, and it has been logged."), path)
 
 
 def install_handlers(app: FastAPI) -> None:
@@ -104,15 +110,16 @@ def _http_problem(request: Request, error: HTTPException) -> Response:
     path = request.url.path
     if error.status_code == 405:
         allowed = _allowed_methods(request)
-        return plain_problem(405, "method-not-allowed", f"{allowed} can be used here.", path, {"Allow": allowed})
+        return answer(h.MethodNotAllowed(f"{allowed} can be used here."), path, {"Allow": allowed})
     if error.status_code == 404:
         return no_such_address(path)
-    return plain_problem(error.status_code, f"http-{error.status_code}", str(error.detail), path)
+    what = (h.HttpError.code, h.HttpError.title, str(error.detail))
+    return problem_response(make_problem(error.status_code, what, path))
 
 
 def no_such_address(path: str) -> Response:
     """The answer where there is nothing."""
-    return plain_problem(404, "no-such-address", "nothing is at this address; /openapi.json lists what there is.", path)
+    return answer(h.NoSuchAddress("nothing is at this address; /openapi.json lists what there is."), path)
 
 
 def _allowed_methods(request: Request) -> str:

@@ -10,7 +10,6 @@ RETRY_SECONDS = {429: 1, 503: 5, 507: 60}
 """`Retry-After` of the statuses where trying again may help."""
 OFFSET, LENGTH = "Upload-Offset", "Upload-Length"
 """Headers that say how many bytes of a file are here, and how many it has in all."""
-_TITLES = {404: "No such page", 405: "Not a method of this address", 500: "A fault of the server"}
 
 
 class Fault(BaseModel):
@@ -46,12 +45,6 @@ def problem_response(problem: Problem, headers: ExtraHeaders | None = None) -> R
     retry = {"Retry-After": str(RETRY_SECONDS[problem.status])} if problem.status in RETRY_SECONDS else {}
     body = problem.model_dump_json(exclude_none=True)
     return Response(body, problem.status, {**retry, **(headers or {})}, media_type=MEDIA_TYPE)
-
-
-def plain_problem(status: int, code: str, detail: str, path: str, headers: ExtraHeaders | None = None) -> Response:
-    """A problem of HTTP itself, not one of this service's errors."""
-    title = _TITLES.get(status, "The request cannot be served")
-    return problem_response(make_problem(status, (code, title, detail), path), headers)
 
 
 def make_problem(status: int, what: tuple[str, str, str], path: str, faults: tuple[Fault, ...] = ()) -> Problem:

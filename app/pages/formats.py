@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
+from markupsafe import Markup, escape
+
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
@@ -71,6 +73,18 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def sentence(text: str) -> str:
+    """Words of a docstring as a sentence, or several."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def marked(text: str) -> Markup:
+    """Words of a docstring: what stands between backticks is code."""
+    parts = text.split("`")
+    code = [Markup("<code>{}</code>").format(part) if index % 2 else escape(part) for index, part in enumerate(parts)]
+    return Markup("").join(code)
+
+
 FILTERS: Mapping[str, Callable[..., str]] = {
     "number": number,
     "percent": percent,
@@ -82,5 +96,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "words": words,
     "clock": clock,
     "rate": rate,
+    "marked": marked,
+    "sentence": sentence,
 }
 """As templates call them."""

@@ -4,6 +4,7 @@ import gzip
 from functools import cache
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -44,6 +45,11 @@ def render(request: Request, template: str, status: int = 200, **values: object)
         **values,
     )
     return compressed(request, HTMLResponse(text, status, _HEADERS))
+
+
+def fragment(template: str, **values: object) -> Markup:
+    """A part of a page that is the same for everybody."""
+    return Markup(_templates().get_template(template).render(**values))  # escaped by the template
 
 
 def compressed(request: Request, answer: Response) -> Response:

@@ -4,6 +4,7 @@ from app.pages.board import board_router
 from app.pages.compare import compare_router
 from app.pages.entry import entry_router
 from app.pages.files import files_of_pages_router
+from app.pages.guide.page import guide_router
 from app.pages.job import job_page_router
 from app.pages.jobs import jobs_page_router
 from app.pages.sign_in import sign_in_router
@@ -16,6 +17,7 @@ PAGE_ROUTERS = (
     job_page_router,
     compare_router,
     entry_router,
+    guide_router,
     sign_in_router,
     files_of_pages_router,
 )

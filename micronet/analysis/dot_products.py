@@ -63,7 +63,10 @@ def constant_factor(node: Node, constants: frozenset[str]) -> str | None:
 
 
 def dot_product_rule(call: Call) -> Operations:
-    """Exact for sparse constant weights; a product of two values counts every term."""
+    """One multiplication per weight that is not zero; t - 1 additions for a sum of t terms, of which a bias is one.
+
+    A product of two values counts every term.
+    """
     products = dot_products(call)
     if products is not None:
         return Operations(products.multiplications(), 0, 0, sum(products.additions_per_filter()))

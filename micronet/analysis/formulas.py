@@ -111,7 +111,8 @@ def attention(call: Call) -> Operations:
 
 
 def layer_norm(call: Call) -> Operations:
-    """Mean, variance and scaling over the last axes; see `_standardize`."""
+    """Over n values, products and sums: mean 1, n-1; centring 0, n; variance n+1, n-1; 1/sqrt 2, 1; scale n, 0; affine
+    n, n."""
     dims = call.argument(1)
     assert isinstance(dims, tuple)
     size = math.prod(call.shape(0)[-len(dims) :])
@@ -167,9 +168,9 @@ def cast(call: Call) -> Operations:
 
 
 def _standardize(size: int, scale: int, shift: int) -> Operations:
-    """Over n values: mean (1; n-1), centring (0; n), variance (n+1; n-1), 1/sqrt (2; 1), scale (n; 0), affine (n; n).
+    """As `layer_norm` has it, the affine part only where there is one.
 
-    The affine part only where there is one. All but the sum reads the mean or what comes of it, so nothing is narrow.
+    All but the sum reads the mean or what comes of it, so nothing is narrow.
     """
     return Operations(0, 0, 1 + (size + 1) + 2 + size + scale, (size - 1) + size + (size - 1) + 1 + shift)
 

@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Classes = Annotated[int, Field(ge=1, le=100_000, description="number of classes")]
 Depth = Annotated[int, Field(ge=1, le=2_000, description="layers with weights, as the paper counts them")]
-Probability = Annotated[float, Field(ge=0, lt=1)]
+Dropout = Annotated[float, Field(ge=0, lt=1, description="probability, while training; counts nothing")]
 ImageSize = Annotated[int, Field(ge=8, le=1_024, description="height and width of the image")]
 LargeImageSize = Annotated[int, Field(ge=32, le=1_024, description="height and width of the image")]
 Multiplier = Annotated[float, Field(ge=0.1, le=8, description="1.0 is the network of the paper")]
@@ -40,8 +40,8 @@ class PyramidNetOptions(Options):
     image_size: Annotated[ImageSize, Field(multiple_of=4)] = 32
     depth: Depth = 272
     alpha: Annotated[float, Field(gt=0, le=4_096, description="widening, in channels, from first block to last")] = 200
-    bottleneck: bool = True
-    shakedrop: bool = True
+    bottleneck: Annotated[bool, Field(description="blocks of three convolutions instead of two")] = True
+    shakedrop: Annotated[bool, Field(description="whether it was trained with ShakeDrop")] = True
 
     @property
     def blocks_per_stage(self) -> int:
@@ -59,7 +59,7 @@ class WideResNetOptions(Options):
 
     depth: Depth = 28
     width: Annotated[int, Field(ge=1, le=64, description="widening factor k")] = 10
-    dropout: Probability = 0.0
+    dropout: Dropout = 0.0
 
     @model_validator(mode="after")
     def _depth_fits(self) -> Self:
@@ -75,7 +75,7 @@ class CifarResNetOptions(Options):
 
     depth: Depth = 20
     width: Annotated[int, Field(ge=1, le=1_024, description="channels of the first stage")] = 16
-    shortcut: Literal["A", "B"] = "A"
+    shortcut: Annotated[Literal["A", "B"], Field(description="A has no weights, B is a convolution")] = "A"
 
     @model_validator(mode="after")
     def _depth_fits(self) -> Self:
@@ -88,7 +88,9 @@ class ResNetOptions(Options):
 
     num_classes: Classes = 1_000
     image_size: LargeImageSize = 224
-    depth: Literal[18, 34, 50, 101, 152] = 50
+    depth: Annotated[
+        Literal[18, 34, 50, 101, 152], Field(description="layers with weights, as the paper counts them")
+    ] = 50
 
 
 class MobileNetV2Options(Options):
@@ -97,7 +99,7 @@ class MobileNetV2Options(Options):
     num_classes: Classes = 1_000
     image_size: LargeImageSize = 224
     width_multiplier: Multiplier = 1.0
-    dropout: Probability = 0.2
+    dropout: Dropout = 0.2
 
 
 class EfficientNetOptions(Options):
@@ -107,8 +109,10 @@ class EfficientNetOptions(Options):
     image_size: LargeImageSize = 224
     width_multiplier: Multiplier = 1.0
     depth_multiplier: Multiplier = 1.0
-    dropout: Probability = 0.2
-    stochastic_depth: Probability = 0.2
+    dropout: Dropout = 0.2
+    stochastic_depth: Annotated[
+        float, Field(ge=0, lt=1, description="probability that the last block is left out, while training")
+    ] = 0.2
 
 
 class DenseNetOptions(Options):
@@ -116,7 +120,7 @@ class DenseNetOptions(Options):
 
     depth: Depth = 100
     growth: Annotated[int, Field(ge=1, le=256, description="growth rate k")] = 12
-    dropout: Probability = 0.0
+    dropout: Dropout = 0.0
 
     @model_validator(mode="after")
     def _depth_fits(self) -> Self:

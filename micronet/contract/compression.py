@@ -96,6 +96,7 @@ class PruneResult(Value):
 class Sparsifying(Value):
     """Magnitude pruning of single weights, to `sparsity` in `rounds` steps (Zhu and Gupta 2017: cubic).
 
+    rounds       steps to that share, each followed by fine-tuning
     sparsity     share of zeros among the weights of convolutions and products, biases and `keep_layers` aside
     scope        global: the smallest of all weights go; layer: the same share in each; normalized: the smallest of all
                  after each layer's were divided by their root mean square

@@ -14,36 +14,37 @@ from micronet.contract.values import Name, Value
 
 RECIPES = ("digits", "report")
 """Recipes that come with the library: micronet/recipes/NAME.toml."""
+_SAID = Field(description="says which stage it is")
 
 
 class TrainStage(Training):
     """Train."""
 
-    stage: Literal["train"]
+    stage: Annotated[Literal["train"], _SAID]
 
 
 class PruneStage(Pruning):
     """Remove channels in the eigenbasis."""
 
-    stage: Literal["prune"]
+    stage: Annotated[Literal["prune"], _SAID]
 
 
 class SparsifyStage(Sparsifying):
     """Set small weights to zero."""
 
-    stage: Literal["sparsify"]
+    stage: Annotated[Literal["sparsify"], _SAID]
 
 
 class FuseStage(Value):
     """Merge what can be merged, remove what does nothing."""
 
-    stage: Literal["fuse"]
+    stage: Annotated[Literal["fuse"], _SAID]
 
 
 class QuantizeStage(Quantizing):
     """Put weights and activations on their grids."""
 
-    stage: Literal["quantize"]
+    stage: Annotated[Literal["quantize"], _SAID]
 
 
 Stage = Annotated[
@@ -55,10 +56,11 @@ Stage = Annotated[
 class PipelineSettings(LearningSettings):
     """One stage after the other, each on the network the one before it left.
 
-    `recipe` names one that comes with the library: its settings hold wherever no others are given beside it. After
-    every stage but training the accuracy on held-out images is held against `floor`: a network under it is not passed
-    on. `below` "stop" ends the pipeline with the network before it; "step_back" undoes the stage and goes on with the
-    next one. `policy` is that of the stages' scores.
+    recipe  one that comes with the library: its settings hold wherever no others are given beside it
+    stages  in order; each says what `stage` it is, and what it may be told beside that
+    floor   after every stage but training, the accuracy on held-out images under which a network is not passed on
+    below   stop: the pipeline ends with the network before it; step_back: the stage is undone, and the next one goes on
+    policy  that of the stages' scores
     """
 
     recipe: Literal["digits", "report"] | None = None

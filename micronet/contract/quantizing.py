@@ -14,7 +14,11 @@ _Key = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class LayerBits(Value):
-    """Widths of one layer: of its parameters, and of its output. null: as `bits` has it; 32: not quantized."""
+    """Widths of one layer. null: as `bits` has it; 32: not quantized.
+
+    param_bits  of its parameters
+    mul_bits    of its output
+    """
 
     param_bits: Bits | None = None
     mul_bits: Bits | None = None
@@ -45,6 +49,8 @@ class QuantizeSettings(LearningSettings, QuantizingSettings, Quantizing):
     """Quantize the file's network, all of it as `ScoreSettings` means it.
 
     `holdout`, `train_images` and `evaluate` are for quantization-aware training: without `train` nothing is measured.
+
+    bits  widths of all layers: parameters have `param_bits`, the input and every layer's output `mul_bits`
     """
 
     bits: BitWidths = BitWidths()

@@ -33,7 +33,12 @@ OperationName = Literal[
 
 
 class AugmentationOperation(Value):
-    """One operation, done with `probability`; `magnitude` 0..1 is its strength within the operation's own range."""
+    """One operation on an image.
+
+    operation    which
+    probability  with which it is done
+    magnitude    0..1, its strength within the operation's own range
+    """
 
     operation: OperationName
     probability: Probability = 1.0
@@ -41,7 +46,10 @@ class AugmentationOperation(Value):
 
 
 class AugmentationPolicy(Value):
-    """Each image gets one of `policies`, drawn evenly, whose operations are done in order (Cubuk et al. 2019)."""
+    """A policy as data (Cubuk et al. 2019), such as the artifact of an augment job.
+
+    policies  lists of operations: each image gets one of them, drawn evenly, whose operations are done in order
+    """
 
     policies: Annotated[
         tuple[Annotated[tuple[AugmentationOperation, ...], Field(min_length=1, max_length=8)], ...],
@@ -50,10 +58,12 @@ class AugmentationPolicy(Value):
 
 
 class Augmentation(Value):
-    """What is done to a training image: shift by up to `crop` pixels (zeros come in), flip, then a policy, or none.
+    """What is done to a training image: a shift, a flip, then a policy, or none.
 
-    `policy` "trivial" is TrivialAugment (Mueller and Hutter 2021): one operation, drawn evenly, of a strength drawn
-    evenly. `cutout` is the side in pixels of a square of zeros put last (DeVries and Taylor 2017); 0 puts none.
+    crop    pixels it is shifted by at most; zeros come in
+    flip    left to right, each image with probability 1/2
+    policy  trivial is TrivialAugment (Mueller and Hutter 2021): one operation, drawn evenly, of a strength drawn evenly
+    cutout  side in pixels of a square of zeros put last (DeVries and Taylor 2017); 0 puts none
     """
 
     crop: Annotated[int, Field(ge=0, le=64)] = 4
@@ -68,8 +78,10 @@ NO_AUGMENTATION = Augmentation(crop=0, flip=False, policy="none")
 class Distillation(Value):
     """Learning from a teacher as well (Hinton et al. 2015).
 
-    A share `weight` of the loss is the divergence from the teacher's answers. `teacher` is the SHA-256 of its
-    checkpoint, one that is here already; on the command line, of the file given. `temperature` softens both answers.
+    teacher       SHA-256 of its checkpoint, one that is here already; on the command line, of the file given
+    architecture  the teacher's, where its file does not say it
+    weight        share of the loss that is the divergence from the teacher's answers
+    temperature   softens both answers
     """
 
     teacher: Sha256
@@ -81,13 +93,23 @@ class Distillation(Value):
 class Training(Value):
     """How to train: SGD with Nesterov momentum, and what goes with it.
 
-    epochs, steps      how long; with `steps` no more than so many batches in all
-    learning_rate      after `warmup_epochs`, over which it grows from zero linearly
-    schedule           cosine to zero; step: times `milestone_factor` at each of `milestones`, shares of all steps
+    epochs             how often it sees every training image
+    steps              no more than so many batches in all; null: as `epochs` says
+    batch              images that a step learns from
+    learning_rate      the largest, after `warmup_epochs`
+    schedule           cosine to zero; step: times `milestone_factor` at each of `milestones`; or constant
+    milestones         shares of all steps, in growing order
+    milestone_factor   what the learning rate is multiplied by at each
+    warmup_epochs      over which the learning rate grows from zero linearly
+    momentum           Nesterov's
     weight_decay       of the weights of convolutions and linear layers; batch norms and biases have none
     clip_norm          gradients whose norm, over all weights together, is larger are scaled down to it; null: none are
-    mixup, cutmix      parameters of their beta distributions; 0 leaves either out; with both, a batch gets one of them
+    label_smoothing    share of each label that is spread over all classes
+    mixup              parameter of its beta distribution; 0 leaves it out
+    cutmix             the same; with both, a batch gets one of them
     ema                decay of the average of the weights that is kept in the end; 0 keeps the last weights
+    augmentation       of the images
+    distillation       null: no teacher
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
     hold_zeros         weights of dot products that are zero stay so
     keep               the last epoch, or the one that is best on the held-out images
@@ -138,8 +160,12 @@ class FineTuning(Training):
 class LearningSettings(JobSettings):
     """What every job that learns from training images is told.
 
-    `holdout` is the share of the training images, chosen by `seed`, that is kept apart to choose by; `train_images`
-    bounds how many of the others are used. The test set is only ever measured on, at the end, if `evaluate`.
+    track         whose images it learns from
+    normalize     of the input; null: the track's
+    holdout       share of the training images, chosen by `seed`, that is kept apart to choose by
+    train_images  at most so many of the others are used; null: all
+    evaluate      measure on the test set, at the end; it is never used for anything else
+    seed          of all that is drawn: the split, the order of images, augmentation
     """
 
     track: Name = "cifar100"
@@ -198,6 +224,13 @@ class AugmentSettings(LearningSettings, Training):
     policies of `operations` operations are tried, in the way of a tree-structured Parzen estimator, for the least loss
     on the fold's own held-out images, augmented; the `best` of each search are put together. Nothing is measured on the
     test set, and the `holdout` images stay unseen for the training that the policy is for (with the same seed).
+
+    folds       splits of the training images, each with a network of its own
+    searches    on each fold
+    candidates  policies tried in each search
+    operations  in each candidate
+    best        candidates of each search that are kept
+    evaluate    has to be false: a policy has no accuracy on the test set
     """
 
     folds: Annotated[int, Field(ge=1, le=20)] = 5

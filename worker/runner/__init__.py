@@ -9,10 +9,11 @@ Whichever of the three dies, nothing stays: the child dies with the spare (PR_SE
 and goes when the supervisor's end of the socket closes, and the supervisor replaces a spare that is gone.
 """
 
-from worker.runner.client import Runner, RunnerUnavailable
+from worker.errors import OutputRefused, RunnerUnavailable
+from worker.runner.client import Runner
 from worker.runner.messages import Done, Exited, Failed, JobError, JobRequest, Message, Progressed, StageBegan
 from worker.runner.outcome import KILLED, error_of_exit
-from worker.runner.outputs import OutputRefused, collect
+from worker.runner.outputs import collect
 from worker.runner.running import Running
 
 __all__ = [

@@ -12,7 +12,7 @@ from socket import socket
 from threading import RLock
 from typing import Any
 
-from micronet.errors import MicronetError
+from worker.errors import RunnerUnavailable
 from worker.limits import JobLimits
 from worker.runner.environment import scrubbed
 from worker.runner.messages import JobRequest
@@ -28,15 +28,6 @@ _SECONDS_TO_START = 120.0
 _SECONDS_TO_FORK = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.02
 _SHORTEST_PAUSE, _LONGEST_PAUSE = 0.5, 60.0
-
-
-class RunnerUnavailable(MicronetError):
-    """There is no spare to run the job, and none could be started in time. The job itself is unharmed."""
-
-    code = "unavailable"
-    title = "The worker could not start the job"
-    yours = False
-    retryable = True
 
 
 @dataclass(slots=True)

@@ -4,6 +4,7 @@ import errno
 from collections.abc import Iterator
 
 from micronet.errors import MicronetError
+from worker.errors import DiskFull, FileSizeLimit, InternalError, OutOfMemory, ThreadLimit
 from worker.limits import MEBI, JobLimits
 from worker.runner.messages import JobError, job_error
 
@@ -20,63 +21,45 @@ def job_error_of(error: BaseException, stage: str | None, limits: JobLimits) -> 
         if _is_out_of_memory(each):
             return out_of_memory(stage, limits, on_gpu="CUDA" in str(each))
     if isinstance(error, MicronetError):
-        return job_error(error.code, error.title, str(error), stage=stage, retryable=error.retryable, yours=error.yours)
+        return told(error, stage)
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
         return thread_limit(stage, limits)
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return job_error(
-            "disk-full",
-            "The worker's disk is full",
-            "there was no room left for the job's files; it can be tried again.",
-            stage=stage,
-            retryable=True,
-            yours=False,
-        )
+        return told(DiskFull("there was no room left for the job's files; it can be tried again."), stage)
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return file_too_large(stage, limits)
     return internal_error("the job ended with an error of the server's own; its log has the details.", stage)
 
 
+def told(error: MicronetError, stage: str | None) -> JobError:
+    """What an error of the tree says, as the end of a job."""
+    return job_error(error.code, error.title, str(error), stage=stage, retryable=error.retryable, yours=error.yours)
+
+
 def out_of_memory(stage: str | None, limits: JobLimits, on_gpu: bool = False) -> JobError:
     """The job wanted more than it may have."""
     bound = "the GPU has" if on_gpu else f"the {limits.memory_bytes // MEBI} MiB a job may use"
-    return job_error(
-        "out-of-memory",
-        "Out of memory",
-        f"the job needs more memory than {bound}: a smaller network, or smaller images, would fit.",
-        stage=stage,
-        retryable=False,
-        yours=True,
+    return told(
+        OutOfMemory(f"the job needs more memory than {bound}: a smaller network, or smaller images, would fit."), stage
     )
 
 
 def thread_limit(stage: str | None, limits: JobLimits) -> JobError:
     """The job could not start a thread: for their number, or for want of memory for a stack."""
-    return job_error(
-        "thread-limit",
-        "No room for another thread",
-        f"it may have {limits.processes} of them, whose stacks count among its {limits.memory_bytes // MEBI} MiB.",
-        stage=stage,
-        retryable=False,
-        yours=True,
+    memory = limits.memory_bytes // MEBI
+    return told(
+        ThreadLimit(f"it may have {limits.processes} of them, whose stacks count among its {memory} MiB."), stage
     )
 
 
 def file_too_large(stage: str | None, limits: JobLimits) -> JobError:
     """The job wrote more into one file than it may."""
-    return job_error(
-        "file-size-limit",
-        "A file of the job grew too large",
-        f"the job may write files of at most {limits.file_bytes // MEBI} MiB.",
-        stage=stage,
-        retryable=False,
-        yours=True,
-    )
+    return told(FileSizeLimit(f"the job may write files of at most {limits.file_bytes // MEBI} MiB."), stage)
 
 
 def internal_error(detail: str, stage: str | None) -> JobError:
     """A fault of this program."""
-    return job_error("internal-error", "The server failed", detail, stage=stage, retryable=False, yours=False)
+    return told(InternalError(detail), stage)
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -3,11 +3,12 @@
 import signal
 from collections.abc import Callable, Mapping
 
+from worker.errors import Crashed, Killed, ProcessorTimeLimit, ScratchLimit, TimeLimit
 from worker.limits import MEBI, JobLimits
-from worker.runner.failures import file_too_large, internal_error, out_of_memory, thread_limit
-from worker.runner.messages import Exited, JobError, job_error
+from worker.runner.failures import file_too_large, internal_error, out_of_memory, thread_limit, told
+from worker.runner.messages import Exited, JobError
 
-KILLED = "killed"
+KILLED = Killed.code
 """Code of jobs that were ended from outside, through no fault that is known: worth another try."""
 
 _NO_MEMORY = (b"std::bad_alloc", b"MemoryError", b"can't allocate memory", b"not enough memory")
@@ -64,30 +65,23 @@ def misspoke(detail: str, stage: str | None) -> JobError:
 
 def wall_time_limit(limits: JobLimits, stage: str | None) -> JobError:
     """The job took longer than it may."""
-    return _over("time-limit", "The job took too long", f"it may take {limits.wall_seconds:g} seconds", stage)
+    return told(TimeLimit(f"it may take {limits.wall_seconds:g} seconds."), stage)
 
 
 def cpu_time_limit(limits: JobLimits, stage: str | None) -> JobError:
     """The job used up its processor time."""
-    detail = f"it may use {limits.cpu_seconds} seconds of processor time, all threads together"
-    return _over("cpu-time-limit", "The job used too much processor time", detail, stage)
+    detail = f"it may use {limits.cpu_seconds} seconds of processor time, all threads together."
+    return told(ProcessorTimeLimit(detail), stage)
 
 
 def scratch_limit(limits: JobLimits, stage: str | None) -> JobError:
     """The job filled its directory."""
-    detail = f"it may leave {limits.scratch_bytes // MEBI} MiB in 10,000 files"
-    return _over("file-size-limit", "The job wrote too much", detail, stage)
-
-
-def _over(code: str, title: str, detail: str, stage: str | None) -> JobError:
-    return job_error(code, title, f"{detail}.", stage=stage, retryable=False, yours=True)
+    return told(ScratchLimit(f"it may leave {limits.scratch_bytes // MEBI} MiB in 10,000 files."), stage)
 
 
 def _killed(detail: str, stage: str | None) -> JobError:
-    return job_error(
-        KILLED, "The job was killed", f"{detail}; it can be tried again.", stage=stage, retryable=True, yours=False
-    )
+    return told(Killed(f"{detail}; it can be tried again."), stage)
 
 
 def _crashed(detail: str, stage: str | None) -> JobError:
-    return job_error("crashed", "The job crashed", f"{detail}.", stage=stage, retryable=False, yours=False)
+    return told(Crashed(f"{detail}."), stage)

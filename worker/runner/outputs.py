@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from micronet.errors import MicronetError
 from micronet.jobs import JOBS
+from worker.errors import OutputRefused
 from worker.limits import MEBI
 from worker.runner.orders import RESULT
 
@@ -21,14 +21,6 @@ MAX_ENTRIES = 10_000
 
 _OUT, _RESULT_NAME = RESULT.split("/")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
-
-
-class OutputRefused(MicronetError):
-    """What a job left is not what a job leaves; the message says what it is."""
-
-    code = "internal-error"
-    title = "The job's result cannot be used"
-    yours = False
 
 
 def collect(scratch: Path, kind: str) -> tuple[str, list[Path]]:

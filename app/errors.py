@@ -1,0 +1,88 @@
+"""What only the command line meets: a branch of the one tree in `micronet.errors`.
+
+MicronetError
+└── CommandError
+    ├── FileMissing
+    ├── FileUnreadable
+    ├── MachineTooSmall        no memory left, here
+    ├── Unreachable            the server that was named
+    ├── Unsendable             an address, or a header, that HTTP does not have
+    ├── NoMicronet             something else answers there
+    ├── Refused                it said no, in words that are not its own: a proxy's, say
+    ├── JobCanceled
+    └── NotGoodEnough
+"""
+
+from micronet.errors import MicronetError
+
+
+class CommandError(MicronetError):
+    """The command cannot do what it was asked to."""
+
+    code = "command"
+    title = "The command failed"
+
+
+class FileMissing(CommandError):
+    """No file is at the path that was given."""
+
+    code = "file-not-found"
+    title = "No such file"
+
+
+class FileUnreadable(CommandError):
+    """The file is there, and the system does not let it be read."""
+
+    code = "file"
+    title = "The file cannot be read"
+
+
+class MachineTooSmall(CommandError):
+    """On the command line: the network does not fit this machine's memory."""
+
+    code = "out-of-memory"
+    title = "Out of memory"
+    yours = False
+
+
+class Unreachable(CommandError):
+    """The server that was named does not answer, or the connection to it broke."""
+
+    code = "unreachable"
+    title = "The server does not answer"
+    yours = False
+
+
+class Unsendable(CommandError):
+    """The address of the server, or the token, is nothing that a request could carry: look at --server and --token."""
+
+    code = "request"
+    title = "The request cannot be sent"
+
+
+class NoMicronet(CommandError):
+    """Something answers at this address, and not in the words of this service: look at --server."""
+
+    code = "no-micronet"
+    title = "This is no server of ours"
+
+
+class Refused(CommandError):
+    """What answered is no problem document of this server: a proxy between, or another program on its port."""
+
+    code = "server"
+    title = "The server refused, and did not say why"
+
+
+class JobCanceled(CommandError):
+    """Somebody canceled the job that was being followed."""
+
+    code = "canceled"
+    title = "The job was canceled"
+
+
+class NotGoodEnough(CommandError):
+    """Everything went well, and the score is not what the options of the command ask for: nothing else is wrong."""
+
+    code = "not-good-enough"
+    title = "The score is not good enough"

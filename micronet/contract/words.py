@@ -1,0 +1,38 @@
+"""What a class says of its fields: the rows of its docstring, as in `name   what it is`, and the prose around them."""
+
+import inspect
+import re
+from collections.abc import Mapping
+
+_ROW = re.compile(r"(?P<names>[a-z_]\w*(?:, [a-z_]\w*)*) {2,}(?P<words>\S.*)")
+
+
+def prose_and_rows(docstring: str | None) -> tuple[str, Mapping[str, str]]:
+    """The text of a docstring without its rows, and the words of each row by name.
+
+    A row is a name, or several with commas between, then at least two spaces, then words; lines that are indented go
+    on with it.
+    """
+    prose: list[str] = []
+    rows: dict[str, list[str]] = {}
+    current: list[str] | None = None
+    for line in inspect.cleandoc(docstring or "").splitlines():
+        row = _ROW.fullmatch(line)
+        if row is not None:
+            current = [row["words"]]
+            rows |= dict.fromkeys(row["names"].split(", "), current)
+        elif current is not None and line.startswith(" "):
+            current.append(line.strip())
+        else:
+            current = None
+            prose.append(line)
+    text = re.sub(r"\n{3,}", "\n\n", "\n".join(prose)).strip()
+    return text, {name: " ".join(words) for name, words in rows.items()}
+
+
+def words_of_fields(kind: type) -> Mapping[str, str]:
+    """The rows of a class and of those above it, by name; the nearest speaks."""
+    words: dict[str, str] = {}
+    for each in reversed(kind.__mro__):
+        words |= prose_and_rows(each.__dict__.get("__doc__"))[1]
+    return words
