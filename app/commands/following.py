@@ -6,7 +6,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.artifacts import move_all
-from app.client import Client, ServerError
+from app.client import Client, Later, ServerError
 from app.commands.jobs import show_answer
 from app.progress_bar import ProgressBar
 from app.tables import show_rows, wide_console
@@ -17,15 +17,19 @@ FINAL = ("succeeded", "failed", "canceled")
 
 def followed(client: Client, job: dict[str, Any], progress: ProgressBar) -> dict[str, Any]:
     """The job when it has ended, however; shown meanwhile. Raises ServerError."""
-    stage = None
+    stage, job_id = None, job["id"]
     progress.stage("queued", 0, 0)
-    for now in client.follow(job["id"]):
-        job = now
-        if job["stage"] is not None and job["stage"] != stage:
-            stage = job["stage"]
-            progress.stage(**stage)
-        if job["progress"] is not None:
-            progress.advance(**job["progress"])
+    try:
+        for now in client.follow(job_id):
+            job = now
+            if job["stage"] is not None and job["stage"] != stage:
+                stage = job["stage"]
+                progress.stage(**stage)
+            if job["progress"] is not None:
+                progress.advance(**job["progress"])
+    except Later as error:
+        detail = f"{error}; the job goes on when the server does: `micronet job {job_id} --wait` waits for it."
+        raise ServerError(error.code, error.title, detail, error.yours) from error
     return job
 
 

@@ -96,8 +96,8 @@ async def _add(
     """Send a file in pieces: the body is its bytes from `Upload-Offset` on. 204 asks for more, from where it says.
 
     What has come of a piece stays when its connection breaks, or the server; HEAD tells how much that is. An API
-    process on another host does not know of it: there it is 0, and the file begins again. Pieces that never get
-    company are swept.
+    process on another host does not know of it: there it is 0, and the file begins again. So a proxy before several
+    hosts has to send each address always to the same one. Files that get no more pieces are swept.
     """
     place = Place(offset, length)
     place.check(site.services.settings.upload_bytes)

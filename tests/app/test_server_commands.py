@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 from click.testing import Result
@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.client import Client, Later
 from app.client import client as client_module
 from app.commands.board import COLUMNS, SortKey
 from app.main import create_app
@@ -140,6 +141,16 @@ def test_a_job_that_ends_badly_exits_as_whose_fault_it_is(
     assert (sent.stdout, json.loads(sent.stderr)["code"]) == ("", code)
     job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
     assert f"[{code}]" in micronet("job", job_id, expected=exit_code).stderr
+
+
+def test_who_loses_patience_is_told_how_to_find_the_job_again(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(*_: object) -> Iterator[dict[str, Any]]:
+        raise Later("unreachable", "The server does not answer", "it went away", yours=False)
+
+    monkeypatch.setattr(Client, "follow", gone)
+    said = micronet("submit", file, *DIGITS, expected=3).stderr
+    job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
+    assert f"`micronet job {job_id} --wait`" in said
 
 
 def test_what_a_job_made_is_fetched(file: str, services: Services, tmp_path: Path) -> None:

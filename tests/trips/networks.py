@@ -11,20 +11,18 @@ UNQUANTIZED = '{"track": "digits", "policy": "challenge", "bits": null}'
 
 def write_slow(path: Path, layers: int, channels: int = 256) -> Path:
     """`layers` convolutions that share one weight: a small file, and 38 million multiplications a layer and image."""
-    random = np.random.default_rng(0)
-    deep = random.normal(0, (2 / (9 * channels)) ** 0.5, (channels, channels, 3, 3)).astype(np.float32)
-    weights = {
-        "first": random.normal(0, 0.5, (channels, 1, 3, 3)).astype(np.float32),
-        "deep": deep,
-        "last": random.normal(0, 0.1, (10, channels)).astype(np.float32),
-    }
-    nodes = [helper.make_node("Conv", ["image", "first"], ["x0"], pads=[1, 1, 1, 1])]
-    for layer in range(layers):
-        nodes.append(helper.make_node("Conv", [f"x{layer}", "deep"], [f"y{layer}"], pads=[1, 1, 1, 1]))
-        nodes.append(helper.make_node("Relu", [f"y{layer}"], [f"x{layer + 1}"]))
-    nodes.append(helper.make_node("GlobalAveragePool", [f"x{layers}"], ["pooled"]))
-    nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
-    nodes.append(helper.make_node("Gemm", ["flat", "last"], ["logits"], transB=1))
+    nodes = [*_slow_nodes(layers), helper.make_node("Gemm", ["flat", "last"], ["logits"], transB=1)]
+    return _save(path, nodes, _slow_weights(channels))
+
+
+def write_heavy(path: Path, layers: int, width: int) -> Path:
+    """The same with a layer of `width` between pooling and logits, each unit of it 1,064 bytes of file."""
+    weights = _slow_weights(channels=256)
+    random = np.random.default_rng(1)
+    weights["wide"] = random.normal(0, 0.1, (width, 256)).astype(np.float32)
+    weights["last"] = random.normal(0, 0.1, (10, width)).astype(np.float32)
+    nodes = [*_slow_nodes(layers), helper.make_node("Gemm", ["flat", "wide"], ["broad"], transB=1)]
+    nodes.append(helper.make_node("Gemm", ["broad", "last"], ["logits"], transB=1))
     return _save(path, nodes, weights)
 
 
@@ -44,6 +42,26 @@ def write_greedy(path: Path, factor: int, copies: int = 1) -> Path:
         helper.make_node("Gemm", ["flat", "last"], ["logits"], transB=1),
     ]
     return _save(path, nodes, weights)
+
+
+def _slow_weights(channels: int) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(0)
+    deep = random.normal(0, (2 / (9 * channels)) ** 0.5, (channels, channels, 3, 3)).astype(np.float32)
+    return {
+        "first": random.normal(0, 0.5, (channels, 1, 3, 3)).astype(np.float32),
+        "deep": deep,
+        "last": random.normal(0, 0.1, (10, channels)).astype(np.float32),
+    }
+
+
+def _slow_nodes(layers: int) -> list[onnx.NodeProto]:
+    nodes = [helper.make_node("Conv", ["image", "first"], ["x0"], pads=[1, 1, 1, 1])]
+    for layer in range(layers):
+        nodes.append(helper.make_node("Conv", [f"x{layer}", "deep"], [f"y{layer}"], pads=[1, 1, 1, 1]))
+        nodes.append(helper.make_node("Relu", [f"y{layer}"], [f"x{layer + 1}"]))
+    nodes.append(helper.make_node("GlobalAveragePool", [f"x{layers}"], ["pooled"]))
+    nodes.append(helper.make_node("Flatten", ["pooled"], ["flat"]))
+    return nodes
 
 
 def _save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> Path:

@@ -46,7 +46,8 @@ def left_behind(deployment: Deployment) -> list[str]:
     engine.dispose()
     blobs = deployment.home / "blobs"
     unknown = [str(path) for path in blobs.glob("??/*") if str(path.relative_to(blobs)) not in known]
-    return unknown + [str(path) for path in (deployment.home / "scratch").glob("*")]
+    scratch = deployment.home / "scratch"
+    return unknown + [str(path) for path in scratch.glob("**/*") if path != scratch / "partials"]
 
 
 def nothing_stays(deployment: Deployment) -> None:
