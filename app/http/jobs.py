@@ -148,12 +148,17 @@ def cancel_own(site: Site, caller: Caller, job_id: str) -> Job:
 
 def own_job(site: Site, caller: Caller, job_id: str) -> tuple[Job, int | None]:
     """A job of the caller's, and its place in the queue. Raises JobNotFound, for those of others too."""
-    if not _JOB_ID.fullmatch(job_id):
-        raise JobNotFound(f"{job_id[:80]!r} is no job's id; GET /jobs lists them.")
+    check_id(job_id)
     job = site.services.records.jobs.read(job_id)
     if job.owner != caller.owner:
         raise JobNotFound(f"there is no job {job_id!r}; GET /jobs lists them.")
     return job, queue_position(site, job)
+
+
+def check_id(job_id: str) -> None:
+    """Raise JobNotFound for what no job can be called."""
+    if not _JOB_ID.fullmatch(job_id):
+        raise JobNotFound(f"{job_id[:80]!r} is no job's id; GET /jobs lists them.")
 
 
 def queue_position(site: Site, job: Job) -> int | None:

@@ -1,5 +1,6 @@
 """Style, scripts and pictures, from the package. Addresses have a hash of the content: browsers keep them for good."""
 
+import gzip
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +17,10 @@ ASSETS = "/ui/assets"
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A file of the package; `version` changes with its content."""
+    """A file of the package, and the same with gzip; `version` changes with its content."""
 
     content: bytes
+    packed: bytes
     media_type: str
     version: str
 
@@ -31,7 +33,8 @@ def assets() -> Mapping[str, Asset]:
         media_type = _TYPES.get(file.name.rpartition(".")[2])
         if media_type is not None:
             content = file.read_bytes()
-            found[file.name] = Asset(content, media_type, hashlib.sha256(content).hexdigest()[:12])
+            version = hashlib.sha256(content).hexdigest()[:12]
+            found[file.name] = Asset(content, gzip.compress(content), media_type, version)
     return found
 
 

@@ -2,26 +2,28 @@
 
 import csv
 import io
-from collections.abc import Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import inf
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.http.access import CallerDep
+from app.http.errors import InvalidRequest
+from app.http.problems import Fault
 from app.http.site import Site, SiteDep
-from app.pages.board_query import PAGE_SIZE, POLICIES, BoardQuery, board_query
+from app.pages.board_query import BOTH, PAGE_SIZE, POLICIES, BoardQuery, board_query
 from app.pages.drawings.front import draw_front
 from app.pages.rendering import render
 from app.pages.routing import page_router
 from micronet.tracks import Published, Track, tracks
-from micronet.tracks import track as find_track
-from worker.records.scores import Entry, Point, SortKey
+from worker.records.scores import BoardFilter, Entry, Point, SortKey
 
 CSV = "/leaderboard.csv"
 _MOST_POINTS = 300
 _MOST_UNDER = 20
-_MOST_IN_CSV = 100_000
 _COLUMNS: Sequence[tuple[str, SortKey | None]] = (
     ("Rank", None),
     ("Team", "team"),
@@ -74,24 +76,42 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """Entries that reach the floor by rank, those under it apart, published results between them."""
     query = board_query(request)
     known = await site.files.run(tracks, site.services.settings.data)
-    chosen = find_track(query.track, site.services.settings.data)
+    chosen = _chosen(known, query.track)
+    query = await site.database.run(_with_policy, site, query)
     found = await site.database.run(_find, site, query)
-    published = sorted(chosen.published, key=lambda row: row.score)
+    rows = _with_published(query, found, chosen.published)
     return render(
         request,
         "board.html",
         query=query,
         track=chosen,
         tracks=known.values(),
-        policies=POLICIES,
+        policies=(*POLICIES, BOTH),
         headings=[_heading(query, text, key) for text, key in _COLUMNS],
-        rows=_with_published(query, found, published),
+        rows=rows,
+        published=[row for row in chosen.published if row not in rows],
         found=found,
         pages=-(-found.total // PAGE_SIZE),
-        drawing=draw_front(found.points, found.front, chosen, published),
+        drawing=draw_front(found.points, found.front, chosen, chosen.published),
         team=caller.team,
         csv=query.address(CSV),
     )
+
+
+def _chosen(known: Mapping[str, Track], name: str) -> Track:
+    if name not in known:
+        detail = f"there is no track {name!r}; there are {', '.join(known)}."
+        raise InvalidRequest([Fault(detail=detail, parameter="track")])
+    return known[name]
+
+
+def _with_policy(site: Site, query: BoardQuery) -> BoardQuery:
+    """The view, with the policy that most entries of the track have if it does not say one."""
+    if query.policy is not None:
+        return query
+    scores = site.services.records.scores
+    counts = {name: scores.entries(BoardFilter(query.track, name), query.order, 0, 0)[1] for name in POLICIES}
+    return replace(query, policy=max(POLICIES, key=counts.__getitem__))
 
 
 def _find(site: Site, query: BoardQuery) -> Found:
@@ -99,8 +119,8 @@ def _find(site: Site, query: BoardQuery) -> Found:
     qualified, total = scores.entries(query.filter(True), query.order, query.offset, PAGE_SIZE + 1)
     under, under_total = scores.entries(query.filter(False), query.order, 0, _MOST_UNDER)
     following = qualified[PAGE_SIZE] if len(qualified) > PAGE_SIZE else None
-    everything = query.filter(None)
-    front, points = scores.front(query.filter(True)), scores.points(everything, _MOST_POINTS)
+    front = scores.front(query.filter(True)) if query.ranked else ()
+    points = scores.points(query.filter(None), _MOST_POINTS)
     return Found(qualified[:PAGE_SIZE], total, following, under, under_total, front, points)
 
 
@@ -114,15 +134,15 @@ def _heading(query: BoardQuery, text: str, key: SortKey | None) -> Heading:
 def _with_published(query: BoardQuery, found: Found, published: Sequence[Published]) -> list[Entry | Published]:
     """Entries with published results between them where they are sorted by score; without, where they are not."""
     rows: list[Entry | Published] = list(found.qualified)
-    if query.sort != "score" or query.team or query.search:
+    beyond = query.page > 1 and not found.qualified
+    if query.sort != "score" or query.team or query.search or beyond:
         return rows
     scores = [entry.score for entry in (*found.qualified, *filter(None, (found.following,)))]
-    best, worst = (-float("inf"), float("inf")) if not scores else (min(scores), max(scores))
+    best, worst = (-inf, inf) if not scores else (min(scores), max(scores))
     first, last = query.page == 1, found.following is None
     if query.descending:
         first, last = last, first
-    low = -float("inf") if first else best
-    high = float("inf") if last else worst
+    low, high = -inf if first else best, inf if last else worst
     rows += [row for row in published if low <= row.score < high]
     return sorted(rows, key=lambda row: row.score, reverse=query.descending)
 
@@ -130,16 +150,21 @@ def _with_published(query: BoardQuery, found: Found, published: Sequence[Publish
 async def _csv(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """Every entry of the view."""
     query = board_query(request)
-    chosen = find_track(query.track, site.services.settings.data)
-    entries, _ = await site.database.run(
-        site.services.records.scores.entries, query.filter(None), query.order, 0, _MOST_IN_CSV
-    )
+    known = await site.files.run(tracks, site.services.settings.data)
+    chosen = _chosen(known, query.track)
+    query = await site.database.run(_with_policy, site, query)
+    text = await site.database.run(_csv_text, site, query, chosen)
+    name = f'attachment; filename="leaderboard-{chosen.name}.csv"'
+    return Response(text, headers={"Content-Disposition": name}, media_type="text/csv; charset=utf-8")
+
+
+def _csv_text(site: Site, query: BoardQuery, chosen: Track) -> str:
+    entries, _ = site.services.records.scores.entries(query.filter(None), query.order, 0, sys.maxsize)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_CSV_HEAD)
-    writer.writerows(_csv_row(entry, chosen) for entry in entries)
-    name = f'attachment; filename="leaderboard-{chosen.name}.csv"'
-    return Response(text.getvalue(), headers={"Content-Disposition": name}, media_type="text/csv; charset=utf-8")
+    writer.writerows(_csv_row(entry, chosen, query.ranked) for entry in entries)
+    return text.getvalue()
 
 
 _CSV_HEAD = (
@@ -149,9 +174,9 @@ _CSV_HEAD = (
 )
 
 
-def _csv_row(entry: Entry, chosen: Track) -> tuple[object, ...]:
+def _csv_row(entry: Entry, chosen: Track, ranked: bool) -> tuple[object, ...]:
     return (
-        *(entry.rank, _as_text(entry.team), _as_text(entry.name), entry.correct, entry.images),
+        *(entry.rank if ranked else None, _as_text(entry.team), _as_text(entry.name), entry.correct, entry.images),
         entry.correct - chosen.required_correct,
         *(entry.score, entry.storage_score, entry.math_score, entry.parameters, entry.nonzero),
         *(entry.param_bits, entry.mul_bits, entry.sparsity, entry.policy, entry.qualifies),

@@ -14,12 +14,16 @@ PAGE_SIZE = 50
 _MOST_PAGES = 100_000
 _BEST_IS_LARGEST = frozenset({"top1", "margin", "sparsity", "date", "version"})
 POLICIES = ("challenge", "report")
+BOTH = "both"
 DEFAULT_TRACK = "cifar100"
 
 
 @dataclass(frozen=True, slots=True)
 class BoardQuery:
-    """A view of the board of one track; None asks nothing. `page` counts from 1."""
+    """A view of the board of one track; None asks nothing, and leaves the policy to be chosen. `page` counts from 1.
+
+    Scores of two policies do not compare: who asks for both gets entries without ranks, and no front.
+    """
 
     track: str
     policy: str | None = None
@@ -31,7 +35,13 @@ class BoardQuery:
 
     def filter(self, qualifies: bool | None) -> BoardFilter:
         """As the records take it."""
-        return BoardFilter(self.track, self.policy, self.team, qualifies, self.search)
+        policy = self.policy if self.ranked else None
+        return BoardFilter(self.track, policy, self.team, qualifies, self.search)
+
+    @property
+    def ranked(self) -> bool:
+        """Whether all of it compares."""
+        return self.policy != BOTH
 
     @property
     def order(self) -> Order:
@@ -75,7 +85,7 @@ def board_query(request: Request) -> BoardQuery:
     order = query.choice("order", ("asc", "desc"))
     return BoardQuery(
         track=query.text("track") or DEFAULT_TRACK,
-        policy=query.choice("policy", POLICIES),
+        policy=query.choice("policy", (*POLICIES, BOTH)),
         team=query.text("team"),
         search=query.text("search", longest=100),
         sort=sort,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from micronet.contract import BitWidths, Layer, ScoreResult
 
-_WORD = 32
+_WORD, _FREEBIE = 32, 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,34 @@ def _declared_math(result: ScoreResult, widths: BitWidths | None) -> tuple[Term,
 
 
 def _grouped_math(result: ScoreResult) -> tuple[Term, ...]:
-    """Multiplications by the width that the math of their layer says they have, additions at 32 bits."""
+    """Multiplications and additions by the widths that the math of their layer says they have."""
     multiplications: Counter[int] = Counter()
+    additions: Counter[int] = Counter()
     for layer in result.layers:
-        rest = _WORD * (layer.math - layer.additions)
-        bits = int(rest // layer.multiplications) if layer.multiplications else 0
-        multiplications[bits] += layer.multiplications
-    grouped = [Term(count, bits, "multiplications") for bits, count in sorted(multiplications.items())]
-    return (*grouped, Term(result.operations.additions, _WORD, "additions"))
+        widths = _widths(layer)
+        if widths is None:
+            return ()
+        multiplications[widths[0]] += layer.multiplications
+        additions[widths[1]] += layer.additions
+    return (
+        *(Term(count, bits, "multiplications") for bits, count in sorted(multiplications.items())),
+        *(Term(count, bits, "additions") for bits, count in sorted(additions.items())),
+    )
+
+
+def _widths(layer: Layer) -> tuple[int, int] | None:
+    """Bits of a layer's multiplications and additions that give its math; sums inside dot products are 32 wide."""
+    widest = max(layer.activation_bits, layer.weight_bits or 0)
+    for addition in (_WORD, widest):
+        for multiplication in (widest, _FREEBIE, _WORD, 1):
+            if layer.multiplications * multiplication + layer.additions * addition == _WORD * layer.math:
+                return multiplication, addition
+    return None
 
 
 def _if_exact(terms: tuple[Term, ...], bits: float) -> tuple[Term, ...]:
     used = tuple(term for term in terms if term.count)
-    exact = sum(term.count * term.bits for term in used) == bits and all(term.bits > 0 for term in used)
+    exact = bool(used) and sum(term.count * term.bits for term in used) == bits and all(term.bits > 0 for term in used)
     return used if exact else ()
 
 

@@ -69,10 +69,11 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     ids = (query.text("a"), query.text("b"))
     if ids[0] is None or ids[1] is None:
         recent = await site.database.run(recent_scores, site, caller.owner)
-        return render(request, "compare_choice.html", recent=recent, chosen=ids[0] or ids[1])
+        return render(request, "compare_choice.html", recent=recent, first=ids[0], second=ids[1])
     pairs = [await site.database.run(own_job, site, caller, job_id) for job_id in ids if job_id]
     jobs = [job for job, _ in pairs]
-    views = [_scored(job, await site.files.run(result_view, job, site.services.settings.data)) for job in jobs]
+    shown = [await site.files.run(result_view, job, site.services.settings.data) for job in jobs]
+    views = [_scored(job, view, name) for job, view, name in zip(jobs, shown, "ab", strict=True)]
     largest = max((max(layer.storage, layer.math) for view in views for layer in view.layers), default=0.0)
     return render(
         request,
@@ -91,10 +92,10 @@ def recent_scores(site: Site, owner: str) -> Sequence[Job]:
     return site.services.records.jobs.list(Filter(owner, Status.SUCCEEDED, "score"), _CHOICES)
 
 
-def _scored(job: Job, view: object) -> ScoreView:
+def _scored(job: Job, view: object, parameter: str) -> ScoreView:
     if not isinstance(view, ScoreView):
         detail = f"{job.id} is no score that was counted; only those compare."
-        raise InvalidRequest([Fault(detail=detail, parameter="a")])
+        raise InvalidRequest([Fault(detail=detail, parameter=parameter)])
     return view
 
 

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.http.access import Caller, CallerDep
-from app.http.jobs import JobId, own_job
+from app.http.jobs import JobId, check_id, own_job
 from app.http.site import Site, SiteDep
 from app.pages.rendering import render
 from app.pages.routing import page_router
@@ -28,9 +28,10 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
 
 
 def _find(site: Site, caller: Caller, job_id: str) -> tuple[Entry, bool]:
-    entry = site.services.records.scores.entry(job_id[:64])
+    check_id(job_id)
+    entry = site.services.records.scores.entry(job_id)
     if entry is None:
-        raise JobNotFound(f"no entry {job_id[:80]!r} is on a leaderboard.")
+        raise JobNotFound(f"no entry {job_id!r} is on a leaderboard.")
     try:
         own_job(site, caller, job_id)
     except JobNotFound:

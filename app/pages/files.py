@@ -5,7 +5,6 @@ from starlette.responses import Response
 
 from app.http.failures import no_such_address
 from app.pages.assets import ASSETS, assets
-from app.pages.rendering import compressed
 from app.pages.routing import page_router
 
 _FOR_GOOD = "public, max-age=31536000, immutable"
@@ -24,4 +23,7 @@ async def _read(request: Request, name: str) -> Response:
     if asset is None:
         return no_such_address(request.url.path)
     keep = _FOR_GOOD if request.query_params.get("v") == asset.version else "no-cache"
-    return compressed(request, Response(asset.content, headers={"Cache-Control": keep}, media_type=asset.media_type))
+    headers = {"Cache-Control": keep, "Vary": "Accept-Encoding"}
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        return Response(asset.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=asset.media_type)
+    return Response(asset.content, headers=headers, media_type=asset.media_type)

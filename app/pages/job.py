@@ -38,9 +38,10 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
 
 
 async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
-    """The part of the page that changes while the job waits and runs."""
+    """The part of the page that changes while the job waits and runs; `seen`: what was told before, not told again."""
     job, position = await site.database.run(own_job, site, caller, job_id)
-    answer = render(request, "live.html", view=await _view(site, job, position), job=job)
+    seen = request.query_params.get("seen", "")
+    answer = render(request, "live.html", view=await _view(site, job, position), job=job, again=True, seen=seen)
     if job.status.final:
         answer.headers.update(_AGAIN)
     return answer

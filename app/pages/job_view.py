@@ -4,9 +4,9 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from micronet.jobs import JOBS
+from app.pages.stored import chosen_of, settings_of
+from micronet.contract import files_named
 from worker.records.values import Job, JobError, LogEntry, Status
 
 _MARKS: Mapping[Status, str] = {
@@ -30,7 +30,7 @@ class JobView:
     share: float | None
     remaining: float | None
     log: Sequence[LogEntry]
-    command: str
+    command: str | None
     advice: str | None
 
 
@@ -52,11 +52,6 @@ def title_of(job: Job) -> str:
     return job.name or filename or f"{job.kind} job"
 
 
-def status_mark(status: Status) -> str:
-    """The sign beside the word."""
-    return _MARKS[status]
-
-
 def _advice(error: JobError) -> str:
     if error.yours:
         return (
@@ -67,19 +62,20 @@ def _advice(error: JobError) -> str:
     return "The server is at fault, not your file: show this page to who runs the server."
 
 
-def _command(job: Job) -> str:
-    """The command line that does the same here, without a server."""
-    settings = _chosen(job)
+def _command(job: Job) -> str | None:
+    """The command line that does the same here, without a server; None for jobs of another version of this program."""
+    settings = settings_of(job)
+    if settings is None:
+        return None
+    chosen = chosen_of(settings)
+    for entered in ("team", "name"):  # they change no number
+        chosen.pop(entered, None)
     parts = ["micronet", job.kind]
     if job.checkpoint is not None:
-        parts.append(job.checkpoint.filename or "FILE")
-    if settings:
-        parts += ["--settings", json.dumps(settings)]
+        filename = job.checkpoint.filename or "FILE"
+        parts.append(f"./{filename}" if filename.startswith("-") else filename)
+    if chosen:
+        parts += ["--settings", json.dumps(chosen)]
+    for _ in files_named(settings):
+        parts += ["--teacher", "TEACHER"]
     return shlex.join([*parts, "--json"])
-
-
-def _chosen(job: Job) -> dict[str, Any]:
-    """The settings that are not the default, without whose entry it is: that changes no number."""
-    settings = JOBS[job.kind].settings.model_validate_json(job.settings)
-    given: dict[str, Any] = settings.model_dump(mode="json", exclude_defaults=True, exclude={"team", "name"})
-    return given

@@ -1,11 +1,14 @@
 """What the address of a page asks for. A field that a form sends empty asks nothing."""
 
+import re
 from collections.abc import Collection, Mapping
 
 from app.http.errors import InvalidRequest
 from app.http.problems import Fault
+from micronet.contract import UNPRINTABLE
 
 LONGEST = 200
+_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}]")
 
 
 class Query:
@@ -15,9 +18,9 @@ class Query:
         self._given = given
 
     def text(self, name: str, longest: int = LONGEST) -> str | None:
-        """A text, None where there is none."""
-        value = self._given.get(name, "").strip()
-        if len(value) > longest or not value.isprintable():
+        """A text as it is, None where there is none."""
+        value = self._given.get(name, "")
+        if len(value) > longest or _UNPRINTABLE.search(value):
             raise _fault(name, f"at most {longest} printable characters are expected.")
         return value or None
 

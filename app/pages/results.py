@@ -3,22 +3,23 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isclose
 from pathlib import Path
 
 from app.facts import facts
 from app.pages.breakdown import LayerCost, Term, layer_costs, math_terms, storage_terms
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.stages import StagesDrawing, draw_stages
+from app.pages.stored import result_of
 from micronet.contract import BitWidths, PipelineResult, ScoreResult
-from micronet.errors import UnknownTrack
-from micronet.jobs import JOBS
+from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
 
 
 @dataclass(frozen=True, slots=True)
 class ScoreView:
-    """A score taken apart. `track` is None where this server has it no more; `costliest` are places in `layers`."""
+    """A score taken apart. `track` is None where this server has it no more, or with other baselines."""
 
     template = "results/score.html"
     result: ScoreResult
@@ -27,7 +28,6 @@ class ScoreView:
     drawing: LayersDrawing
     math: Sequence[Term]
     storage: Sequence[Term]
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,20 +38,18 @@ class PipelineView:
     result: PipelineResult
     track: Track | None
     drawing: StagesDrawing
-    facts: Sequence[tuple[str, str]]
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
 class OtherView:
-    """Any other answer: its numbers in a list, and all of it as JSON."""
+    """Any other answer: its numbers in a list."""
 
     template = "results/other.html"
     facts: Sequence[tuple[str, str]]
     warnings: Sequence[str]
-    text: str
 
 
+_OF_ANOTHER_VERSION = "Another version of this program wrote the result: it can be read as JSON only."
 ResultView = ScoreView | PipelineView | OtherView
 
 
@@ -59,27 +57,27 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
     """The view of a job's result; None while there is none."""
     if job.result is None:
         return None
-    result = JOBS[job.kind].result.model_validate_json(job.result)
-    text = json.dumps(json.loads(job.result), indent=2, ensure_ascii=False)
+    result = result_of(job)
+    if result is None:
+        return OtherView((), (_OF_ANOTHER_VERSION,))
     if isinstance(result, ScoreResult):
-        return score_view(result, widths_of(job), data_dir, text)
+        return score_view(result, widths_of(job), data_dir)
     if isinstance(result, PipelineResult):
         chosen = _track(result.track, data_dir)
-        return PipelineView(result, chosen, draw_stages(result, chosen), tuple(facts(result)), text)
-    return OtherView(tuple(facts(result)), getattr(result, "warnings", ()), text)
+        return PipelineView(result, chosen, draw_stages(result, chosen))
+    return OtherView(tuple(facts(result)), getattr(result, "warnings", ()))
 
 
-def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | None, text: str) -> ScoreView:
+def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | None) -> ScoreView:
     """A score taken apart; `widths` are those that were declared."""
     layers = layer_costs(result)
     return ScoreView(
         result=result,
-        track=_track(result.track, data_dir),
+        track=_same_track(result, data_dir),
         layers=layers,
         drawing=draw_layers(layers),
         math=math_terms(result, widths),
         storage=storage_terms(result),
-        text=text,
     )
 
 
@@ -89,8 +87,19 @@ def widths_of(job: Job) -> BitWidths | None:
     return None if bits is None else BitWidths.model_validate(bits)
 
 
+def _same_track(result: ScoreResult, data_dir: Path | None) -> Track | None:
+    """The track, if its baselines are still those that the score was made with."""
+    chosen = _track(result.track, data_dir)
+    if chosen is None:
+        return None
+    storage = result.storage.storage / chosen.baseline_storage
+    math = result.operations.math / chosen.baseline_math
+    same = isclose(storage, result.score.storage) and isclose(math, result.score.math)
+    return chosen if same else None
+
+
 def _track(name: str, data_dir: Path | None) -> Track | None:
     try:
         return track(name, data_dir)
-    except UnknownTrack:
+    except MicronetError:  # unknown, or the file of some track is damaged: a score stays what it was
         return None

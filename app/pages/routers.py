@@ -7,6 +7,7 @@ from app.pages.files import files_of_pages_router
 from app.pages.guide.page import guide_router
 from app.pages.job import job_page_router
 from app.pages.jobs import jobs_page_router
+from app.pages.nowhere import nowhere_router
 from app.pages.sign_in import sign_in_router
 from app.pages.submit import submit_router
 
@@ -20,4 +21,5 @@ PAGE_ROUTERS = (
     guide_router,
     sign_in_router,
     files_of_pages_router,
+    nowhere_router,  # takes what the others left
 )

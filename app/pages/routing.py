@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Coroutine
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from fastapi import APIRouter
 from fastapi.exceptions import RequestValidationError
@@ -60,4 +60,8 @@ def _sign_in(request: Request, error: TokenRequired) -> Response:
     if request.method not in ("GET", "HEAD"):
         return error_page(request, error)
     query = f"?{request.url.query}" if request.url.query else ""
+    if "hx-request" in request.headers:  # a part of a page that looks again: it is the page that has to come back
+        page = urlsplit(request.headers.get("hx-current-url", ""))
+        following = page.path + (f"?{page.query}" if page.query else "")
+        return Response(status_code=204, headers={"HX-Redirect": f"{SIGN_IN}?next={quote(following, safe='')}"})
     return see_other(f"{SIGN_IN}?next={quote(request.url.path + query, safe='')}")

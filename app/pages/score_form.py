@@ -1,6 +1,7 @@
 """The form of a score job: a field for every setting, what may be put into it read off the contract itself."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +13,6 @@ from micronet.contract import ScoreSettings
 Control = Literal["choice", "number", "check", "text", "pairs", "numbers"]
 QUANTIZE = "quantize"
 """The box that says whether there are `bits` at all."""
-_UNSHOWN = frozenset({"team"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Words:
 
 _WORDS: Mapping[str, Words] = {
     "name": Words("Name of the entry", "shown on the leaderboard"),
+    "team": Words("Team", "whose entry it is"),
     "track": Words("Track"),
     "policy": Words("Policy", "report: the team's formulas, declared widths. challenge: the rules of 2019"),
     "architecture/name": Words("Architecture", "needed for a bare state dict, never for ONNX"),
@@ -47,7 +48,7 @@ _WORDS: Mapping[str, Words] = {
     "bit_true": Words("Bit-true", "sums are exact"),
     "seed": Words("Seed"),
 }
-FIRST = ("name", "track", "policy")
+FIRST = ("name", "team", "track", "policy")
 """Settings everybody chooses; the others are in groups that can be opened."""
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "Architecture": ("architecture/name", "architecture/options"),
@@ -154,9 +155,10 @@ def _value(field: Field, text: str) -> object:
 
 def _number(text: str, whole: bool) -> object:
     try:
-        return int(text) if whole else float(text)
+        value = int(text) if whole else float(text)
     except ValueError:
         return text
+    return value if math.isfinite(value) else text
 
 
 def _text(field: Field, value: Any) -> str:
@@ -172,8 +174,6 @@ def _text(field: Field, value: Any) -> str:
 def _walk(schema: Mapping[str, Any], part: Mapping[str, Any], prefix: str, default: Any) -> Iterator[tuple[str, Any]]:
     """Every setting that is a value, with its schema and default."""
     for name, described in part["properties"].items():
-        if not prefix and name in _UNSHOWN:
-            continue
         resolved = _resolved(schema, described)
         inner = default.get(name) if isinstance(default, Mapping) else None
         if "properties" in resolved:

@@ -1,6 +1,7 @@
 """Submitting: what would this cost?, then the job. The form works without scripts, and keeps what was put into it."""
 
 import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -9,22 +10,25 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.http.access import Caller, CallerDep
-from app.http.errors import InvalidRequest
+from app.http.errors import InvalidRequest, TokenRequired
 from app.http.failures import status_of
 from app.http.job_json import PAGE
 from app.http.jobs import JobId, Kind, own_job
+from app.http.problems import Fault
 from app.http.site import Site, SiteDep
 from app.pages import score_form
 from app.pages.job_view import job_view
-from app.pages.page_form import WITH_FIELDS, PageForm, faults_by_field
+from app.pages.page_form import WITH_FIELDS, PageForm, faults_by_field, faults_of_text
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
+from app.pages.stored import chosen_of, settings_of
 from micronet.architectures import architectures
 from micronet.errors import MicronetError
 from micronet.jobs import JOBS
 from micronet.tracks import tracks
+from worker.errors import CheckpointNotFound
 from worker.records.values import Job
 
 SUBMIT = "/ui/submit"
@@ -46,6 +50,7 @@ def submit_router() -> APIRouter:
     router = page_router()
     router.add_api_route(SUBMIT, _page, methods=["GET", "HEAD"], name="submit_page")
     router.add_api_route(f"{SUBMIT}/counted/{{job_id}}", _counted, methods=["GET"], name="counted")
+    router.add_api_route(f"{SUBMIT}/{{kind}}", _back, methods=["GET", "HEAD"], name="submit_back")
     router.add_api_route(f"{SUBMIT}/{{kind}}", _send, methods=["POST"], name="submit_form")
     return router
 
@@ -58,8 +63,17 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         kind = query.choice("kind", JOBS) or "score"
         return await _show(request, site, caller, Filled(kind, _empty(kind)))
     job, position = await site.database.run(own_job, site, caller, source)
+    if job.kind not in JOBS:
+        detail = f"jobs of kind {job.kind!r} are of another version of this program; there are {', '.join(JOBS)}."
+        raise InvalidRequest([Fault(detail=detail, parameter="from")])
     counted = await _count_view(site, job, position) if job.kind == "count" else None
-    return await _show(request, site, caller, Filled(job.kind, _as_sent(job), counted))
+    given = await site.database.run(_as_sent, site, caller, job)
+    return await _show(request, site, caller, Filled(job.kind, given, counted))
+
+
+async def _back(kind: Kind) -> Response:
+    """The address a form was sent to, asked for as a page."""
+    return see_other(f"{SUBMIT}?kind={'score' if kind in WITH_FIELDS else kind}")
 
 
 async def _send(request: Request, site: SiteDep, caller: CallerDep, kind: Kind) -> Response:
@@ -67,17 +81,39 @@ async def _send(request: Request, site: SiteDep, caller: CallerDep, kind: Kind) 
     form = PageForm(site, caller, kind)
     try:
         job = await form.accept(request)
+    except CheckpointNotFound:
+        form.kept = None
+        faults = {"checkpoint": ["The file is not kept any more; choose it again."]}
+        return await _show(request, site, caller, _again(form, kind, faults, "The file is gone"), 422)
+    except TokenRequired:
+        raise
     except MicronetError as error:
-        faults = faults_by_field(error) if isinstance(error, InvalidRequest) else {"": [str(error)]}
-        kept = {"checkpoint_sha256": form.kept, "filename": form.filename or ""} if form.kept else {}
-        again = Filled(kind, form.given | kept, None, faults, error.title)
-        return await _show(request, site, caller, again, status_of(error))
-    return see_other(f"{SUBMIT}?from={job.id}" if kind == "count" else f"{PAGE}{job.id}")
+        filled = _again(form, kind, _faults(kind, error), error.title)
+        return await _show(request, site, caller, filled, status_of(error))
+    return see_other(f"{SUBMIT}?from={job.id}#counted" if kind == "count" else f"{PAGE}{job.id}")
+
+
+def _faults(kind: str, error: MicronetError) -> Mapping[str, list[str]]:
+    if not isinstance(error, InvalidRequest):
+        return {"": [str(error)]}
+    return faults_by_field(error) if kind in WITH_FIELDS else faults_of_text(error)
+
+
+def _again(form: PageForm, kind: str, faults: Mapping[str, list[str]], title: str) -> "Filled":
+    """The form as it was filled; as it comes where it was refused before its fields were read."""
+    given = dict(form.given or _empty(kind))
+    for name in ("checkpoint_sha256", "filename"):
+        given.pop(name, None)
+    if form.kept:
+        given |= {"checkpoint_sha256": form.kept, "filename": form.filename or ""}
+    return Filled(kind, given, None, faults, title)
 
 
 async def _counted(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
-    """What a counting job found, as far as it is; the part of the form that changes while it counts."""
+    """What a counting job found; nothing, while it counts: then the page stays as it is."""
     job, position = await site.database.run(own_job, site, caller, job_id)
+    if not job.status.final:
+        return Response(status_code=204)
     return render(request, "counted.html", counted=await _count_view(site, job, position))
 
 
@@ -104,6 +140,7 @@ async def _show(request: Request, site: Site, caller: Caller, filled: Filled, st
         architectures=[("", "the file says it"), *((name, name) for name in architectures())],
         team=caller.team,
         limit=site.services.settings.upload_bytes,
+        key=secrets.token_hex(16),
     )
 
 
@@ -111,15 +148,15 @@ def _empty(kind: str) -> Mapping[str, str]:
     return score_form.usual() if kind in WITH_FIELDS else {"settings": "{}"}
 
 
-def _as_sent(job: Job) -> Mapping[str, str]:
-    """The form as it was when this job came of it; with the file, which is here already."""
-    settings = json.loads(job.settings)
-    given = score_form.filled(settings) if job.kind in WITH_FIELDS else {"settings": _chosen_text(job)}
-    if job.checkpoint is not None:
-        given |= {"checkpoint_sha256": job.checkpoint.sha256, "filename": job.checkpoint.filename or ""}
+def _as_sent(site: Site, caller: Caller, job: Job) -> Mapping[str, str]:
+    """The form as it was when this job came of it; with the file, if it is still here."""
+    if job.kind in WITH_FIELDS:
+        given = score_form.filled(json.loads(job.settings))
+    else:
+        settings = settings_of(job)
+        chosen = json.loads(job.settings) if settings is None else chosen_of(settings)
+        given = {"settings": json.dumps(chosen, indent=2)}
+    file = job.checkpoint
+    if file is not None and site.services.records.blobs.find(file.sha256, caller.owner) is not None:
+        given |= {"checkpoint_sha256": file.sha256, "filename": file.filename or ""}
     return given
-
-
-def _chosen_text(job: Job) -> str:
-    settings = JOBS[job.kind].settings.model_validate_json(job.settings)
-    return json.dumps(settings.model_dump(mode="json", exclude_defaults=True), indent=2)

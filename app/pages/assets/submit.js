@@ -1,15 +1,17 @@
 // Submitting with a bar that moves, and by dropping a file. Without this script the form works all the same.
 "use strict";
 (() => {
-  let sending = false;
+  let sending = null;
 
   const find = (id) => document.getElementById(id);
 
-  function showSent(share, text) {
-    find("sending").hidden = false;
-    if (share === null) find("sent").removeAttribute("value");
-    else find("sent").value = share;
-    find("sent-text").textContent = text;
+  function say(text) {
+    if (find("sent-text").textContent !== text) find("sent-text").textContent = text;
+  }
+
+  function showSent(share) {
+    find("sending").hidden = share === null;
+    if (share !== null) find("sent").value = share;
   }
 
   function show(html) {
@@ -23,29 +25,34 @@
     return true;
   }
 
-  function failed(text) {
-    sending = false;
-    showSent(null, text);
+  function ended(text) {
+    sending = null;
+    showSent(null);
+    say(text);
   }
 
-  function send(form, address) {
-    if (sending) return;
-    sending = true;
+  function send(form, address, counting) {
+    if (sending) return say("It is being sent; stop it first.");
+    const file = find("checkpoint").files[0];
+    if (file && file.size > Number(form.dataset.limit)) return say("The file is larger than this server takes.");
     const request = new XMLHttpRequest();
+    sending = request;
     request.open("POST", address);
     request.upload.onprogress = (event) => {
       if (!event.lengthComputable) return;
-      const percent = Math.floor((100 * event.loaded) / event.total);
-      showSent(event.loaded / event.total, percent < 100 ? `${percent} %` : "all sent, waiting for the answer");
+      showSent(event.loaded / event.total);
+      if (event.loaded === event.total) say("All is sent; waiting for the answer.");
     };
     request.onload = () => {
-      sending = false;
-      if (request.status < 400) window.location.assign(request.responseURL);
-      else if (!show(request.responseText)) failed(`The server answered ${request.status}; try again.`);
+      ended("");
+      if (request.status < 400) window.location.assign(request.responseURL + (counting ? "#counted" : ""));
+      else if (!show(request.responseText)) say(`The server answered ${request.status}; try again.`);
     };
-    request.onerror = () => failed("The connection broke; nothing was queued. Try again.");
+    request.onerror = () => ended("The connection broke. Send it again: what was queued already is not queued twice.");
+    request.onabort = () => ended("Stopped; nothing was queued.");
     request.send(new FormData(form));
-    showSent(0, "");
+    showSent(0);
+    say("Sending.");
   }
 
   function attach() {
@@ -54,10 +61,12 @@
     const drop = find("drop");
     if (!form || !file || !drop) return;
     const count = find("count");
+    if (find("at-once")) find("at-once").hidden = false;
+    find("stop").addEventListener("click", () => sending && sending.abort());
     form.addEventListener("submit", (event) => {
       event.preventDefault();
-      const button = event.submitter;
-      send(form, (button && button.getAttribute("formaction")) || form.getAttribute("action"));
+      const counting = event.submitter === count && count !== null;
+      send(form, counting ? count.getAttribute("formaction") : form.getAttribute("action"), counting);
     });
     const chosen = () => {
       if (file.files.length && count) form.requestSubmit(count);
@@ -73,6 +82,7 @@
     drop.addEventListener("drop", (event) => {
       event.preventDefault();
       drop.classList.remove("over");
+      if (event.dataTransfer.files.length > 1) return say("One file at a time, please.");
       if (event.dataTransfer.files.length) {
         file.files = event.dataTransfer.files;
         chosen();

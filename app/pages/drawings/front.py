@@ -10,18 +10,16 @@ from worker.records.scores import Entry, Point
 WIDTH, HEIGHT = 960, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 14.0, 44.0
 _LEAST_SPAN = 0.02
-_LABEL_STEP = 13.0
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point, in pixels, and what it says. `qualifies` chooses its shape, and `label` stands beside it."""
+    """A point, in pixels, and what it says. `qualifies` chooses its shape."""
 
     x: float
     y: float
     title: str
     qualifies: bool = True
-    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +46,7 @@ def draw_front(
     points: Sequence[Point], front: Sequence[Entry], track: Track, published: Sequence[Published]
 ) -> FrontDrawing | None:
     """The picture of a board; None where there is nothing to show."""
-    shown = [point for point in points if point.score > 0]
+    shown = [point for point in _with(points, front) if point.score > 0]
     scores = [*(point.score for point in shown), *(row.score for row in published)]
     if not scores:
         return None
@@ -61,13 +59,12 @@ def draw_front(
                 x(row.score),
                 y(row.top1),
                 f"{row.entrant} ({row.year}): {row.score:.4f}, {row.top1:.2%}",
-                label=row.entrant,
             )
             for row in known
             if row.top1 is not None
         ),
         unknown=tuple(
-            Mark(x(row.score), HEIGHT - _BOTTOM, f"{row.entrant} ({row.year}): {row.score:.4f}", label=row.entrant)
+            Mark(x(row.score), HEIGHT - _BOTTOM, f"{row.entrant} ({row.year}): {row.score:.4f}")
             for row in published
             if row.top1 is None
         ),
@@ -77,6 +74,13 @@ def draw_front(
         x_ticks=tuple((x(value), f"{value:g}") for value in x.ticks()),
         y_ticks=tuple((y(value), f"{100 * value:g}") for value in y.ticks()),
     )
+
+
+def _with(points: Sequence[Point], front: Sequence[Entry]) -> list[Point]:
+    """The points, and those of the front that are not among them: the line has to lead somewhere."""
+    drawn = {point.job_id for point in points}
+    missing = [entry for entry in front if entry.job_id not in drawn]
+    return [*points, *(Point(e.job_id, e.correct, e.images, e.score, e.qualifies) for e in missing)]
 
 
 def _scales(

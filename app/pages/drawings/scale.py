@@ -27,7 +27,8 @@ class Scale:
 
     def ticks(self, most: int = 6) -> tuple[float, ...]:
         """Round values between the ends, at most about `most`."""
-        return _decades(self.low, self.high) if self.logarithmic else _rounds(self.low, self.high, most)
+        decades = _decades(self.low, self.high) if self.logarithmic else ()
+        return decades if len(decades) > 1 else _rounds(self.low, self.high, most)
 
 
 def around(values: Sequence[float], margin: float = 0.06) -> tuple[float, float]:

@@ -10,6 +10,9 @@ WIDTH, HEIGHT = 960, 420
 _LEFT, _RIGHT = 62.0, 24.0
 _ACCURACY, _SCORE = (16.0, 180.0), (220.0, 376.0)
 """Top and bottom of the two panels."""
+_LEAST_SCORE = 1e-9
+"""A network without an operation has none, and no logarithm either."""
+_MOST_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +50,7 @@ def draw_stages(result: PipelineResult, track: Track | None) -> StagesDrawing:
     stages = result.stages
     tested = all(stage.accuracy is not None for stage in stages)
     top1s = [_top1(stage, tested) for stage in stages]
-    scores = [stage.score.total for stage in stages]
+    scores = [max(stage.score.total, _LEAST_SCORE) for stage in stages]
     floor = track.threshold if track is not None and tested else None
     accuracy = Scale(*around(top1s if floor is None else [*top1s, floor]), _ACCURACY[1], _ACCURACY[0])
     score = Scale(*around_logarithmic(scores), _SCORE[1], _SCORE[0], logarithmic=True)
@@ -56,13 +59,13 @@ def draw_stages(result: PipelineResult, track: Track | None) -> StagesDrawing:
         StagePoint(
             place(index),
             accuracy(top1),
-            score(stage.score.total),
-            f"{stage.index} {stage.stage}",
+            score(shown),
+            f"{stage.index} {stage.stage}" if len(stages) <= _MOST_NAMED else str(stage.index),
             f"{top1:.2%}",
             f"{stage.score.total:.4g}",
             stage.accepted,
         )
-        for index, (stage, top1) in enumerate(zip(stages, top1s, strict=True))
+        for index, (stage, top1, shown) in enumerate(zip(stages, top1s, scores, strict=True))
     )
     kept = [point for point in points if point.accepted]
     return StagesDrawing(

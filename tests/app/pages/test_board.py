@@ -8,8 +8,12 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.services import Services
+from micronet.contract import Accuracy, ScoreResult
+from micronet.tracks import track as find_track
+from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
-from tests.app.pages.records import scored
+from tests.app.pages.records import ended, scored
+from worker.records.values import Ending, Status
 
 BOARD = {"alpha": (350, 0.40), "beta": (345, 0.10), "gamma": (355, 0.20), "low": (300, 0.01)}
 
@@ -79,12 +83,52 @@ def test_the_picture_has_the_front_and_the_floor(api: TestClient, board: dict[st
     assert "floor 95.00%" in text
 
 
-def test_published_results_stand_between_the_entries_of_their_track(api: TestClient, board: dict[str, str]) -> None:
-    text = api.get("/?track=cifar100").text
-    assert "0.0044" in text
-    assert "0.0456" in text
-    assert "published 2019" in text
-    assert "published" not in api.get("/?track=digits").text.partition("<h2")[2]
+def cifar_score(services: Services, api: TestClient, name: str, points: float) -> None:
+    """An entry of the challenge on the track that has published results."""
+    accepted(api, {"policy": "challenge", "name": name})
+    result = ScoreResult.model_validate_json(score_text(350, points))
+    accuracy = Accuracy(correct=8050, total=10_000, top1=0.805)
+    changes = {"track": "cifar100", "policy": "challenge", "accuracy": accuracy, "qualifies": True}
+    ended(services, Ending(Status.SUCCEEDED, result.model_copy(update=changes).model_dump_json()))
+
+
+def rows_of_board(text: str) -> list[str]:
+    """What each row of the table of entries is: an entry's name, or a published score."""
+    table = text.partition('id="entries"')[2].partition("</table>")[0]
+    return re.findall(r'href="/ui/entries/\w+">([^<]*)<|<strong>(0\.0\d\d\d)</strong>', table)  # type: ignore[no-any-return]
+
+
+def test_published_results_stand_between_the_entries_of_their_track(api: TestClient, services: Services) -> None:
+    for index in range(60):
+        cifar_score(services, api, f"entry {index}", 0.005 + index / 1000)
+    first, second = (api.get(f"/?policy=challenge&page={page}").text for page in (1, 2))
+    shown = [name or score for name, score in [*rows_of_board(first), *rows_of_board(second)]]
+    scores = [0.005 + int(row[6:]) / 1000 if row.startswith("entry") else float(row) for row in shown]
+    assert scores == sorted(scores)
+    assert len([row for row in shown if not row.startswith("entry")]) == len(find_track("cifar100").published)
+    assert len(shown) == 60 + len(find_track("cifar100").published)
+    assert rows_of_board(api.get("/?policy=challenge&page=9").text) == []
+    sorted_by_name = api.get("/?policy=challenge&sort=name").text
+    assert 'id="published"' in sorted_by_name, "what is drawn is in a table, whatever the order"
+
+
+def test_scores_of_two_policies_are_not_ranked_against_each_other(api: TestClient, board: dict[str, str]) -> None:
+    both = api.get("/?track=digits&policy=both").text
+    assert names(both) == ["beta", "gamma", "alpha"]
+    assert "do not compare" in both
+    assert 'class="front"' not in both
+    assert "do not compare" not in api.get("/?track=digits").text, "all entries have one policy: it is chosen"
+    ranks = [
+        row["rank"] for row in csv.DictReader(io.StringIO(api.get("/leaderboard.csv?track=digits&policy=both").text))
+    ]
+    assert set(ranks) == {""}
+
+
+def test_a_team_of_any_name_has_its_page(api: TestClient, services: Services) -> None:
+    accepted(api, {"track": "digits", "team": " a\u00a0b\u200d "})
+    scored(services)
+    (address,) = re.findall(r'<a href="(/\?track=digits&amp;team=[^"]*)"', api.get("/?track=digits").text)
+    assert len(names(api.get(address.replace("&amp;", "&")).text)) == 1
 
 
 def test_as_a_file(api: TestClient, services: Services, board: dict[str, str]) -> None:

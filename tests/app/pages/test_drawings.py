@@ -1,13 +1,18 @@
 """Drawings: values land where they belong."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from app.pages.breakdown import LayerCost
+from app.pages.drawings.front import draw_front
 from app.pages.drawings.layers import draw_layers
 from app.pages.drawings.scale import Scale, around, around_logarithmic
+from micronet.tracks import track as find_track
 from tests.app.pages.layers import layer
+from worker.records.scores import Entry
 
 _POSITIVE = st.floats(1e-6, 1e6)
 
@@ -31,6 +36,7 @@ def test_every_value_and_tick_lies_within_the_drawing(values: list[float]) -> No
     ):
         assert all(0 <= scale(value) <= 100 for value in values)
         assert all(-0.1 <= scale(value) <= 100.1 for value in scale.ticks())
+        assert scale.ticks(), scale
 
 
 def test_ticks_are_round_numbers() -> None:
@@ -56,3 +62,44 @@ def test_drawings_with_one_largest_share_a_scale() -> None:
 def test_nothing_at_all_is_drawn_too() -> None:
     assert draw_layers([]).bars == ()
     assert len(draw_layers([LayerCost(layer("free"), 0.0, 0.0, 0.0)]).bars) == 1
+
+
+def _entry(score: float, top1: float) -> Entry:
+    correct = round(10_000 * top1)
+    numbers = {
+        "score": score,
+        "storage_score": score,
+        "math_score": 0.0,
+        "parameters": 1,
+        "nonzero": 1,
+        "sparsity": 0.0,
+    }
+    words = {"track": "cifar100", "policy": "report", "team": None, "name": None, "sha256": "", "scorer_version": ""}
+    more = {"param_bits": None, "mul_bits": None, "finished_at": "", "correct": correct, "images": 10_000}
+    return Entry(job_id=f"{score}", rank=1, qualifies=top1 >= 0.8, **numbers, **words, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "results",
+    [
+        [],
+        [(0.3, 0.81)],
+        [(0.0071, 0.8), (0.0071, 0.8)],
+        [(0.0061, 0.8), (0.0069, 0.9)],
+        [(0.0, 0.9), (1e-6, 0.0), (900.0, 1.0)],
+    ],
+)
+@pytest.mark.parametrize("track", ["cifar100", "digits"])
+def test_every_mark_of_a_board_lies_within_it(results: list[tuple[float, float]], track: str) -> None:
+    front = [_entry(*result) for result in results]
+    chosen = find_track(track)
+    drawing = draw_front((), front, chosen, chosen.published)
+    if drawing is None:
+        assert not [score for score, _ in results if score > 0]
+        return
+    places = [(mark.x, mark.y) for mark in (*drawing.marks, *drawing.published, *drawing.unknown)]
+    assert all(0 <= x <= drawing.width and 0 <= y <= drawing.height for x, y in places)
+    corners = [float(number) for number in re.findall(r"-?[\d.]+", drawing.steps)]
+    assert all(0 <= corner <= drawing.width for corner in corners)
+    assert drawing.x_ticks
+    assert drawing.y_ticks

@@ -1,13 +1,21 @@
 """The page of a job: what it says while the job waits and runs, and when it has ended."""
 
 import html
+import json
+from contextlib import closing
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
+from app.pages.stored import chosen_of, settings_of
 from app.services import Services
+from tests.app.http.conftest import called
+from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
 from tests.app.pages.records import failed, scored
+from worker.records.database import Database
+from worker.records.tables import jobs
 from worker.records.values import Stage
 
 
@@ -47,7 +55,7 @@ def test_a_score_is_taken_apart(api: TestClient, services: Services) -> None:
     job = accepted(api, {"track": "digits", "bits": {"param_bits": 9}, "name": "it's ours"}, filename="a b.onnx")
     scored(services, 350, 0.4)
     text = html.unescape(api.get(job["urls"]["page"]).text)
-    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", "Result as JSON"):
+    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", "All of it as JSON"):
         assert words in text, words
     assert "micronet score 'a b.onnx' --settings '{\"track\": \"digits\"}' --json" in text
 
@@ -89,4 +97,47 @@ def test_two_scores_side_by_side(api: TestClient, services: Services) -> None:
     assert "\N{MINUS SIGN}0.100000" in text
     assert text.count("<svg") == 2
     choice = api.get(f"/ui/compare?a={ids[0]}").text
-    assert f'value="{ids[0]}" selected' in choice
+    assert f'name="a" value="{ids[0]}"' in choice
+    assert f'<option value="{ids[1]}">' in choice
+
+
+def test_a_result_of_another_version_is_shown_as_far_as_it_can_be(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits"})
+    newer = json.dumps(json.loads(score_text(350, 0.4)) | {"luck": 7})
+    claimed = services.records.leases.claim("worker", ("short",))
+    assert claimed is not None
+    with closing(Database(services.settings.database)) as database:
+        changes = {"status": "succeeded", "result": newer, "settings": '{"luck": 7}', "kind": "score"}
+        database.write(lambda connection: connection.execute(update(jobs).values(**changes)))
+    for page in (job["urls"]["page"], f"{job['urls']['page']}/live", f"/ui/submit?from={job['id']}"):
+        assert api.get(page).status_code == 200, page
+    assert "Another version of this program" in api.get(job["urls"]["page"]).text
+    assert api.get(f"/ui/compare?a={job['id']}&b={job['id']}").status_code == 422
+    with closing(Database(services.settings.database)) as database:
+        database.write(lambda connection: connection.execute(update(jobs).values(kind="luck")))
+    assert api.get(job["urls"]["page"]).status_code == 200
+    assert api.get(f"/ui/submit?from={job['id']}").status_code == 422
+
+
+def test_the_command_line_means_the_very_settings(api: TestClient, services: Services) -> None:
+    for settings in ({"recipe": "digits", "track": "cifar100"}, {"recipe": "report", "floor": None}):
+        answer = api.post("/pipeline", files={"settings": (None, json.dumps(settings))})
+        job = services.records.jobs.read(answer.json()["id"])
+        stored = settings_of(job)
+        assert stored is not None
+        again = type(stored).model_validate_json(json.dumps(chosen_of(stored)))
+        assert again == stored
+        assert chosen_of(stored).keys() == settings.keys()
+
+
+def test_files_that_look_like_options_are_none(api: TestClient) -> None:
+    job = accepted(api, {"track": "digits"}, filename="--x.onnx")
+    assert "micronet score ./--x.onnx" in api.get(job["urls"]["page"]).text
+
+
+def test_a_part_that_looks_again_without_a_token_sends_the_whole_page_to_sign_in(services: Services) -> None:
+    with called(services, open_access=False) as client:
+        headers = {"HX-Request": "true", "HX-Current-URL": "http://localhost/ui/jobs/1?x=2"}
+        answer = client.get("/ui/jobs/" + "0" * 32 + "/live", headers=headers)
+    assert answer.status_code == 204
+    assert answer.headers["hx-redirect"] == "/ui/sign-in?next=%2Fui%2Fjobs%2F1%3Fx%3D2"

@@ -26,7 +26,7 @@ def _is_model(kind: object) -> bool:
 
 
 def test_every_setting_has_a_field_and_every_field_a_setting() -> None:
-    assert _paths(ScoreSettings) - {"team"} == set(score_form.fields())
+    assert _paths(ScoreSettings) == set(score_form.fields())
 
 
 def test_every_field_is_shown_once() -> None:

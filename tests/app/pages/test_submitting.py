@@ -9,7 +9,7 @@ from fastapi.testclient import TestClient
 
 from app.pages import score_form
 from app.services import Services
-from tests.app.http.conftest import stored_files
+from tests.app.http.conftest import MakeServices, called, stored_files
 
 NETWORK = b"not a network, but nobody looks here"
 
@@ -51,7 +51,7 @@ def test_a_filled_form_is_a_job(page: TestClient, services: Services) -> None:
 def test_counting_comes_back_to_the_form_as_it_was(page: TestClient, services: Services) -> None:
     answer = post(page, "count", name="ours", policy="challenge")
     job = _only_job(services)
-    assert answer.headers["location"] == f"/ui/submit?from={job.id}"
+    assert answer.headers["location"] == f"/ui/submit?from={job.id}#counted"
     again = page.get(answer.headers["location"]).text
     assert 'value="ours"' in again
     assert '<option value="challenge" selected>' in again
@@ -120,3 +120,81 @@ def test_other_kinds_take_their_settings_as_json(page: TestClient, services: Ser
 def test_fields_that_are_none_of_the_form_are_refused(page: TestClient) -> None:
     assert post(page, kind="score", luck="1").status_code == 422
     assert post(page, kind="luck").status_code == 422
+
+
+def test_a_field_that_comes_twice_is_refused_and_leaves_nothing(page: TestClient, services: Services) -> None:
+    file = ("checkpoint", ("a.onnx", b"first"))
+    for second in (("checkpoint", ("b.onnx", b"second")), ("checkpoint", ("", b"xx"))):
+        answer = page.post("/ui/submit/score", files=[file, second])
+        assert answer.status_code == 422
+        assert "comes twice" in answer.text
+        assert stored_files(services) == []
+
+
+def test_a_file_that_came_takes_the_place_of_the_other_though_the_job_is_refused(
+    make_services: MakeServices, services: Services
+) -> None:
+    with called(make_services(team_waiting_jobs=1)) as page:
+        page.follow_redirects = False
+        old = post(page)
+        assert old.status_code == 303
+        (job,) = services.records.jobs.list(_everything(), 10)
+        assert job.checkpoint is not None
+        answer = post(page, content=b"new", checkpoint_sha256=job.checkpoint.sha256, filename="old.onnx")
+        assert answer.status_code == 429
+        assert "net.onnx is here already" in answer.text
+        assert job.checkpoint.sha256 not in answer.text
+        assert len(stored_files(services)) == 2
+
+
+def test_refused_before_its_fields_the_form_is_as_it_comes(make_services: MakeServices) -> None:
+    with called(make_services(upload_bytes=10)) as page:
+        answer = post(page, content=b"x" * 3_000_000, name="ours")
+    assert answer.status_code == 413
+    assert 'name="quantize" value="on" checked' in answer.text
+    assert 'name="evaluate" value="on" checked' in answer.text
+
+
+def test_a_file_that_is_gone_is_said_to_be_gone(page: TestClient) -> None:
+    answer = post(page, content=None, checkpoint_sha256="a" * 64, filename="n.onnx", track="digits")
+    assert answer.status_code == 422
+    assert "not kept any more" in answer.text
+    assert "is here already" not in answer.text
+
+
+def test_the_same_form_sent_twice_is_one_job(page: TestClient, services: Services) -> None:
+    first, second = (post(page, key="k", name="ours") for _ in range(2))
+    assert first.headers["location"] == second.headers["location"]
+    other = post(page, key="k", name="mine")
+    assert other.headers["location"] != first.headers["location"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "words"),
+    [
+        ("train", '{"epochs": -1}', "epochs: Input should be"),
+        ("train", "{", "settings-fault"),
+        ("prune", "{}", "send a file"),
+    ],
+)
+def test_faults_of_other_kinds_say_where(page: TestClient, kind: str, settings: str, words: str) -> None:
+    answer = post(page, kind, content=None, settings=settings)
+    assert answer.status_code == 422
+    assert words in answer.text
+
+
+def test_what_is_not_finite_is_refused_at_its_field(page: TestClient) -> None:
+    answer = post(page, quantizer__weight_stds="nan")
+    assert re.findall(r'id="field-quantizer-weight_stds-fault">([^<]+)', answer.text)
+
+
+def test_the_address_a_form_went_to_leads_back_to_it(page: TestClient) -> None:
+    assert page.get("/ui/submit/count").headers["location"] == "/ui/submit?kind=score"
+
+
+def test_counting_that_goes_on_changes_nothing_on_the_page(page: TestClient, services: Services) -> None:
+    post(page, "count")
+    job = _only_job(services)
+    assert page.get(f"/ui/submit/counted/{job.id}").status_code == 204
+    services.records.jobs.cancel(job.id)
+    assert "Counting was canceled" in page.get(f"/ui/submit/counted/{job.id}").text
