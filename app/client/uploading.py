@@ -54,10 +54,13 @@ class _Sending:
                 if offset is None:
                     offset = self._look()
                 answer = self._send(offset)
-                if answer.status_code != httpx.codes.NO_CONTENT:
+                if answer.status_code not in (httpx.codes.NO_CONTENT, httpx.codes.CONFLICT):
                     return
                 offset = int(answer.headers[_OFFSET])
-                patience.forward()
+                if answer.status_code == httpx.codes.NO_CONTENT:
+                    patience.forward()
+                else:
+                    patience.wait(_elsewhere(offset))
             except Later as error:
                 patience.wait(error)
                 offset = None
@@ -80,14 +83,11 @@ class _Sending:
         return self._size
 
     def _send(self, offset: int) -> httpx.Response:
-        """Send the piece that begins at `offset`; where it does not belong there, that is for later."""
+        """Send the piece that begins at `offset`; the answer, also where the piece does not belong there (409)."""
         end = min(offset + PIECE, self._size)
         headers = {**_BYTES, _OFFSET: str(offset), _LENGTH: str(self._size), "Content-Length": str(end - offset)}
         answer = self._connection.once("PATCH", self._where, content=self._piece(offset, end), headers=headers)
-        if answer.status_code == httpx.codes.CONFLICT:
-            detail = f"a piece from {offset:,} on does not belong where the server is"
-            raise Later("offset-mismatch", "The piece belongs elsewhere", detail, yours=False)
-        return checked(answer)
+        return answer if answer.status_code == httpx.codes.CONFLICT else checked(answer)
 
     def _piece(self, offset: int, end: int) -> Iterator[bytes]:
         self._file.seek(offset)
@@ -98,3 +98,8 @@ class _Sending:
                 raise OSError(f"{self._file.name} became shorter while it was sent")
             yield chunk
             offset += len(chunk)
+
+
+def _elsewhere(offset: int) -> ServerError:
+    detail = f"the server goes back and forth; it has {offset:,} bytes now. Do several hosts answer at this address?"
+    return ServerError("offset-mismatch", "The server does not remember what was sent", detail, yours=False)

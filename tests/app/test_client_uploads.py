@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -114,6 +115,27 @@ def test_what_another_process_began_is_gone_on_with(
         client.upload(path)
     assert network.sent == len(CONTENT) - 5 * PIECE
     assert there(services) == [CONTENT]
+
+
+def test_a_file_that_was_lost_is_sent_again(url: str, path: Path, services: Services) -> None:
+    with Client(url) as client:
+        client.upload(path)
+        (stored,) = stored_files(services)
+        stored.unlink()
+        client.upload(path)
+    assert there(services) == [CONTENT]
+
+
+def test_hosts_that_do_not_share_what_was_sent_are_named_as_the_trouble(
+    monkeypatch: pytest.MonkeyPatch, path: Path
+) -> None:
+    def forgets(request: httpx.Request) -> httpx.Response:
+        request.read()
+        return httpx.Response(404 if request.method == "HEAD" else 409, headers={"Upload-Offset": "0"})
+
+    network = httpx.MockTransport(forgets)
+    with connected(monkeypatch, network, patience=0.2) as client, pytest.raises(ServerError, match="hosts"):
+        client.upload(path)
 
 
 def test_what_suffered_with_its_host_is_sent_anew_once(

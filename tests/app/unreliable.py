@@ -73,12 +73,14 @@ class _Counted(httpx.SyncByteStream):
                 raise httpx.WriteError("the connection broke")
 
 
-def connected(patch: pytest.MonkeyPatch, network: httpx.BaseTransport, url: str = "http://server") -> Client:
+def connected(
+    patch: pytest.MonkeyPatch, network: httpx.BaseTransport, url: str = "http://server", patience: float = 30
+) -> Client:
     """A client whose every request goes through this network."""
     real = httpx.Client
     with patch.context() as only_now:
         only_now.setattr(httpx, "Client", lambda **options: real(**options, transport=network))
-        return Client(url, patience=30)
+        return Client(url, patience=patience)
 
 
 def answering(patch: pytest.MonkeyPatch, answers: Iterable[httpx.Response]) -> Client:
