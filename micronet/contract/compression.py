@@ -98,8 +98,8 @@ class Sparsifying(Value):
 
     rounds       steps to that share, each followed by fine-tuning
     sparsity     share of zeros among the weights of convolutions and products, biases and `keep_layers` aside
-    scope        global: the smallest of all weights go; layer: the same share in each; normalized: the smallest of all
-                 after each layer's were divided by their root mean square
+    scope        `global`: the smallest of all weights go; `layer`: the same share in each; `normalized`: the smallest
+                 of all after each layer's were divided by their root mean square
     keep_layers  layers, by their name or that of their weight, that stay as they are
     floor        accuracy on held-out images, after fine-tuning, below which a round is undone, and is the last
     fine_tuning  after every round; with no epochs, or no steps, there is none

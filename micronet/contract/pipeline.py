@@ -59,7 +59,7 @@ class PipelineSettings(LearningSettings):
     recipe  one that comes with the library: its settings hold wherever no others are given beside it
     stages  in order; each says what `stage` it is, and what it may be told beside that
     floor   after every stage but training, the accuracy on held-out images under which a network is not passed on
-    below   stop: the pipeline ends with the network before it; step_back: the stage is undone, and the next one goes on
+    below   `stop`: the pipeline ends with the network before it; `step_back`: the stage is undone, the next one goes on
     policy  that of the stages' scores
     """
 

@@ -46,7 +46,7 @@ class Quantizing(Value):
 
 
 class QuantizeSettings(LearningSettings, QuantizingSettings, Quantizing):
-    """Quantize the file's network, all of it as `ScoreSettings` means it.
+    """Quantize the file's network, all of it as a score job does.
 
     `holdout`, `train_images` and `evaluate` are for quantization-aware training: without `train` nothing is measured.
 

@@ -36,8 +36,8 @@ class BitWidths(Value):
 class QuantizerSettings(Value):
     """How fixed-point grids are placed: steps are powers of two, and the exponent follows from what is to fit.
 
-    rule                sigmamax: mean and so many standard deviations; max: the largest magnitude; mse: the least
-                        squared error
+    rule                `sigmamax`: mean and so many standard deviations; `max`: the largest magnitude; `mse`: the
+                        least squared error
     granularity         one exponent per tensor, or per channel: per filter of a layer's weights
     weight_stds         standard deviations of a weight that SigmaMax leaves room for
     activation_stds     the same of an activation
@@ -101,10 +101,11 @@ class FuseSettings(JobSettings):
 class ScoreSettings(QuantizingSettings):
     """Everything a score depends on beside the file.
 
-    policy        report: the team's formulas with declared widths; challenge: the rules of 2019
-    encoding      challenge: a tensor with zeros is stored dense or with a mask, whichever is cheaper, or always masked
-    accumulators  declared: additions as wide as the policy has them; proven: where a bound over the weights proves a
-                  narrower sum exact for every input, as wide as that
+    policy        `report`: the team's formulas with declared widths; `challenge`: the rules of 2019
+    encoding      under `challenge`, a tensor with zeros is stored dense or with a mask, whichever is cheaper, or
+                  always `masked`
+    accumulators  `declared`: additions as wide as the policy has them; `proven`: where a bound over the weights proves
+                  a narrower sum exact for every input, as wide as that
     evaluate      measure accuracy on the test set
     bit_true      measure with sums that are exact, where float32 might round them
     """

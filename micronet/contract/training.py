@@ -62,7 +62,7 @@ class Augmentation(Value):
 
     crop    pixels it is shifted by at most; zeros come in
     flip    left to right, each image with probability 1/2
-    policy  trivial is TrivialAugment (Mueller and Hutter 2021): one operation, drawn evenly, of a strength drawn evenly
+    policy  `trivial` is TrivialAugment (Mueller and Hutter 2021): one operation and its strength, both drawn evenly
     cutout  side in pixels of a square of zeros put last (DeVries and Taylor 2017); 0 puts none
     """
 
@@ -97,7 +97,7 @@ class Training(Value):
     steps              no more than so many batches in all; null: as `epochs` says
     batch              images that a step learns from
     learning_rate      the largest, after `warmup_epochs`
-    schedule           cosine to zero; step: times `milestone_factor` at each of `milestones`; or constant
+    schedule           `cosine` to zero; `step`: times `milestone_factor` at each of `milestones`; or `constant`
     milestones         shares of all steps, in growing order
     milestone_factor   what the learning rate is multiplied by at each
     warmup_epochs      over which the learning rate grows from zero linearly
@@ -113,7 +113,7 @@ class Training(Value):
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
     hold_zeros         weights of dot products that are zero stay so
     keep               the last epoch, or the one that is best on the held-out images
-    precision          auto: bfloat16 for convolutions and products on CUDA, else float32
+    precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 200

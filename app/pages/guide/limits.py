@@ -10,7 +10,7 @@ _COMPARED: Mapping[str, str] = {"minimum": "≥", "exclusiveMinimum": ">", "maxi
 _COUNTED: tuple[tuple[str, str, str], ...] = (
     ("minLength", "maxLength", "characters"),
     ("minItems", "maxItems", "of them"),
-    ("minProperties", "maxProperties", "of them"),
+    ("minProperties", "maxProperties", "keys"),
 )
 _PATTERNS: Mapping[str, str] = {
     rf"^[^{UNPRINTABLE}]+$": "printable",

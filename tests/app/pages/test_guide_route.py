@@ -5,8 +5,11 @@ from pathlib import Path
 from app.pages.guide.errors import error_codes
 from app.pages.rendering import CONTENT_SECURITY_POLICY
 from micronet.tracks import BUILT_IN
+from tests.app.http import conftest
 from tests.app.http.conftest import MakeServices, called
 from tests.app.pages.guide_page import read
+
+make_services = conftest.make_services  # a fixture
 
 
 def own_track(data: Path) -> None:
