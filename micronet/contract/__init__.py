@@ -18,6 +18,7 @@ from micronet.contract.compression import (
     SparsifySettings,
 )
 from micronet.contract.files import files_named
+from micronet.contract.optimizing import FrontPoint, OptimizedLayer, OptimizeResult, OptimizeSettings, TestLook
 from micronet.contract.pipeline import PipelineResult, PipelineSettings, Stage, StageReport
 from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
@@ -85,6 +86,7 @@ __all__ = [
     "Distillation",
     "EpochReport",
     "FineTuning",
+    "FrontPoint",
     "FuseResult",
     "FuseSettings",
     "FusingReport",
@@ -99,6 +101,9 @@ __all__ = [
     "Normalization",
     "OperationName",
     "OperationTotals",
+    "OptimizeResult",
+    "OptimizeSettings",
+    "OptimizedLayer",
     "PipelineResult",
     "PipelineSettings",
     "PruneResult",
@@ -132,6 +137,7 @@ __all__ = [
     "Stage",
     "StageReport",
     "StorageTotals",
+    "TestLook",
     "TrainResult",
     "TrainSettings",
     "Training",
