@@ -136,7 +136,7 @@ JOBS: Mapping[str, Job] = {
         OptimizeResult,
         entry="micronet.jobs.optimize:optimize",
         lane="long",
-        summary="Find the lowest score that keeps a floor, without training: optimized.onnx, its proofs, the road there",
+        summary="Find the lowest score that keeps a floor, without training: optimized.onnx, proofs, the road there",
     ),
     "pipeline": Job(
         PipelineSettings,

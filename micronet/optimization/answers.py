@@ -14,8 +14,10 @@ from micronet.graph.ir import Graph
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of `total` images: `correct` answers, and `agreeing` ones; `loss` is the squared change of the logits, about their
-    means, over their squares."""
+    """Of `total` images: `correct` answers, and `agreeing` ones, with the squared change of the logits over their squares.
+
+    Logits are taken about their mean.
+    """
 
     total: int
     correct: int

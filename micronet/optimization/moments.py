@@ -50,7 +50,7 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
     filters, biased = len(site.layer.weight), site.layer.bias is not None
     sums: list[Tensor] = []
     count = 0
-    for some, wanted in zip(values.split(_CHUNK), outputs.split(_CHUNK), strict=True):
+    for some, wanted in zip(torch.split(values, _CHUNK), torch.split(outputs, _CHUNK), strict=True):
         x, y = site.columns(some), site.outputs(wanted)
         transposed = x.transpose(1, 2)
         parts = [(x @ transposed).double(), (y @ transposed).double(), x.sum(2).double(), y.sum(2).double()]
@@ -67,8 +67,8 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
 
 def quadratic(change: Tensor, inputs: Tensor) -> Tensor:
     """(filters,): d H d^T of each row of `change` (filters, terms), with the form of its group."""
-    grouped = change.unflatten(0, (len(inputs), -1))
-    return ((grouped @ inputs) * grouped).sum(2).flatten()
+    grouped = change.reshape(len(inputs), -1, change.shape[1])
+    return (grouped @ inputs).mul_(grouped).sum(2).flatten()
 
 
 _CHUNK = 32

@@ -13,7 +13,7 @@ from micronet.analysis.widths import FULL_WIDTH
 from micronet.graph.grid import Grid
 from micronet.optimization.grids import place_grid, squared_error
 from micronet.optimization.moments import Moments
-from micronet.optimization.rounding import Rounding, nearest_placed, round_rows
+from micronet.optimization.rounding import Rounding, Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
 from micronet.optimization.zeros import Support
 
@@ -46,23 +46,30 @@ class Evidence:
     sensitivity: Tensor
 
 
-def options(
-    site: Site, known: Evidence, weight_bits: Sequence[int], input_bits: Sequence[int], bias_bits: int, price: Price
-) -> Iterator[Option]:
+@dataclass(frozen=True, slots=True)
+class Widths:
+    """Bits to choose from, and those of biases."""
+
+    weights: Sequence[int]
+    inputs: Sequence[int]
+    bias: int
+
+
+def options(site: Site, known: Evidence, widths: Widths, price: Price) -> Iterator[Option]:
     """Every combination of the widths and supports."""
-    grids = [place_grid(known.inputs, bits) for bits in input_bits]
+    grids = [place_grid(known.inputs, bits) for bits in widths.inputs]
     noises = [squared_error(known.inputs, grid) for grid in grids]
     gain = _gain(known)
     weights = site.positions * known.sensitivity
     for index, support in enumerate(known.supports):
         removed = known.seen.error(support.rows - known.supports[0].rows)
-        for bits in weight_bits:
+        for bits in widths.weights:
             rounded = nearest_placed(support.rows, known.seen.inputs, bits)
             errors = removed + gain * rounded.error
             squares = rounded.rows.square().sum(1)
             for grid, noise in zip(grids, noises, strict=True):
                 loss = float((weights * (errors + noise * squares)).sum())
-                yield Option(bits, grid.bits, index, loss, price(layer_counts(site, rounded, bits, grid, bias_bits)))
+                yield Option(bits, grid.bits, index, loss, price(layer_counts(site, rounded, bits, grid, widths.bias)))
 
 
 def layer_counts(site: Site, rounded: Rounding, bits: int, grid: Grid, bias_bits: int) -> LayerCounts:
@@ -99,7 +106,7 @@ def _accumulators(rounded: Rounding, grid: Grid, bias: Tensor | None) -> list[in
 def _gain(known: Evidence) -> float:
     """Error of fitted rounding over that of nearest rounding, of all filters together."""
     rows, inputs, support = known.supports[0].rows, known.seen.inputs, known.supports[0]
-    fitted = round_rows(rows, inputs, support.factors, PROBE_BITS, sweeps=0)
+    fitted = round_rows(Wanted(rows, inputs, support.factors), PROBE_BITS, sweeps=0)
     plain = nearest_placed(rows, inputs, PROBE_BITS)
     before = float((known.sensitivity * plain.error).sum())
     return float((known.sensitivity * fitted.error).sum()) / before if before else 1.0

@@ -1,10 +1,11 @@
 """Rounding up or down, weight by weight, so that the layer's output changes least.
 
-With the rest of the network fixed, the squared error of a layer's output is the quadratic
-form d E[x x^T] d^T of the rounding errors d of each filter (Nagel et al. 2020, "Up or Down?", arXiv 2004.10568, equation
-20). They relax its minimization over two neighbours of each weight; here it is descended on as it is: weights are
-rounded one after the other, each error spread over those that are still to come (Frantar et al. 2022, "Optimal Brain
-Compression"), then single steps are taken while any of them helps.
+With the rest of the network fixed, the squared error of a layer's output is the quadratic form d E[x x^T] d^T of the
+rounding errors d of each filter (Nagel et al. 2020, "Up or Down?", arXiv 2004.10568, section 3.1). They relax its
+minimization over the two neighbours of each weight and let a gradient descend. Here it is descended on as it is:
+weights are rounded one after the other, the error of each spread over those still to come (Frantar et al. 2022,
+"Optimal Brain Compression", arXiv 2208.11580), then single steps are taken while any of them helps. No learning rate,
+and the same bits every time; a weight may end beyond its neighbours where others make that worth while.
 """
 
 from dataclasses import dataclass
@@ -36,17 +37,29 @@ class Rounding:
         return torch.ldexp(self.integers, self.exponents.unsqueeze(1))
 
 
-def round_rows(rows: Tensor, inputs: Tensor, factors: Tensor, bits: int, sweeps: int = SWEEPS) -> Rounding:
-    """`rows` (filters, terms) float64 on grids of `bits` bits, one exponent per filter, of least error.
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Filters that are to be rounded.
 
-    inputs    (groups, terms, terms): the form the error is measured by
+    rows      (filters, terms) float64
+    inputs    (groups, terms, terms) float64: the form the error is measured by
     factors   (filters, terms, terms): upper Cholesky factors of the inverse of each filter's own form
+    """
+
+    rows: Tensor
+    inputs: Tensor
+    factors: Tensor
+
+
+def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
+    """On grids of `bits` bits, one exponent per filter, of least error.
+
     Zeros stay zero. The result is never worse than rounding every weight to the nearest point.
     """
-    tops = _tops(rows, bits)
+    tops = _tops(wanted.rows, bits)
     best: Rounding | None = None
     for smaller in range(_PLACES):
-        one = _at(rows, inputs, factors, bits, tops - smaller, sweeps)
+        one = _at(wanted, bits, tops - smaller, sweeps)
         best = one if best is None else _better(best, one)
     assert best is not None
     return best
@@ -65,16 +78,17 @@ def nearest(rows: Tensor, inputs: Tensor, bits: int, exponents: Tensor) -> Round
     return _rounding(rows, inputs, integers, exponents)
 
 
-def _at(rows: Tensor, inputs: Tensor, factors: Tensor, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
+def _at(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
+    rows, inputs = wanted.rows, wanted.inputs
     plain = nearest(rows, inputs, bits, exponents)
-    spread = _rounding(rows, inputs, _spread(rows, factors, bits, exponents), exponents)
+    spread = _rounding(rows, inputs, _spread(wanted, bits, exponents), exponents)
     start = _better(plain, spread)
     return _rounding(rows, inputs, _descended(rows, inputs, start, bits, sweeps), exponents)
 
 
-def _spread(rows: Tensor, factors: Tensor, bits: int, exponents: Tensor) -> Tensor:
+def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
     """Integers, in order: what rounding a weight leaves over is spread over those behind it."""
-    low, high = _ends(bits)
+    (low, high), rows, factors = _ends(bits), wanted.rows, wanted.factors
     left = torch.ldexp(rows, -exponents.unsqueeze(1))
     there = rows != 0
     integers = torch.zeros_like(rows)
@@ -89,16 +103,15 @@ def _spread(rows: Tensor, factors: Tensor, bits: int, exponents: Tensor) -> Tens
 def _descended(rows: Tensor, inputs: Tensor, start: Rounding, bits: int, sweeps: int) -> Tensor:
     """Integers after single steps up or down, taken where they lower the error, term by term."""
     low, high = _ends(bits)
-    wanted = torch.ldexp(rows, -start.exponents.unsqueeze(1))
     integers, there = start.integers.clone(), rows != 0
-    shape = (len(inputs), -1)
-    slopes = ((integers - wanted).unflatten(0, shape) @ inputs).flatten(0, 1)
+    shape = (len(inputs), len(rows) // len(inputs), rows.shape[1])
+    wanted = torch.ldexp(rows, -start.exponents.unsqueeze(1))
+    slopes = ((integers - wanted).view(shape) @ inputs).flatten(0, 1)
     diagonal = inputs.diagonal(dim1=1, dim2=2)
-    per_group = len(rows) // len(inputs)
     for _ in range(sweeps):
         moved = False
         for term in range(rows.shape[1]):
-            curvature = diagonal[:, term].repeat_interleave(per_group)
+            curvature = diagonal[:, term].repeat_interleave(shape[1])
             step = -slopes[:, term].sign()
             there_to = integers[:, term] + step
             helps = there[:, term] & (2 * slopes[:, term].abs() > curvature * _MARGIN)
@@ -107,7 +120,7 @@ def _descended(rows: Tensor, inputs: Tensor, start: Rounding, bits: int, sweeps:
                 continue
             step, moved = torch.where(helps, step, 0.0), True
             integers[:, term] += step
-            slopes += (step.unflatten(0, shape).unsqueeze(2) * inputs[:, term].unsqueeze(1)).flatten(0, 1)
+            slopes += (step.view(*shape[:2], 1) * inputs[:, term].unsqueeze(1)).flatten(0, 1)
         if not moved:
             break
     return integers

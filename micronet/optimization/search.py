@@ -1,12 +1,12 @@
 """One option for each part of a network: the least loss at a price, and the price that comes to a wanted loss."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
 _STEPS = 60
 _RANGE = (1e-6, 1e9)
-"""Of multipliers, loss per score: at one end only loss counts, at the other only score."""
+"""Of prices, loss per score: at one end only loss counts, at the other only score."""
 
 
 class Priced(Protocol):
@@ -30,23 +30,28 @@ class Total:
 Part = TypeVar("Part", bound=Priced)
 
 
-def choose(parts: Mapping[str, Sequence[Part]], multiplier: float) -> dict[str, Part]:
-    """The options of least loss + multiplier * cost: no others of that loss together cost less (Everett 1963)."""
-    return {
-        name: min(options, key=lambda one: (one.loss + multiplier * one.cost, one.cost))
-        for name, options in parts.items()
-    }
+def choose(parts: Mapping[str, Sequence[Part]], price: float) -> dict[str, Part]:
+    """The options of least loss + price * cost: no others of that loss together cost less (Everett 1963)."""
+    return {name: _best(options, price) for name, options in parts.items()}
 
 
-def total(chosen: Mapping[str, Part]) -> Total:
+def total(chosen: Iterable[Priced]) -> Total:
     """What they come to together, taking losses for independent."""
-    return Total(sum(one.loss for one in chosen.values()), sum(one.cost for one in chosen.values()))
+    taken = list(chosen)
+    return Total(sum(one.loss for one in taken), sum(one.cost for one in taken))
 
 
-def choose_for_loss(parts: Mapping[str, Sequence[Part]], loss: float) -> dict[str, Part]:
-    """The cheapest of these choices whose losses add up to at most `loss`; where none do, that of least loss."""
+def price_for_loss(parts: Iterable[Sequence[Priced]], loss: float) -> float:
+    """The highest price found at which the losses of what is chosen add up to at most `loss`; the least there is where
+    none do."""
+    found = list(parts)
     low, high = _RANGE
     for _ in range(_STEPS):
         middle = (low * high) ** 0.5
-        low, high = (middle, high) if total(choose(parts, middle)).loss <= loss else (low, middle)
-    return choose(parts, low)
+        keeps = total(_best(options, middle) for options in found).loss <= loss
+        low, high = (middle, high) if keeps else (low, middle)
+    return low
+
+
+def _best(options: Sequence[Part], price: float) -> Part:
+    return min(options, key=lambda one: (one.loss + price * one.cost, one.cost))

@@ -12,7 +12,7 @@ PROJECTIONS = 2
 
 
 def sensitivities(graph: Graph, images: Tensor, names: Iterable[str], seed: int) -> dict[str, Tensor]:
-    """(channels,) for each value of `names`: the squared change of logits that a unit squared error of one element makes.
+    """(channels,) for each value of `names`: how far a squared error of one element moves the logits, squared.
 
     For errors e that are small and of elements that do not depend on each other, the logits move by J e, and
     E|J e|^2 = sum e_i^2 E|J_i|^2. With v of standard normal numbers, E (v J)_i^2 = |J_i|^2 (Hutchinson's estimate), and
@@ -23,7 +23,7 @@ def sensitivities(graph: Graph, images: Tensor, names: Iterable[str], seed: int)
     generator = torch.Generator().manual_seed(seed)
     sums: dict[str, Tensor] = {}
     size = 0.0
-    for some in images.split(BATCH):
+    for some in torch.split(images, BATCH):
         logits, values = _run(graph, some, wanted)
         size += float(logits.detach().double().square().sum())
         for turn in range(PROJECTIONS):

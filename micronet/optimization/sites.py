@@ -50,7 +50,7 @@ class Site:
         """(groups, filters per group, n): the layer's outputs (N, filters, ...) in the order of `columns`."""
         if self.layer.weight.dim() == 2:
             return values.reshape(-1, values.shape[-1]).t().unsqueeze(0)
-        return values.transpose(0, 1).flatten(1).unflatten(0, (self.groups, -1))
+        return values.transpose(0, 1).reshape(self.groups, len(self.layer.weight) // self.groups, -1)
 
 
 def find_sites(graph: Graph) -> dict[str, Site]:
@@ -66,8 +66,8 @@ def find_sites(graph: Graph) -> dict[str, Site]:
         layer, name = read_layer(graph, node, users), names.get(node.name, node.name)
         if layer is None or layer.weight.dim() not in (2, 4):
             raise SettingsError(
-                f"optimize chooses the weights of convolutions and linear layers in floating point that share them with "
-                f"nobody, and {name} is none. Write it as one, or start from the network before it was quantized."
+                "optimize chooses the weights of convolutions and linear layers that are in floating point and their "
+                f"own, and {name} is none. Write it as one, or start from the network before it was quantized."
             )
         found[node.name] = Site(name, layer, known.elements(node.name) // len(layer.weight))
     return found

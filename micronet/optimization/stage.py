@@ -17,7 +17,7 @@ from micronet.optimization.front import Allowance
 from micronet.optimization.layerwise import carry_out
 from micronet.optimization.options import Option, Price
 from micronet.optimization.plan import LayerChoice, Plan, Subject
-from micronet.optimization.search import Total, choose_for_loss, total
+from micronet.optimization.search import Total, choose, price_for_loss, total
 from micronet.optimization.survey import Survey, survey
 from micronet.optimization.values import ValueOption
 
@@ -140,13 +140,9 @@ class Search:
         return Entry(point.model_dump(mode="json"), {"file": torch.frombuffer(bytearray(data), dtype=torch.uint8)})
 
     def _by_layer(self, loss: float) -> _Wanted:
-        parts = {f"layer {name}": found for name, found in self._survey.layers.items()}
-        gates = {f"gate {name}": found for name, found in self._survey.gates.items()}
-        chosen = choose_for_loss({**parts, **gates}, loss)
-        layers = {name: chosen[f"layer {name}"] for name in self._survey.layers}
-        return self._wanted(
-            f"by layer, foreseen loss {loss:.4g}", layers, {n: chosen[f"gate {n}"] for n in self._survey.gates}
-        )
+        layers, gates = self._survey.layers, self._survey.gates
+        price = price_for_loss([*layers.values(), *gates.values()], loss)
+        return self._wanted(f"by layer, foreseen loss {loss:.4g}", choose(layers, price), choose(gates, price))
 
     def _alike(self, loss: float) -> _Wanted:
         settings = self._task.settings
@@ -174,7 +170,7 @@ class Search:
         }
         values = dict.fromkeys(self._task.subject.values, settings.value_bits)
         values |= {name: one.bits for name, one in gates.items()}
-        return _Wanted(words, Plan(choices, values, settings.bias_bits), total({**layers, **gates}))
+        return _Wanted(words, Plan(choices, values, settings.bias_bits), total([*layers.values(), *gates.values()]))
 
 
 _SURVEY = "survey"

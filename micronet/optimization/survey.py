@@ -13,7 +13,7 @@ from micronet.graph.ir import substitute
 from micronet.journal import Entry
 from micronet.optimization.grids import sample
 from micronet.optimization.moments import moments
-from micronet.optimization.options import Evidence, Option, Price, options
+from micronet.optimization.options import Evidence, Option, Price, Widths, options
 from micronet.optimization.plan import Subject
 from micronet.optimization.sensitivity import sensitivities
 from micronet.optimization.sites import Site
@@ -66,9 +66,8 @@ def survey(
 
     def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
         if name in subject.sites:
-            layers[name], places[name] = _of_layer(
-                subject.sites[name], inputs, outputs, sensitivity[name], settings, price
-            )
+            seen = _Seen(subject.sites[name], inputs, outputs, sensitivity[name])
+            layers[name], places[name] = _of_layer(seen, settings, price)
         if name in gates:
             elements = outputs[0].numel()
             widths = _widths(settings.gate_bits)
@@ -78,15 +77,23 @@ def survey(
     return Survey(layers, places, values)
 
 
-def _of_layer(
-    site: Site, inputs: Tensor, outputs: Tensor, sensitivity: Tensor, settings: OptimizeSettings, price: Price
-) -> tuple[list[Option], list[Tensor]]:
-    seen = moments(site, inputs, outputs)
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A layer, what it reads and gives, and how far errors of each of its filters move the logits."""
+
+    site: Site
+    inputs: Tensor
+    outputs: Tensor
+    sensitivity: Tensor
+
+
+def _of_layer(layer: _Seen, settings: OptimizeSettings, price: Price) -> tuple[list[Option], list[Tensor]]:
+    seen = moments(layer.site, layer.inputs, layer.outputs)
     shares = SHARES if settings.sparsify else SHARES[:1]
-    found = supports(site.rows.double(), seen, sensitivity, shares)
-    known = Evidence(seen, found, sample(inputs), sensitivity)
-    widths = (_widths(settings.weight_bits), _widths(settings.input_bits))
-    return list(options(site, known, *widths, settings.bias_bits, price)), [one.there for one in found]
+    found = supports(layer.site.rows.double(), seen, layer.sensitivity, shares)
+    known = Evidence(seen, found, sample(layer.inputs), layer.sensitivity)
+    widths = Widths(_widths(settings.weight_bits), _widths(settings.input_bits), settings.bias_bits)
+    return list(options(layer.site, known, widths, price)), [one.there for one in found]
 
 
 def _pass(subject: Subject, images: Tensor, look: Callable[[str, Tensor, Tensor], None], advance: Advance) -> None:

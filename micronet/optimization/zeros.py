@@ -60,7 +60,7 @@ def solved(rows: Tensor, there: Tensor, seen: Moments) -> tuple[Tensor, Tensor]:
     right = torch.where(there, seen.cross + seen.per_row(extra) * rows, 0.0)
     group = torch.arange(len(damped)).repeat_interleave(len(rows) // len(damped))
     weights, factors = [], []
-    for some in torch.arange(len(rows)).split(_ROWS):
+    for some in torch.split(torch.arange(len(rows)), _ROWS):
         inverse = torch.linalg.inv(_supported(damped[group[some]], there[some]))
         weights.append((inverse @ right[some].unsqueeze(2)).squeeze(2))
         factors.append(torch.linalg.cholesky(inverse, upper=True))
