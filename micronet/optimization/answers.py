@@ -14,7 +14,7 @@ from micronet.graph.ir import Graph
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Of `total` images: `correct` answers, and `agreeing` ones, with the squared change of the logits over their squares.
+    """Of `total` images: `correct` answers, `agreeing` ones, and the squared change of the logits over their squares.
 
     Logits are taken about their mean.
     """
