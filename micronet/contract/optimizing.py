@@ -26,7 +26,7 @@ class OptimizeSettings(JobSettings):
     correct             whether weights are fitted, layer by layer, to what the layers before them really give; without
                         it every weight is rounded to the nearest point
     calibration_images  training images that grids are placed and weights are fitted on
-    holdout_images      other training images, mixed until they are as hard as test images, that points are compared on
+    holdout_images      other training images, mixed until they are nearly as hard as test images, to compare points on
     points              networks that are made and measured on the way, at most
     margin              share of what the network may lose that is kept back when choosing, as the held-out images
                         speak for the test images only roughly
@@ -38,16 +38,16 @@ class OptimizeSettings(JobSettings):
     policy: Literal["challenge"] = "challenge"
     floor: Annotated[float, Field(gt=0, le=1)] | None = None
     weight_bits: _Range = (2, 8)
-    input_bits: _Range = (3, 9)
-    gate_bits: _Range = (4, 10)
-    value_bits: Width = 10
+    input_bits: _Range = (3, 12)
+    gate_bits: _Range = (4, 12)
+    value_bits: Width = 12
     bias_bits: Width = 8
     sparsify: bool = True
     correct: bool = True
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 5000
     points: Annotated[int, Field(ge=1, le=100)] = 8
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.4
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.2
     looks: Annotated[int, Field(ge=1, le=20)] = 4
     normalize: Normalization | None = None
     seed: Seed = 0
@@ -105,7 +105,7 @@ class OptimizeResult(Value):
     """The answer of an optimize job: the lowest score found that keeps the floor, and the road there.
 
     `before` is the file as it came: its score with nothing quantized, and its accuracy, which says how much may be
-    lost. `mixing` is the share of a second image that made held-out images as hard. `front` are all networks that were
+    lost. `mixing` is the share of a second image that made held-out images harder. `front` are all networks that were
     made; `uniform` the index of the best uniform one that was chosen by the same rule, null where none kept it; `looks`
     those measured on the test set, in order, the last of which is the artifact. `score` is what the score job gives for
     the artifact alone (bits null, accumulators proven, bit-true).

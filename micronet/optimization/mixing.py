@@ -1,9 +1,10 @@
-"""Held-out training images made as hard as test images, so that what is lost on them is what would be lost there.
+"""Held-out training images made harder, so that what is lost on them is about what would be lost on test images.
 
 A network has seen images like its training images: it answers them with a wide margin, and what quantizing does to its
 logits changes few answers. Test images lie closer to the borders between classes. So does a training image with some
-of another one mixed in (Zhang et al. 2017, arXiv 1710.09412); the share is that at which the network in floating point
-is right as often as on test images.
+of another one mixed in (Zhang et al. 2017, arXiv 1710.09412). Mixed until the network in floating point is right as
+seldom as on test images, they exaggerate: KAIST's entry at 9 bits loses 0.7 % of the test images, 1.9 % of these and
+0.3 % of images as they are; at 8 bits 5.1 %, 8.7 % and 4.3 %. So they are mixed half the way.
 """
 
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from micronet.data.split import Split
 from micronet.evaluation.inputs import Inputs
 
 STEPS = 6
+HALF = 0.5
 MOST = 0.5
 """Of a second image: beyond it, the label would be the other's."""
 
@@ -28,9 +30,11 @@ def mixed(inputs: Inputs, share: float) -> Inputs:
     return replace(inputs, split=replace(split, warnings=inputs.split.warnings))
 
 
-def share_as_hard(accuracy_at: Callable[[float], float], wanted: float) -> float:
-    """The share at which accuracy, which falls as it grows, comes down to `wanted`; 0 where it is lower already."""
-    if accuracy_at(0.0) <= wanted:
+def share_as_hard(accuracy_at: Callable[[float], float], test: float) -> float:
+    """The share at which accuracy, which falls as it grows, comes `HALF` the way down to `test`; 0 if it is there."""
+    plain = accuracy_at(0.0)
+    wanted = plain + HALF * (test - plain)
+    if plain <= wanted:
         return 0.0
     low, high = 0.0, MOST
     for _ in range(STEPS):
