@@ -16,6 +16,7 @@ from micronet.optimization.moments import moments
 from micronet.optimization.plan import LayerChoice, Plan, Subject
 from micronet.optimization.rounding import Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
+from micronet.optimization.values import LEAST
 from micronet.optimization.zeros import solved
 from micronet.transformation.quantize import on_grid
 
@@ -129,8 +130,7 @@ class _Walk:
             x, grid_of = self._derived[name]
             grid = grid_of(self._grids[x])
         else:
-            # of what a hard swish reads, everything below -3 gives 0
-            grid = place_grid(values.clamp(min=-3.0) if name in self._gated else values, self._plan.values[name])
+            grid = place_grid(values.clamp(min=LEAST) if name in self._gated else values, self._plan.values[name])
         self._grids[name] = grid
         self._narrow[name] = on_grid(values, grid)
         self._renamed[name] = self._quantizer(name, f"{layer}.value", grid)

@@ -11,7 +11,6 @@ from micronet.analysis.operations import Operations
 from micronet.analysis.parameters import Parameter
 from micronet.analysis.widths import FULL_WIDTH
 from micronet.graph.grid import Grid
-from micronet.optimization.grids import place_grid, squared_error
 from micronet.optimization.moments import Moments
 from micronet.optimization.rounding import Rounding, Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
@@ -37,28 +36,30 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Of one layer, in floating point: moments, supports from all weights to few, a sample of what it reads, and how
-    far each filter's errors move the logits, (filters,)."""
+    """Of one layer, in floating point.
+
+    supports     from all weights to few
+    sensitivity  (filters,): how far errors of each filter move the logits
+    grids        what it reads may be put on, and noises: how far each of these moves the logits
+    """
 
     seen: Moments
     supports: Sequence[Support]
-    inputs: Tensor
     sensitivity: Tensor
+    grids: Sequence[Grid]
+    noises: Sequence[float]
 
 
 @dataclass(frozen=True, slots=True)
 class Widths:
-    """Bits to choose from, and those of biases."""
+    """Bits of weights to choose from, and those of biases."""
 
     weights: Sequence[int]
-    inputs: Sequence[int]
     bias: int
 
 
 def options(site: Site, known: Evidence, widths: Widths, price: Price) -> Iterator[Option]:
     """Every combination of the widths and supports."""
-    grids = [place_grid(known.inputs, bits) for bits in widths.inputs]
-    noises = [squared_error(known.inputs, grid) for grid in grids]
     gain = _gain(known)
     weights = site.positions * known.sensitivity
     for index, support in enumerate(known.supports):
@@ -66,10 +67,10 @@ def options(site: Site, known: Evidence, widths: Widths, price: Price) -> Iterat
         for bits in widths.weights:
             rounded = nearest_placed(support.rows, known.seen.inputs, bits)
             errors = removed + gain * rounded.error
-            squares = rounded.rows.square().sum(1)
-            for grid, noise in zip(grids, noises, strict=True):
-                loss = float((weights * (errors + noise * squares)).sum())
-                yield Option(bits, grid.bits, index, loss, price(layer_counts(site, rounded, bits, grid, widths.bias)))
+            loss = float((weights * errors).sum())
+            for grid, noise in zip(known.grids, known.noises, strict=True):
+                cost = price(layer_counts(site, rounded, bits, grid, widths.bias))
+                yield Option(bits, grid.bits, index, loss + noise, cost)
 
 
 def layer_counts(site: Site, rounded: Rounding, bits: int, grid: Grid, bias_bits: int) -> LayerCounts:

@@ -8,16 +8,16 @@ from torch import Tensor
 
 from micronet.contract import OptimizeSettings
 from micronet.evaluation.inputs import Advance, unheard
+from micronet.graph.grid import Grid
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import substitute
 from micronet.journal import Entry
-from micronet.optimization.grids import sample
+from micronet.optimization.grids import place_grid, sample
 from micronet.optimization.moments import moments
 from micronet.optimization.options import Evidence, Option, Price, Widths, options
 from micronet.optimization.plan import Subject
-from micronet.optimization.sensitivity import sensitivities
-from micronet.optimization.sites import Site
-from micronet.optimization.values import ValueOption, value_options
+from micronet.optimization.sensitivity import Key, noises, sensitivities
+from micronet.optimization.values import LEAST, ValueOption, value_options
 from micronet.optimization.zeros import SHARES, supports
 
 SENSITIVITY_IMAGES = 128
@@ -57,43 +57,44 @@ def survey(
     subject: Subject, images: Tensor, settings: OptimizeSettings, price: Price, advance: Advance = unheard
 ) -> Survey:
     """By `images` (N, C, H, W), normalized calibration images."""
-    names = [*subject.sites, *(gate.x for gate in subject.gates)]
-    sensitivity = sensitivities(subject.graph, images[:SENSITIVITY_IMAGES], names, settings.seed)
-    gates = {gate.x for gate in subject.gates}
+    few = images[:SENSITIVITY_IMAGES]
+    sensitivity = sensitivities(subject, few, settings.seed)
+    grids = _grids(subject, few, settings)
+    noise = noises(subject, few, grids, settings.seed)
     layers: dict[str, list[Option]] = {}
     places: dict[str, list[Tensor]] = {}
     values: dict[str, list[ValueOption]] = {}
 
     def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
         if name in subject.sites:
-            seen = _Seen(subject.sites[name], inputs, outputs, sensitivity[name])
-            layers[name], places[name] = _of_layer(seen, settings, price)
-        if name in gates:
-            elements = outputs[0].numel()
-            widths = _widths(settings.gate_bits)
-            values[name] = list(value_options(sample(outputs), sensitivity[name], elements, widths, price))
+            site, errors = subject.sites[name], sensitivity[name]
+            seen = moments(site, inputs, outputs)
+            found = supports(site.rows.double(), seen, errors, SHARES if settings.sparsify else SHARES[:1])
+            known = Evidence(seen, found, errors, grids["input", name], noise["input", name])
+            layers[name] = list(options(site, known, Widths(_widths(settings.weight_bits), settings.bias_bits), price))
+            places[name] = [one.there for one in found]
+        if ("output", name) in grids:
+            elements, key = outputs[0].numel(), ("output", name)
+            values[name] = list(value_options(elements, grids[key], noise[key], price))
 
     _pass(subject, images, look, advance)
     return Survey(layers, places, values)
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A layer, what it reads and gives, and how far errors of each of its filters move the logits."""
+def _grids(subject: Subject, images: Tensor, settings: OptimizeSettings) -> dict[Key, list[Grid]]:
+    """Of every width that what a layer reads, and what a hard swish reads, may have."""
+    gates, grids = {gate.x for gate in subject.gates}, dict[Key, list[Grid]]()
 
-    site: Site
-    inputs: Tensor
-    outputs: Tensor
-    sensitivity: Tensor
+    def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
+        if name in subject.sites:
+            seen = sample(inputs)
+            grids["input", name] = [place_grid(seen, bits) for bits in _widths(settings.input_bits)]
+        if name in gates:
+            seen = sample(outputs).clamp(min=LEAST)
+            grids["output", name] = [place_grid(seen, bits) for bits in _widths(settings.gate_bits)]
 
-
-def _of_layer(layer: _Seen, settings: OptimizeSettings, price: Price) -> tuple[list[Option], list[Tensor]]:
-    seen = moments(layer.site, layer.inputs, layer.outputs)
-    shares = SHARES if settings.sparsify else SHARES[:1]
-    found = supports(layer.site.rows.double(), seen, layer.sensitivity, shares)
-    known = Evidence(seen, found, sample(layer.inputs), layer.sensitivity)
-    widths = Widths(_widths(settings.weight_bits), _widths(settings.input_bits), settings.bias_bits)
-    return list(options(layer.site, known, widths, price)), [one.there for one in found]
+    _pass(subject, images, look, unheard)
+    return grids
 
 
 def _pass(subject: Subject, images: Tensor, look: Callable[[str, Tensor, Tensor], None], advance: Advance) -> None:

@@ -3,11 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from torch import Tensor
-
 from micronet.analysis.counts import LayerCounts
 from micronet.analysis.operations import Operations
-from micronet.optimization.grids import place_grid, squared_error
+from micronet.graph.grid import Grid
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.options import Price
 
@@ -24,21 +22,17 @@ class ValueOption:
     cost: float
 
 
-def value_options(
-    seen: Tensor, sensitivity: Tensor, elements: int, widths: Sequence[int], price: Price
-) -> Iterator[ValueOption]:
-    """Of the value `seen` (a sample) that a gate reads, `elements` of it for one image."""
-    relevant = seen.clamp(min=LEAST)
-    for bits in widths:
-        grid = place_grid(relevant, bits)
-        loss = elements * float(sensitivity.mean()) * squared_error(relevant, grid)
+def value_options(elements: int, grids: Sequence[Grid], noises: Sequence[float], price: Price) -> Iterator[ValueOption]:
+    """Of a value that a gate reads, `elements` of it for one image, on each of `grids`."""
+    for grid, noise in zip(grids, noises, strict=True):
+        bits = grid.bits
         added, clipped = grid_of_sum(grid).bits, grid_of_clip(grid).bits
         steps = (
             (Operations(0, elements), bits),
             (Operations(2 * elements), added),
             (Operations(elements), max(bits, clipped)),
         )
-        yield ValueOption(bits, loss, sum(price(_counts(operations, width)) for operations, width in steps))
+        yield ValueOption(bits, noise, sum(price(_counts(operations, width)) for operations, width in steps))
 
 
 def _counts(operations: Operations, bits: int) -> LayerCounts:
