@@ -27,7 +27,7 @@ class OptimizeSettings(JobSettings):
                         it every weight is rounded to the nearest point
     calibration_images  training images that grids are placed and weights are fitted on
     holdout_images      other training images, mixed until they are nearly as hard as test images, to compare points on
-    points              networks that are made and measured on the way, at most
+    points              networks of either kind that are made and measured on the way, at most
     margin              share of what the network may lose that is kept back when choosing, as the held-out images
                         speak for the test images only roughly
     looks               networks that are measured on the test set, at most: where one is under the floor, the next
@@ -45,9 +45,9 @@ class OptimizeSettings(JobSettings):
     sparsify: bool = True
     correct: bool = True
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
-    holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 5000
+    holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     points: Annotated[int, Field(ge=1, le=100)] = 8
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
     looks: Annotated[int, Field(ge=1, le=20)] = 4
     normalize: Normalization | None = None
     seed: Seed = 0

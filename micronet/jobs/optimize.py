@@ -50,8 +50,6 @@ from micronet.transformation.spelling import drop_identities
 ARTIFACT = "optimized.onnx"
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""
-UNIFORM_SHARE = 2
-"""Uniform points are one in so many of those that are searched."""
 
 
 def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> OptimizeResult:
@@ -71,7 +69,7 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     search.searched(allowance, settings.points)
     searched = len(search.made)
     stages.begin("uniform")
-    search.uniform(allowance, -(-settings.points // UNIFORM_SHARE))
+    search.uniform(allowance, settings.points)
     stages.begin("confirm")
     road = search.made
     looks, scored, artifact = _confirm(settings, source, road[:searched], allowance, context)

@@ -142,8 +142,13 @@ def _better(one: Rounding, other: Rounding) -> Rounding:
 
 
 def _tops(rows: Tensor, bits: int) -> Tensor:
-    """(filters,): the smallest exponents that clip nothing, but for the one point that a sign takes."""
-    return torch.frexp(rows.abs().amax(1).clamp(min=1e-30)).exponent.long() - (bits - 1)
+    """(filters,): the smallest exponents that clip nothing, but for the one point that a sign takes.
+
+    Filters of zeros take the layer's largest: their bias is in units of their products, and finer ones widen the sum.
+    """
+    largest = rows.abs().amax(1)
+    largest = torch.where(largest > 0, largest, largest.max().clamp(min=1e-30))
+    return torch.frexp(largest).exponent.long() - (bits - 1)
 
 
 def _ends(bits: int) -> tuple[int, int]:

@@ -14,13 +14,10 @@ from torch import Tensor
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Ref, substitute
 from micronet.optimization.plan import Subject
-from micronet.optimization.rounding import nearest_placed
-from micronet.optimization.sites import Site
 from micronet.transformation.quantize import on_grid
 
 BATCH = 32
 PROJECTIONS = 2
-PROBE_BITS = 4
 
 Key = tuple[str, str]
 """("output", name) is a node's value, for all that read it; ("input", name) what a layer reads, for it alone."""
@@ -63,41 +60,6 @@ def noises(subject: Subject, images: Tensor, grids: Mapping[Key, Sequence[Grid]]
                 error = _centred(on_grid(value, grid) - value)
                 sums[key][index] += float((error * gradient).flatten(1).sum(1).double().square().sum())
     return {key: [one / size for one in found] for key, found in sums.items()}
-
-
-def coherences(subject: Subject, images: Tensor, sensitivity: Mapping[str, Tensor], seed: int) -> dict[str, float]:
-    """By how much an error of a layer's weights moves the logits more than errors that are independent would.
-
-    It makes all outputs of a filter err in the same way wherever inputs are alike, all over an image. Measured for the
-    errors that rounding weights to the nearest point of `PROBE_BITS` makes, against `sensitivity`.
-    """
-    wanted = [(kind, name) for name in subject.sites for kind in ("input", "output")]
-    changes = {name: _rounding_error(site) for name, site in subject.sites.items()}
-    together, apart = dict.fromkeys(subject.sites, 0.0), dict.fromkeys(subject.sites, 0.0)
-    size = 0.0
-    for probe in _probes(subject.graph, images, wanted, seed):
-        size += probe.size
-        for name, site in subject.sites.items():
-            x, gradient = probe.values["input", name][0], probe.values["output", name][1]
-            error = _centred(_applied(site, changes[name], x))
-            together[name] += float((error * gradient).flatten(1).sum(1).double().square().sum())
-            squares = error.double().square().transpose(0, 1).flatten(1).sum(1)
-            apart[name] += float((squares * sensitivity[name]).sum()) / PROJECTIONS / len(images)
-    return {name: together[name] / size / apart[name] if apart[name] else 1.0 for name in subject.sites}
-
-
-def _rounding_error(site: Site) -> Tensor:
-    rows = site.rows.double()
-    plain = torch.eye(rows.shape[1], dtype=torch.float64).expand(site.groups, -1, -1)
-    return (nearest_placed(rows, plain, PROBE_BITS).rows - rows).float().view_as(site.layer.weight)
-
-
-def _applied(site: Site, change: Tensor, x: Tensor) -> Tensor:
-    """What the layer would give with `change` for weights and no bias."""
-    layer = site.layer
-    if change.dim() == 2:
-        return torch.nn.functional.linear(x, change)
-    return torch.nn.functional.conv2d(x, change, None, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
 def _centred(errors: Tensor) -> Tensor:

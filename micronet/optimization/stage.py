@@ -21,7 +21,7 @@ from micronet.optimization.search import Total, choose, price_for_loss, total
 from micronet.optimization.survey import Survey, survey
 from micronet.optimization.values import ValueOption
 
-FIRST_LOSS = 0.04
+FIRST_LOSS = 0.02
 """Squared change of the logits, as options foresee it, that is tried first."""
 
 

@@ -16,7 +16,7 @@ from micronet.optimization.grids import place_grid, sample
 from micronet.optimization.moments import moments
 from micronet.optimization.options import Evidence, Option, Price, Widths, options
 from micronet.optimization.plan import Subject
-from micronet.optimization.sensitivity import Key, coherences, noises, sensitivities
+from micronet.optimization.sensitivity import Key, noises, sensitivities
 from micronet.optimization.values import LEAST, ValueOption, value_options
 from micronet.optimization.zeros import SHARES, supports
 
@@ -60,7 +60,6 @@ def survey(
     few = images[:SENSITIVITY_IMAGES]
     sensitivity = sensitivities(subject, few, settings.seed)
     grids = _grids(subject, few, settings)
-    together = coherences(subject, few, sensitivity, settings.seed)
     noise = noises(subject, few, grids, settings.seed)
     layers: dict[str, list[Option]] = {}
     places: dict[str, list[Tensor]] = {}
@@ -68,7 +67,7 @@ def survey(
 
     def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
         if name in subject.sites:
-            site, errors = subject.sites[name], sensitivity[name] * together[name]
+            site, errors = subject.sites[name], sensitivity[name]
             seen = moments(site, inputs, outputs)
             found = supports(site.rows.double(), seen, errors, SHARES if settings.sparsify else SHARES[:1])
             known = Evidence(seen, found, errors, grids["input", name], noise["input", name])

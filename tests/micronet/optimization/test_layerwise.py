@@ -1,5 +1,7 @@
 """A plan carried out: everything on its grid, proofs that no input breaks, and errors made up for."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -141,6 +143,21 @@ def test_a_bias_is_never_finer_than_the_products_it_is_added_to() -> None:
     units = placed.double() / products.clamp(min=2**-6)
     assert torch.equal(units, units.round())
     assert bool(((placed - bias).abs() <= products.clamp(min=2**-6) / 2 + 1e-9).all())
+
+
+def test_a_filter_that_lost_all_its_weights_keeps_a_narrow_sum() -> None:
+    """Its bias is all it gives, and has to be a few units of products."""
+    of = network()
+    plan = alike(of, 4, 6)
+    first, choice = next(iter(plan.layers.items()))
+    there = choice.there.clone()
+    there[2] = False
+    graph = carry_out(
+        of, replace(plan, layers={**plan.layers, first: replace(choice, there=there)}), networks.images(64)
+    )
+    assert not graph.weights[_name(graph.by_name()[first].args[1])][2].any()
+    assert max(exact_bits(graph, shapes(graph))[first]) <= 16
+    check_exact(graph)
 
 
 def test_what_a_layer_reads_is_narrowed_for_it_alone() -> None:

@@ -15,18 +15,18 @@ from micronet.optimization.layerwise import carry_out
 from micronet.optimization.options import layer_counts
 from micronet.optimization.plan import Subject, subject
 from micronet.optimization.rounding import Rounding
-from micronet.optimization.sensitivity import coherences, noises, sensitivities
+from micronet.optimization.sensitivity import noises, sensitivities
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
 from tests.micronet import networks
 from tests.micronet.optimization.making import alike
 
 
-def linear_network(filters: int = 6) -> Subject:
+def linear_network() -> Subject:
     """Pointwise, mean over 36 positions, linear: everything that happens to values is linear."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
-        module = nn.Sequential(nn.Conv2d(4, filters, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(filters, 5))
+        module = nn.Sequential(nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
     return subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
 
 
@@ -47,12 +47,15 @@ def test_noise_of_a_value_is_the_squared_change_of_the_logits(point: int) -> Non
     assert found == pytest.approx(float(change.square().sum() / plain.square().sum()), rel=0.15)
 
 
-def test_errors_that_are_alike_all_over_an_image_count_as_often_as_there_are_positions() -> None:
-    of = linear_network(filters=1)  # several filters would err alike, too
-    flat = networks.images(400)[:, :, :1, :1].expand(-1, -1, 6, 6).contiguous()
-    for x, times in (flat, 36), (networks.images(400), 1):
-        found = coherences(of, x, sensitivities(of, x, 0), 0)
-        assert found[next(iter(of.sites))] == pytest.approx(times, rel=0.25)
+def test_a_unit_error_of_one_element_moves_the_logits_as_far_as_foreseen() -> None:
+    """Independent errors of the first layer's outputs, through the mean and the last layer, by hand."""
+    of, x = linear_network(), networks.images(400)
+    first, last = of.sites
+    plain = centred(interpret(of.graph, x))
+    weight = of.sites[last].layer.weight
+    moved = (weight - weight.mean(0)).square().sum(0) / 36**2
+    found = sensitivities(of, x, 0)[first]
+    torch.testing.assert_close(found.float(), moved / plain.square().sum(1).mean(), rtol=0.25, atol=0)
 
 
 def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
