@@ -23,6 +23,8 @@ from micronet.optimization.values import ValueOption
 
 FIRST_LOSS = 0.02
 """Squared change of the logits, as options foresee it, that is tried first."""
+CLOSE = 1.1
+"""Foreseen losses on either side of what may be lost that are this near: their scores hardly differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +111,9 @@ class Search:
                 inside = loss
             else:
                 outside = loss
-            if inside is None or outside is None:
-                loss = loss * 2 if outside is None else loss / 2
-            else:
-                loss = (inside * outside) ** 0.5
+            if inside is not None and outside is not None and outside < CLOSE * inside:
+                break
+            loss = _next(loss, inside, outside)
 
     def _point(self, name: str, kind: str, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)
@@ -171,6 +172,13 @@ class Search:
         values = dict.fromkeys(self._task.subject.values, settings.value_bits)
         values |= {name: one.bits for name, one in gates.items()}
         return _Wanted(words, Plan(choices, values, settings.bias_bits), total([*layers.values(), *gates.values()]))
+
+
+def _next(loss: float, inside: float | None, outside: float | None) -> float:
+    """The loss to try after `loss`, by those nearest to what may be lost that were found on either side of it."""
+    if outside is None:
+        return loss * 2
+    return loss / 2 if inside is None else (inside * outside) ** 0.5
 
 
 _SURVEY = "survey"
