@@ -122,8 +122,12 @@ class _Layers:
 
     def _grids_of_results(self) -> dict[str, tuple[Parameter, ...]]:
         """What is stored for the grid of a layer's result, by the node that computes the result."""
-        quantizers = [node for node in self._graph.nodes if self._is_way_to_store(node)]
-        return {first_ref(node): self._parameters.get(node.name, ()) for node in quantizers}
+        grids: dict[str, tuple[Parameter, ...]] = {}
+        for node in self._graph.nodes:
+            if self._is_way_to_store(node):  # a result may be read on several grids, and each has an exponent
+                maker = first_ref(node)
+                grids[maker] = (*grids.get(maker, ()), *self._parameters.get(node.name, ()))
+        return grids
 
     def _is_way_to_store(self, node: Node) -> bool:
         """Whether the node is a fixed-point quantizer of what a layer computes: part of that layer, and no row."""

@@ -18,6 +18,7 @@ from micronet.contract.compression import (
     SparsifySettings,
 )
 from micronet.contract.files import files_named
+from micronet.contract.optimizing import FrontPoint, OptimizedLayer, OptimizeResult, OptimizeSettings, TestLook
 from micronet.contract.pipeline import PipelineResult, PipelineSettings, Stage, StageReport
 from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
@@ -87,6 +88,7 @@ __all__ = [
     "Distillation",
     "EpochReport",
     "FineTuning",
+    "FrontPoint",
     "FuseResult",
     "FuseSettings",
     "FusingReport",
@@ -101,6 +103,9 @@ __all__ = [
     "Normalization",
     "OperationName",
     "OperationTotals",
+    "OptimizeResult",
+    "OptimizeSettings",
+    "OptimizedLayer",
     "PipelineResult",
     "PipelineSettings",
     "PruneResult",
@@ -134,6 +139,7 @@ __all__ = [
     "Stage",
     "StageReport",
     "StorageTotals",
+    "TestLook",
     "TrainResult",
     "TrainSettings",
     "Training",

@@ -12,6 +12,8 @@ from micronet.contract import (
     FuseResult,
     FuseSettings,
     JobSettings,
+    OptimizeResult,
+    OptimizeSettings,
     PipelineResult,
     PipelineSettings,
     PruneResult,
@@ -136,6 +138,13 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.sparsify:sparsify",
         lane="long",
         summary="Set the smallest weights to zero, round by round, fine-tuning after each: sparse.onnx",
+    ),
+    "optimize": Job(
+        OptimizeSettings,
+        OptimizeResult,
+        entry="micronet.jobs.optimize:optimize",
+        lane="long",
+        summary="Find the lowest score that keeps a floor, without training: optimized.onnx, proofs, the road there",
     ),
     "pipeline": Job(
         PipelineSettings,

@@ -1,0 +1,281 @@
+"""The optimize job: the lowest score found that keeps the floor, as a file, and the road there."""
+
+import math
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from micronet.analysis.counts import Counts, LayerCounts, count
+from micronet.contract import (
+    Accuracy,
+    ArtifactFile,
+    OptimizedLayer,
+    OptimizeResult,
+    OptimizeSettings,
+    ScoreResult,
+    ScoreSettings,
+    ScoreTerms,
+    TestLook,
+)
+from micronet.data.datasets import SplitName, open_split
+from micronet.errors import SettingsError
+from micronet.evaluation.accuracy import evaluate
+from micronet.evaluation.device import choose_device
+from micronet.evaluation.inputs import Inputs
+from micronet.graph.ir import Graph
+from micronet.jobs.artifact import write_network
+from micronet.jobs.context import Context, Stages
+from micronet.jobs.learning import check_in_floating_point
+from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
+from micronet.jobs.quantization import normalized
+from micronet.jobs.result import Evidence, score_result, scorer
+from micronet.jobs.score import score
+from micronet.journal import DirectoryJournal, MemoryJournal
+from micronet.network_file import from_bytes
+from micronet.optimization.front import Allowance, best_first
+from micronet.optimization.mixing import mixed, share_as_hard
+from micronet.optimization.plan import Subject, subject
+from micronet.optimization.stage import Made, Search, Task
+from micronet.progress import Progress
+from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms
+from micronet.tracks import Track, track
+from micronet.transformation.fuse_layers import fuse_layers
+from micronet.transformation.prepare import prepare
+from micronet.transformation.quantize import plain_batch_norms
+from micronet.transformation.spelling import drop_identities
+
+ARTIFACT = "optimized.onnx"
+MIXING_IMAGES = 2000
+"""Held-out images, at most, that say how much of a second image makes them as hard as test images."""
+
+
+def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> OptimizeResult:
+    """Optimize the file at `checkpoint`. Raises MicronetError, each kind with what would be right.
+
+    The test set says twice how good something is: the file as it came, which is what says how much may be lost, and in
+    the end the network that was chosen without it.
+    """
+    stages = Stages(context.progress, ("read", "measure", "survey", "search", "uniform", "confirm"))
+    stages.begin("read")
+    source = _read(settings, checkpoint, context)
+    stages.begin("measure")
+    before = _before(settings, source, context)
+    stages.begin("survey")
+    search, allowance = Search(_task(settings, source, before, context)), before.allowance
+    stages.begin("search")
+    search.searched(allowance, settings.points)
+    searched = len(search.made)
+    stages.begin("uniform")
+    search.uniform(allowance, settings.points)
+    stages.begin("confirm")
+    road = search.made
+    looks, scored, artifact = _confirm(settings, source, road[:searched], allowance, context)
+    uniform = next(iter(best_first([made.point for made in road[searched:]], allowance)), None)
+    return OptimizeResult(
+        track=source.track.name,
+        floor=source.floor,
+        before=_score(settings, source.track, source.graph),
+        before_accuracy=before.accuracy,
+        mixing=before.mixing,
+        holdout_before=_accuracy(search.before.correct, search.before.total),
+        front=tuple(made.point for made in road),
+        uniform=None if uniform is None else searched + uniform,
+        looks=looks,
+        layers=_layers(from_bytes(road[looks[-1].point].data)),
+        score=scored,
+        artifact=artifact,
+        scorer=scorer("cpu", settings.seed, source.track.dataset, source.train.split.sha256),
+        warnings=tuple(dict.fromkeys((*source.warnings, *scored.warnings, *_doubts(looks)))),
+    )
+
+
+def _doubts(looks: Sequence[TestLook]) -> tuple[str, ...]:
+    """What a reader has to know where the first choice did not hold."""
+    if not looks[-1].kept_floor:
+        return (
+            f"none of the {len(looks)} networks that were measured on the test set keeps the floor. Ask for a larger "
+            "margin, more points or more looks.",
+        )
+    if len(looks) > 1:
+        return (f"{len(looks) - 1} better networks fell under the floor on the test set; this is the next best one.",)
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """The network in floating point and in parts, the floor in correct test images, and the images."""
+
+    graph: Graph
+    subject: Subject
+    track: Track
+    floor: int
+    test: Inputs
+    train: Inputs
+    warnings: tuple[str, ...]
+
+
+def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _Source:
+    """What carries nothing is removed, batch norms and linear layers in a row are merged."""
+    chosen = track(settings.track, context.data_dir)
+    graph, warnings = read_network(checkpoint, settings.architecture, None)
+    check_fits(graph, chosen)
+    graph = prepare(graph, fuse=True)
+    check_in_floating_point(graph)
+    check_images_stand_alone(graph)
+    graph = plain_batch_norms(fuse_layers(drop_identities(graph)).graph)
+    test, train = (
+        normalized(settings.normalize, chosen, open_split(chosen, name, context.data_dir)) for name in _SPLITS
+    )
+    floor = chosen.required_correct
+    if settings.floor is not None:
+        floor = math.ceil(settings.floor * len(test))
+    return _Source(graph, subject(graph), chosen, floor, test, train, (*warnings, *test.split.warnings))
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """The file as it came on the test set, what it may lose, and held-out images mixed to be as hard."""
+
+    accuracy: Accuracy
+    allowance: Allowance
+    mixing: float
+    calibration: Inputs
+    holdout: Inputs
+
+
+def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _Before:
+    """Raises SettingsError where the network is under the floor already."""
+    device = choose_device(context.device)
+    test = evaluate(source.graph, source.test, device, advance=context.progress.advance)
+    spare = test.correct - source.floor
+    if spare < 0:
+        raise SettingsError(
+            f"the network answers {test.correct} of {test.total} test images right, and the floor is {source.floor}: "
+            "there is nothing to lose. Ask for a lower floor, or train it further."
+        )
+    split = source.train.split
+    apart, rest = split.divided(min(settings.holdout_images, len(split) // 2), settings.seed)
+    holdout = replace(source.train, split=apart)
+    few = replace(holdout, split=apart.subset(MIXING_IMAGES, settings.seed))
+
+    def accuracy_at(share: float) -> float:
+        found = evaluate(source.graph, mixed(few, share), device)
+        return found.correct / found.total
+
+    share = share_as_hard(accuracy_at, test.correct / test.total)
+    hard = mixed(holdout, share)
+    found = evaluate(source.graph, hard, device)
+    allowance = Allowance((1 - settings.margin) * spare / test.total, found.correct / found.total)
+    calibration = replace(source.train, split=rest.subset(settings.calibration_images, settings.seed))
+    return _Before(_accuracy(test.correct, test.total), allowance, share, calibration, hard)
+
+
+def _task(settings: OptimizeSettings, source: _Source, before: _Before, context: Context) -> Task:
+    return Task(
+        subject=source.subject,
+        settings=settings,
+        calibration=before.calibration.batch(0, len(before.calibration))[0],
+        holdout=before.holdout,
+        price=partial(_price, settings, source.track),
+        score=partial(_score, settings, source.track),
+        journal=MemoryJournal() if context.journal is None else DirectoryJournal(context.journal),
+        advance=context.progress.advance,
+    )
+
+
+def _price(settings: OptimizeSettings, chosen: Track, layer: LayerCounts) -> float:
+    """The layer's part of the score, in a network that is quantized."""
+    part = POLICIES[settings.policy](Counts((layer,), True, 0), layer, Terms(UNQUANTIZED, "cheapest", "proven"))
+    return part.storage_bits / WORD / chosen.baseline_storage + part.math_bits / WORD / chosen.baseline_math
+
+
+def _score(settings: OptimizeSettings, chosen: Track, graph: Graph) -> ScoreTerms:
+    """As the score job scores a file of `graph` with widths of its own."""
+    counts = count(prepare(graph, fuse=True))
+    return score_result(_asked(settings), chosen, Evidence(counts, None, None, "none", ())).score
+
+
+def _asked(settings: OptimizeSettings) -> ScoreSettings:
+    """What the returned file is scored with: nothing is put on top of the grids it brings."""
+    return ScoreSettings(
+        track=settings.track,
+        policy=settings.policy,
+        bits=None,
+        accumulators="proven",
+        bit_true=True,
+        normalize=settings.normalize,
+        seed=settings.seed,
+    )
+
+
+def _confirm(
+    settings: OptimizeSettings, source: _Source, road: Sequence[Made], allowance: Allowance, context: Context
+) -> tuple[tuple[TestLook, ...], ScoreResult, ArtifactFile]:
+    """The best point that keeps the floor on the test set, by the score job on its file alone; or the last tried."""
+    looks: list[TestLook] = []
+    order = best_first([made.point for made in road], allowance)[: settings.looks]
+    with ExitStack() as stack:
+        if context.outputs is None:
+            context = replace(context, outputs=Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        for index in order:
+            artifact, _ = write_network(from_bytes(road[index].data), ARTIFACT, context)
+            scored = _scored(settings, road[index], context)
+            assert scored.accuracy is not None
+            kept = scored.accuracy.correct >= source.floor
+            looks.append(TestLook(point=index, accuracy=scored.accuracy, kept_floor=kept))
+            if kept:
+                break
+    return tuple(looks), scored, artifact
+
+
+def _scored(settings: OptimizeSettings, made: Made, context: Context) -> ScoreResult:
+    """What the score job says of the file that was written, which has to be what the search said of it."""
+    assert context.outputs is not None
+    quiet = replace(context, outputs=None, journal=None, progress=_Evaluating(context.progress))
+    scored = score(_asked(settings), context.outputs / ARTIFACT, quiet)
+    assert scored.score == made.point.score, "the file scores otherwise than the network it was written from"
+    return scored
+
+
+class _Evaluating:
+    """Passes on how far an evaluation is, and none of its stages: they are part of one of ours."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def stage(self, name: str, index: int, count: int) -> None:
+        """Another job's stage."""
+
+    def advance(self, done: int, total: int, unit: str) -> None:
+        """As the job says it."""
+        self._progress.advance(done, total, unit)
+
+
+def _layers(graph: Graph) -> tuple[OptimizedLayer, ...]:
+    """What a file says of its layers."""
+    found = []
+    for layer in count(prepare(graph, fuse=True)).layers:
+        if layer.accumulator_bits is None or layer.weight_bits is None:
+            continue
+        weight = max(layer.parameters, key=lambda parameter: parameter.elements)
+        found.append(
+            OptimizedLayer(
+                name=layer.name,
+                weight_bits=layer.weight_bits,
+                input_bits=layer.activation_bits,
+                weights=weight.elements,
+                nonzero=weight.nonzero,
+                accumulator_bits=layer.accumulator_bits,
+            )
+        )
+    return tuple(found)
+
+
+def _accuracy(correct: int, total: int) -> Accuracy:
+    return Accuracy(correct=correct, total=total, top1=correct / total)
+
+
+_SPLITS: tuple[SplitName, SplitName] = ("test", "train")

@@ -1,0 +1,1 @@
+"""The lowest score that keeps a floor, without training: widths, zeros and rounding chosen layer by layer."""

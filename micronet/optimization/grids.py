@@ -1,0 +1,40 @@
+"""Grids of values: the width is given, and place and sign follow from what calibration images show."""
+
+import torch
+from torch import Tensor
+
+from micronet.graph.grid import Grid
+from micronet.transformation.quantize import on_grid
+
+SAMPLE = 1 << 17
+"""Values a grid is placed by, at most: evenly spread over images, channels and positions."""
+_PLACES = 6
+
+
+def place_grid(values: Tensor, bits: int) -> Grid:
+    """The power-of-two grid of `bits` bits, with a sign or without, of least squared error on `values`."""
+    seen = sample(values)
+    return min(candidates(seen, bits), key=lambda grid: squared_error(seen, grid))
+
+
+def squared_error(values: Tensor, grid: Grid) -> float:
+    """Mean of squares of what rounding `values` to `grid` changes."""
+    return float((on_grid(values, grid) - values).double().square().mean())
+
+
+def candidates(values: Tensor, bits: int) -> list[Grid]:
+    """Grids that cover all of `values`, and such that clip more and more of them."""
+    largest = float(values.abs().max().clamp(min=1e-12))
+    top = int(torch.frexp(torch.tensor(largest, dtype=torch.float64)).exponent)
+    half, whole = 1 << (bits - 1), 1 << bits
+    grids = [Grid(bits, -half, half - 1, (2.0 ** (top - less - bits + 1),), (0,)) for less in range(_PLACES)]
+    if bool((values >= 0).float().mean() > 0):
+        grids += [Grid(bits, 0, whole - 1, (2.0 ** (top - less - bits),), (0,)) for less in range(_PLACES)]
+    return grids
+
+
+def sample(values: Tensor) -> Tensor:
+    """(n,): `values`, or every k-th of them where there are more than `SAMPLE`."""
+    flat = values.reshape(-1)
+    stride = -(-len(flat) // SAMPLE)
+    return flat[:: stride + 1 - stride % 2] if stride > 1 else flat  # an odd stride visits every channel

@@ -1,0 +1,175 @@
+"""A plan carried out: layer after layer is rounded on what the layers before it, rounded already, really give."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from micronet.evaluation.inputs import Advance, unheard
+from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.interpret import last_uses
+from micronet.graph.ir import Argument, Graph, Node, Ref, rename, substitute
+from micronet.optimization.grids import place_grid
+from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
+from micronet.optimization.moments import moments
+from micronet.optimization.plan import LayerChoice, Plan, Subject
+from micronet.optimization.rounding import Wanted, nearest_placed, round_rows
+from micronet.optimization.sites import Site
+from micronet.optimization.values import LEAST
+from micronet.optimization.zeros import solved
+from micronet.transformation.quantize import on_grid
+
+aten = torch.ops.aten
+
+
+def carry_out(
+    subject: Subject, plan: Plan, images: Tensor, corrected: bool = True, advance: Advance = unheard
+) -> Graph:
+    """The network of `subject` on the grids of `plan`, by `images` (N, C, H, W), normalized calibration images.
+
+    Each layer's weights are first the least-squares ones, from the inputs the narrow network gives it to the outputs
+    of the network in floating point (which makes up for errors before it, and corrects its bias), then rounded. Without
+    `corrected` every weight is the nearest point to what it was.
+    """
+    walk = _Walk(subject, plan, images, corrected)
+    nodes = subject.graph.nodes
+    with torch.no_grad():
+        for done, (node, dead) in enumerate(zip(nodes, last_uses(subject.graph), strict=True), 1):
+            walk.step(node)
+            walk.forget(dead)
+            advance(done, len(nodes), "operations")
+    return walk.graph()
+
+
+class _Walk:
+    """Both networks at the same node: `wide` values are those in floating point, `narrow` ones those on grids."""
+
+    def __init__(self, subject: Subject, plan: Plan, images: Tensor, corrected: bool) -> None:
+        self._subject, self._plan, self._corrected = subject, plan, corrected
+        graph = subject.graph
+        self._free, self._renamed = graph.names(), dict[str, str]()
+        self._nodes: list[Node] = []
+        self._weights, self._formats = dict(graph.weights), dict[str, Grid]()
+        self._wide: dict[str, object] = {**graph.weights, graph.input: images}
+        self._narrow: dict[str, object] = dict(self._wide)
+        self._grids: dict[str, Grid] = {}
+        self._derived = {gate.sum: (gate.x, grid_of_sum) for gate in subject.gates}
+        self._derived |= {gate.clip: (gate.x, grid_of_clip) for gate in subject.gates}
+        self._gated = {gate.x for gate in subject.gates}
+        if graph.input in plan.values:
+            self._put_value(graph.input, "input")
+
+    def step(self, node: Node) -> None:
+        """The node in both networks."""
+        self._wide[node.name] = _value(node, self._wide)
+        site = self._subject.sites.get(node.name)
+        if site is None:
+            self._narrow[node.name] = _value(node, self._narrow)
+            self._nodes.append(_renamed(node, self._renamed))
+        else:
+            self._layer(node, site, self._plan.layers[node.name])
+        if node.name in self._plan.values or node.name in self._derived:
+            self._put_value(node.name, node.layer or node.name)
+
+    def forget(self, names: list[str]) -> None:
+        """Values nothing reads any more."""
+        for name in names:
+            del self._wide[name], self._narrow[name]
+
+    def graph(self) -> Graph:
+        """The narrow network."""
+        graph = self._subject.graph
+        made = replace(graph, nodes=tuple(self._nodes), weights=self._weights, formats=self._formats)
+        return replace(made, output=self._renamed.get(graph.output, graph.output)).live()
+
+    def _layer(self, node: Node, site: Site, choice: LayerChoice) -> None:
+        """Its inputs on their grid, its weights rounded on these, its bias what is then best."""
+        source = site.layer.source
+        values = _tensor(self._narrow[source])
+        grid = place_grid(values, choice.input_bits)
+        values = on_grid(values, grid)
+        put = self._quantizer(self._renamed.get(source, source), f"{node.layer or node.name}.input", grid)
+        rows, bias = self._rounded(node, site, choice, values, grid)
+        self._nodes.append(replace(_renamed(node, self._renamed), args=(Ref(put), *node.args[1:])))
+        weight = _name(node.args[1])
+        self._weights[weight] = self._narrow[weight] = rows.view_as(site.layer.weight)
+        if bias is not None:
+            self._weights[_name(node.args[2])] = self._narrow[_name(node.args[2])] = bias
+        self._narrow[node.name] = _value(node, {**self._narrow, source: values})
+
+    def _rounded(
+        self, node: Node, site: Site, choice: LayerChoice, values: Tensor, grid: Grid
+    ) -> tuple[Tensor, Tensor | None]:
+        seen = moments(site, values, _tensor(self._wide[node.name]))
+        rows = site.rows.double()
+        if self._corrected:
+            wanted, factors = solved(rows, choice.there, seen)
+            found = round_rows(Wanted(wanted, seen.inputs, factors), choice.weight_bits)
+        else:
+            found = nearest_placed(
+                rows, torch.eye(rows.shape[1]).double().expand(site.groups, -1, -1), choice.weight_bits
+            )
+        points = tuple((-found.exponents).tolist())
+        self._formats[_name(node.args[1])] = fixed_point(choice.weight_bits, points, axis=0)
+        if site.layer.bias is None:
+            return found.rows.float(), None
+        bias = seen.bias(found.rows) if self._corrected else site.layer.bias.double()
+        placed, bias_grid = place_bias(
+            bias,
+            torch.tensor(grid.steps[0]).double() * torch.ldexp(torch.ones_like(bias), found.exponents),
+            self._plan.bias_bits,
+        )
+        self._formats[_name(node.args[2])] = bias_grid
+        return found.rows.float(), placed
+
+    def _put_value(self, name: str, layer: str) -> None:
+        """The value on a grid, for all that read it."""
+        values = _tensor(self._narrow[name])
+        if name in self._derived:
+            x, grid_of = self._derived[name]
+            grid = grid_of(self._grids[x])
+        else:
+            grid = place_grid(values.clamp(min=LEAST) if name in self._gated else values, self._plan.values[name])
+        self._grids[name] = grid
+        self._narrow[name] = on_grid(values, grid)
+        self._renamed[name] = self._quantizer(name, f"{layer}.value", grid)
+
+    def _quantizer(self, name: str, layer: str, grid: Grid) -> str:
+        made = self._free.new(f"{name}.quantized", "_")
+        args: tuple[Argument, ...] = (Ref(name), grid.steps[0], 0, grid.low, grid.high)
+        self._nodes.append(Node(made, aten.fake_quantize_per_tensor_affine.default, args, layer=f"{layer}.quantizer"))
+        return made
+
+
+def place_bias(bias: Tensor, products: Tensor, bits: int) -> tuple[Tensor, Grid]:
+    """`bias` (filters,) on one grid of `bits` bits, and the grid.
+
+    Never finer than `products` (filters,), the steps of the filters' sums: a finer bias would widen every accumulator.
+    """
+    top = int(torch.frexp(bias.abs().max().clamp(min=1e-30)).exponent)
+    grid = fixed_point(bits, (bits - 1 - top,))
+    steps = products.clamp(min=grid.steps[0])
+    low, high = grid.low * grid.steps[0], grid.high * grid.steps[0]
+    whole = ((bias / steps).round() * steps).clamp(low, high)
+    return (((whole / steps).trunc()) * steps).float(), grid
+
+
+def _value(node: Node, values: Mapping[str, object]) -> object:
+    kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
+    return node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
+
+
+def _renamed(node: Node, names: Mapping[str, str]) -> Node:
+    args = tuple(rename(argument, names) for argument in node.args)
+    return replace(node, args=args, kwargs={key: rename(argument, names) for key, argument in node.kwargs.items()})
+
+
+def _name(argument: Argument) -> str:
+    assert isinstance(argument, Ref)
+    return argument.name
+
+
+def _tensor(value: object) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value

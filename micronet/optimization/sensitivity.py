@@ -1,0 +1,115 @@
+"""How much an error anywhere in a network moves its answers: gradients of logits, no labels needed.
+
+An error e of a value, if it is small, moves the logits by J e. With v of standard normal numbers |J e|^2 is the mean of
+(v J e)^2 (Hutchinson's estimate), and v J is a gradient. Logits are taken about their mean, which no answer depends on,
+and squared changes over their own squares, so that 1 is an error as large as the logits.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from micronet.graph.grid import Grid
+from micronet.graph.ir import Graph, Ref, substitute
+from micronet.optimization.plan import Subject
+from micronet.transformation.quantize import on_grid
+
+BATCH = 32
+PROJECTIONS = 2
+
+Key = tuple[str, str]
+"""("output", name) is a node's value, for all that read it; ("input", name) what a layer reads, for it alone."""
+
+
+def keys(subject: Subject) -> list[Key]:
+    """Where errors are made: outputs of layers (by their weights), their inputs, and what hard swishes read."""
+    outputs = dict.fromkeys([*subject.sites, *(gate.x for gate in subject.gates)])
+    return [("output", name) for name in outputs] + [("input", name) for name in subject.sites]
+
+
+def sensitivities(subject: Subject, images: Tensor, seed: int) -> dict[str, Tensor]:
+    """(channels,) for the output of every layer: the squared change of logits by a unit squared error of one element.
+
+    For errors of elements that do not depend on each other, E|J e|^2 = sum e_i^2 E|J_i|^2. The mean runs over `images`
+    (N, C, H, W) and positions.
+    """
+    sums: dict[str, Tensor] = {}
+    wanted = [key for key in keys(subject) if key[0] == "output"]
+    size = 0.0
+    for probe in _probes(subject.graph, images, wanted, seed):
+        size += probe.size
+        for (_, name), (_, gradient) in probe.values.items():
+            squares = _by_channel(gradient.double().square())
+            sums[name] = sums.get(name, torch.zeros_like(squares)) + squares
+    return {name: total / size for name, total in sums.items()}
+
+
+def noises(subject: Subject, images: Tensor, grids: Mapping[Key, Sequence[Grid]], seed: int) -> dict[Key, list[float]]:
+    """The squared change of the logits by putting one value on each of its `grids`, its mean by channel corrected.
+
+    Taken as it is, not as if its elements were independent: where steps are coarse, neighbouring pixels err alike.
+    """
+    sums = {key: [0.0] * len(found) for key, found in grids.items()}
+    size = 0.0
+    for probe in _probes(subject.graph, images, list(grids), seed):
+        size += probe.size
+        for key, (value, gradient) in probe.values.items():
+            for index, grid in enumerate(grids[key]):
+                error = _centred(on_grid(value, grid) - value)
+                sums[key][index] += float((error * gradient).flatten(1).sum(1).double().square().sum())
+    return {key: [one / size for one in found] for key, found in sums.items()}
+
+
+def _centred(errors: Tensor) -> Tensor:
+    """Less their mean by channel, which a bias takes out."""
+    return errors - errors.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (errors.dim() - 2))
+
+
+@dataclass(frozen=True, slots=True)
+class _Probe:
+    """Values and the gradients of one projection of the logits, and the squares of the logits of these images."""
+
+    values: Mapping[Key, tuple[Tensor, Tensor]]
+    size: float
+
+
+def _probes(graph: Graph, images: Tensor, wanted: Sequence[Key], seed: int) -> Iterator[_Probe]:
+    generator = torch.Generator().manual_seed(seed)
+    for some in torch.split(images, BATCH):
+        logits, values = _run(graph, some, wanted)
+        size = float(logits.detach().double().square().sum())
+        for turn in range(PROJECTIONS):
+            projection = torch.randn(logits.shape, generator=generator)
+            scalar, again = (logits * projection).sum(), turn + 1 < PROJECTIONS
+            gradients = torch.autograd.grad(scalar, list(values.values()), retain_graph=again)
+            pairs = zip(values, gradients, strict=True)
+            yield _Probe({key: (values[key].detach(), gradient) for key, gradient in pairs}, size)
+
+
+def _run(graph: Graph, images: Tensor, wanted: Sequence[Key]) -> tuple[Tensor, dict[Key, Tensor]]:
+    """Centred logits, and the values of `wanted`, which they depend on."""
+    values: dict[str, object] = {**graph.weights, graph.input: images.clone().requires_grad_()}
+    asked, kept = set(wanted), dict[Key, Tensor]()
+    for node in graph.nodes:
+        own = dict(values)
+        source = node.args[0]
+        if ("input", node.name) in asked and isinstance(source, Ref):
+            own[source.name] = kept["input", node.name] = _tensor(values[source.name]) * 1.0
+        kwargs = {key: substitute(argument, own) for key, argument in node.kwargs.items()}
+        values[node.name] = node.target(*(substitute(argument, own) for argument in node.args), **kwargs)
+        if ("output", node.name) in asked:
+            kept["output", node.name] = _tensor(values[node.name])
+    logits = _tensor(values[graph.output])
+    return logits - logits.mean(1, keepdim=True), {key: kept[key] for key in wanted}
+
+
+def _by_channel(squares: Tensor) -> Tensor:
+    """Sum over images, mean over positions: (N, channels, ...) to (channels,)."""
+    return squares.sum(0).flatten(1).mean(1) if squares.dim() > 2 else squares.sum(0)
+
+
+def _tensor(value: object) -> Tensor:
+    assert isinstance(value, Tensor)
+    return value

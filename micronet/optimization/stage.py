@@ -1,0 +1,184 @@
+"""From a network in floating point to networks at lower and lower scores, each made, measured and written down."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from torch import Tensor
+
+from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms
+from micronet.evaluation.inputs import Advance, Inputs
+from micronet.graph.ir import Graph
+from micronet.journal import Entry, Journal
+from micronet.network_file import from_bytes, to_bytes
+from micronet.optimization.answers import Compared, compared, logits
+from micronet.optimization.front import Allowance
+from micronet.optimization.layerwise import carry_out
+from micronet.optimization.options import Option, Price
+from micronet.optimization.plan import LayerChoice, Plan, Subject
+from micronet.optimization.search import Total, choose, price_for_loss, total
+from micronet.optimization.survey import Survey, survey
+from micronet.optimization.values import ValueOption
+
+FIRST_LOSS = 0.02
+"""Squared change of the logits, as options foresee it, that is tried first."""
+CLOSE = 1.1
+"""Foreseen losses on either side of what may be lost that are this near: their scores hardly differ."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a search works with.
+
+    calibration   normalized images (N, C, H, W) that grids and weights are fitted on
+    holdout       images that points are compared on, as hard as test images
+    price         part of the score of a layer; score: of a whole network
+    """
+
+    subject: Subject
+    settings: OptimizeSettings
+    calibration: Tensor
+    holdout: Inputs
+    price: Price
+    score: Callable[[Graph], ScoreTerms]
+    journal: Journal
+    advance: Advance
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A point of the front, and the bytes of its network's file."""
+
+    point: FrontPoint
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """A plan in words and in options, and what these say it will come to."""
+
+    description: str
+    plan: Plan
+    foreseen: Total
+
+
+class Search:
+    """Makes points, of one family after the other; whatever was made before it was broken off is read, not made."""
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+        self._reference = logits(task.subject.graph, task.holdout, task.advance)
+        self._labels = task.holdout.split.labels
+        self._survey = self._surveyed()
+        self.made: list[Made] = []
+
+    @property
+    def before(self) -> Compared:
+        """The network in floating point on the held-out images."""
+        return compared(self._reference, self._reference, self._labels)
+
+    def searched(self, allowance: Allowance, points: int) -> None:
+        """Networks whose widths and zeros are chosen layer by layer, ever closer to what may be lost."""
+        self._close_in("searched", self._by_layer, allowance, points)
+
+    def uniform(self, allowance: Allowance, points: int) -> None:
+        """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
+        self._close_in("uniform", self._alike, allowance, points)
+
+    def _surveyed(self) -> Survey:
+        task = self._task
+        entry = task.journal.read(_SURVEY)
+        if entry is None:
+            found = survey(task.subject, task.calibration, task.settings, task.price, task.advance)
+            task.journal.write(_SURVEY, found.entry())
+            entry = task.journal.read(_SURVEY)
+        assert entry is not None
+        return Survey.of(entry)
+
+    def _close_in(self, kind: str, family: Callable[[float], _Wanted], allowance: Allowance, points: int) -> None:
+        """Points of `family`, a function of the foreseen loss: doubled or halved until one is on either side of what
+        may be lost, and then in the middle of the two."""
+        loss, inside, outside = FIRST_LOSS, None, None
+        seen: list[Total] = []
+        for number in range(points):
+            wanted = family(loss)
+            if wanted.foreseen in seen:
+                break  # there is nothing narrower, or nothing in between
+            seen.append(wanted.foreseen)
+            self.made.append(self._point(f"{kind}-{number}", kind, wanted))
+            if allowance.keeps(self.made[-1].point, [made.point for made in self.made]):
+                inside = loss
+            else:
+                outside = loss
+            if inside is not None and outside is not None and outside < CLOSE * inside:
+                break
+            loss = _next(loss, inside, outside)
+
+    def _point(self, name: str, kind: str, wanted: _Wanted) -> Made:
+        entry = self._task.journal.read(name)
+        if entry is None:
+            self._task.journal.write(name, self._make(kind, wanted))
+            entry = self._task.journal.read(name)
+        assert entry is not None
+        return Made(FrontPoint.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
+
+    def _make(self, kind: str, wanted: _Wanted) -> Entry:
+        task = self._task
+        graph = carry_out(task.subject, wanted.plan, task.calibration, task.settings.correct, task.advance)
+        data = to_bytes(graph)
+        graph = from_bytes(data)
+        found = compared(logits(graph, task.holdout, task.advance), self._reference, self._labels)
+        facts = {
+            "kind": kind,
+            "description": wanted.description,
+            "holdout": Accuracy(correct=found.correct, total=found.total, top1=found.correct / found.total),
+            "agreement": found.agreeing / found.total,
+            "loss": found.loss,
+            "score": task.score(graph),
+        }
+        point = FrontPoint.model_validate(facts)
+        return Entry(point.model_dump(mode="json"), {"file": torch.frombuffer(bytearray(data), dtype=torch.uint8)})
+
+    def _by_layer(self, loss: float) -> _Wanted:
+        layers, gates = self._survey.layers, self._survey.gates
+        price = price_for_loss([*layers.values(), *gates.values()], loss)
+        return self._wanted(f"by layer, foreseen loss {loss:.4g}", choose(layers, price), choose(gates, price))
+
+    def _alike(self, loss: float) -> _Wanted:
+        settings = self._task.settings
+        ranges = [range(low, high + 1) for low, high in (settings.weight_bits, settings.input_bits, settings.gate_bits)]
+        found = [self._of_widths(*widths) for widths in product(*ranges)]
+        within = [one for one in found if one.foreseen.loss <= loss]
+        return (
+            min(within, key=lambda one: one.foreseen.cost) if within else min(found, key=lambda one: one.foreseen.loss)
+        )
+
+    def _of_widths(self, weights: int, inputs: int, gates: int) -> _Wanted:
+        layers = {
+            name: next(one for one in found if (one.weight_bits, one.input_bits, one.support) == (weights, inputs, 0))
+            for name, found in self._survey.layers.items()
+        }
+        values = {name: next(one for one in found if one.bits == gates) for name, found in self._survey.gates.items()}
+        read = f", {gates} of what hard swishes read" if values else ""
+        return self._wanted(f"weights of {weights} bits, {inputs} of what layers read{read}", layers, values)
+
+    def _wanted(self, words: str, layers: Mapping[str, Option], gates: Mapping[str, ValueOption]) -> _Wanted:
+        settings, places = self._task.settings, self._survey.places
+        choices = {
+            name: LayerChoice(one.weight_bits, one.input_bits, places[name][one.support])
+            for name, one in layers.items()
+        }
+        values = dict.fromkeys(self._task.subject.values, settings.value_bits)
+        values |= {name: one.bits for name, one in gates.items()}
+        return _Wanted(words, Plan(choices, values, settings.bias_bits), total([*layers.values(), *gates.values()]))
+
+
+def _next(loss: float, inside: float | None, outside: float | None) -> float:
+    """The loss to try after `loss`, by those nearest to what may be lost that were found on either side of it."""
+    if outside is None:
+        return loss * 2
+    return loss / 2 if inside is None else (inside * outside) ** 0.5
+
+
+_SURVEY = "survey"

@@ -1,0 +1,117 @@
+"""What there is to choose from, for every layer and hard swish of a network, by one pass in floating point."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from micronet.contract import OptimizeSettings
+from micronet.evaluation.inputs import Advance, unheard
+from micronet.graph.grid import Grid
+from micronet.graph.interpret import last_uses
+from micronet.graph.ir import substitute
+from micronet.journal import Entry
+from micronet.optimization.grids import place_grid, sample
+from micronet.optimization.moments import moments
+from micronet.optimization.options import Evidence, Option, Price, Widths, options
+from micronet.optimization.plan import Subject
+from micronet.optimization.sensitivity import Key, noises, sensitivities
+from micronet.optimization.values import LEAST, ValueOption, value_options
+from micronet.optimization.zeros import SHARES, supports
+
+SENSITIVITY_IMAGES = 128
+"""Calibration images whose gradients are taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Options of layers by the name of their node, the places of weights their supports stand for, and options of the
+    values that hard swishes read."""
+
+    layers: Mapping[str, Sequence[Option]]
+    places: Mapping[str, Sequence[Tensor]]
+    gates: Mapping[str, Sequence[ValueOption]]
+
+    def entry(self) -> Entry:
+        """For a journal."""
+        facts = {
+            "layers": {name: [asdict(one) for one in found] for name, found in self.layers.items()},
+            "gates": {name: [asdict(one) for one in found] for name, found in self.gates.items()},
+        }
+        return Entry(
+            facts, {f"{name}:{i}": there for name, found in self.places.items() for i, there in enumerate(found)}
+        )
+
+    @classmethod
+    def of(cls, entry: Entry) -> "Survey":
+        """What `entry` gave a journal."""
+        layers = {name: [Option(**one) for one in found] for name, found in entry.facts["layers"].items()}
+        counts = {name: max(one.support for one in found) + 1 for name, found in layers.items()}
+        places = {name: [entry.tensors[f"{name}:{i}"] for i in range(count)] for name, count in counts.items()}
+        gates = {name: [ValueOption(**one) for one in found] for name, found in entry.facts["gates"].items()}
+        return cls(layers, places, gates)
+
+
+def survey(
+    subject: Subject, images: Tensor, settings: OptimizeSettings, price: Price, advance: Advance = unheard
+) -> Survey:
+    """By `images` (N, C, H, W), normalized calibration images."""
+    few = images[:SENSITIVITY_IMAGES]
+    sensitivity = sensitivities(subject, few, settings.seed)
+    grids = _grids(subject, few, settings)
+    noise = noises(subject, few, grids, settings.seed)
+    layers: dict[str, list[Option]] = {}
+    places: dict[str, list[Tensor]] = {}
+    values: dict[str, list[ValueOption]] = {}
+
+    def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
+        if name in subject.sites:
+            site, errors = subject.sites[name], sensitivity[name]
+            seen = moments(site, inputs, outputs)
+            found = supports(site.rows.double(), seen, errors, SHARES if settings.sparsify else SHARES[:1])
+            known = Evidence(seen, found, errors, grids["input", name], noise["input", name])
+            layers[name] = list(options(site, known, Widths(_widths(settings.weight_bits), settings.bias_bits), price))
+            places[name] = [one.there for one in found]
+        if ("output", name) in grids:
+            elements, key = outputs[0].numel(), ("output", name)
+            values[name] = list(value_options(elements, grids[key], noise[key], price))
+
+    _pass(subject, images, look, advance)
+    return Survey(layers, places, values)
+
+
+def _grids(subject: Subject, images: Tensor, settings: OptimizeSettings) -> dict[Key, list[Grid]]:
+    """Of every width that what a layer reads, and what a hard swish reads, may have."""
+    gates, grids = {gate.x for gate in subject.gates}, dict[Key, list[Grid]]()
+
+    def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
+        if name in subject.sites:
+            seen = sample(inputs)
+            grids["input", name] = [place_grid(seen, bits) for bits in _widths(settings.input_bits)]
+        if name in gates:
+            seen = sample(outputs).clamp(min=LEAST)
+            grids["output", name] = [place_grid(seen, bits) for bits in _widths(settings.gate_bits)]
+
+    _pass(subject, images, look, unheard)
+    return grids
+
+
+def _pass(subject: Subject, images: Tensor, look: Callable[[str, Tensor, Tensor], None], advance: Advance) -> None:
+    """Every node's name, first operand and value, in order."""
+    graph = subject.graph
+    values: dict[str, object] = {**graph.weights, graph.input: images}
+    with torch.no_grad():
+        for done, (node, dead) in enumerate(zip(graph.nodes, last_uses(graph), strict=True), 1):
+            args = [substitute(argument, values) for argument in node.args]
+            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
+            value = values[node.name] = node.target(*args, **kwargs)
+            if isinstance(args[0], Tensor) and isinstance(value, Tensor):
+                look(node.name, args[0], value)
+            for name in dead:
+                del values[name]
+            advance(done, len(graph.nodes), "operations")
+
+
+def _widths(ends: tuple[int, int]) -> range:
+    return range(ends[0], ends[1] + 1)

@@ -1,0 +1,168 @@
+"""A plan carried out: everything on its grid, proofs that no input breaks, and errors made up for."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from micronet.analysis.accumulators import exact_bits
+from micronet.analysis.counts import count
+from micronet.analysis.shapes import shapes
+from micronet.analysis.widths import activation_grid, widths
+from micronet.evaluation.bit_true import check_exact
+from micronet.graph.capture import capture
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph, Node, Ref
+from micronet.optimization.layerwise import carry_out, place_bias
+from micronet.optimization.plan import Subject, subject
+from micronet.transformation.quantize import on_grid
+from tests.micronet import networks
+from tests.micronet.optimization.making import alike
+
+
+def network() -> Subject:
+    """Pointwise, depthwise, a gate, a sum that is read twice, and a linear layer, with hard swishes in between."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Conv2d(4, 8, 1),
+            nn.Hardswish(),
+            nn.Conv2d(8, 8, 3, padding=1, groups=8),
+            nn.Hardswish(),
+            nn.Conv2d(8, 4, 1),
+            networks.Excite(),
+            networks.Residual(inplace=False),
+            nn.AdaptiveAvgPool2d(1),
+            nn.Flatten(),
+            nn.Linear(4, 3),
+        ).eval()
+    module[6].body = module[6].body[0]
+    return subject(capture(module.requires_grad_(False), networks.IMAGE))
+
+
+def made(weights: int, inputs: int, *, corrected: bool = True, values: int = 8) -> tuple[Subject, Graph]:
+    of = network()
+    return of, carry_out(of, alike(of, weights, inputs, values), networks.images(64), corrected)
+
+
+def test_every_weight_and_every_operand_of_a_product_is_on_its_grid() -> None:
+    of, graph = made(4, 6)
+    for name, grid in graph.formats.items():
+        assert torch.equal(on_grid(graph.weights[name], grid), graph.weights[name])
+        assert grid.is_fixed_point
+    layers = {layer.name: layer for layer in count(graph).layers}
+    for site in of.sites.values():
+        assert (layers[site.name].weight_bits, layers[site.name].activation_bits) == (4, 6)
+    check_exact(graph)
+
+
+def test_wide_grids_give_what_the_network_gave() -> None:
+    of, graph = made(14, 14, values=16)
+    x = networks.images(64)
+    torch.testing.assert_close(interpret(graph, x), interpret(of.graph, x), rtol=0, atol=0.02)
+
+
+def test_correction_brings_other_images_nearer_too() -> None:
+    others = networks.images(200, seed=1)
+    errors = []
+    for corrected in (True, False):
+        of, graph = made(3, 6, corrected=corrected)
+        errors.append(float((interpret(graph, others) - interpret(of.graph, others)).square().mean()))
+    assert errors[0] < 0.7 * errors[1]
+
+
+def test_the_same_plan_gives_the_same_bits() -> None:
+    one, other = made(4, 6)[1], made(4, 6)[1]
+    assert one.nodes == other.nodes
+    assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
+
+
+def worst(graph: Graph, node: Node) -> tuple[list[int], list[int]]:
+    """Of every filter: the magnitude of its sum in units of its products for the input that drives it furthest, and
+    the proven bits."""
+    inputs = activation_grid(graph.by_name()[_name(node.args[0])])
+    assert inputs is not None
+    weight, bias = (_name(argument) for argument in node.args[1:3])
+    steps = torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
+    rows = (graph.weights[weight].double().flatten(1) / steps.view(-1, 1)).to(torch.int64)
+    offsets = (graph.weights[bias].double() / (steps * inputs.steps[0])).to(torch.int64)
+    reached = []
+    for row, offset in zip(rows, offsets, strict=True):
+        ends = [torch.where(row * sign > 0, inputs.high, inputs.low) for sign in (1, -1)]
+        reached.append(max(abs(int((row * end).sum() + offset)) for end in ends))
+    return reached, list(exact_bits(graph, shapes(graph))[node.name])
+
+
+def _name(argument: object) -> str:
+    assert isinstance(argument, Ref)
+    return argument.name
+
+
+@pytest.mark.parametrize(("weights", "inputs"), [(3, 4), (5, 7)])
+def test_no_input_leaves_a_proven_width_and_one_bit_less_is_too_few_where_it_is_tight(
+    weights: int, inputs: int
+) -> None:
+    of, graph = made(weights, inputs)
+    tight = 0
+    for name in of.sites:
+        node = graph.by_name()[name]
+        reached, proven = worst(graph, node)
+        for most, bits in zip(reached, proven, strict=True):
+            assert most <= 2 ** (bits - 1) - 1
+            tight += most > 2 ** (bits - 2) - 1
+    assert tight > len(of.sites)
+
+
+def test_random_images_never_leave_a_proven_width() -> None:
+    of, graph = made(3, 5)
+    x = 20 * networks.images(50, seed=2)
+    proofs, grids = (
+        exact_bits(graph, shapes(graph)),
+        {name: activation_grid(node) for name, node in graph.by_name().items()},
+    )
+
+    def check(node: Node, value: object) -> None:
+        if node.name not in of.sites:
+            return
+        assert isinstance(value, torch.Tensor)
+        inputs = grids[_name(node.args[0])]
+        assert inputs is not None
+        steps = torch.tensor(graph.formats[_name(node.args[1])].steps) * inputs.steps[0]
+        sums = value.abs().transpose(0, 1).flatten(1).amax(1) / steps
+        assert bool((sums <= 2.0 ** (torch.tensor(proofs[node.name]) - 1) - 1).all())
+
+    interpret(graph, x, check)
+
+
+def test_a_bias_is_never_finer_than_the_products_it_is_added_to() -> None:
+    bias, products = torch.tensor([0.3, -1.7, 0.01, 0.26]).double(), torch.tensor([0.5, 2**-6, 2**-9, 2**-3]).double()
+    placed, grid = place_bias(bias, products, 8)
+    assert grid.steps == (2**-6,)
+    assert torch.equal(on_grid(placed, grid), placed)
+    units = placed.double() / products.clamp(min=2**-6)
+    assert torch.equal(units, units.round())
+    assert bool(((placed - bias).abs() <= products.clamp(min=2**-6) / 2 + 1e-9).all())
+
+
+def test_a_filter_that_lost_all_its_weights_keeps_a_narrow_sum() -> None:
+    """Its bias is all it gives, and has to be a few units of products."""
+    of = network()
+    plan = alike(of, 4, 6)
+    first, choice = next(iter(plan.layers.items()))
+    there = choice.there.clone()
+    there[2] = False
+    graph = carry_out(
+        of, replace(plan, layers={**plan.layers, first: replace(choice, there=there)}), networks.images(64)
+    )
+    assert not graph.weights[_name(graph.by_name()[first].args[1])][2].any()
+    assert max(exact_bits(graph, shapes(graph))[first]) <= 16
+    check_exact(graph)
+
+
+def test_what_a_layer_reads_is_narrowed_for_it_alone() -> None:
+    of, graph = made(4, 5, values=9)
+    bits = widths(graph)
+    assert {bits[_name(graph.by_name()[name].args[0])] for name in of.sites} == {5}
+    (add,) = [node for node in graph.nodes if str(node.target) == "aten.add.Tensor" and len(list(node.refs())) == 2]
+    assert [bits[ref.name] for ref in add.refs()] == [9, 9]

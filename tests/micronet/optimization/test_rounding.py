@@ -1,0 +1,90 @@
+"""Fitted rounding: on the grid, zeros kept, and never worse than nearest rounding."""
+
+from itertools import product
+
+import pytest
+import torch
+
+from micronet.optimization.moments import moments, quadratic
+from micronet.optimization.rounding import Wanted, nearest_placed, round_rows
+from tests.micronet.optimization.making import LAYERS, one_layer, outputs_of, wanted
+
+
+@pytest.mark.parametrize("bits", [2, 3, 4, 8])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_every_filter_lies_on_its_grid_and_errs_no_more_than_by_nearest_rounding(kind: str, bits: int) -> None:
+    layer, _ = wanted(kind)
+    found, plain = round_rows(layer, bits), nearest_placed(layer.rows, layer.inputs, bits)
+    assert torch.equal(found.integers, found.integers.round())
+    assert found.integers.min() >= -(2 ** (bits - 1))
+    assert found.integers.max() <= 2 ** (bits - 1) - 1
+    assert bool((found.error <= plain.error * (1 + 1e-9)).all())
+    torch.testing.assert_close(found.error, quadratic(found.rows - layer.rows, layer.inputs))
+
+
+@pytest.mark.parametrize("kind", ["linear", "pointwise", "convolution"])
+def test_where_inputs_depend_on_each_other_it_errs_much_less(kind: str) -> None:
+    layer, _ = wanted(kind)
+    found, plain = round_rows(layer, 4), nearest_placed(layer.rows, layer.inputs, 4)
+    assert float(found.error.sum()) < 0.6 * float(plain.error.sum())
+
+
+def test_no_single_step_of_any_weight_helps_any_more() -> None:
+    layer, _ = wanted("grouped")
+    found = round_rows(layer, 4, sweeps=100)
+    for filter_, term in product(range(len(found.integers)), range(found.integers.shape[1])):
+        for step in (-1, 1):
+            moved = found.integers.clone()
+            moved[filter_, term] += step
+            if abs(moved[filter_, term] + 0.5) > 8:
+                continue
+            rows = torch.ldexp(moved, found.exponents.unsqueeze(1))
+            assert quadratic(rows - layer.rows, layer.inputs)[filter_] >= found.error[filter_] * (1 - 1e-6)
+
+
+def test_it_comes_close_to_the_best_of_all_roundings() -> None:
+    """One filter of four weights of 3 bits, at the exponents it may choose from: 8^4 roundings each."""
+    generator = torch.Generator().manual_seed(3)
+    columns = torch.randn(50, 4, generator=generator, dtype=torch.float64)
+    columns[:, 1] += columns[:, 0]
+    inputs = (columns.T @ columns / 50).unsqueeze(0)
+    rows = torch.randn(1, 4, generator=generator, dtype=torch.float64)
+    factors = torch.linalg.cholesky(torch.linalg.inv(inputs), upper=True)
+    found = round_rows(Wanted(rows, inputs, factors), 3)
+    every = torch.tensor(list(product(range(-4, 4), repeat=4)), dtype=torch.float64)
+    step = 2.0 ** int(found.exponents)
+    best = min(float(quadratic((one * step - rows.squeeze(0)).unsqueeze(0), inputs)) for one in every)
+    plain = nearest_placed(rows, inputs, 3)
+    assert best <= float(found.error) <= float(plain.error)
+    assert float(found.error) <= 1.5 * best
+
+
+def test_zeros_stay_zero_and_a_filter_of_zeros_is_one() -> None:
+    layer, _ = wanted("pointwise")
+    rows = layer.rows.clone()
+    rows[:, ::2] = 0
+    rows[3] = 0
+    found = round_rows(Wanted(rows, layer.inputs, layer.factors), 4)
+    assert not found.integers[rows == 0].any()
+    assert float(found.error[3]) == 0
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_moments_say_what_a_change_of_weights_does_to_the_outputs(kind: str) -> None:
+    """Mean square over images and positions, the best bias taken for both."""
+    _, site, values = one_layer(kind)
+    before = outputs_of(site, values)
+    seen = moments(site, values, before)
+    change = 0.1 * torch.randn(site.rows.shape, generator=torch.Generator().manual_seed(0))
+    x = site.columns(values)
+    moved = torch.bmm(change.view(site.groups, -1, change.shape[1]), x).double()
+    if site.layer.bias is not None:
+        moved = moved - moved.mean(2, keepdim=True)
+    torch.testing.assert_close(seen.error(change), moved.square().mean(2).flatten(), rtol=1e-4, atol=1e-6)
+    assert torch.allclose(
+        torch.bmm(site.rows.view(site.groups, -1, change.shape[1]), x),
+        site.outputs(
+            before if site.layer.bias is None else before - site.layer.bias.view(-1, *[1] * (before.dim() - 2))
+        ),
+        atol=1e-4,
+    )

@@ -1,0 +1,98 @@
+"""What is foreseen of errors, against what they do; and what is foreseen of costs, against what is counted."""
+
+import pytest
+import torch
+from torch import nn
+
+from micronet.analysis.counts import Counts, count
+from micronet.analysis.widths import activation_grid
+from micronet.evaluation.inputs import unheard
+from micronet.graph.capture import capture
+from micronet.graph.grid import fixed_point
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph, Ref
+from micronet.optimization.layerwise import carry_out
+from micronet.optimization.options import layer_counts
+from micronet.optimization.plan import Subject, subject
+from micronet.optimization.rounding import Rounding
+from micronet.optimization.sensitivity import noises, sensitivities
+from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
+from micronet.transformation.quantize import insert_quantizers
+from tests.micronet import networks
+from tests.micronet.optimization.making import alike
+
+
+def linear_network() -> Subject:
+    """Pointwise, mean over 36 positions, linear: everything that happens to values is linear."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
+    return subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
+
+
+def centred(logits: torch.Tensor) -> torch.Tensor:
+    return logits - logits.mean(1, keepdim=True)
+
+
+@pytest.mark.parametrize("point", [1, 3])
+def test_noise_of_a_value_is_the_squared_change_of_the_logits(point: int) -> None:
+    of, x, grid = linear_network(), networks.images(600), fixed_point(6, (point,))
+    name = next(iter(of.sites))
+    found = noises(of, x, {("input", name): [grid]}, 0)["input", name][0]
+    plain, narrow = (
+        centred(interpret(graph, x)) for graph in (of.graph, insert_quantizers(of.graph, {of.graph.input: grid}))
+    )
+    change = narrow - plain
+    change = change - change.mean(0)  # a bias takes it out
+    assert found == pytest.approx(float(change.square().sum() / plain.square().sum()), rel=0.15)
+
+
+def test_a_unit_error_of_one_element_moves_the_logits_as_far_as_foreseen() -> None:
+    """Independent errors of the first layer's outputs, through the mean and the last layer, by hand."""
+    of, x = linear_network(), networks.images(400)
+    first, last = of.sites
+    plain = centred(interpret(of.graph, x))
+    weight = of.sites[last].layer.weight
+    moved = (weight - weight.mean(0)).square().sum(0) / 36**2
+    found = sensitivities(of, x, 0)[first]
+    torch.testing.assert_close(found.float(), moved / plain.square().sum(1).mean(), rtol=0.25, atol=0)
+
+
+def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
+    """Bits of math and storage of each layer: foreseen, and counted."""
+    made, nodes = count(graph), graph.by_name()
+    counted = {layer.name: layer for layer in made.layers}
+    terms, price = Terms(UNQUANTIZED, "cheapest", "proven"), POLICIES["challenge"]
+    found = {}
+    for name, site in of.sites.items():
+        weight, bias = (ref.name for ref in nodes[name].refs() if ref.name in graph.weights)
+        steps = torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
+        rows = graph.weights[weight].double().flatten(1)
+        rounded = Rounding(rows / steps.view(-1, 1), steps.log2().long(), torch.zeros(len(rows)))
+        source = nodes[name].args[0]
+        assert isinstance(source, Ref)
+        grid = activation_grid(nodes[source.name])
+        assert grid is not None
+        site_there = type(site)(
+            site.name, type(site.layer)(site.layer.node, site.layer.weight, graph.weights[bias]), site.positions
+        )
+        ours = layer_counts(site_there, rounded, graph.formats[weight].bits, grid, graph.formats[bias].bits)
+        theirs = counted[site.name]
+        assert ours.accumulator_bits == theirs.accumulator_bits
+        assert (ours.operations, ours.additions_by_filter) == (theirs.operations, theirs.additions_by_filter)
+        weighed = [price(Counts((one,), True, 0), one, terms) for one in (ours, theirs)]
+        found[site.name] = (weighed[0].math_bits, weighed[1].math_bits)
+    return found
+
+
+def test_what_a_layer_would_count_as_is_what_its_file_counts() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = nn.Sequential(
+            nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.Flatten(), nn.Linear(24, 3)
+        )
+    of = subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
+    graph = carry_out(of, alike(of, 4, 6), networks.images(64), corrected=True, advance=unheard)
+    found = placed(of, graph)
+    assert len(found) == 3
+    assert all(foreseen == counted for foreseen, counted in found.values())
