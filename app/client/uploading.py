@@ -102,4 +102,4 @@ class _Sending:
 
 def _elsewhere(offset: int) -> ServerError:
     detail = f"the server goes back and forth; it has {offset:,} bytes now. Do several hosts answer at this address?"
-    return ServerError("offset-mismatch", "The server does not remember what was sent", detail, yours=False)
+    return ServerError("offset-mismatch", "The piece belongs elsewhere", detail, yours=False)

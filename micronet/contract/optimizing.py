@@ -15,6 +15,9 @@ _Range = tuple[Width, Width]
 class OptimizeSettings(JobSettings):
     """Find the lowest score of the file's network that keeps a floor, without training.
 
+    track               what it is measured on and against
+    normalize           what the images are normalized with; null: the track's
+    seed                chooses calibration and held-out images
     policy              whose score: the challenge's rules, with proven accumulators
     floor               share of the test images that has to be right; null: the track's
     weight_bits         narrowest and widest that weights of a layer may be

@@ -128,7 +128,7 @@ class _Reader:
             return self._alternatives(self._definitions[described["$ref"].rpartition("/")[2]])
         choices = described.get("anyOf") or described.get("oneOf")
         if choices is None:
-            return [described]
+            return [_as_list(described)]
         return [inner for choice in choices if choice != _NULL for inner in self._alternatives(choice)]
 
     def _below(self, path: str, described: Schema, value: object) -> Iterator[_Group]:
@@ -166,6 +166,13 @@ class _Reader:
         if each.get("type") == "array":
             return "list of " + " or ".join(map(_plural, self._kinds(each["items"])))
         return _KINDS[each["type"]] if "type" in each else "any JSON value"
+
+
+def _as_list(described: Schema) -> Schema:
+    """Of a fixed number of items that are alike: as a list of them, with that length."""
+    places = described.get("prefixItems", ())
+    alike = places and all(place == places[0] for place in places)
+    return {**described, "items": places[0]} if alike else described
 
 
 def _default(described: Schema, needed: bool) -> object:
