@@ -15,7 +15,9 @@ from app.failures import reported
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 
-SortKey = Literal["score", "storage", "math", "top1", "team", "name", "date"]
+SortKey = Literal[
+    "score", "storage", "math", "top1", "margin", "bits", "sparsity", "team", "name", "policy", "version", "date"
+]
 Track = Annotated[str, typer.Option(help="Track; `micronet tracks` lists them.", show_default=False)]
 Policy = Annotated[
     Literal["report", "challenge"] | None, typer.Option(help="Only scores by this policy.", show_default=False)

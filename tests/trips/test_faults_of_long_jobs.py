@@ -17,10 +17,10 @@ from tests.trips.processes import job_processes, nothing_stays
 from tests.trips.services import S3Server
 
 SETTINGS = (
-    '{"track": "digits", "architecture": {"name": "digits"}, "epochs": 12, "batch": 32, "learning_rate": 0.1, '
+    '{"track": "digits", "architecture": {"name": "digits"}, "epochs": 40, "batch": 32, "learning_rate": 0.1, '
     '"augmentation": {"crop": 0, "flip": false, "policy": "none"}}'
 )
-LONG = SETTINGS.replace('"epochs": 12', '"epochs": 400')
+LONG = SETTINGS.replace('"epochs": 40', '"epochs": 400')
 
 
 @pytest.fixture(scope="module")
