@@ -36,11 +36,15 @@ class Database:
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             options = {"connect_timeout": 5, "options": "-c timezone=UTC"}
-            self.engine = create_engine(self.url, connect_args=options, pool_pre_ping=True, pool_size=20)
-        self._reader, self._writer = (self.engine.execution_options(micronet_write=write) for write in (False, True))
+            # no ping before each use: a connection that broke is found by using it, and the work is done again anyway
+            self.engine = create_engine(self.url, connect_args=options, pool_size=20)
+        self._writer = self.engine.execution_options(micronet_write=True)
+        self._reader = self.engine.execution_options(micronet_write=False)
+        if not self.is_sqlite:  # where each statement sees what was committed before it, in a transaction or not
+            self._reader = self._reader.execution_options(isolation_level="AUTOCOMMIT")
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """`work` in a read transaction. Raises Unavailable when the database stays away."""
+        """`work`, which only reads; on SQLite in one transaction. Raises Unavailable when the database stays away."""
         return self._with_patience(lambda: self._once(work, write=False))
 
     def write(self, work: Callable[[Connection], T]) -> T:
