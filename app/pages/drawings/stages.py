@@ -6,9 +6,9 @@ from app.pages.drawings.scale import Scale, around, around_logarithmic
 from micronet.contract import PipelineResult, StageReport
 from micronet.tracks import Track
 
-WIDTH, HEIGHT = 960, 420
+WIDTH, HEIGHT = 960, 446
 _LEFT, _RIGHT = 62.0, 24.0
-_ACCURACY, _SCORE = (16.0, 180.0), (220.0, 376.0)
+_ACCURACY, _SCORE = (44.0, 196.0), (260.0, 402.0)
 """Top and bottom of the two panels."""
 _LEAST_SCORE = 1e-9
 """A network without an operation has none, and no logarithm either."""
