@@ -1,10 +1,12 @@
 """How narrow an accumulator may be: a proof for every filter, with no data run."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
+from micronet.analysis.attainable import attainable
 from micronet.analysis.dot_products import dot_products
 from micronet.analysis.operations import Call
 from micronet.analysis.shapes import Shapes, constants, tensor_refs
@@ -26,10 +28,12 @@ def accumulator_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
 def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
     """Bits of two's complement that give each filter's sums exactly, for nodes whose operands are all fixed point.
 
-    With integer weights w, inputs of magnitude at most A and a bias b, in units of the products or, if these are finer,
-    of the bias, every partial sum lies in the ring of n-bit two's complement, and the end within sum|w| * A + |b|. If
-    that fits n bits, n-bit addition gives the exact end, whatever wraps around on the way (the bound of Colbert et al.
-    2023, "A2Q", section 3).
+    With integer weights w, inputs from `low` to `high` and a bias b, in units of the products or, if these are finer,
+    of the bias, every partial sum lies in the ring of n-bit two's complement, and the end between P low - N high + b
+    and P high - N low + b, where P sums the weights above zero and N those below, less their sign. If that fits n bits,
+    n-bit addition gives the exact end, whatever wraps around on the way. Both ends are reached, by inputs at their own
+    ends, so that one bit less is wrong for some input. Never wider than by sum|w| max|a| + |b|, the bound of SCORING
+    section 5 (Colbert et al. 2023, "A2Q"); the ends are those of Colbert et al. 2024, "A2Q+".
     """
     makers, fixed = graph.by_name(), constants(graph)
     proofs: dict[str, list[int]] = {}
@@ -39,39 +43,61 @@ def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
             continue
         weight, values = (node.args[index] for index in products.factors)
         grid = graph.formats.get(weight.name) if isinstance(weight, Ref) else None
-        inputs = _grid_behind(makers, fixed, values)
-        if grid is None or inputs is None or not (grid.is_fixed_point and inputs.is_fixed_point):
+        inputs = _inputs(graph, makers, fixed, values)
+        if grid is None or inputs is None or not grid.is_fixed_point:
             continue
         if grid.axis in (None, products.filter_axis):
             proofs[node.name] = _prove(products.weights, products.bias, grid, inputs)
     return proofs
 
 
-def _prove(weights: Tensor, bias: Tensor | None, grid: Grid, inputs: Grid) -> list[int]:
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """What a filter multiplies: integers from `low` to `high`, zero among them as borders are padded with it."""
+
+    low: int
+    high: int
+    step: float
+
+
+def _prove(weights: Tensor, bias: Tensor | None, grid: Grid, inputs: _Inputs) -> list[int]:
     """Bits per filter, exact integer arithmetic."""
     steps = torch.tensor(grid.steps, dtype=torch.float64)
     integers = (weights.double() / steps.view(-1, 1)).round().to(torch.int64)
-    bounds: list[int] = [total * max(-inputs.low, inputs.high) for total in integers.abs().sum(1).tolist()]
+    above: list[int] = integers.clamp(min=0).sum(1).tolist()
+    below: list[int] = integers.clamp(max=0).sum(1).tolist()
+    ends = [
+        (more * inputs.low + less * inputs.high, more * inputs.high + less * inputs.low)
+        for more, less in zip(above, below, strict=True)
+    ]
     if bias is None:
-        return [_bits_for(bound) for bound in bounds]
-    offsets: list[float] = (bias.double() / (steps * inputs.steps[0])).tolist()
+        return [_bits_for(least, greatest) for least, greatest in ends]
+    offsets: list[float] = (bias.double() / (steps * inputs.step)).expand(len(ends)).tolist()
     # a float is a whole number over a power of two: that many products' units make one unit of the bias
     fractions = [offset.as_integer_ratio() for offset in offsets]
-    return [_bits_for(bound * finer + abs(whole)) for bound, (whole, finer) in zip(bounds, fractions, strict=True)]
+    return [
+        _bits_for(least * finer + whole, greatest * finer + whole)
+        for (least, greatest), (whole, finer) in zip(ends, fractions, strict=True)
+    ]
 
 
-def _bits_for(bound: int) -> int:
-    """Bits of two's complement that hold every integer in [-bound, bound]."""
-    return bound.bit_length() + 1
+def _bits_for(least: int, greatest: int) -> int:
+    """Bits of two's complement that hold every integer from `least` to `greatest`."""
+    return max((end if end >= 0 else ~end).bit_length() for end in (least, greatest)) + 1
 
 
-def _grid_behind(makers: Mapping[str, Node], fixed: frozenset[str], values: Argument) -> Grid | None:
-    """Grid of `values`, looking through what keeps values (or chooses among them, or pads with zero)."""
+def _inputs(graph: Graph, makers: Mapping[str, Node], fixed: frozenset[str], values: Argument) -> _Inputs | None:
+    """Range of `values`, looking through what keeps values (or chooses among them, or pads with zero)."""
     maker = makers.get(values.name) if isinstance(values, Ref) else None
+    positive = False
     while maker is not None:
         grid = activation_grid(maker)
         if grid is not None:
-            return grid
+            if not grid.is_fixed_point:
+                return None
+            low, high = attainable(graph, makers, maker, grid)
+            return _Inputs(0 if positive else min(low, 0), max(high, 0), grid.steps[0])
+        positive |= maker.target is aten.relu.default
         source = _kept(maker, fixed)
         maker = None if source is None else makers.get(source)
     return None

@@ -31,10 +31,10 @@ class OptimizeSettings(JobSettings):
     calibration_images  training images that grids are placed and weights are fitted on
     holdout_images      other training images, mixed until they are nearly as hard as test images, to compare points on
     points              networks of either kind that are made and measured on the way, at most
-    margin              share of what the network may lose that is kept back when choosing, as the held-out images
-                        speak for the test images only roughly
-    looks               networks that are measured on the test set, at most: where one is under the floor, the next
-                        best is taken, which the result reports
+    margin              share of what the network may lose that is kept back in the first choice, or, below 0, that
+                        much more is dared: held-out images speak for the test images only roughly
+    looks               networks that are measured on the test set, at most: where one is under the floor, a safer one
+                        is taken, which the result reports
     """
 
     track: Name = "cifar100"
@@ -50,7 +50,7 @@ class OptimizeSettings(JobSettings):
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     points: Annotated[int, Field(ge=1, le=100)] = 8
-    margin: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    margin: Annotated[float, Field(ge=-4, lt=1)] = -0.5
     looks: Annotated[int, Field(ge=1, le=20)] = 4
     normalize: Normalization | None = None
     seed: Seed = 0
@@ -83,7 +83,8 @@ class FrontPoint(Value):
     """A network on the way: what it is, and how it does on the held-out images.
 
     `agreement` is the share of held-out images it answers as the network in floating point does; `loss` the squared
-    change of the logits over their size. `kind` uniform: one width for all weights, one for all that layers read.
+    change of the logits over their size. `hard` and `hard_agreement` are the same on images as hard as test images.
+    `kind` uniform: one width for all weights, one for all that layers read.
     """
 
     kind: Literal["searched", "uniform"]
@@ -91,11 +92,13 @@ class FrontPoint(Value):
     holdout: Accuracy
     agreement: float
     loss: float
+    hard: Accuracy
+    hard_agreement: float
     score: ScoreTerms
 
 
 class TestLook(Value):
-    """A network of the front that was measured on the test set, bit-true; `point` is its index there."""
+    """A network of the front that was measured on the test set; `point` is its index there."""
 
     __test__ = False
 
@@ -108,10 +111,11 @@ class OptimizeResult(Value):
     """The answer of an optimize job: the lowest score found that keeps the floor, and the road there.
 
     `before` is the file as it came: its score with nothing quantized, and its accuracy, which says how much may be
-    lost. `mixing` is the share of a second image that made held-out images harder. `front` are all networks that were
-    made; `uniform` the index of the best uniform one that was chosen by the same rule, null where none kept it; `looks`
-    those measured on the test set, in order, the last of which is the artifact. `score` is what the score job gives for
-    the artifact alone (bits null, accumulators proven, bit-true).
+    lost. `mixing` is the share of a second image in held-out images, and `hard_mixing` in those as hard as test images.
+    `front` are all networks that were made; `looks` those measured on the test set, bit-true and in order, the last of
+    which is the artifact. For comparison only, `uniform_looks` are those of uniform networks, chosen by the same rule;
+    the last of these is the best one, if it kept the floor. `score` is what the score job gives for the artifact alone
+    (bits null, accumulators proven, bit-true).
     """
 
     track: str
@@ -120,9 +124,11 @@ class OptimizeResult(Value):
     before_accuracy: Accuracy
     mixing: float
     holdout_before: Accuracy
+    hard_mixing: float
+    hard_before: Accuracy
     front: tuple[FrontPoint, ...]
-    uniform: int | None
     looks: tuple[TestLook, ...]
+    uniform_looks: tuple[TestLook, ...]
     layers: tuple[OptimizedLayer, ...]
     score: ScoreResult
     artifact: ArtifactFile

@@ -11,7 +11,8 @@ from micronet.errors import SettingsError
 from micronet.graph.ir import Graph
 
 EXACT_BITS = 53
-"""Integers up to 2^53 are exact in float64."""
+"""Integers up to 2^53 are exact in float64. Where a sum lies within 53 bits of two's complement, so that its ends are
+less than 2^53 apart, no sum on the way to it, with the bias or without, is farther from zero than that."""
 
 
 def check_exact(graph: Graph) -> None:

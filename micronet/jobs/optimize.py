@@ -2,7 +2,7 @@
 
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,8 +35,8 @@ from micronet.jobs.result import Evidence, score_result, scorer
 from micronet.jobs.score import score
 from micronet.journal import DirectoryJournal, MemoryJournal
 from micronet.network_file import from_bytes
-from micronet.optimization.front import Allowance, best_first
-from micronet.optimization.mixing import mixed, share_as_hard
+from micronet.optimization.front import Allowance, Order
+from micronet.optimization.mixing import HALF, HARD, mixed, share_as_hard
 from micronet.optimization.plan import Subject, subject
 from micronet.optimization.stage import Made, Search, Task
 from micronet.progress import Progress
@@ -64,7 +64,8 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     stages.begin("measure")
     before = _before(settings, source, context)
     stages.begin("survey")
-    search, allowance = Search(_task(settings, source, before, context)), before.allowance
+    search = Search(_task(settings, source, before, context))
+    allowance = before.allowance(settings, source, search.before("hard").correct)
     stages.begin("search")
     search.searched(allowance, settings.points)
     searched = len(search.made)
@@ -72,18 +73,20 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     search.uniform(allowance, settings.points)
     stages.begin("confirm")
     road = search.made
-    looks, scored, artifact = _confirm(settings, source, road[:searched], allowance, context)
-    uniform = next(iter(best_first([made.point for made in road[searched:]], allowance)), None)
+    looks, scored, artifact = _confirm(settings, source, _Road(road[:searched], 0, allowance, before), context)
+    compared_with = _looked(settings, source, _Road(road[searched:], searched, allowance, before), context)
     return OptimizeResult(
         track=source.track.name,
         floor=source.floor,
         before=_score(settings, source.track, source.graph),
         before_accuracy=before.accuracy,
         mixing=before.mixing,
-        holdout_before=_accuracy(search.before.correct, search.before.total),
+        holdout_before=search.before("holdout").accuracy,
+        hard_mixing=before.hard_mixing,
+        hard_before=search.before("hard").accuracy,
         front=tuple(made.point for made in road),
-        uniform=None if uniform is None else searched + uniform,
         looks=looks,
+        uniform_looks=compared_with,
         layers=_layers(from_bytes(road[looks[-1].point].data)),
         score=scored,
         artifact=artifact,
@@ -100,7 +103,7 @@ def _doubts(looks: Sequence[TestLook]) -> tuple[str, ...]:
             "margin, more points or more looks.",
         )
     if len(looks) > 1:
-        return (f"{len(looks) - 1} better networks fell under the floor on the test set; this is the next best one.",)
+        return (f"{len(looks) - 1} better networks fell under the floor on the test set; this is a safer one.",)
     return ()
 
 
@@ -137,21 +140,29 @@ def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _So
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The file as it came on the test set, what it may lose, and held-out images mixed to be as hard."""
+    """The file as it came on the test set, and held-out images mixed half the way to be as hard, and all the way."""
 
     accuracy: Accuracy
-    allowance: Allowance
     mixing: float
+    hard_mixing: float
     calibration: Inputs
     holdout: Inputs
+    hard: Inputs
+
+    def spare(self, floor: int) -> float:
+        """Share of the test images that may be lost."""
+        return (self.accuracy.correct - floor) / self.accuracy.total
+
+    def allowance(self, settings: OptimizeSettings, source: _Source, correct: int) -> Allowance:
+        """What a first choice may lose, where `correct` hard images are answered right."""
+        return Allowance((1 - settings.margin) * self.spare(source.floor), correct / len(self.hard))
 
 
 def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _Before:
     """Raises SettingsError where the network is under the floor already."""
     device = choose_device(context.device)
     test = evaluate(source.graph, source.test, device, advance=context.progress.advance)
-    spare = test.correct - source.floor
-    if spare < 0:
+    if test.correct < source.floor:
         raise SettingsError(
             f"the network answers {test.correct} of {test.total} test images right, and the floor is {source.floor}: "
             "there is nothing to lose. Ask for a lower floor, or train it further."
@@ -165,12 +176,15 @@ def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _B
         found = evaluate(source.graph, mixed(few, share), device)
         return found.correct / found.total
 
-    share = share_as_hard(accuracy_at, test.correct / test.total)
-    hard = mixed(holdout, share)
-    found = evaluate(source.graph, hard, device)
-    allowance = Allowance((1 - settings.margin) * spare / test.total, found.correct / found.total)
-    calibration = replace(source.train, split=rest.subset(settings.calibration_images, settings.seed))
-    return _Before(_accuracy(test.correct, test.total), allowance, share, calibration, hard)
+    half, hard = (share_as_hard(accuracy_at, test.correct / test.total, way) for way in (HALF, HARD))
+    return _Before(
+        accuracy=_accuracy(test.correct, test.total),
+        mixing=half,
+        hard_mixing=hard,
+        calibration=replace(source.train, split=rest.subset(settings.calibration_images, settings.seed)),
+        holdout=mixed(holdout, half),
+        hard=mixed(holdout, hard),
+    )
 
 
 def _task(settings: OptimizeSettings, source: _Source, before: _Before, context: Context) -> Task:
@@ -179,6 +193,7 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
         settings=settings,
         calibration=before.calibration.batch(0, len(before.calibration))[0],
         holdout=before.holdout,
+        hard=before.hard,
         price=partial(_price, settings, source.track),
         score=partial(_score, settings, source.track),
         journal=MemoryJournal() if context.journal is None else DirectoryJournal(context.journal),
@@ -211,24 +226,59 @@ def _asked(settings: OptimizeSettings) -> ScoreSettings:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Road:
+    """Points of one kind, where they begin in the front, and what says which of them are looked at."""
+
+    made: Sequence[Made]
+    start: int
+    allowance: Allowance
+    before: _Before
+
+    def looks(self, floor: int, most: int, measure: Callable[[Made], Accuracy]) -> tuple[TestLook, ...]:
+        """At most so many, until one keeps the floor."""
+        spare, before = self.before.spare(floor), self.before.accuracy
+        order = Order([made.point for made in self.made], self.allowance, spare)
+        looks: list[TestLook] = []
+        while len(looks) < most and (index := order.next()) is not None:
+            found = measure(self.made[index])
+            kept = found.correct >= floor
+            looks.append(TestLook(point=self.start + index, accuracy=found, kept_floor=kept))
+            if kept:
+                break
+            order.failed(index, (before.correct - found.correct) / before.total)
+        return tuple(looks)
+
+
 def _confirm(
-    settings: OptimizeSettings, source: _Source, road: Sequence[Made], allowance: Allowance, context: Context
+    settings: OptimizeSettings, source: _Source, road: _Road, context: Context
 ) -> tuple[tuple[TestLook, ...], ScoreResult, ArtifactFile]:
     """The best point that keeps the floor on the test set, by the score job on its file alone; or the last tried."""
-    looks: list[TestLook] = []
-    order = best_first([made.point for made in road], allowance)[: settings.looks]
+    done: list[tuple[ScoreResult, ArtifactFile]] = []
     with ExitStack() as stack:
         if context.outputs is None:
             context = replace(context, outputs=Path(stack.enter_context(tempfile.TemporaryDirectory())))
-        for index in order:
-            artifact, _ = write_network(from_bytes(road[index].data), ARTIFACT, context)
-            scored = _scored(settings, road[index], context)
+
+        def measure(made: Made) -> Accuracy:
+            artifact, _ = write_network(from_bytes(made.data), ARTIFACT, context)
+            scored = _scored(settings, made, context)
             assert scored.accuracy is not None
-            kept = scored.accuracy.correct >= source.floor
-            looks.append(TestLook(point=index, accuracy=scored.accuracy, kept_floor=kept))
-            if kept:
-                break
-    return tuple(looks), scored, artifact
+            done.append((scored, artifact))
+            return scored.accuracy
+
+        looks = road.looks(source.floor, settings.looks, measure)
+    return looks, *done[-1]
+
+
+def _looked(settings: OptimizeSettings, source: _Source, road: _Road, context: Context) -> tuple[TestLook, ...]:
+    """The best uniform point that keeps the floor on the test set, in float32 arithmetic: nothing depends on it."""
+    device = choose_device(context.device)
+
+    def measure(made: Made) -> Accuracy:
+        found = evaluate(from_bytes(made.data), source.test, device, advance=context.progress.advance)
+        return _accuracy(found.correct, found.total)
+
+    return road.looks(source.floor, settings.looks, measure)
 
 
 def _scored(settings: OptimizeSettings, made: Made, context: Context) -> ScoreResult:

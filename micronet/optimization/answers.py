@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from micronet.contract import Accuracy
 from micronet.evaluation.accuracy import cpu_batch
 from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.evaluation.lowering import lower
@@ -23,6 +24,11 @@ class Compared:
     correct: int
     agreeing: int
     loss: float
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """As results have it."""
+        return Accuracy(correct=self.correct, total=self.total, top1=self.correct / self.total)
 
 
 def logits(graph: Graph, inputs: Inputs, advance: Advance = unheard) -> Tensor:

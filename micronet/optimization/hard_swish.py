@@ -12,17 +12,20 @@ from micronet.transformation.linear_layers import LinearLayer, put_back, read_la
 aten = torch.ops.aten
 
 SIXTH = 1 / 6
+LEAST_PRODUCT = -2.25
+"""Of x * clip(x + 3, 0, 6), at x = -1.5."""
 _WHOLE_BITS = 3
 """Bits before the point that hold 0..6."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """Names of x, of x + 3 and of clip(x + 3, 0, 6)."""
+    """Names of x, of x + 3, of clip(x + 3, 0, 6) and of the product of this with x."""
 
     x: str
     sum: str
     clip: str
+    product: str
 
 
 def split_hard_swish(graph: Graph) -> tuple[Graph, tuple[Gate, ...]]:
@@ -39,7 +42,7 @@ def split_hard_swish(graph: Graph) -> tuple[Graph, tuple[Gate, ...]]:
         layers = _only_layers(graph, node, users) if node.target is aten.hardswish.default else None
         if layers is None:
             continue
-        gate = Gate(_source(node), free.new(f"{node.name}.sum", "_"), free.new(f"{node.name}.clip", "_"))
+        gate = Gate(_source(node), free.new(f"{node.name}.sum", "_"), free.new(f"{node.name}.clip", "_"), node.name)
         parts[node.name] = gate, _steps(node, gate)
         readers |= {name: replace(layer, weight=layer.weight * SIXTH) for name, layer in layers.items()}
     graph = put_back(graph, readers, free)

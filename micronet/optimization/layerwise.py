@@ -14,8 +14,9 @@ from micronet.optimization.grids import place_grid
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.moments import moments
 from micronet.optimization.plan import LayerChoice, Plan, Subject
-from micronet.optimization.rounding import Wanted, nearest_placed, round_rows
+from micronet.optimization.rounding import Aim, Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
+from micronet.optimization.sums import Inputs
 from micronet.optimization.values import LEAST
 from micronet.optimization.zeros import solved
 from micronet.transformation.quantize import on_grid
@@ -105,7 +106,9 @@ class _Walk:
         rows = site.rows.double()
         if self._corrected:
             wanted, factors = solved(rows, choice.there, seen)
-            found = round_rows(Wanted(wanted, seen.inputs, factors), choice.weight_bits)
+            inputs = Inputs.on(grid, self._subject.least(site.layer.source))
+            aim = None if choice.trade is None else Aim(choice.trade, inputs, site.layer.bias)
+            found = round_rows(Wanted(wanted, seen.inputs, factors, aim), choice.weight_bits)
         else:
             found = nearest_placed(
                 rows, torch.eye(rows.shape[1]).double().expand(site.groups, -1, -1), choice.weight_bits

@@ -9,11 +9,11 @@ from torch import Tensor
 from micronet.analysis.counts import LayerCounts
 from micronet.analysis.operations import Operations
 from micronet.analysis.parameters import Parameter
-from micronet.analysis.widths import FULL_WIDTH
 from micronet.graph.grid import Grid
 from micronet.optimization.moments import Moments
-from micronet.optimization.rounding import Rounding, Wanted, nearest_placed, round_rows
+from micronet.optimization.rounding import Rounding, Trade, Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
+from micronet.optimization.sums import Inputs, sum_bits
 from micronet.optimization.zeros import Support
 
 PROBE_BITS = 5
@@ -41,6 +41,7 @@ class Evidence:
     supports     from all weights to few
     sensitivity  (filters,): how far errors of each filter move the logits
     grids        what it reads may be put on, and noises: how far each of these moves the logits
+    least        what it reads is never below this
     """
 
     seen: Moments
@@ -48,60 +49,76 @@ class Evidence:
     sensitivity: Tensor
     grids: Sequence[Grid]
     noises: Sequence[float]
+    least: float
 
 
 @dataclass(frozen=True, slots=True)
-class Widths:
-    """Bits of weights to choose from, and those of biases."""
+class Width:
+    """Bits of a layer's weights, of what it reads and of its biases."""
 
-    weights: Sequence[int]
+    weights: int
+    inputs: int
     bias: int
 
 
-def options(site: Site, known: Evidence, widths: Widths, price: Price) -> Iterator[Option]:
-    """Every combination of the widths and supports."""
+def options(site: Site, known: Evidence, weight_bits: Sequence[int], bias_bits: int, price: Price) -> Iterator[Option]:
+    """Every combination of widths and supports."""
     gain = _gain(known)
     weights = site.positions * known.sensitivity
     for index, support in enumerate(known.supports):
         removed = known.seen.error(support.rows - known.supports[0].rows)
-        for bits in widths.weights:
+        for bits in weight_bits:
             rounded = nearest_placed(support.rows, known.seen.inputs, bits)
             errors = removed + gain * rounded.error
             loss = float((weights * errors).sum())
             for grid, noise in zip(known.grids, known.noises, strict=True):
-                cost = price(layer_counts(site, rounded, bits, grid, widths.bias))
+                inputs = Inputs.on(grid, known.least)
+                cost = price(layer_counts(site, rounded, Width(bits, grid.bits, bias_bits), inputs))
                 yield Option(bits, grid.bits, index, loss + noise, cost)
 
 
-def layer_counts(site: Site, rounded: Rounding, bits: int, grid: Grid, bias_bits: int) -> LayerCounts:
-    """What `site` would count as, with these weights of `bits` bits and inputs on `grid`."""
-    filters = len(rounded.integers)
-    bias = site.layer.bias
+def layer_counts(site: Site, rounded: Rounding, widths: Width, inputs: Inputs) -> LayerCounts:
+    """What `site` would count as, with these weights and inputs."""
     nonzero = rounded.integers.count_nonzero(1)
+    sums = sum_bits(rounded.integers, rounded.exponents, site.layer.bias, inputs)
+    return _counts(site, nonzero, sums, widths)
+
+
+def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_score: float) -> Trade:
+    """What a weight that is not zero costs in terms of the logits, where they may move by `loss_per_score`.
+
+    `errors` (filters,) is how far an error of each filter's output moves them. The layer is taken to hold zeros.
+    """
+    filters = len(errors)
+    half = torch.full((filters,), site.rows.shape[1] // 2)
+
+    def priced(more: int, bits: int) -> float:
+        return price(_counts(site, half + more, torch.full((filters,), bits), widths)) / filters
+
+    weight, bit = priced(1, 0) - priced(0, 0), (priced(1, 1) - priced(1, 0)) - (priced(0, 1) - priced(0, 0))
+    return Trade(site.positions * errors, weight * loss_per_score, bit * loss_per_score)
+
+
+def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width) -> LayerCounts:
+    """With `nonzero` (filters,) weights and sums of `sums` (filters,) bits."""
+    filters, bias = len(nonzero), site.layer.bias
     additions = (site.positions * (nonzero + (bias is not None) - 1).clamp(min=0)).tolist()
-    stored = [Parameter("weight", rounded.integers.numel(), int(nonzero.sum()), bits, exponents=filters)]
+    multiplications = site.positions * int(nonzero.sum())
+    stored = [Parameter("weight", site.rows.numel(), int(nonzero.sum()), widths.weights, exponents=filters)]
     if bias is not None:
-        stored.append(Parameter("bias", filters, filters, bias_bits, exponents=1))
+        stored.append(Parameter("bias", filters, filters, widths.bias, exponents=1))
     return LayerCounts(
         name=site.name,
         op="conv2d",
         shape=(),
-        operations=Operations(site.positions * int(nonzero.sum()), 0, 0, sum(additions)),
+        operations=Operations(multiplications, 0, 0, sum(additions)),
         parameters=tuple(stored),
-        weight_bits=bits,
-        activation_bits=grid.bits,
+        weight_bits=widths.weights,
+        activation_bits=widths.inputs,
         exponents=filters,
         additions_by_filter=tuple(additions),
-        accumulator_bits=tuple(_accumulators(rounded, grid, bias)),
+        accumulator_bits=tuple(sums.tolist()),
     )
-
-
-def _accumulators(rounded: Rounding, grid: Grid, bias: Tensor | None) -> list[int]:
-    """The bound of `exact_bits`, with a bias that lies on the grid of the products."""
-    bound = rounded.integers.abs().sum(1) * max(-grid.low, grid.high)
-    if bias is not None:
-        bound = bound + torch.ldexp(bias.double().abs() / grid.steps[0], -rounded.exponents).round()
-    return [min(int(bits) + 1, FULL_WIDTH) for bits in torch.frexp(bound).exponent]
 
 
 def _gain(known: Evidence) -> float:

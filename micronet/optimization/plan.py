@@ -1,23 +1,27 @@
 """What is decided of a network: how wide everything is, and which weights of each layer stay."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from micronet.graph.ir import Graph
-from micronet.optimization.hard_swish import Gate, split_hard_swish
+from micronet.optimization.hard_swish import LEAST_PRODUCT, Gate, split_hard_swish
+from micronet.optimization.rounding import Trade
 from micronet.optimization.sites import Site, find_sites
 from micronet.transformation.quantize import layer_outputs
 
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """Bits of a layer's weights and of the values it reads, and where (filters, terms) its weights are not zero."""
+    """Bits of a layer's weights and of the values it reads, where (filters, terms) its weights may be other than zero,
+    and what its rounding may trade for a lower score."""
 
     weight_bits: int
     input_bits: int
     there: Tensor
+    trade: Trade | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +47,10 @@ class Subject:
     sites: Mapping[str, Site]
     gates: tuple[Gate, ...]
     values: tuple[str, ...]
+
+    def least(self, name: str) -> float:
+        """What the value `name` is never below."""
+        return LEAST_PRODUCT if any(gate.product == name for gate in self.gates) else -math.inf
 
 
 def subject(graph: Graph) -> Subject:

@@ -6,6 +6,9 @@ minimization over the two neighbours of each weight and let a gradient descend. 
 weights are rounded one after the other, the error of each spread over those still to come (Frantar et al. 2022,
 "Optimal Brain Compression", arXiv 2208.11580), then single steps are taken while any of them helps. No learning rate,
 and the same bits every time; a weight may end beyond its neighbours where others make that worth while.
+
+Where a score is to fall as well, what is minimized is the error and, traded against it, what is left of the filter: a
+weight may then go to zero, and a filter to a coarser grid whose sums are narrower.
 """
 
 from dataclasses import dataclass
@@ -14,6 +17,7 @@ import torch
 from torch import Tensor
 
 from micronet.optimization.moments import quadratic
+from micronet.optimization.sums import Inputs, sum_bits
 
 SWEEPS = 10
 
@@ -25,16 +29,49 @@ class Rounding:
     integers   (filters, terms) float64, whole numbers
     exponents  (filters,) int64: a step is 2^exponent
     error      (filters,) of the quadratic form, against the weights that were rounded
+    aim        (filters,): what was minimized; the error, where nothing was traded
     """
 
     integers: Tensor
     exponents: Tensor
     error: Tensor
+    aim: Tensor
 
     @property
     def rows(self) -> Tensor:
         """(filters, terms) float64: the weights."""
         return torch.ldexp(self.integers, self.exponents.unsqueeze(1))
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    """What the rounding of a layer may give up for a lower score, all in squared changes of the logits.
+
+    error   (filters,): by a unit of a filter's error
+    weight  by each weight that is not zero, and
+    bit     by each bit of the sum it is added to
+    """
+
+    error: Tensor
+    weight: float
+    bit: float
+
+
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """A trade, and what says how wide a filter's sum is: what it multiplies, and its bias (filters,)."""
+
+    trade: Trade
+    inputs: Inputs
+    bias: Tensor | None
+
+    def rates(self, integers: Tensor, exponents: Tensor) -> Tensor:
+        """(filters,): what each weight that is not zero costs."""
+        return self.trade.weight + self.trade.bit * sum_bits(integers, exponents, self.bias, self.inputs)
+
+    def of(self, integers: Tensor, exponents: Tensor, error: Tensor) -> Tensor:
+        """(filters,): what is to be small."""
+        return self.trade.error * error + integers.count_nonzero(1) * self.rates(integers, exponents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,21 +81,23 @@ class Wanted:
     rows      (filters, terms) float64
     inputs    (groups, terms, terms) float64: the form the error is measured by
     factors   (filters, terms, terms): upper Cholesky factors of the inverse of each filter's own form
+    aim       what is traded against the error; None: nothing
     """
 
     rows: Tensor
     inputs: Tensor
     factors: Tensor
+    aim: Aim | None = None
 
 
 def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
-    """On grids of `bits` bits, one exponent per filter, of least error.
+    """On grids of `bits` bits, one exponent per filter, of least error, or of what else is aimed at.
 
     Zeros stay zero. The result is never worse than rounding every weight to the nearest point.
     """
     tops = _tops(wanted.rows, bits)
     best: Rounding | None = None
-    for smaller in range(_PLACES):
+    for smaller in range(0 if wanted.aim is None else -_COARSER, _PLACES):
         one = _at(wanted, bits, tops - smaller, sweeps)
         best = one if best is None else _better(best, one)
     assert best is not None
@@ -73,17 +112,20 @@ def nearest_placed(rows: Tensor, inputs: Tensor, bits: int) -> Rounding:
 
 def nearest(rows: Tensor, inputs: Tensor, bits: int, exponents: Tensor) -> Rounding:
     """Every weight at the nearest point of its filter's grid."""
+    return _rounding(rows, inputs, None, _nearest(rows, bits, exponents), exponents)
+
+
+def _nearest(rows: Tensor, bits: int, exponents: Tensor) -> Tensor:
     low, high = _ends(bits)
-    integers = torch.ldexp(rows, -exponents.unsqueeze(1)).round().clamp(low, high)
-    return _rounding(rows, inputs, integers, exponents)
+    return torch.ldexp(rows, -exponents.unsqueeze(1)).round().clamp(low, high)
 
 
 def _at(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
-    rows, inputs = wanted.rows, wanted.inputs
-    plain = nearest(rows, inputs, bits, exponents)
-    spread = _rounding(rows, inputs, _spread(wanted, bits, exponents), exponents)
+    rows, inputs, aim = wanted.rows, wanted.inputs, wanted.aim
+    plain = _rounding(rows, inputs, aim, _nearest(rows, bits, exponents), exponents)
+    spread = _rounding(rows, inputs, aim, _spread(wanted, bits, exponents), exponents)
     start = _better(plain, spread)
-    return _rounding(rows, inputs, _descended(rows, inputs, start, bits, sweeps), exponents)
+    return _better(start, _rounding(rows, inputs, aim, _descended(wanted, start, bits, sweeps), exponents))
 
 
 def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
@@ -100,22 +142,31 @@ def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
     return torch.where(there, integers, 0.0)
 
 
-def _descended(rows: Tensor, inputs: Tensor, start: Rounding, bits: int, sweeps: int) -> Tensor:
-    """Integers after single steps up or down, taken where they lower the error, term by term."""
-    low, high = _ends(bits)
+def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tensor:
+    """Integers after steps that lower what is aimed at, term by term: one up or down, or, in a trade, to zero."""
+    (low, high), rows, inputs = _ends(bits), wanted.rows, wanted.inputs
     integers, there = start.integers.clone(), rows != 0
     shape = (len(inputs), len(rows) // len(inputs), rows.shape[1])
-    wanted = torch.ldexp(rows, -start.exponents.unsqueeze(1))
-    slopes = ((integers - wanted).view(shape) @ inputs).flatten(0, 1)
+    goal = torch.ldexp(rows, -start.exponents.unsqueeze(1))
+    slopes = ((integers - goal).view(shape) @ inputs).flatten(0, 1)
     diagonal = inputs.diagonal(dim1=1, dim2=2)
+    rates = _rates(wanted, start)
     for _ in range(sweeps):
         moved = False
         for term in range(rows.shape[1]):
+            now, slope = integers[:, term], slopes[:, term]
             curvature = diagonal[:, term].repeat_interleave(shape[1])
-            step = -slopes[:, term].sign()
-            there_to = integers[:, term] + step
-            helps = there[:, term] & (2 * slopes[:, term].abs() > curvature * _MARGIN)
-            helps &= (there_to >= low) & (there_to <= high)
+
+            def gain(step: Tensor, now: Tensor = now, slope: Tensor = slope, curvature: Tensor = curvature) -> Tensor:
+                fewer = (now != 0).double() - (now + step != 0).double()
+                return rates * fewer - step * (2 * slope + step * curvature)
+
+            step = -slope.sign()
+            won = torch.where((now + step >= low) & (now + step <= high), gain(step), 0.0)
+            if wanted.aim is not None:
+                zero = gain(-now)
+                step, won = torch.where(zero > won, -now, step), torch.maximum(zero, won)
+            helps = there[:, term] & (won > curvature * _MARGIN)
             if not bool(helps.any()):
                 continue
             step, moved = torch.where(helps, step, 0.0), True
@@ -126,18 +177,27 @@ def _descended(rows: Tensor, inputs: Tensor, start: Rounding, bits: int, sweeps:
     return integers
 
 
-def _rounding(rows: Tensor, inputs: Tensor, integers: Tensor, exponents: Tensor) -> Rounding:
-    change = torch.ldexp(integers, exponents.unsqueeze(1)) - rows
-    return Rounding(integers, exponents, quadratic(change, inputs))
+def _rates(wanted: Wanted, start: Rounding) -> Tensor:
+    """(filters,): what a weight that is not zero costs, in units of the squares of a filter's steps."""
+    if wanted.aim is None:
+        return torch.zeros(len(wanted.rows), dtype=torch.float64)
+    units = torch.ldexp(wanted.aim.trade.error, 2 * start.exponents).clamp(min=1e-300)
+    return wanted.aim.rates(start.integers, start.exponents) / units
+
+
+def _rounding(rows: Tensor, inputs: Tensor, aim: Aim | None, integers: Tensor, exponents: Tensor) -> Rounding:
+    error = quadratic(torch.ldexp(integers, exponents.unsqueeze(1)) - rows, inputs)
+    return Rounding(integers, exponents, error, error if aim is None else aim.of(integers, exponents, error))
 
 
 def _better(one: Rounding, other: Rounding) -> Rounding:
-    """Filter by filter, the one of less error."""
-    wins = other.error < one.error
+    """Filter by filter, the one nearer to what is aimed at."""
+    wins = other.aim < one.aim
     return Rounding(
         torch.where(wins.unsqueeze(1), other.integers, one.integers),
         torch.where(wins, other.exponents, one.exponents),
         torch.where(wins, other.error, one.error),
+        torch.where(wins, other.aim, one.aim),
     )
 
 
@@ -157,5 +217,7 @@ def _ends(bits: int) -> tuple[int, int]:
 
 _PLACES = 3
 """Exponents that are tried: one that clips nothing, and two smaller ones."""
-_MARGIN = 1 + 1e-9
-"""A step has to help by more than rounding of sums, or two of them could go on forever."""
+_COARSER = 2
+"""Exponents above these that are tried in a trade."""
+_MARGIN = 1e-9
+"""Of its curvature, a step has to win more than that: more than rounding of sums, or two could go on forever."""

@@ -3,11 +3,12 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms
+from micronet.contract import FrontPoint, OptimizeSettings, ScoreTerms
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
@@ -15,11 +16,14 @@ from micronet.network_file import from_bytes, to_bytes
 from micronet.optimization.answers import Compared, compared, logits
 from micronet.optimization.front import Allowance
 from micronet.optimization.layerwise import carry_out
-from micronet.optimization.options import Option, Price
+from micronet.optimization.options import Option, Price, Width, trade
 from micronet.optimization.plan import LayerChoice, Plan, Subject
+from micronet.optimization.rounding import Trade
 from micronet.optimization.search import Total, choose, price_for_loss, total
 from micronet.optimization.survey import Survey, survey
 from micronet.optimization.values import ValueOption
+
+_Kind = Literal["searched", "uniform"]
 
 FIRST_LOSS = 0.02
 """Squared change of the logits, as options foresee it, that is tried first."""
@@ -32,7 +36,7 @@ class Task:
     """What a search works with.
 
     calibration   normalized images (N, C, H, W) that grids and weights are fitted on
-    holdout       images that points are compared on, as hard as test images
+    holdout       images that points are compared on; hard: as hard as test images
     price         part of the score of a layer; score: of a whole network
     """
 
@@ -40,6 +44,7 @@ class Task:
     settings: OptimizeSettings
     calibration: Tensor
     holdout: Inputs
+    hard: Inputs
     price: Price
     score: Callable[[Graph], ScoreTerms]
     journal: Journal
@@ -68,15 +73,16 @@ class Search:
 
     def __init__(self, task: Task) -> None:
         self._task = task
-        self._reference = logits(task.subject.graph, task.holdout, task.advance)
-        self._labels = task.holdout.split.labels
+        self._references = {
+            name: logits(task.subject.graph, inputs, task.advance) for name, inputs in self._compared_on()
+        }
         self._survey = self._surveyed()
         self.made: list[Made] = []
 
-    @property
-    def before(self) -> Compared:
-        """The network in floating point on the held-out images."""
-        return compared(self._reference, self._reference, self._labels)
+    def before(self, name: str) -> Compared:
+        """The network in floating point on the images `holdout` or `hard`."""
+        reference = self._references[name]
+        return compared(reference, reference, dict(self._compared_on())[name].split.labels)
 
     def searched(self, allowance: Allowance, points: int) -> None:
         """Networks whose widths and zeros are chosen layer by layer, ever closer to what may be lost."""
@@ -85,6 +91,9 @@ class Search:
     def uniform(self, allowance: Allowance, points: int) -> None:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
         self._close_in("uniform", self._alike, allowance, points)
+
+    def _compared_on(self) -> tuple[tuple[str, Inputs], ...]:
+        return ("holdout", self._task.holdout), ("hard", self._task.hard)
 
     def _surveyed(self) -> Survey:
         task = self._task
@@ -96,7 +105,7 @@ class Search:
         assert entry is not None
         return Survey.of(entry)
 
-    def _close_in(self, kind: str, family: Callable[[float], _Wanted], allowance: Allowance, points: int) -> None:
+    def _close_in(self, kind: _Kind, family: Callable[[float], _Wanted], allowance: Allowance, points: int) -> None:
         """Points of `family`, a function of the foreseen loss: doubled or halved until one is on either side of what
         may be lost, and then in the middle of the two."""
         loss, inside, outside = FIRST_LOSS, None, None
@@ -115,7 +124,7 @@ class Search:
                 break
             loss = _next(loss, inside, outside)
 
-    def _point(self, name: str, kind: str, wanted: _Wanted) -> Made:
+    def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)
         if entry is None:
             self._task.journal.write(name, self._make(kind, wanted))
@@ -123,27 +132,32 @@ class Search:
         assert entry is not None
         return Made(FrontPoint.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
 
-    def _make(self, kind: str, wanted: _Wanted) -> Entry:
+    def _make(self, kind: _Kind, wanted: _Wanted) -> Entry:
         task = self._task
         graph = carry_out(task.subject, wanted.plan, task.calibration, task.settings.correct, task.advance)
         data = to_bytes(graph)
         graph = from_bytes(data)
-        found = compared(logits(graph, task.holdout, task.advance), self._reference, self._labels)
-        facts = {
-            "kind": kind,
-            "description": wanted.description,
-            "holdout": Accuracy(correct=found.correct, total=found.total, top1=found.correct / found.total),
-            "agreement": found.agreeing / found.total,
-            "loss": found.loss,
-            "score": task.score(graph),
-        }
-        point = FrontPoint.model_validate(facts)
+        found, hard = (
+            compared(logits(graph, inputs, task.advance), self._references[name], inputs.split.labels)
+            for name, inputs in self._compared_on()
+        )
+        point = FrontPoint(
+            kind=kind,
+            description=wanted.description,
+            holdout=found.accuracy,
+            agreement=found.agreeing / found.total,
+            loss=found.loss,
+            hard=hard.accuracy,
+            hard_agreement=hard.agreeing / hard.total,
+            score=task.score(graph),
+        )
         return Entry(point.model_dump(mode="json"), {"file": torch.frombuffer(bytearray(data), dtype=torch.uint8)})
 
     def _by_layer(self, loss: float) -> _Wanted:
         layers, gates = self._survey.layers, self._survey.gates
         price = price_for_loss([*layers.values(), *gates.values()], loss)
-        return self._wanted(f"by layer, foreseen loss {loss:.4g}", choose(layers, price), choose(gates, price))
+        chosen = choose(layers, price), choose(gates, price)
+        return self._wanted(f"by layer, foreseen loss {loss:.4g}", *chosen, loss_per_score=price)
 
     def _alike(self, loss: float) -> _Wanted:
         settings = self._task.settings
@@ -163,15 +177,33 @@ class Search:
         read = f", {gates} of what hard swishes read" if values else ""
         return self._wanted(f"weights of {weights} bits, {inputs} of what layers read{read}", layers, values)
 
-    def _wanted(self, words: str, layers: Mapping[str, Option], gates: Mapping[str, ValueOption]) -> _Wanted:
+    def _wanted(
+        self,
+        words: str,
+        layers: Mapping[str, Option],
+        gates: Mapping[str, ValueOption],
+        loss_per_score: float | None = None,
+    ) -> _Wanted:
+        """With `loss_per_score`, rounding trades errors for a lower score too."""
         settings, places = self._task.settings, self._survey.places
         choices = {
-            name: LayerChoice(one.weight_bits, one.input_bits, places[name][one.support])
+            name: LayerChoice(
+                one.weight_bits, one.input_bits, places[name][one.support], self._trade(name, one, loss_per_score)
+            )
             for name, one in layers.items()
         }
         values = dict.fromkeys(self._task.subject.values, settings.value_bits)
         values |= {name: one.bits for name, one in gates.items()}
         return _Wanted(words, Plan(choices, values, settings.bias_bits), total([*layers.values(), *gates.values()]))
+
+    def _trade(self, name: str, option: Option, loss_per_score: float | None) -> Trade | None:
+        settings = self._task.settings
+        if loss_per_score is None or not settings.sparsify:
+            return None
+        widths = Width(option.weight_bits, option.input_bits, settings.bias_bits)
+        return trade(
+            self._task.subject.sites[name], self._survey.errors[name], widths, self._task.price, loss_per_score
+        )
 
 
 def _next(loss: float, inside: float | None, outside: float | None) -> float:
@@ -181,4 +213,4 @@ def _next(loss: float, inside: float | None, outside: float | None) -> float:
     return loss / 2 if inside is None else (inside * outside) ** 0.5
 
 
-_SURVEY = "survey"
+_SURVEY = "survey-with-errors"

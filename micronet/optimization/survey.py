@@ -14,7 +14,7 @@ from micronet.graph.ir import substitute
 from micronet.journal import Entry
 from micronet.optimization.grids import place_grid, sample
 from micronet.optimization.moments import moments
-from micronet.optimization.options import Evidence, Option, Price, Widths, options
+from micronet.optimization.options import Evidence, Option, Price, options
 from micronet.optimization.plan import Subject
 from micronet.optimization.sensitivity import Key, noises, sensitivities
 from micronet.optimization.values import LEAST, ValueOption, value_options
@@ -26,11 +26,12 @@ SENSITIVITY_IMAGES = 128
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Options of layers by the name of their node, the places of weights their supports stand for, and options of the
-    values that hard swishes read."""
+    """Options of layers by the name of their node, the places of weights their supports stand for, how far errors of
+    their filters (filters,) move the logits, and options of the values that hard swishes read."""
 
     layers: Mapping[str, Sequence[Option]]
     places: Mapping[str, Sequence[Tensor]]
+    errors: Mapping[str, Tensor]
     gates: Mapping[str, Sequence[ValueOption]]
 
     def entry(self) -> Entry:
@@ -39,9 +40,8 @@ class Survey:
             "layers": {name: [asdict(one) for one in found] for name, found in self.layers.items()},
             "gates": {name: [asdict(one) for one in found] for name, found in self.gates.items()},
         }
-        return Entry(
-            facts, {f"{name}:{i}": there for name, found in self.places.items() for i, there in enumerate(found)}
-        )
+        tensors = {f"{name}:{i}": there for name, found in self.places.items() for i, there in enumerate(found)}
+        return Entry(facts, {**tensors, **{f"{name}:errors": errors for name, errors in self.errors.items()}})
 
     @classmethod
     def of(cls, entry: Entry) -> "Survey":
@@ -49,8 +49,9 @@ class Survey:
         layers = {name: [Option(**one) for one in found] for name, found in entry.facts["layers"].items()}
         counts = {name: max(one.support for one in found) + 1 for name, found in layers.items()}
         places = {name: [entry.tensors[f"{name}:{i}"] for i in range(count)] for name, count in counts.items()}
+        errors = {name: entry.tensors[f"{name}:errors"] for name in layers}
         gates = {name: [ValueOption(**one) for one in found] for name, found in entry.facts["gates"].items()}
-        return cls(layers, places, gates)
+        return cls(layers, places, errors, gates)
 
 
 def survey(
@@ -70,15 +71,16 @@ def survey(
             site, errors = subject.sites[name], sensitivity[name]
             seen = moments(site, inputs, outputs)
             found = supports(site.rows.double(), seen, errors, SHARES if settings.sparsify else SHARES[:1])
-            known = Evidence(seen, found, errors, grids["input", name], noise["input", name])
-            layers[name] = list(options(site, known, Widths(_widths(settings.weight_bits), settings.bias_bits), price))
+            least = subject.least(site.layer.source)
+            known = Evidence(seen, found, errors, grids["input", name], noise["input", name], least)
+            layers[name] = list(options(site, known, _widths(settings.weight_bits), settings.bias_bits, price))
             places[name] = [one.there for one in found]
         if ("output", name) in grids:
             elements, key = outputs[0].numel(), ("output", name)
             values[name] = list(value_options(elements, grids[key], noise[key], price))
 
     _pass(subject, images, look, advance)
-    return Survey(layers, places, values)
+    return Survey(layers, places, {name: sensitivity[name] for name in layers}, values)
 
 
 def _grids(subject: Subject, images: Tensor, settings: OptimizeSettings) -> dict[Key, list[Grid]]:

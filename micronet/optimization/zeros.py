@@ -61,7 +61,8 @@ def solved(rows: Tensor, there: Tensor, seen: Moments) -> tuple[Tensor, Tensor]:
     group = torch.arange(len(damped)).repeat_interleave(len(rows) // len(damped))
     weights, factors = [], []
     for some in torch.split(torch.arange(len(rows)), _ROWS):
-        inverse = torch.linalg.inv(_supported(damped[group[some]], there[some]))
+        lower = torch.linalg.cholesky(_supported(damped[group[some]], there[some]))
+        inverse = torch.cholesky_inverse(lower)
         weights.append((inverse @ right[some].unsqueeze(2)).squeeze(2))
         factors.append(torch.linalg.cholesky(inverse, upper=True))
     return torch.where(there, torch.cat(weights), 0.0), torch.cat(factors)

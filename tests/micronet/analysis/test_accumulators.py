@@ -64,7 +64,12 @@ def test_sums_of_any_input_are_exact_at_the_proven_width_though_they_wrap_on_the
     assert len(bits) == len(rows)
     for row, bias, width in zip(rows, biases, bits, strict=True):
         least, greatest = extremes(row, low, high, bias)
-        assert -(1 << (width - 1)) <= least <= greatest < 1 << (width - 1)
+        assert wrapped(least, width) == least
+        assert wrapped(greatest, width) == greatest
+        less = width - 1  # for one of these two inputs, one bit less is wrong
+        assert not least == greatest == 0 or width == 1
+        assert width == 1 or (wrapped(least, less), wrapped(greatest, less)) != (least, greatest)
+        assert width <= (sum(map(abs, row)) * max(-low, high) + abs(bias)).bit_length() + 1
         image = [random.choice((low, high, random.randint(low, high))) for _ in row]
         terms = [w * a for w, a in zip(row, image, strict=True)] + [bias]
         random.shuffle(terms)
@@ -79,8 +84,11 @@ def test_sums_of_any_input_are_exact_at_the_proven_width_though_they_wrap_on_the
     [
         ([1, 1, 1, 1], (0, 15), 7),  # 60 <= 63
         ([1, 1, 1, 1, 1], (0, 15), 8),  # 75 > 63
-        ([1, -1, 1, -1], (-8, 7), 7),  # bound 4*8 = 32 > 31; really reached: (7+8)*2 = 30, so one bit is given away
-        ([1] * 8, (-8, 7), 8),  # bound 64
+        ([1, -1, 1, -1], (-8, 7), 6),  # from -30 to 30, though sum|w| max|a| is 4 * 8 = 32 > 31
+        ([1, -1, 1, -1], (0, 15), 6),  # from -30 to 30
+        ([1, -1, 1, -1, 1], (0, 15), 7),  # up to 45
+        ([-1, -1], (0, 16), 6),  # -32 fits 6 bits
+        ([1] * 8, (-8, 7), 7),  # from -64, which fits, to 56
         ([-1] * 8, (-8, 7), 8),  # 64 is reached, and 64 > 63
         ([0, 0, 0], (-128, 127), 1),
         ([127], (-128, 127), 15),  # 16256 < 2^14
@@ -90,12 +98,17 @@ def test_proofs_by_hand(row: list[int], ends: tuple[int, int], bits: int) -> Non
     assert proofs(layer(torch.tensor([row]), *ends))["y"] == [bits]
 
 
-def test_a_width_is_tight_where_the_bound_is_reached() -> None:
-    """All weights of one sign and an input at -8: one bit less would overflow."""
-    least, greatest = extremes([-1] * 8, -8, 7, 0)
-    assert greatest == 64
-    assert wrapped(64, 8) == 64 != wrapped(64, 7)
-    assert least == -56
+def test_the_worst_image_of_each_filter_overflows_one_bit_less() -> None:
+    """Real convolutions: an image at its upper end where the weight is above zero and at its lower end elsewhere."""
+    generator = torch.Generator().manual_seed(1)
+    weight = torch.randint(-7, 8, (40, 27), generator=generator)
+    for low, high in ((-128, 127), (0, 255), (-12, 127)):
+        images = torch.where(weight > 0, high, low)
+        sums = (images * weight).sum(1).tolist()
+        opposite = (torch.where(weight > 0, low, high) * weight).sum(1).tolist()
+        for end, other, bits in zip(sums, opposite, proofs(layer(weight, low, high))["y"], strict=True):
+            assert (wrapped(end, bits), wrapped(other, bits)) == (end, other)
+            assert (wrapped(end, bits - 1), wrapped(other, bits - 1)) != (end, other)
 
 
 def test_a_real_convolution_sums_exactly_in_the_proven_bits() -> None:
@@ -147,10 +160,10 @@ def test_a_bias_counts_in_units_of_the_products_or_in_its_own_where_these_are_fi
     assert proofs(layer(weight, 0, 15, bias=torch.tensor([2.0**-40]), step=0.5, grid=grid))["y"] == [32]
 
 
-@pytest.mark.parametrize("magnitude", [2**24, 2**27])
+@pytest.mark.parametrize("magnitude", [2**24, 2**27, 2**29])
 def test_at_most_32_bits(magnitude: int) -> None:
     wide = fixed_point(32, (0,))
-    bits = proofs(layer(torch.tensor([[magnitude]]), -8, 7, grid=wide))["y"]
+    bits = proofs(layer(torch.tensor([[-magnitude]]), -8, 7, grid=wide))["y"]
     assert bits == [min((8 * magnitude).bit_length() + 1, 32)]
 
 

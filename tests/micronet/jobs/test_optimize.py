@@ -44,6 +44,10 @@ def test_it_scores_far_lower_than_the_file_that_came(optimized: tuple[OptimizeRe
     result, _ = optimized
     assert result.score.score.total < 0.4 * result.before.total
     assert result.before_accuracy.correct >= result.floor
+    best = result.uniform_looks[-1]
+    assert best.kept_floor
+    assert result.score.score.total < result.front[best.point].score.total
+    assert {result.front[look.point].kind for look in result.uniform_looks} == {"uniform"}
     assert [point.kind for point in result.front] == sorted(point.kind for point in result.front)
 
 
@@ -71,7 +75,7 @@ def test_a_job_that_was_killed_goes_on_to_the_same_bits(digits: Digits, tmp_path
             job.run(settings, digits[0], Context(None, "cpu", outputs=outputs, journal=tmp_path / "journal"))
         )
         journal = sorted(path.name for path in (tmp_path / "journal").iterdir())
-        assert {"survey", "searched-0", "searched-1", "uniform-0"} <= set(journal)
+        assert {"survey-with-errors", "searched-0", "searched-1", "uniform-0"} <= set(journal)
         (tmp_path / "journal" / "searched-1").unlink()
         (tmp_path / "journal" / "uniform-0").unlink()
     assert results[0] == results[1]

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from micronet.analysis.accumulators import exact_bits
+from micronet.analysis.attainable import attainable
 from micronet.analysis.counts import count
 from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import activation_grid, widths
@@ -78,20 +79,26 @@ def test_the_same_plan_gives_the_same_bits() -> None:
     assert all(torch.equal(one.weights[name], other.weights[name]) for name in one.weights)
 
 
-def worst(graph: Graph, node: Node) -> tuple[list[int], list[int]]:
-    """Of every filter: the magnitude of its sum in units of its products for the input that drives it furthest, and
-    the proven bits."""
-    inputs = activation_grid(graph.by_name()[_name(node.args[0])])
+def worst(graph: Graph, node: Node) -> list[tuple[int, int, int]]:
+    """Of every filter: its least and greatest sum in units of its products, for the inputs that drive it furthest, and
+    the proven bits. The inputs are all that its quantizer gives for the values of the one it depends on, if any."""
+    makers = graph.by_name()
+    quantizer = makers[_name(node.args[0])]
+    inputs = activation_grid(quantizer)
     assert inputs is not None
+    low, high = attainable(graph, makers, quantizer, inputs)
+    assert inputs.low <= low < high <= inputs.high
     weight, bias = (_name(argument) for argument in node.args[1:3])
     steps = torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
     rows = (graph.weights[weight].double().flatten(1) / steps.view(-1, 1)).to(torch.int64)
     offsets = (graph.weights[bias].double() / (steps * inputs.steps[0])).to(torch.int64)
     reached = []
-    for row, offset in zip(rows, offsets, strict=True):
-        ends = [torch.where(row * sign > 0, inputs.high, inputs.low) for sign in (1, -1)]
-        reached.append(max(abs(int((row * end).sum() + offset)) for end in ends))
-    return reached, list(exact_bits(graph, shapes(graph))[node.name])
+    for row, offset, bits in zip(rows, offsets, exact_bits(graph, shapes(graph))[node.name], strict=True):
+        least, greatest = (
+            int((row * torch.where(row * sign > 0, high, min(low, 0))).sum() + offset) for sign in (-1, 1)
+        )
+        reached.append((least, greatest, bits))
+    return reached
 
 
 def _name(argument: object) -> str:
@@ -100,18 +107,12 @@ def _name(argument: object) -> str:
 
 
 @pytest.mark.parametrize(("weights", "inputs"), [(3, 4), (5, 7)])
-def test_no_input_leaves_a_proven_width_and_one_bit_less_is_too_few_where_it_is_tight(
-    weights: int, inputs: int
-) -> None:
+def test_no_input_leaves_a_proven_width_and_one_bit_less_is_too_few_for_every_filter(weights: int, inputs: int) -> None:
     of, graph = made(weights, inputs)
-    tight = 0
     for name in of.sites:
-        node = graph.by_name()[name]
-        reached, proven = worst(graph, node)
-        for most, bits in zip(reached, proven, strict=True):
-            assert most <= 2 ** (bits - 1) - 1
-            tight += most > 2 ** (bits - 2) - 1
-    assert tight > len(of.sites)
+        for least, greatest, bits in worst(graph, graph.by_name()[name]):
+            assert -(2 ** (bits - 1)) <= least <= greatest <= 2 ** (bits - 1) - 1
+            assert least < -(2 ** (bits - 2)) or greatest > 2 ** (bits - 2) - 1
 
 
 def test_random_images_never_leave_a_proven_width() -> None:

@@ -1,12 +1,17 @@
 """Fitted rounding: on the grid, zeros kept, and never worse than nearest rounding."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 import torch
 
+from micronet.analysis.counts import Counts, LayerCounts
 from micronet.optimization.moments import moments, quadratic
-from micronet.optimization.rounding import Wanted, nearest_placed, round_rows
+from micronet.optimization.options import Width, trade
+from micronet.optimization.rounding import Aim, Rounding, Wanted, nearest_placed, round_rows
+from micronet.optimization.sums import Inputs, sum_bits
+from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from tests.micronet.optimization.making import LAYERS, one_layer, outputs_of, wanted
 
 
@@ -88,3 +93,46 @@ def test_moments_say_what_a_change_of_weights_does_to_the_outputs(kind: str) -> 
         ),
         atol=1e-4,
     )
+
+
+def traded(kind: str, loss_per_score: float, bits: int = 4) -> tuple[Rounding, Rounding, Aim]:
+    """A layer rounded for least error, and with an aim; and the aim."""
+    layer, _ = wanted(kind)
+    _, site, _ = one_layer(kind)
+    errors = torch.linspace(0.5, 2, len(layer.rows), dtype=torch.float64)
+    made = trade(site, errors, Width(bits, 8, 8), lambda counts: price(counts) / 1e4, loss_per_score)
+    aim = Aim(made, Inputs(-128, 127, 2**-5), site.layer.bias)
+    return round_rows(layer, bits), round_rows(replace(layer, aim=aim), bits), aim
+
+
+def price(counts: LayerCounts) -> float:
+    terms = Terms(UNQUANTIZED, "cheapest", "proven")
+    part = POLICIES["challenge"](Counts((counts,), True, 0), counts, terms)
+    return part.storage_bits + part.math_bits
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_a_trade_gives_up_some_error_for_fewer_weights_and_narrower_sums(kind: str) -> None:
+    plain, found, aim = traded(kind, 1.0)
+    by_aim = aim.of(plain.integers, plain.exponents, plain.error)
+    assert bool((found.aim <= by_aim * (1 + 1e-9)).all())
+    assert float(found.aim.sum()) < float(by_aim.sum())
+    assert int(found.integers.count_nonzero()) < int(plain.integers.count_nonzero())
+    widths = [sum_bits(one.integers, one.exponents, aim.bias, aim.inputs).double().mean() for one in (plain, found)]
+    assert widths[1] < widths[0]
+    assert bool((found.error >= plain.error * 0.9).all())
+
+
+def test_at_no_price_a_trade_rounds_for_least_error_and_at_a_high_one_nothing_is_left() -> None:
+    plain, free, _ = traded("convolution", 0.0)
+    assert float(free.error.sum()) <= float(plain.error.sum()) * (1 + 1e-9)
+    assert not traded("convolution", 1e9)[1].integers.any()
+
+
+def test_a_weight_costs_what_the_score_has_it_for() -> None:
+    """Storage of its bits and its mask's none, a product per position at the wider operand, and one addition."""
+    _, site, _ = one_layer("convolution")
+    made = trade(site, torch.ones(6), Width(4, 8, 8), price, 2.0)
+    assert made.weight == 2 * (4 + site.positions * 8)
+    assert made.bit == 2 * site.positions
+    assert torch.equal(made.error, torch.full((6,), float(site.positions)))

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micronet.contract import Accuracy, FrontPoint, ScoreTerms
-from micronet.optimization.front import Allowance, best_first
-from micronet.optimization.mixing import MOST, share_as_hard
+from micronet.optimization.front import LEAST_LOST, Allowance, Order
+from micronet.optimization.mixing import HALF, HARD, MOST, share_as_hard
 from micronet.optimization.search import choose, price_for_loss, total
 
 
@@ -43,31 +43,75 @@ def test_the_price_keeps_the_loss_wherever_anything_does(parts: dict[str, list[O
     assert found.loss <= max(loss, least)
 
 
-def point(score: float, top1: float, agreement: float) -> FrontPoint:
-    accuracy = Accuracy(correct=round(1000 * top1), total=1000, top1=top1)
-    terms = ScoreTerms(storage=0.0, math=score, total=score)
-    return FrontPoint(kind="searched", description="", holdout=accuracy, agreement=agreement, loss=0.0, score=terms)
+def point(score: float, agreement: float, top1: float = 0.8, hard_agreement: float = 0.9) -> FrontPoint:
+    """Of 1000 hard images `top1` are right, and `hard_agreement` answered as before."""
+    hard = Accuracy(correct=round(1000 * top1), total=1000, top1=top1)
+    return FrontPoint(
+        kind="searched",
+        description="",
+        holdout=Accuracy(correct=900, total=1000, top1=0.9),
+        agreement=agreement,
+        loss=0.0,
+        hard=hard,
+        hard_agreement=hard_agreement,
+        score=ScoreTerms(storage=0.0, math=score, total=score),
+    )
 
 
 def test_a_third_of_the_changed_answers_was_lost() -> None:
-    """Of 0.10 + 0.20 changed, 0.02 + 0.08 were lost: 1 in 3, whatever a single point lost."""
-    allowance = Allowance(drop=0.05, before=0.9)
-    front = [point(3, 0.88, 0.9), point(2, 0.82, 0.8)]
-    assert allowance.expected(front[0], front) == pytest.approx(0.1 / 3)
-    assert allowance.expected(front[1], front) == pytest.approx(0.2 / 3)
+    """Of 0.10 + 0.20 changed hard ones, 0.02 + 0.08 were lost: 1 in 3, whatever a single point lost."""
+    allowance = Allowance(drop=0.02, hard=0.8)
+    front = [point(3, 0.95, 0.78, 0.9), point(2, 0.91, 0.72, 0.8)]
+    assert allowance.expected(front[0], front) == pytest.approx(0.05 / 3)
+    assert allowance.expected(front[1], front) == pytest.approx(0.09 / 3)
     assert [allowance.keeps(one, front) for one in front] == [True, False]
 
 
-def test_looks_begin_with_the_best_safe_one_and_go_on_to_safer_ones() -> None:
-    front = [point(4, 0.9, 0.99), point(3, 0.88, 0.9), point(2, 0.86, 0.8), point(3.5, 0.88, 0.89)]
-    assert best_first(front, Allowance(0.03, 0.9)) == [1, 0]
-    assert best_first(front, Allowance(0.06, 0.9)) == [2, 1, 0]
-    assert best_first(front, Allowance(0.0001, 0.9)) == [0]
-    assert best_first([], Allowance(1, 0.9)) == []
+def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_made_of() -> None:
+    front = [point(3, 0.9, 0.82)]
+    assert Allowance(1, 0.8).expected(front[0], front) == pytest.approx(LEAST_LOST * 0.1)
+
+
+def order(front: list[FrontPoint], drop: float, spare: float) -> Order:
+    """Hard images lose one changed answer in ten."""
+    return Order(front, Allowance(drop, 0.8), spare)
+
+
+FRONT = [
+    point(score, 1 - changed, 0.79) for score, changed in ((4, 0.01), (3, 0.1), (2, 0.2), (3.5, 0.11), (2.5, 0.15))
+]
+
+
+def test_the_first_look_is_at_the_lowest_score_that_is_expected_to_hold() -> None:
+    assert order(FRONT, 0.011, 0.011).next() == 1
+    assert order(FRONT, 0.021, 0.011).next() == 2
+    assert order(FRONT, 0.0001, 0.0001).next() == 0
+    assert order([], 1, 1).next() is None
+
+
+def test_what_a_look_lost_beyond_what_was_expected_is_expected_of_the_next() -> None:
+    """Point 2 was expected to lose 0.02. Having lost as much, the next may lose 0.015, half as much again 0.01."""
+    as_expected = order(FRONT, 0.03, 0.0151)
+    as_expected.failed(2, 0.02)
+    assert as_expected.next() == 4
+    worse = order(FRONT, 0.03, 0.0151)
+    worse.failed(2, 0.03)
+    assert worse.next() == 1
+    worse.failed(1, 0.04)
+    assert worse.next() == 0
+    worse.failed(0, 0.02)
+    assert worse.next() is None
+
+
+def test_nothing_is_looked_at_that_is_expected_to_lose_more_than_what_failed() -> None:
+    looks = order(FRONT, 0.011, 0.011)
+    looks.failed(1, 0.012)
+    assert looks.next() == 0
 
 
 def test_images_are_mixed_until_they_are_as_hard() -> None:
-    """Half the way from 1 to 0.8 is 0.9."""
-    assert share_as_hard(lambda share: 1 - share, 0.8) == pytest.approx(0.1, abs=MOST / 64)
-    assert share_as_hard(lambda share: 0.7 - share, 0.8) == 0
-    assert share_as_hard(lambda share: 1.0, 0.8) == MOST
+    """The way from 1 to 0.8: half of it is 0.9."""
+    assert share_as_hard(lambda share: 1 - share, 0.8, HALF) == pytest.approx(0.1, abs=MOST / 64)
+    assert share_as_hard(lambda share: 1 - share, 0.8, HARD) == pytest.approx(0.2, abs=MOST / 64)
+    assert share_as_hard(lambda share: 0.7 - share, 0.8, HARD) == 0
+    assert share_as_hard(lambda share: 1.0, 0.8, HARD) == MOST

@@ -12,10 +12,11 @@ from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Ref
 from micronet.optimization.layerwise import carry_out
-from micronet.optimization.options import layer_counts
+from micronet.optimization.options import Width, layer_counts
 from micronet.optimization.plan import Subject, subject
 from micronet.optimization.rounding import Rounding
 from micronet.optimization.sensitivity import noises, sensitivities
+from micronet.optimization.sums import Inputs
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
 from tests.micronet import networks
@@ -68,7 +69,8 @@ def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
         weight, bias = (ref.name for ref in nodes[name].refs() if ref.name in graph.weights)
         steps = torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
         rows = graph.weights[weight].double().flatten(1)
-        rounded = Rounding(rows / steps.view(-1, 1), steps.log2().long(), torch.zeros(len(rows)))
+        none = torch.zeros(len(rows))
+        rounded = Rounding(rows / steps.view(-1, 1), steps.log2().long(), none, none)
         source = nodes[name].args[0]
         assert isinstance(source, Ref)
         grid = activation_grid(nodes[source.name])
@@ -76,7 +78,8 @@ def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
         site_there = type(site)(
             site.name, type(site.layer)(site.layer.node, site.layer.weight, graph.weights[bias]), site.positions
         )
-        ours = layer_counts(site_there, rounded, graph.formats[weight].bits, grid, graph.formats[bias].bits)
+        widths = Width(graph.formats[weight].bits, grid.bits, graph.formats[bias].bits)
+        ours = layer_counts(site_there, rounded, widths, Inputs.on(grid, of.least(site_there.layer.source)))
         theirs = counted[site.name]
         assert ours.accumulator_bits == theirs.accumulator_bits
         assert (ours.operations, ours.additions_by_filter) == (theirs.operations, theirs.additions_by_filter)

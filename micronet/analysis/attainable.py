@@ -1,0 +1,91 @@
+"""Which integers a quantizer can give at all, where what it reads is worked out of another quantizer's values."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from micronet.analysis.shapes import first_ref
+from micronet.analysis.widths import activation_grid
+from micronet.graph.grid import Grid
+from micronet.graph.ir import Graph, Node, Target, substitute
+
+aten = torch.ops.aten
+
+MOST_POINTS = 1 << 16
+"""Of a grid that is gone through point by point."""
+
+EXACT: frozenset[Target] = frozenset(
+    {
+        aten.add.Tensor,
+        aten.sub.Tensor,
+        aten.mul.Tensor,
+        aten.neg.default,
+        aten.relu.default,
+        aten.hardtanh.default,
+        aten.clamp.default,
+    }
+)
+"""Operations on each element alone whose float32 result IEEE 754 says to the bit, so that it is the same everywhere."""
+
+
+def attainable(graph: Graph, makers: Mapping[str, Node], quantizer: Node, grid: Grid) -> tuple[int, int]:
+    """The least and the greatest integer that `quantizer`, onto `grid`, can give for any image.
+
+    What it reads may be a function of one value that is on a grid itself, element by element, as the x * clip(x + 3, 0,
+    6) of a hard swish in steps is: then the function is computed for every point of that grid. In any other case these
+    are the grid's ends.
+    """
+    chain = _chain(graph, makers, first_ref(quantizer))
+    if chain is None:
+        return grid.low, grid.high
+    root, nodes = chain
+    values: dict[str, object] = {root.name: _points(root)}
+    for node in (*nodes, quantizer):
+        kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
+        values[node.name] = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
+    found = values[quantizer.name]
+    assert isinstance(found, Tensor)
+    integers = (found.double() / grid.steps[0]).round()
+    return int(integers.min()), int(integers.max())
+
+
+def _chain(graph: Graph, makers: Mapping[str, Node], name: str) -> tuple[Node, tuple[Node, ...]] | None:
+    """The one quantizer that `name` is a function of, and the operations from there, in order; None where it is none.
+
+    A quantizer is a function of what it reads, too: where several are met, the last of them is gone through, until one
+    is left.
+    """
+    places = {node.name: place for place, node in enumerate(graph.nodes)}
+    wanted, nodes, roots = [name], set[str](), set[str]()
+    while wanted or len(roots) > 1:
+        if wanted:
+            node = makers.get(wanted.pop())
+        else:
+            node = makers[max(roots, key=places.__getitem__)]
+            roots.remove(node.name)
+            nodes.add(node.name)
+            node = makers.get(first_ref(node))
+        if node is None:
+            return None  # the image itself, or a constant that may differ from element to element
+        grid = activation_grid(node)
+        if grid is not None:
+            if not grid.is_fixed_point or grid.high - grid.low >= MOST_POINTS:
+                return None
+            if node.name not in nodes:
+                roots.add(node.name)
+        elif node.target in EXACT:
+            nodes.add(node.name)
+            wanted += [ref.name for ref in node.refs() if ref.name not in nodes]
+        else:
+            return None
+    if not roots or not nodes:
+        return None
+    return makers[roots.pop()], tuple(node for node in graph.nodes if node.name in nodes)
+
+
+def _points(quantizer: Node) -> Tensor:
+    """(n,) float32: every value of its grid."""
+    grid = activation_grid(quantizer)
+    assert grid is not None
+    return torch.arange(grid.low, grid.high + 1, dtype=torch.float32) * grid.steps[0]

@@ -1,0 +1,38 @@
+"""How wide the sums of rounded filters are, for all of them at once: the ends of `analysis.accumulators`."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from micronet.analysis.widths import FULL_WIDTH
+from micronet.graph.grid import Grid
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What filters multiply: integers from `low` to `high`, zero among them, times `step`."""
+
+    low: int
+    high: int
+    step: float
+
+    @classmethod
+    def on(cls, grid: Grid, least: float) -> "Inputs":
+        """Values on `grid` of which none is below `least`, whatever the image."""
+        step = grid.steps[0]
+        return cls(min(0, max(grid.low, round(max(least / step, grid.low)))), max(grid.high, 0), step)
+
+
+def sum_bits(integers: Tensor, exponents: Tensor, bias: Tensor | None, inputs: Inputs) -> Tensor:
+    """(filters,) int64: bits that are proven for weights `integers` (filters, terms) * 2^`exponents` (filters,).
+
+    The bias (filters,) is taken to lie on the grid of the products, where it will be put.
+    """
+    above, below = integers.clamp(min=0).sum(1), integers.clamp(max=0).sum(1)
+    least, greatest = above * inputs.low + below * inputs.high, above * inputs.high + below * inputs.low
+    if bias is not None:
+        offset = torch.ldexp(bias.double() / inputs.step, -exponents).round()
+        least, greatest = least + offset, greatest + offset
+    furthest = torch.maximum(*(torch.where(end < 0, -end - 1, end) for end in (least, greatest)))
+    return (torch.frexp(furthest).exponent.long() + 1).clamp(max=FULL_WIDTH)
