@@ -10,14 +10,15 @@ from rich.console import Console
 from rich.text import Text
 
 from app.errors import FileMissing, FileUnreadable, MachineTooSmall, NotGoodEnough
-from micronet.errors import MicronetError
+from micronet.errors import MicronetError, Paused
 
-YOURS, OURS, NOT_GOOD_ENOUGH = 1, 3, 4
+YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED = 1, 3, 4, 75
 """Exit codes: the file or a setting is at fault; this machine, this program, a server or the network is; nothing but
-the score is. 2 is typer's, for wrong usage."""
+the score is; nothing is, try again (sysexits' EX_TEMPFAIL). 2 is typer's, for wrong usage."""
 EXIT_CODES = (
     "Exit codes: 0 it went well; 1 the file, a setting or the request is at fault, or the job was canceled; "
-    "2 wrong usage; 3 the server or the network is at fault; 4 the score is worse than allowed, or does not qualify."
+    "2 wrong usage; 3 the server or the network is at fault; 4 the score is worse than allowed, or does not qualify; "
+    "75 it paused when --pause-after said, and the same command goes on."
 )
 
 
@@ -28,6 +29,9 @@ def reported(as_json: bool) -> Iterator[None]:
         yield
     except MicronetError as error:
         _report(error, as_json)
+    except Paused:
+        print("Paused, with all of it in the journal. The same command goes on from here.", file=sys.stderr)
+        raise typer.Exit(PAUSED) from None
     except FileNotFoundError as error:
         _report(FileMissing(f"{error.filename}: there is no such file"), as_json)
     except OSError as error:

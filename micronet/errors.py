@@ -38,6 +38,8 @@
     │   └── DatasetCorrupt
     └── NumericalError             the network gives NaN or infinity
 
+and Paused, which is no error: what a computation that was told to stop raises where it can go on from.
+
 `code` is stable and part of the contract; the message says what was wrong and what would be right.
 `yours` tells a bad file or setting (true) from a fault of the server (false).
 """
@@ -306,3 +308,7 @@ class NumericalError(MicronetError):
 
     code = "not-finite-output"
     title = "The network's output is not finite"
+
+
+class Paused(Exception):
+    """A computation stopped where it can go on from: its journal has all of it."""

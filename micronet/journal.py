@@ -1,8 +1,10 @@
 """What a long computation writes down to go on from: named entries, each replaced as a whole."""
 
+import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,8 +14,12 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
+from micronet.errors import Paused
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
-_FACTS = "facts"
+_FACTS, _PARTS = "facts", "parts"
+_PART = ".PART-"
+"""Between an entry's name and what tells its parts apart: in no name of an entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,19 @@ class MemoryJournal:
         self.entries[_checked(name)] = Entry(json.loads(json.dumps(entry.facts)), tensors)
 
 
-class DirectoryJournal:
-    """Each entry a safetensors file in a directory, renamed into place when all of it is on the disk."""
+PART_BYTES = 15 << 20
+"""Of a file, at most: a journal goes where single files are limited to 16 MiB, as it does to a machine that is lent."""
 
-    def __init__(self, directory: Path) -> None:
+
+class DirectoryJournal:
+    """Each entry a safetensors file in a directory, renamed into place when all of it is on the disk.
+
+    A larger one than `part_bytes` lies in parts, named by its checksum, and the file of its name says which.
+    """
+
+    def __init__(self, directory: Path, part_bytes: int = PART_BYTES) -> None:
         directory.mkdir(parents=True, exist_ok=True)
-        self._directory = directory
+        self._directory, self._part_bytes = directory, part_bytes
 
     def read(self, name: str) -> Entry | None:
         """The entry, or None where there is none."""
@@ -66,18 +79,74 @@ class DirectoryJournal:
         if not path.exists():
             return None
         with safetensors.safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})[_FACTS])
-            return Entry(facts, {key: file.get_tensor(key) for key in file.keys()})  # noqa: SIM118  # no mapping
+            metadata = file.metadata() or {}
+            facts, parts = json.loads(metadata[_FACTS]), json.loads(metadata.get(_PARTS, "[]"))
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
+        return Entry(facts, self._joined(name, parts) if parts else tensors)
 
     def write(self, name: str, entry: Entry) -> None:
         """Put it in place of what was there. Raises OSError where there is no room."""
-        path = self._directory / _checked(name)
-        temporary = path.with_name(f".{name}.new")
+        whole = self._temporary(_checked(name))
         tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in entry.tensors.items()}
-        safetensors.torch.save_file(tensors, temporary, metadata={_FACTS: json.dumps(entry.facts)})
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        metadata = {_FACTS: json.dumps(entry.facts)}
+        safetensors.torch.save_file(tensors, whole, metadata=metadata)
+        parts: list[str] = []
+        if whole.stat().st_size > self._part_bytes:
+            parts = self._divided(name, whole)
+            safetensors.torch.save_file({}, whole, metadata={**metadata, _PARTS: json.dumps(parts)})
+        _put(whole, self._directory / name)
+        for old in self._directory.glob(f"{name}{_PART}*"):
+            if old.name not in parts:
+                old.unlink()
+
+    def _temporary(self, name: str) -> Path:
+        return self._directory / f".{name}.new"
+
+    def _divided(self, name: str, whole: Path) -> list[str]:
+        """Names of the parts of the file `whole`, which are on the disk then, beside those of the entry before."""
+        with whole.open("rb") as file:
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            file.seek(0)
+            parts: list[str] = []
+            while data := file.read(self._part_bytes):
+                parts.append(f"{name}{_PART}{checksum}.{len(parts) + 1}")
+                self._temporary(parts[-1]).write_bytes(data)
+                _put(self._temporary(parts[-1]), self._directory / parts[-1])
+        return parts
+
+    def _joined(self, name: str, parts: list[str]) -> dict[str, Tensor]:
+        whole = self._temporary(name)
+        with whole.open("wb") as file:
+            for part in parts:
+                file.write((self._directory / part).read_bytes())
+        tensors: dict[str, Tensor] = safetensors.torch.load_file(whole)
+        whole.unlink()
+        return tensors
+
+
+def _put(temporary: Path, path: Path) -> None:
+    """Rename it into place when all of it is on the disk."""
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+@dataclass(frozen=True, slots=True)
+class PausingJournal:
+    """Raises Paused after the first write at or after `until`, by the monotonic clock in seconds."""
+
+    journal: Journal
+    until: float
+
+    def read(self, name: str) -> Entry | None:
+        """The entry, or None where there is none."""
+        return self.journal.read(name)
+
+    def write(self, name: str, entry: Entry) -> None:
+        """Put it in place of what was there. Raises Paused when the time is over."""
+        self.journal.write(name, entry)
+        if time.monotonic() >= self.until:
+            raise Paused
 
 
 @dataclass(frozen=True, slots=True)

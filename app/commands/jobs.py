@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from pathlib import Path
@@ -38,6 +39,16 @@ _Journal = Annotated[
     Path | None,
     typer.Option(help="Directory to write down in how far it is, and to go on from.", show_default=False),
 ]
+_PauseAfter = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        metavar="MINUTES",
+        help="Stop at the next thing written in the journal after so many minutes, with exit code 75; the same command "
+        "goes on.",
+        show_default=False,
+    ),
+]
 
 
 def job_command(kind: str) -> Callable[..., None]:
@@ -71,12 +82,18 @@ def _run_here(
     output: _Output = Path(),
     force: Force = False,
     journal: _Journal = None,
+    pause_after: _PauseAfter = None,
     as_json: Json = False,
 ) -> None:
     job = JOBS[kind]
     with reported(as_json), ProgressBar() as progress:
         if file is not None and not file.is_file():
             raise FileNotFoundError(2, "No such file", str(file))
+        if pause_after is not None and journal is None:
+            raise SettingsError(
+                "--pause-after stops at what is written in a journal: give --journal DIRECTORY as well."
+            )
+        pause_at = None if pause_after is None else time.monotonic() + 60 * pause_after
         files = {sha256_of(path): path for path in teacher or ()}
         given = whole(settings)
         single = {("track",): track, ("architecture", "name"): architecture, ("seed",): seed}
@@ -89,7 +106,7 @@ def _run_here(
         check_free(output, () if made is None else (made,), force)  # now, rather than after a week
         prepare_process()
         with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
-            context = Context(data, device, progress, Path(outputs), journal, files)
+            context = Context(data, device, progress, Path(outputs), journal, files, pause_at)
             result = job.run(wanted, file, context)
             move_all(Path(outputs), output, force)
     show_answer(result, as_json)

@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from micronet.architectures.layers import conv_norm, initialise_, round_channels
+from micronet.architectures.layers import conv_norm, initialise_, round_channels, strides_to
 from micronet.architectures.options import EfficientNetOptions
 
 STAGES = (
@@ -84,10 +84,11 @@ class EfficientNet(nn.Module):
     def __init__(self, options: EfficientNetOptions) -> None:
         super().__init__()
         inputs = round_channels(32 * options.width_multiplier)
-        features: list[nn.Module] = [conv_norm(options.image_channels, inputs, 3, 2, activation=nn.SiLU)]
+        first, *strides = strides_to(options.output_stride, [2, *(stride for _, _, stride, _, _ in STAGES)])
+        features: list[nn.Module] = [conv_norm(options.image_channels, inputs, 3, first, activation=nn.SiLU)]
         counts = [math.ceil(blocks * options.depth_multiplier) for *_, blocks in STAGES]
         built = 0
-        for (expansion, kernel, stride, channels, _), count in zip(STAGES, counts, strict=True):
+        for (expansion, kernel, _, channels, _), stride, count in zip(STAGES, strides, counts, strict=True):
             outputs = round_channels(channels * options.width_multiplier)
             stage = []
             for index in range(count):

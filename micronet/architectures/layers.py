@@ -1,6 +1,7 @@
 """Pieces that several networks share."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 from torch import nn
 
@@ -31,6 +32,16 @@ def round_channels(channels: float, divisor: int = 8) -> int:
     """
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+def strides_to(output_stride: int, strides: Sequence[int]) -> list[int]:
+    """`strides`, of which the first are 1 so that their product is `output_stride`: small images keep their size."""
+    found, left = list(strides), math.prod(strides)
+    for index in range(len(found)):
+        if left > output_stride:
+            left //= found[index]
+            found[index] = 1
+    return found
 
 
 def initialise_(network: nn.Module) -> None:

@@ -4,7 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from micronet.architectures.layers import conv_norm, initialise_, round_channels
+from micronet.architectures.layers import conv_norm, initialise_, round_channels, strides_to
 from micronet.architectures.options import MobileNetV2Options
 
 STAGES = (
@@ -47,8 +47,9 @@ class MobileNetV2(nn.Module):
         inputs = round_channels(32 * multiplier)
         # A narrow network keeps its last layer: section 6.1 of the paper.
         last = round_channels(1280 * max(1.0, multiplier))
-        features: list[nn.Module] = [conv_norm(options.image_channels, inputs, 3, 2, activation=nn.ReLU6)]
-        for expansion, channels, blocks, stride in STAGES:
+        first, *strides = strides_to(options.output_stride, [2, *(stride for *_, stride in STAGES)])
+        features: list[nn.Module] = [conv_norm(options.image_channels, inputs, 3, first, activation=nn.ReLU6)]
+        for (expansion, channels, blocks, _), stride in zip(STAGES, strides, strict=True):
             outputs = round_channels(channels * multiplier)
             for index in range(blocks):
                 features.append(InvertedResidual(inputs, outputs, stride if index == 0 else 1, expansion))

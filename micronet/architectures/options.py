@@ -9,6 +9,10 @@ Depth = Annotated[int, Field(ge=1, le=2_000, description="layers with weights, a
 Dropout = Annotated[float, Field(ge=0, lt=1, description="probability, while training; counts nothing")]
 ImageSize = Annotated[int, Field(ge=8, le=1_024, description="height and width of the image")]
 LargeImageSize = Annotated[int, Field(ge=32, le=1_024, description="height and width of the image")]
+OutputStride = Annotated[
+    Literal[4, 8, 16, 32],
+    Field(description="how much smaller the last maps are than the image; 8 and 4 are for images of 32 pixels"),
+]
 Multiplier = Annotated[float, Field(ge=0.1, le=8, description="1.0 is the network of the paper")]
 
 
@@ -99,6 +103,7 @@ class MobileNetV2Options(Options):
     num_classes: Classes = 1_000
     image_size: LargeImageSize = 224
     width_multiplier: Multiplier = 1.0
+    output_stride: OutputStride = 32
     dropout: Dropout = 0.2
 
 
@@ -109,6 +114,7 @@ class EfficientNetOptions(Options):
     image_size: LargeImageSize = 224
     width_multiplier: Multiplier = 1.0
     depth_multiplier: Multiplier = 1.0
+    output_stride: OutputStride = 32
     dropout: Dropout = 0.2
     stochastic_depth: Annotated[
         float, Field(ge=0, lt=1, description="probability that the last block is left out, while training")

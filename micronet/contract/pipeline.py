@@ -2,17 +2,18 @@
 
 import tomllib
 from importlib import resources
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
 from micronet.contract.compression import Pruning, PruningReport, Sparsifying, SparsifyingReport
 from micronet.contract.quantizing import Quantizing, QuantizingReport
 from micronet.contract.results import Accuracy, ArtifactFile, FusingReport, NetworkTotals, Scorer, ScoreTerms
-from micronet.contract.training import LearningSettings, Training, TrainingReport
+from micronet.contract.training import Distillation, FineTuning, LearningSettings, Training, TrainingReport
 from micronet.contract.values import Name, Value
 
-RECIPES = ("digits", "report")
+RecipeName = Literal["cifar100", "cifar100-teacher", "digits", "report"]
+RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
 """Recipes that come with the library: micronet/recipes/NAME.toml."""
 _SAID = Field(description="says which stage it is")
 
@@ -56,14 +57,16 @@ Stage = Annotated[
 class PipelineSettings(LearningSettings):
     """One stage after the other, each on the network the one before it left.
 
-    recipe  one that comes with the library: its settings hold wherever no others are given beside it
-    stages  in order; each says what `stage` it is, and what it may be told beside that
-    floor   after every stage but training, the accuracy on held-out images under which a network is not passed on
-    below   `stop`: the pipeline ends with the network before it; `step_back`: the stage is undone, the next one goes on
-    policy  that of the stages' scores
+    recipe        one that comes with the library: its settings hold wherever no others are given beside it
+    stages        in order; each says what `stage` it is, and what it may be told beside that
+    distillation  for every stage that learns and names no teacher of its own; null: they have none
+    floor         after every stage but training, the accuracy on held-out images under which a network is not passed on
+    below         `stop`: the pipeline ends with the network before it; `step_back`: the stage is undone, the next one
+                  goes on
+    policy        that of the stages' scores
     """
 
-    recipe: Literal["digits", "report"] | None = None
+    recipe: RecipeName | None = None
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=64)] = (
         TrainStage(stage="train"),
         PruneStage(stage="prune"),
@@ -71,6 +74,7 @@ class PipelineSettings(LearningSettings):
         FuseStage(stage="fuse"),
         QuantizeStage(stage="quantize"),
     )
+    distillation: Distillation | None = None
     floor: Annotated[float, Field(ge=0, le=1)] | None = None
     below: Literal["stop", "step_back"] = "stop"
     policy: Literal["report", "challenge"] = "report"
@@ -82,6 +86,12 @@ class PipelineSettings(LearningSettings):
             whole = type(self).model_validate(recipe(self.recipe))
             unset = type(self).model_fields.keys() - self.model_fields_set
             self.__dict__.update({name: getattr(whole, name) for name in unset})
+        return self
+
+    @model_validator(mode="after")
+    def _taught(self) -> Self:
+        if self.distillation is not None:
+            self.__dict__["stages"] = tuple(_taught(stage, self.distillation) for stage in self.stages)
         return self
 
     @model_validator(mode="after")
@@ -123,6 +133,20 @@ class PipelineResult(Value):
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]
+
+
+def _taught(stage: Stage, by: Distillation) -> Stage:
+    """The stage as it is told, and, where it learns without a teacher, with this one."""
+    match stage:
+        case TrainStage(distillation=None):
+            return stage.model_copy(update={"distillation": by})
+        case PruneStage(fine_tuning=FineTuning(distillation=None) as how):
+            return stage.model_copy(update={"fine_tuning": how.model_copy(update={"distillation": by})})
+        case SparsifyStage(fine_tuning=FineTuning(distillation=None) as how):
+            return stage.model_copy(update={"fine_tuning": how.model_copy(update={"distillation": by})})
+        case QuantizeStage(train=FineTuning(distillation=None) as how):
+            return stage.model_copy(update={"train": how.model_copy(update={"distillation": by})})
+    return stage
 
 
 def recipe(name: str) -> dict[str, Any]:

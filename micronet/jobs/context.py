@@ -13,7 +13,8 @@ class Context:
 
     `outputs` is the directory a job writes its artifacts to, each a file; None where nobody wants them. `journal` is
     the directory a long job writes down in how far it is, and looks in for how far it was; None where it starts anew
-    each time. `files` are other checkpoints that the settings name, by their SHA-256.
+    each time. `pause_at` is when to stop, by the monotonic clock in seconds: the first thing written down after it is
+    the last, and Paused is raised. `files` are other checkpoints that the settings name, by their SHA-256.
     """
 
     data_dir: Path | None = None
@@ -22,6 +23,7 @@ class Context:
     outputs: Path | None = None
     journal: Path | None = None
     files: Mapping[str, Path] = field(default_factory=dict)
+    pause_at: float | None = None
 
 
 class Stages:

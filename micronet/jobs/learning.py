@@ -15,10 +15,10 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context
+from micronet.jobs.journals import opened_journal
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
-from micronet.journal import DirectoryJournal, MemoryJournal
 from micronet.progress import Silence
 from micronet.tracks import Track, track
 from micronet.training.distributed import is_first, join, own_device
@@ -74,7 +74,6 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
     holdout, train = whole.divided(apart, settings.seed)
     if settings.train_images is not None:
         train = train.subset(settings.train_images, settings.seed)
-    journal = MemoryJournal() if context.journal is None else DirectoryJournal(context.journal)
     test = None
     if settings.evaluate:
         test = normalized(settings.normalize, chosen, open_split(chosen, "test", context.data_dir))
@@ -83,7 +82,7 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
         holdout=normalized(settings.normalize, chosen, holdout),
         device=device,
         seed=settings.seed,
-        journal=journal,
+        journal=opened_journal(context),
         advance=context.progress.advance,
         teacher=lambda distillation: _teacher(distillation, chosen, context),
         world=join(device),

@@ -28,12 +28,12 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
+from micronet.jobs.journals import opened_journal
 from micronet.jobs.learning import check_in_floating_point
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import Evidence, score_result, scorer
 from micronet.jobs.score import score
-from micronet.journal import DirectoryJournal, MemoryJournal
 from micronet.network_file import from_bytes
 from micronet.optimization.front import Allowance, Order
 from micronet.optimization.mixing import HALF, HARD, mixed, share_as_hard
@@ -196,7 +196,7 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
         hard=before.hard,
         price=partial(_price, settings, source.track),
         score=partial(_score, settings, source.track),
-        journal=MemoryJournal() if context.journal is None else DirectoryJournal(context.journal),
+        journal=opened_journal(context),
         advance=context.progress.advance,
     )
 

@@ -10,29 +10,30 @@ from micronet.contract import FrontPoint
 class Allowance:
     """`drop`, a share of all images, that may be lost; `hard` is the accuracy on hard images it is taken off.
 
-    How many answers change is known well, how many right ones are lost in the end only roughly, since nearly as many
-    are won: on 5000 images it may be off by 0.3 % by chance. So the share of changed answers that is lost is taken
-    from all points together, weighted by how many answers they change. It is taken on images of which as many are
-    answered wrong as of test images: where nearly all answers are right, a changed answer is a lost one.
+    Noise on the logits changes answers in proportion to its size. Nearly as many are won as are lost, and what is left
+    grows with the square of its size. So a point is taken to lose `rate` times the square of the share of answers it
+    changes. One point says little of the rate, which on 5000 images may be off by 0.3 % of them by chance: it is taken
+    from all points together. And it is taken on images of which as many are answered wrong as of test images: where
+    nearly all answers are right, a changed answer is a lost one.
     """
 
     drop: float
     hard: float
 
     def expected(self, point: FrontPoint, among: Sequence[FrontPoint]) -> float:
-        """Accuracy that `point` loses, by the share of changed answers that points like it lose."""
-        changed = sum(1 - one.hard_agreement for one in among)
+        """Accuracy that `point` loses, at the rate of all points together."""
+        squares = sum((1 - one.hard_agreement) ** 2 for one in among)
         lost = sum(self.hard - one.hard.top1 for one in among)
-        share = lost / changed if changed else 0.0
-        return max(share, LEAST_LOST) * (1 - point.agreement)
+        rate = lost / squares if squares else 0.0
+        return max(rate, LEAST_RATE) * (1 - point.agreement) ** 2
 
     def keeps(self, point: FrontPoint, among: Sequence[FrontPoint]) -> bool:
         """Whether it is expected to lose no more than it may."""
         return self.expected(point, among) <= self.drop
 
 
-LEAST_LOST = 0.02
-"""Of changed answers, the share that is lost at least, whatever a few hundred images say."""
+LEAST_RATE = 0.2
+"""Whatever a few hundred images say."""
 
 
 class Order:

@@ -8,7 +8,7 @@ Mixed until the network in floating point is right as seldom as on test images, 
 them than on test images, but of those about the same share is lost. Mixed half the way, about as many change, but most
 of them were right. Four networks made of KAIST's entry changed 3.4, 3.7, 4.4 and 5.3 % of the answers half the way and
 4.3, 4.8, 5.1 and 6.2 % of the test set's; of changed answers they lost 22 % half the way, 11 % of hard images' and 6 %
-of the test set's. So changes are counted half the way, and what they lose is taken from hard images.
+of the test set's. So changes are counted half the way, and at what rate they lose is taken from hard images.
 """
 
 from collections.abc import Callable

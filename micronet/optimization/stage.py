@@ -126,7 +126,7 @@ class Search:
 
     def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)
-        if entry is None:
+        if entry is None or entry.facts["description"] != wanted.description:
             self._task.journal.write(name, self._make(kind, wanted))
             entry = self._task.journal.read(name)
         assert entry is not None

@@ -93,6 +93,26 @@ def test_train_here_writes_its_network_and_nothing_over(tmp_path: Path) -> None:
     assert sha256_of(made) == result.artifact.sha256
 
 
+def test_a_job_that_pauses_goes_on_to_the_same_file(tmp_path: Path) -> None:
+    whole_, pieces = tmp_path / "whole", tmp_path / "pieces"
+    short = (*BRIEF[:4], "--set", "epochs=2", "--set", "train_images=64", "--set", "augmentation.policy=none")
+    assert micronet("train", *short, "--output", str(whole_)).returncode == 0
+    in_pieces = ("train", *short, "--output", str(pieces), "--journal", str(tmp_path / "journal"), "--pause-after", "0")
+    codes = []
+    while not codes or codes[-1] == 75:
+        made = micronet(*in_pieces)
+        codes.append(made.returncode)
+        assert codes[-1] == 0 or "same command goes on" in made.stderr
+    assert codes == [75, 75, 75, 0]  # before the first epoch, and after each
+    assert (pieces / "trained.onnx").read_bytes() == (whole_ / "trained.onnx").read_bytes()
+
+
+def test_a_pause_needs_a_journal(tmp_path: Path) -> None:
+    refused = micronet("train", *BRIEF, "--output", str(tmp_path), "--pause-after", "8")
+    assert refused.returncode == 1
+    assert "--journal" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [

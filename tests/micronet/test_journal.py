@@ -1,16 +1,20 @@
 """What was written is read back, bit for bit, from every kind of journal."""
 
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
-from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal, Section
+from micronet.errors import Paused
+from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal, PausingJournal, Section
 
 
-@pytest.fixture(params=["memory", "directory"])
+@pytest.fixture(params=["memory", "directory", "in parts"])
 def journal(request: pytest.FixtureRequest, tmp_path: Path) -> Journal:
-    return MemoryJournal() if request.param == "memory" else DirectoryJournal(tmp_path / "journal")
+    if request.param == "memory":
+        return MemoryJournal()
+    return DirectoryJournal(tmp_path / "journal", *([100] if request.param == "in parts" else []))
 
 
 def test_what_was_written_is_read_bit_for_bit(journal: Journal) -> None:
@@ -50,3 +54,62 @@ def test_a_write_that_was_cut_off_leaves_what_was_there(tmp_path: Path) -> None:
     assert read.facts == {"number": 1}
     journal.write("fit", Entry({"number": 2}))
     assert [path.name for path in tmp_path.iterdir()] == ["fit"]
+
+
+def number_of(journal: Journal, name: str) -> int:
+    read = journal.read(name)
+    assert read is not None
+    assert bool((read.tensors["w"] == read.facts["number"]).all())
+    return int(read.facts["number"])
+
+
+def test_a_large_entry_lies_in_parts_that_go_with_it(tmp_path: Path) -> None:
+    journal = DirectoryJournal(tmp_path, part_bytes=1000)
+    for number in (1, 2):
+        journal.write("fit", Entry({"number": number}, {"w": torch.full((1000,), float(number))}))
+        journal.write("fit.other", Entry({"number": 7}, {"w": torch.full((1000,), 7.0)}))
+        assert number_of(journal, "fit") == number
+    names = [path.name for path in tmp_path.iterdir()]
+    assert len([name for name in names if name.startswith("fit.PART-")]) == 5  # 4000 bytes and what says which
+    assert max(path.stat().st_size for path in tmp_path.iterdir()) <= 1000
+    assert not [name for name in names if name.startswith(".")]
+    journal.write("fit", Entry({"number": 3}, {"w": torch.full((2,), 3.0)}))
+    assert number_of(journal, "fit") == 3
+    assert number_of(journal, "fit.other") == 7
+    assert not list(tmp_path.glob("fit.PART-*"))
+
+
+@pytest.mark.parametrize("written", range(6))
+def test_a_large_write_that_was_cut_off_anywhere_leaves_what_was_there(
+    tmp_path: Path, written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five parts and the entry are put into place, one after the other."""
+    journal = DirectoryJournal(tmp_path, part_bytes=1000)
+    journal.write("fit", Entry({"number": 1}, {"w": torch.full((1000,), 1.0)}))
+    replace, left = Path.replace, written
+
+    def dying(path: Path, target: Path) -> Path:
+        nonlocal left
+        if not left:
+            raise OSError("died")
+        left -= 1
+        return replace(path, target)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "replace", dying)
+        with pytest.raises(OSError, match="died"):
+            journal.write("fit", Entry({"number": 2}, {"w": torch.full((1000,), 2.0)}))
+    assert number_of(journal, "fit") == 1
+    journal.write("fit", Entry({"number": 3}, {"w": torch.full((1000,), 3.0)}))
+    assert number_of(DirectoryJournal(tmp_path), "fit") == 3
+
+
+def test_a_pausing_journal_stops_after_what_it_wrote(tmp_path: Path) -> None:
+    there = DirectoryJournal(tmp_path)
+    PausingJournal(there, time.monotonic() + 1000).write("fit", Entry({"number": 1}))
+    paused = PausingJournal(there, time.monotonic())
+    with pytest.raises(Paused):
+        paused.write("fit", Entry({"number": 2}))
+    read = paused.read("fit")
+    assert read is not None
+    assert read.facts == {"number": 2}

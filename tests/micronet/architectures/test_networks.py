@@ -29,6 +29,8 @@ VARIANTS = [
     ("wideresnet", {"depth": 10, "width": 2, "dropout": 0.3}),
     ("resnet_cifar", {"depth": 8, "shortcut": "B", "num_classes": 7}),
     ("resnet", {"depth": 50, "image_size": 32, "num_classes": 7}),
+    ("mobilenetv2", {"width_multiplier": 0.25, "image_size": 32, "output_stride": 8}),
+    ("efficientnet", {"width_multiplier": 0.25, "image_size": 32, "output_stride": 4}),
 ]
 
 # Exact numbers as torchvision publishes them; where a paper gives two digits, they stand behind.
@@ -54,6 +56,22 @@ PARAMETERS = [
     ("densenet", {}, 800_032),
     ("digits", {}, 16 * 9 + 32 + 32 * 16 * 9 + 64 + 330),
 ]
+
+
+@pytest.mark.parametrize("name", ["mobilenetv2", "efficientnet"])
+@pytest.mark.parametrize("output_stride", [4, 8, 16, 32])
+def test_output_stride_says_how_small_the_last_maps_are(name: str, output_stride: int) -> None:
+    """The first reductions go: what is left happens as late as it may. Weights have the shapes they always had."""
+    options = {"width_multiplier": 0.1, "image_size": 64, "output_stride": output_stride}
+    network = create_network(name, options)
+    features = network.get_submodule("features")
+    assert features(torch.zeros(1, 3, 64, 64)).shape[2:] == (64 // output_stride,) * 2
+    stem = network.get_submodule("features.0")
+    assert stem(torch.zeros(1, 3, 64, 64)).shape[2:] == ((32, 32) if output_stride == 32 else (64, 64))
+    usual = create_network(name, {**options, "output_stride": 32}).state_dict()
+    assert {key: tensor.shape for key, tensor in network.state_dict().items()} == {
+        key: tensor.shape for key, tensor in usual.items()
+    }
 
 
 @pytest.mark.parametrize(("name", "options", "count"), PARAMETERS)

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from micronet.contract import PipelineResult, PipelineSettings
+from micronet.contract import PipelineResult, PipelineSettings, files_named
 from micronet.contract.pipeline import RECIPES, recipe
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS, Context
@@ -138,4 +138,25 @@ def test_recipes_are_settings_and_what_is_given_beside_them_wins(name: str) -> N
     assert named.stages == whole.stages
     assert (named.seed, whole.seed) == (3, 0)
     assert PipelineSettings.model_validate_json(named.model_dump_json(), strict=True) == named
-    assert [stage.stage for stage in whole.stages] == ["train", "prune", "sparsify", "fuse", "quantize"]
+    kinds = ["train", "prune", "sparsify", "fuse", "quantize"]
+    assert [stage.stage for stage in whole.stages] == [kind for kind in kinds if kind in recipe_kinds(name)]
+
+
+def recipe_kinds(name: str) -> set[str]:
+    return {stage["stage"] for stage in recipe(name)["stages"]}
+
+
+def test_a_teacher_of_all_teaches_every_stage_that_has_none_of_its_own() -> None:
+    other = "b" * 64
+    own = {**STAGES[0], "distillation": {"teacher": other, "weight": 0.9}}
+    asked = settings(stages=[own, *STAGES], distillation={"teacher": "a" * 64})
+    teachers = [
+        how.distillation and how.distillation.teacher[0]
+        for stage in asked.stages
+        for how in (getattr(stage, "fine_tuning", None), getattr(stage, "train", None), stage)
+        if hasattr(how, "distillation")
+    ]
+    assert teachers == ["b", "a", "a", "a", "a"]
+    assert asked.stages[0].distillation.weight == 0.9  # type: ignore[union-attr]
+    assert files_named(asked) == ("b" * 64, "a" * 64)
+    assert PipelineSettings.model_validate(asked.model_dump()) == asked

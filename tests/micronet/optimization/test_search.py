@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micronet.contract import Accuracy, FrontPoint, ScoreTerms
-from micronet.optimization.front import LEAST_LOST, Allowance, Order
+from micronet.optimization.front import LEAST_RATE, Allowance, Order
 from micronet.optimization.mixing import HALF, HARD, MOST, share_as_hard
 from micronet.optimization.search import choose, price_for_loss, total
 
@@ -58,53 +58,51 @@ def point(score: float, agreement: float, top1: float = 0.8, hard_agreement: flo
     )
 
 
-def test_a_third_of_the_changed_answers_was_lost() -> None:
-    """Of 0.10 + 0.20 changed hard ones, 0.02 + 0.08 were lost: 1 in 3, whatever a single point lost."""
-    allowance = Allowance(drop=0.02, hard=0.8)
-    front = [point(3, 0.95, 0.78, 0.9), point(2, 0.91, 0.72, 0.8)]
-    assert allowance.expected(front[0], front) == pytest.approx(0.05 / 3)
-    assert allowance.expected(front[1], front) == pytest.approx(0.09 / 3)
+def test_what_is_lost_grows_with_the_square_of_what_changes() -> None:
+    """Of hard ones 0.1 and 0.2 changed and 0.02 + 0.08 were lost: twice the squares, whatever a single point lost."""
+    allowance = Allowance(drop=0.01, hard=0.8)
+    front = [point(3, 0.95, 0.78, 0.9), point(2, 0.9, 0.72, 0.8)]
+    assert allowance.expected(front[0], front) == pytest.approx(2 * 0.05**2)
+    assert allowance.expected(front[1], front) == pytest.approx(2 * 0.1**2)
     assert [allowance.keeps(one, front) for one in front] == [True, False]
 
 
 def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_made_of() -> None:
     front = [point(3, 0.9, 0.82)]
-    assert Allowance(1, 0.8).expected(front[0], front) == pytest.approx(LEAST_LOST * 0.1)
+    assert Allowance(1, 0.8).expected(front[0], front) == pytest.approx(LEAST_RATE * 0.1**2)
 
 
 def order(front: list[FrontPoint], drop: float, spare: float) -> Order:
-    """Hard images lose one changed answer in ten."""
+    """Hard images lose the square of what changes."""
     return Order(front, Allowance(drop, 0.8), spare)
 
 
-FRONT = [
-    point(score, 1 - changed, 0.79) for score, changed in ((4, 0.01), (3, 0.1), (2, 0.2), (3.5, 0.11), (2.5, 0.15))
-]
+FRONT = [point(score, 1 - change, 0.79) for score, change in ((4, 0.05), (3, 0.1), (2, 0.2), (3.5, 0.11), (2.5, 0.15))]
 
 
 def test_the_first_look_is_at_the_lowest_score_that_is_expected_to_hold() -> None:
-    assert order(FRONT, 0.011, 0.011).next() == 1
-    assert order(FRONT, 0.021, 0.011).next() == 2
+    assert order(FRONT, 0.0101, 0.0101).next() == 1
+    assert order(FRONT, 0.0401, 0.0101).next() == 2
     assert order(FRONT, 0.0001, 0.0001).next() == 0
     assert order([], 1, 1).next() is None
 
 
 def test_what_a_look_lost_beyond_what_was_expected_is_expected_of_the_next() -> None:
-    """Point 2 was expected to lose 0.02. Having lost as much, the next may lose 0.015, half as much again 0.01."""
-    as_expected = order(FRONT, 0.03, 0.0151)
-    as_expected.failed(2, 0.02)
+    """Point 2 was expected to lose 0.04. Having lost as much, the next may lose 0.023, half as much again 0.015."""
+    as_expected = order(FRONT, 0.05, 0.023)
+    as_expected.failed(2, 0.04)
     assert as_expected.next() == 4
-    worse = order(FRONT, 0.03, 0.0151)
-    worse.failed(2, 0.03)
+    worse = order(FRONT, 0.05, 0.023)
+    worse.failed(2, 0.06)
     assert worse.next() == 1
-    worse.failed(1, 0.04)
+    worse.failed(1, 0.1)
     assert worse.next() == 0
-    worse.failed(0, 0.02)
+    worse.failed(0, 0.03)
     assert worse.next() is None
 
 
 def test_nothing_is_looked_at_that_is_expected_to_lose_more_than_what_failed() -> None:
-    looks = order(FRONT, 0.011, 0.011)
+    looks = order(FRONT, 0.0101, 0.0101)
     looks.failed(1, 0.012)
     assert looks.next() == 0
 
