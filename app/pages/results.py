@@ -9,9 +9,10 @@ from pathlib import Path
 from app.facts import facts
 from app.pages.breakdown import LayerCost, Term, layer_costs, math_terms, storage_terms
 from app.pages.drawings.layers import LayersDrawing, draw_layers
+from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
 from app.pages.stored import result_of
-from micronet.contract import BitWidths, PipelineResult, ScoreResult
+from micronet.contract import BitWidths, FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook
 from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
@@ -41,6 +42,17 @@ class PipelineView:
 
 
 @dataclass(frozen=True, slots=True)
+class OptimizeView:
+    """What an optimize job found, and every network on the road with its look at the test set, None where none was."""
+
+    template = "results/optimize.html"
+    result: OptimizeResult
+    drawing: RoadDrawing
+    points: Sequence[tuple[FrontPoint, TestLook | None]]
+    score: ScoreView
+
+
+@dataclass(frozen=True, slots=True)
 class OtherView:
     """Any other answer: its numbers in a list."""
 
@@ -50,7 +62,7 @@ class OtherView:
 
 
 _OF_ANOTHER_VERSION = "Another version of this program wrote the result: it can be read as JSON only."
-ResultView = ScoreView | PipelineView | OtherView
+ResultView = ScoreView | PipelineView | OptimizeView | OtherView
 
 
 def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
@@ -65,6 +77,8 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
     if isinstance(result, PipelineResult):
         chosen = _track(result.track, data_dir)
         return PipelineView(result, chosen, draw_stages(result, chosen))
+    if isinstance(result, OptimizeResult):
+        return optimize_view(result, data_dir)
     return OtherView(tuple(facts(result)), getattr(result, "warnings", ()))
 
 
@@ -79,6 +93,13 @@ def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | N
         math=math_terms(result, widths),
         storage=storage_terms(result),
     )
+
+
+def optimize_view(result: OptimizeResult, data_dir: Path | None) -> OptimizeView:
+    """The road, and the score of what was found taken apart."""
+    looks = {look.point: look for look in (*result.looks, *result.uniform_looks)}
+    points = tuple((point, looks.get(index)) for index, point in enumerate(result.front))
+    return OptimizeView(result, draw_road(result), points, score_view(result.score, None, data_dir))
 
 
 def widths_of(job: Job) -> BitWidths | None:

@@ -6,6 +6,7 @@ import re
 import pytest
 from fastapi.testclient import TestClient
 
+from app.pages.drawings.road import draw_road
 from app.pages.drawings.stages import draw_stages
 from app.services import Services
 from micronet.contract import (
@@ -23,6 +24,7 @@ from micronet.contract import (
 from micronet.tracks import track
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
+from tests.app.pages.optimized import network, optimized
 from tests.app.pages.pipelines import pipeline_text, stage
 from tests.app.pages.records import ended, scored
 from worker.records.values import Ending, Status
@@ -55,6 +57,39 @@ def test_every_point_of_a_pipeline_lies_within_its_drawing(scores: tuple[float, 
     assert drawing.score_ticks
     assert drawing.accuracy_ticks
     assert len({point.x for point in drawing.points}) == len(scores)
+
+
+def test_the_road_of_an_optimize_job(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits", "architecture": {"name": "digits"}}, kind="optimize")
+    road = (
+        network("searched", 0.5, 905),
+        network("searched", 0.3, 880, SCRIPT),
+        network("searched", 0.4, 895),
+        network("uniform", 0.6, 890),
+    )
+    result = optimized(*road, looks=(1, 2), layer=SCRIPT, warning=SCRIPT)
+    ended(services, Ending(Status.SUCCEEDED, result.model_dump_json()))
+    text = api.get(job["urls"]["page"]).text
+    assert SCRIPT not in text
+    assert text.count('<circle class="entry"') == 3
+    assert text.count('<circle class="front"') == 2, "two looks at the test set"
+    plain = html.unescape(text)
+    for words in ("5.00 times lower", "one for all: uniform 0.6", "341 (under the floor)", "11 to 13", "123", "97.00"):
+        assert words in plain, words
+    assert "Where it comes from" in plain, "the score of what was found, taken apart"
+
+
+@pytest.mark.parametrize("scores", [(0.5,), (2.0, 2.0, 2.0), (0.3, 0.31, 1e-7)])
+def test_every_network_of_a_road_lies_within_its_drawing(scores: tuple[float, ...]) -> None:
+    points = [network("searched", score, 900 - index) for index, score in enumerate(scores)]
+    drawing = draw_road(optimized(*points, network("uniform", 5.0, 0), looks=(0,)))
+    marks = (*drawing.searched, *drawing.uniform, drawing.before)
+    assert len(marks) == len(scores) + 2
+    for mark in marks:
+        assert drawing.left <= mark.x <= drawing.right
+        assert drawing.top <= mark.y <= drawing.bottom
+    assert [mark.looked for mark in drawing.searched] == [True, *[False] * (len(scores) - 1)]
+    assert drawing.line.startswith("M")
 
 
 def test_what_fusing_and_quantizing_changed(api: TestClient, services: Services) -> None:
