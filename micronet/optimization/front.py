@@ -27,10 +27,6 @@ class Allowance:
         rate = lost / squares if squares else 0.0
         return max(rate, LEAST_RATE) * (1 - point.agreement) ** 2
 
-    def keeps(self, point: FrontPoint, among: Sequence[FrontPoint]) -> bool:
-        """Whether it is expected to lose no more than it may."""
-        return self.expected(point, among) <= self.drop
-
 
 LEAST_RATE = 0.2
 """Whatever a few hundred images say."""

@@ -114,7 +114,10 @@ class _Walk:
                 rows, torch.eye(rows.shape[1]).double().expand(site.groups, -1, -1), choice.weight_bits
             )
         points = tuple((-found.exponents).tolist())
-        self._formats[_name(node.args[1])] = fixed_point(choice.weight_bits, points, axis=0)
+        shared = len(set(points)) == 1
+        self._formats[_name(node.args[1])] = fixed_point(
+            choice.weight_bits, points[:1] if shared else points, axis=None if shared else 0
+        )
         if site.layer.bias is None:
             return found.rows.float(), None
         bias = seen.bias(found.rows) if self._corrected else site.layer.bias.double()

@@ -81,7 +81,7 @@ def layer_counts(site: Site, rounded: Rounding, widths: Width, inputs: Inputs) -
     """What `site` would count as, with these weights and inputs."""
     nonzero = rounded.integers.count_nonzero(1)
     sums = sum_bits(rounded.integers, rounded.exponents, site.layer.bias, inputs)
-    return _counts(site, nonzero, sums, widths)
+    return _counts(site, nonzero, sums, widths, len(nonzero))
 
 
 def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_score: float) -> Trade:
@@ -92,19 +92,20 @@ def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_scor
     filters = len(errors)
     half = torch.full((filters,), site.rows.shape[1] // 2)
 
-    def priced(more: int, bits: int) -> float:
-        return price(_counts(site, half + more, torch.full((filters,), bits), widths)) / filters
+    def priced(more: int, bits: int, exponents: int = filters) -> float:
+        return price(_counts(site, half + more, torch.full((filters,), bits), widths, exponents)) / filters
 
     weight, bit = priced(1, 0) - priced(0, 0), (priced(1, 1) - priced(1, 0)) - (priced(0, 1) - priced(0, 0))
-    return Trade(site.positions * errors, weight * loss_per_score, bit * loss_per_score)
+    exponent = priced(0, 0, 2 * filters) - priced(0, 0)
+    return Trade(site.positions * errors, *(cost * loss_per_score for cost in (weight, bit, exponent)))
 
 
-def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width) -> LayerCounts:
-    """With `nonzero` (filters,) weights and sums of `sums` (filters,) bits."""
+def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width, exponents: int) -> LayerCounts:
+    """With `nonzero` (filters,) weights on grids of so many exponents, and sums of `sums` (filters,) bits."""
     filters, bias = len(nonzero), site.layer.bias
     additions = (site.positions * (nonzero + (bias is not None) - 1).clamp(min=0)).tolist()
     multiplications = site.positions * int(nonzero.sum())
-    stored = [Parameter("weight", site.rows.numel(), int(nonzero.sum()), widths.weights, exponents=filters)]
+    stored = [Parameter("weight", site.rows.numel(), int(nonzero.sum()), widths.weights, exponents=exponents)]
     if bias is not None:
         stored.append(Parameter("bias", filters, filters, widths.bias, exponents=1))
     return LayerCounts(
@@ -115,7 +116,7 @@ def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width) -> LayerCo
         parameters=tuple(stored),
         weight_bits=widths.weights,
         activation_bits=widths.inputs,
-        exponents=filters,
+        exponents=exponents,
         additions_by_filter=tuple(additions),
         accumulator_bits=tuple(sums.tolist()),
     )

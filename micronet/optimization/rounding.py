@@ -47,14 +47,16 @@ class Rounding:
 class Trade:
     """What the rounding of a layer may give up for a lower score, all in squared changes of the logits.
 
-    error   (filters,): by a unit of a filter's error
-    weight  by each weight that is not zero, and
-    bit     by each bit of the sum it is added to
+    error     (filters,): by a unit of a filter's error
+    weight    by each weight that is not zero, and
+    bit       by each bit of the sum it is added to
+    exponent  by each exponent that is stored
     """
 
     error: Tensor
     weight: float
     bit: float
+    exponent: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,8 @@ class Wanted:
 def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
     """On grids of `bits` bits, one exponent per filter, of least error, or of what else is aimed at.
 
-    Zeros stay zero. The result is never worse than rounding every weight to the nearest point.
+    In a trade, one exponent for all filters may come cheaper than one for each. Zeros stay zero. The result is never
+    worse than rounding every weight to the nearest point.
     """
     tops = _tops(wanted.rows, bits)
     best: Rounding | None = None
@@ -101,7 +104,19 @@ def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
         one = _at(wanted, bits, tops - smaller, sweeps)
         best = one if best is None else _better(best, one)
     assert best is not None
-    return best
+    return best if wanted.aim is None else _shared(wanted, bits, sweeps, best, wanted.aim.trade)
+
+
+def _shared(wanted: Wanted, bits: int, sweeps: int, best: Rounding, trade: Trade) -> Rounding:
+    """`best`, or what all filters have at one exponent, where that loses less than the other exponents cost."""
+    exponents, counts = best.exponents.unique(return_counts=True)
+    found, least = best, float(best.aim.sum()) + trade.exponent * len(best.exponents)
+    for exponent in exponents[counts.argsort(descending=True)][:_SHARED]:
+        one = _at(wanted, bits, torch.full_like(best.exponents, int(exponent)), sweeps)
+        cost = float(one.aim.sum()) + trade.exponent
+        if cost < least:
+            found, least = one, cost
+    return found
 
 
 def nearest_placed(rows: Tensor, inputs: Tensor, bits: int) -> Rounding:
@@ -219,5 +234,7 @@ _PLACES = 3
 """Exponents that are tried: one that clips nothing, and two smaller ones."""
 _COARSER = 2
 """Exponents above these that are tried in a trade."""
+_SHARED = 2
+"""Exponents, those that most filters chose, that are tried for all of them."""
 _MARGIN = 1e-9
 """Of its curvature, a step has to win more than that: more than rounding of sums, or two could go on forever."""

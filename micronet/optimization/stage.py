@@ -1,5 +1,6 @@
 """From a network in floating point to networks at lower and lower scores, each made, measured and written down."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import product
@@ -14,6 +15,7 @@ from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
 from micronet.network_file import from_bytes, to_bytes
 from micronet.optimization.answers import Compared, compared, logits
+from micronet.optimization.closing_in import close_in
 from micronet.optimization.front import Allowance
 from micronet.optimization.layerwise import carry_out
 from micronet.optimization.options import Option, Price, Width, trade
@@ -27,8 +29,6 @@ _Kind = Literal["searched", "uniform"]
 
 FIRST_LOSS = 0.02
 """Squared change of the logits, as options foresee it, that is tried first."""
-CLOSE = 1.1
-"""Foreseen losses on either side of what may be lost that are this near: their scores hardly differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,23 +106,18 @@ class Search:
         return Survey.of(entry)
 
     def _close_in(self, kind: _Kind, family: Callable[[float], _Wanted], allowance: Allowance, points: int) -> None:
-        """Points of `family`, a function of the foreseen loss: doubled or halved until one is on either side of what
-        may be lost, and then in the middle of the two."""
-        loss, inside, outside = FIRST_LOSS, None, None
-        seen: list[Total] = []
-        for number in range(points):
+        """At most `points` of `family`, a function of the foreseen loss, ever nearer to what may be lost."""
+        made: dict[Total, Made] = {}
+
+        def share_of(loss: float) -> float:
             wanted = family(loss)
-            if wanted.foreseen in seen:
-                break  # there is nothing narrower, or nothing in between
-            seen.append(wanted.foreseen)
-            self.made.append(self._point(f"{kind}-{number}", kind, wanted))
-            if allowance.keeps(self.made[-1].point, [made.point for made in self.made]):
-                inside = loss
-            else:
-                outside = loss
-            if inside is not None and outside is not None and outside < CLOSE * inside:
-                break
-            loss = _next(loss, inside, outside)
+            if wanted.foreseen not in made:
+                made[wanted.foreseen] = self._point(f"{kind}-{len(made)}", kind, wanted)
+                self.made.append(made[wanted.foreseen])
+            expected = allowance.expected(made[wanted.foreseen].point, [one.point for one in self.made])
+            return expected / allowance.drop if allowance.drop else math.inf
+
+        close_in(share_of, FIRST_LOSS, points)
 
     def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)
@@ -204,13 +199,6 @@ class Search:
         return trade(
             self._task.subject.sites[name], self._survey.errors[name], widths, self._task.price, loss_per_score
         )
-
-
-def _next(loss: float, inside: float | None, outside: float | None) -> float:
-    """The loss to try after `loss`, by those nearest to what may be lost that were found on either side of it."""
-    if outside is None:
-        return loss * 2
-    return loss / 2 if inside is None else (inside * outside) ** 0.5
 
 
 _SURVEY = "survey-with-errors"

@@ -9,7 +9,7 @@ import torch
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.optimization.moments import moments, quadratic
 from micronet.optimization.options import Width, trade
-from micronet.optimization.rounding import Aim, Rounding, Wanted, nearest_placed, round_rows
+from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest_placed, round_rows
 from micronet.optimization.sums import Inputs, sum_bits
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from tests.micronet.optimization.making import LAYERS, one_layer, outputs_of, wanted
@@ -135,4 +135,16 @@ def test_a_weight_costs_what_the_score_has_it_for() -> None:
     made = trade(site, torch.ones(6), Width(4, 8, 8), price, 2.0)
     assert made.weight == 2 * (4 + site.positions * 8)
     assert made.bit == 2 * site.positions
+    assert made.exponent == 2 * 8
     assert torch.equal(made.error, torch.full((6,), float(site.positions)))
+
+
+def test_one_exponent_for_all_where_the_others_cost_more_than_they_are_worth() -> None:
+    layer, _ = wanted("pointwise")
+    made = Trade(torch.ones(7, dtype=torch.float64), 0.0, 0.0, 0.0)
+    aim = Aim(made, Inputs(-128, 127, 2**-5), None)
+    apart = round_rows(replace(layer, aim=aim), 4)
+    assert len(apart.exponents.unique()) > 1
+    dear = round_rows(replace(layer, aim=replace(aim, trade=replace(made, exponent=1e6))), 4)
+    assert len(dear.exponents.unique()) == 1
+    assert float(dear.aim.sum()) >= float(apart.aim.sum())

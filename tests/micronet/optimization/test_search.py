@@ -1,5 +1,6 @@
 """Choosing under a price, against every combination there is; and which points of a front are safe."""
 
+import math
 from dataclasses import dataclass
 from itertools import product
 
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from micronet.contract import Accuracy, FrontPoint, ScoreTerms
+from micronet.optimization.closing_in import NEAR, close_in
 from micronet.optimization.front import LEAST_RATE, Allowance, Order
 from micronet.optimization.mixing import HALF, HARD, MOST, share_as_hard
 from micronet.optimization.search import choose, price_for_loss, total
@@ -64,7 +66,6 @@ def test_what_is_lost_grows_with_the_square_of_what_changes() -> None:
     front = [point(3, 0.95, 0.78, 0.9), point(2, 0.9, 0.72, 0.8)]
     assert allowance.expected(front[0], front) == pytest.approx(2 * 0.05**2)
     assert allowance.expected(front[1], front) == pytest.approx(2 * 0.1**2)
-    assert [allowance.keeps(one, front) for one in front] == [True, False]
 
 
 def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_made_of() -> None:
@@ -113,3 +114,42 @@ def test_images_are_mixed_until_they_are_as_hard() -> None:
     assert share_as_hard(lambda share: 1 - share, 0.8, HARD) == pytest.approx(0.2, abs=MOST / 64)
     assert share_as_hard(lambda share: 0.7 - share, 0.8, HARD) == 0
     assert share_as_hard(lambda share: 1.0, 0.8, HARD) == MOST
+
+
+@pytest.mark.parametrize("first", [0.02, 1e-4, 3.0])
+@pytest.mark.parametrize("power", [0.7, 1.3, 2.5])
+def test_closing_in_ends_just_below_what_may_be_lost(first: float, power: float) -> None:
+    shares: list[float] = []
+
+    def share_of(loss: float) -> float:
+        shares.append((loss / 0.05) ** power)
+        return shares[-1]
+
+    close_in(share_of, first, 30)
+    assert NEAR <= shares[-1] <= 1
+    assert len(shares) <= 12
+
+
+def test_where_there_is_nothing_in_between_it_ends_as_near_as_it_can() -> None:
+    """Two networks only: one loses a third of what may be lost, the other three times as much."""
+    losses: list[float] = []
+
+    def share_of(loss: float) -> float:
+        losses.append(loss)
+        return 1 / 3 if loss < 0.037 else 3.0
+
+    close_in(share_of, 0.02, 60)
+    assert len(losses) < 60
+    assert max(loss for loss in losses if loss < 0.037) > 0.036
+
+
+def test_it_stops_when_it_is_told_to_and_where_nothing_may_be_lost() -> None:
+    losses: list[float] = []
+
+    def share_of(loss: float) -> float:
+        losses.append(loss)
+        return math.inf
+
+    close_in(share_of, 0.02, 5)
+    assert len(losses) == 5
+    assert losses == sorted(losses, reverse=True)
