@@ -50,7 +50,7 @@ class OptimizeSettings(JobSettings):
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     points: Annotated[int, Field(ge=1, le=100)] = 8
-    margin: Annotated[float, Field(ge=-4, lt=1)] = 0.0
+    margin: Annotated[float, Field(ge=-4, lt=1)] = -0.25
     looks: Annotated[int, Field(ge=1, le=20)] = 4
     normalize: Normalization | None = None
     seed: Seed = 0

@@ -97,14 +97,16 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
 
 def _doubts(looks: Sequence[TestLook]) -> tuple[str, ...]:
     """What a reader has to know where the first choice did not hold."""
+    failed = len(looks) - looks[-1].kept_floor
+    networks = "1 network" if failed == 1 else f"{failed} networks"
     if not looks[-1].kept_floor:
         return (
-            f"none of the {len(looks)} networks that were measured on the test set keeps the floor. Ask for a larger "
-            "margin, more points or more looks.",
+            f"{networks} measured on the test set, and none keeps the floor. Ask for a larger margin, more points or "
+            "more looks.",
         )
-    if len(looks) > 1:
-        return (f"{len(looks) - 1} better networks fell under the floor on the test set; this is a safer one.",)
-    return ()
+    return (
+        (f"{networks} of a lower score fell under the floor on the test set; this is a safer one.",) if failed else ()
+    )
 
 
 @dataclass(frozen=True, slots=True)

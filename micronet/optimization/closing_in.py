@@ -15,8 +15,10 @@ EDGE = 0.1
 """Of the way between the two sides, in logarithms, that a step keeps away from either."""
 
 
-def close_in(share_of: Callable[[float], float], first: float, steps: int) -> None:
+def close_in(share_of: Callable[[float], float], first: float, steps: int) -> float | None:
     """Call `share_of` with foreseen losses, from `first` on, until it gives just below 1, at most `steps` times.
+
+    Returns the largest foreseen loss for which it gave no more than 1; None where there was none.
 
     It gives the loss that a network made for a foreseen loss is expected to have, as a share of what may be lost. That
     grows with what is foreseen, though not evenly: losses are neither independent nor small.
@@ -31,8 +33,9 @@ def close_in(share_of: Callable[[float], float], first: float, steps: int) -> No
         else:
             outside = loss, share
         if inside is not None and (inside[1] >= NEAR or (outside is not None and outside[0] < SAME * inside[0])):
-            return
+            break
         loss = _next(loss, share) if inside is None or outside is None else _between(inside, outside)
+    return None if inside is None else inside[0]
 
 
 def _next(loss: float, share: float) -> float:

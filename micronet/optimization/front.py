@@ -51,6 +51,10 @@ class Order:
 
     def failed(self, index: int, lost: float) -> None:
         """The point lost `lost` of all images, more than it may: it goes, and so does all that may lose more."""
-        worse = lost / self._expected[index]
+        worse = lost / max(self._expected[index], _LEAST)
         self._limit = min(self._limit, self._spare / worse)
         self._left = [one for one in self._left if self._expected[one] < self._expected[index]]
+
+
+_LEAST = 1e-9
+"""Of a loss that is divided by: a network that changes no held-out answer is expected to lose none."""

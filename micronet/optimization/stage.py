@@ -29,6 +29,8 @@ _Kind = Literal["searched", "uniform"]
 
 FIRST_LOSS = 0.02
 """Squared change of the logits, as options foresee it, that is tried first."""
+SAFER = 0.85
+"""Of the foreseen loss of a point, that of the next safer one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +87,17 @@ class Search:
         return compared(reference, reference, dict(self._compared_on())[name].split.labels)
 
     def searched(self, allowance: Allowance, points: int) -> None:
-        """Networks whose widths and zeros are chosen layer by layer, ever closer to what may be lost."""
-        self._close_in("searched", self._by_layer, allowance, points)
+        """Networks whose widths and zeros are chosen layer by layer, ever closer to what may be lost; then, with what
+        is left of `points`, ever safer ones, which make the front, and are what is stepped back to."""
+        family = self._family("searched", self._by_layer, allowance)
+        loss = close_in(family, FIRST_LOSS, points)
+        if loss is not None:
+            for step in range(1, points - len(self.made) + 1):
+                family(loss * SAFER**step)
 
     def uniform(self, allowance: Allowance, points: int) -> None:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
-        self._close_in("uniform", self._alike, allowance, points)
+        close_in(self._family("uniform", self._alike, allowance), FIRST_LOSS, points)
 
     def _compared_on(self) -> tuple[tuple[str, Inputs], ...]:
         return ("holdout", self._task.holdout), ("hard", self._task.hard)
@@ -105,19 +112,22 @@ class Search:
         assert entry is not None
         return Survey.of(entry)
 
-    def _close_in(self, kind: _Kind, family: Callable[[float], _Wanted], allowance: Allowance, points: int) -> None:
-        """At most `points` of `family`, a function of the foreseen loss, ever nearer to what may be lost."""
+    def _family(
+        self, kind: _Kind, wanted_for: Callable[[float], _Wanted], allowance: Allowance
+    ) -> Callable[[float], float]:
+        """Makes networks of a kind for foreseen losses, each once, and says what share of what may be lost each of them
+        is expected to lose."""
         made: dict[Total, Made] = {}
 
         def share_of(loss: float) -> float:
-            wanted = family(loss)
+            wanted = wanted_for(loss)
             if wanted.foreseen not in made:
                 made[wanted.foreseen] = self._point(f"{kind}-{len(made)}", kind, wanted)
                 self.made.append(made[wanted.foreseen])
             expected = allowance.expected(made[wanted.foreseen].point, [one.point for one in self.made])
             return expected / allowance.drop if allowance.drop else math.inf
 
-        close_in(share_of, FIRST_LOSS, points)
+        return share_of
 
     def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)

@@ -48,6 +48,21 @@ def test_it_scores_far_lower_than_the_file_that_came(optimized: tuple[OptimizeRe
     assert best.kept_floor
     assert result.score.score.total < result.front[best.point].score.total
     assert {result.front[look.point].kind for look in result.uniform_looks} == {"uniform"}
+
+
+def test_a_first_choice_under_the_floor_steps_back_to_a_safer_one_and_says_so(digits: Digits) -> None:
+    """Four times as much is dared as may be lost."""
+    result = ask("optimize", digits[0], asked(digits, margin=-3, points=6))
+    *failed, kept = result.looks
+    assert failed
+    assert kept.kept_floor
+    assert not any(look.kept_floor or look.accuracy.correct >= result.floor for look in failed)
+    scores = [result.front[look.point].score.total for look in result.looks]
+    assert scores == sorted(scores)
+    assert f"{len(failed)} network" in result.warnings[-1]
+    assert "fell under the floor" in result.warnings[-1]
+    searched = [point for point in result.front if point.kind == "searched"]
+    assert len({point.score.total for point in searched}) > 3, "a front, not one point"
     assert [point.kind for point in result.front] == sorted(point.kind for point in result.front)
 
 

@@ -116,6 +116,13 @@ def test_images_are_mixed_until_they_are_as_hard() -> None:
     assert share_as_hard(lambda share: 1.0, 0.8, HARD) == MOST
 
 
+def test_one_that_was_expected_to_lose_nothing_may_fail_all_the_same() -> None:
+    looks = order([point(4, 1.0, 0.8, 1.0), point(5, 1.0, 0.8, 1.0)], 0.0, 0.0)
+    assert looks.next() == 0
+    looks.failed(0, 0.001)
+    assert looks.next() is None
+
+
 @pytest.mark.parametrize("first", [0.02, 1e-4, 3.0])
 @pytest.mark.parametrize("power", [0.7, 1.3, 2.5])
 def test_closing_in_ends_just_below_what_may_be_lost(first: float, power: float) -> None:
