@@ -59,17 +59,14 @@ class MemoryJournal:
         self.entries[_checked(name)] = Entry(json.loads(json.dumps(entry.facts)), tensors)
 
 
-PART_BYTES = 15 << 20
-"""Of a file, at most: a journal goes where single files are limited to 16 MiB, as it does to a machine that is lent."""
-
-
 class DirectoryJournal:
     """Each entry a safetensors file in a directory, renamed into place when all of it is on the disk.
 
-    A larger one than `part_bytes` lies in parts, named by its checksum, and the file of its name says which.
+    With `part_bytes` no file is larger: an entry that would be lies in parts, named by its checksum, and the file of
+    its name says which. They are read with and without it.
     """
 
-    def __init__(self, directory: Path, part_bytes: int = PART_BYTES) -> None:
+    def __init__(self, directory: Path, part_bytes: int | None = None) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self._directory, self._part_bytes = directory, part_bytes
 
@@ -82,7 +79,9 @@ class DirectoryJournal:
             metadata = file.metadata() or {}
             facts, parts = json.loads(metadata[_FACTS]), json.loads(metadata.get(_PARTS, "[]"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
-        return Entry(facts, self._joined(name, parts) if parts else tensors)
+        if parts:
+            tensors = safetensors.torch.load(b"".join((self._directory / part).read_bytes() for part in parts))
+        return Entry(facts, tensors)
 
     def write(self, name: str, entry: Entry) -> None:
         """Put it in place of what was there. Raises OSError where there is no room."""
@@ -91,37 +90,28 @@ class DirectoryJournal:
         metadata = {_FACTS: json.dumps(entry.facts)}
         safetensors.torch.save_file(tensors, whole, metadata=metadata)
         parts: list[str] = []
-        if whole.stat().st_size > self._part_bytes:
-            parts = self._divided(name, whole)
+        if self._part_bytes is not None and whole.stat().st_size > self._part_bytes:
+            parts = self._divided(name, whole, self._part_bytes)
             safetensors.torch.save_file({}, whole, metadata={**metadata, _PARTS: json.dumps(parts)})
         _put(whole, self._directory / name)
-        for old in self._directory.glob(f"{name}{_PART}*"):
+        for old in (*self._directory.glob(f"{name}{_PART}*"), *self._directory.glob(f".{name}{_PART}*")):
             if old.name not in parts:
                 old.unlink()
 
     def _temporary(self, name: str) -> Path:
         return self._directory / f".{name}.new"
 
-    def _divided(self, name: str, whole: Path) -> list[str]:
+    def _divided(self, name: str, whole: Path, part_bytes: int) -> list[str]:
         """Names of the parts of the file `whole`, which are on the disk then, beside those of the entry before."""
         with whole.open("rb") as file:
             checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
             file.seek(0)
             parts: list[str] = []
-            while data := file.read(self._part_bytes):
+            while data := file.read(part_bytes):
                 parts.append(f"{name}{_PART}{checksum}.{len(parts) + 1}")
                 self._temporary(parts[-1]).write_bytes(data)
                 _put(self._temporary(parts[-1]), self._directory / parts[-1])
         return parts
-
-    def _joined(self, name: str, parts: list[str]) -> dict[str, Tensor]:
-        whole = self._temporary(name)
-        with whole.open("wb") as file:
-            for part in parts:
-                file.write((self._directory / part).read_bytes())
-        tensors: dict[str, Tensor] = safetensors.torch.load_file(whole)
-        whole.unlink()
-        return tensors
 
 
 def _put(temporary: Path, path: Path) -> None:
@@ -129,6 +119,11 @@ def _put(temporary: Path, path: Path) -> None:
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 import hashlib
 import inspect
+import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
@@ -89,11 +91,7 @@ def _run_here(
     with reported(as_json), ProgressBar() as progress:
         if file is not None and not file.is_file():
             raise FileNotFoundError(2, "No such file", str(file))
-        if pause_after is not None and journal is None:
-            raise SettingsError(
-                "--pause-after stops at what is written in a journal: give --journal DIRECTORY as well."
-            )
-        pause_at = None if pause_after is None else time.monotonic() + 60 * pause_after
+        pause_at = None if pause_after is None else pause_of(job, pause_after, journal)
         files = {sha256_of(path): path for path in teacher or ()}
         given = whole(settings)
         single = {("track",): track, ("architecture", "name"): architecture, ("seed",): seed}
@@ -112,6 +110,19 @@ def _run_here(
     show_answer(result, as_json)
 
 
+def pause_of(job: Job, minutes: float, journal: Path | None) -> float:
+    """When a job that runs for so long is to pause, by the monotonic clock. Raises SettingsError if it cannot."""
+    if "long" not in job.lanes:
+        raise SettingsError(
+            "--pause-after: such a job takes minutes, and writes down nothing that it could go on from."
+        )
+    if journal is None:
+        raise SettingsError("--pause-after stops at what is written in a journal: give --journal DIRECTORY as well.")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise SettingsError("--pause-after is for one process; torchrun's others would wait for the one that paused.")
+    return time.monotonic() + 60 * minutes
+
+
 def put_all_(settings: dict[str, Any], single: Mapping[tuple[str, ...], object], sets: Iterable[str]) -> None:
     """Put values that were given on top of the settings, those of --set last. Raises SettingsError."""
     for path, value in single.items():
@@ -126,7 +137,8 @@ def with_teachers(job: Job, settings: dict[str, Any], files: Mapping[str, Path],
 
     Raises SettingsError, also for files that are named and not given, if they have to be.
     """
-    if len(files) == 1 and "distillation" in job.settings.model_fields:
+    named = any(sha256 in json.dumps(settings, default=str) for sha256 in files)
+    if len(files) == 1 and not named and "distillation" in job.settings.model_fields:
         distillation = settings.get("distillation") or {}
         if isinstance(distillation, dict):
             settings["distillation"] = {"teacher": next(iter(files)), **distillation}

@@ -31,9 +31,10 @@ def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
     With integer weights w, inputs from `low` to `high` and a bias b, in units of the products or, if these are finer,
     of the bias, every partial sum lies in the ring of n-bit two's complement, and the end between P low - N high + b
     and P high - N low + b, where P sums the weights above zero and N those below, less their sign. If that fits n bits,
-    n-bit addition gives the exact end, whatever wraps around on the way. Both ends are reached, by inputs at their own
-    ends, so that one bit less is wrong for some input. Never wider than by sum|w| max|a| + |b|, the bound of SCORING
-    section 5 (Colbert et al. 2023, "A2Q"); the ends are those of Colbert et al. 2024, "A2Q+".
+    n-bit addition gives the exact end, whatever wraps around on the way. Inputs at their own ends reach both ends, so
+    that no proof is narrower that takes inputs for independent of each other, and zero for one of them (borders are
+    padded with it). Never wider than by sum|w| max|a| + |b|, the bound of SCORING section 5 (Colbert et al. 2023,
+    "A2Q"); the ends are those of Colbert et al. 2024, "A2Q+".
     """
     makers, fixed = graph.by_name(), constants(graph)
     proofs: dict[str, list[int]] = {}

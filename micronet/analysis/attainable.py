@@ -26,35 +26,47 @@ EXACT: frozenset[Target] = frozenset(
         aten.clamp.default,
     }
 )
-"""Operations on each element alone whose float32 result IEEE 754 says to the bit, so that it is the same everywhere."""
+"""Operations on each element alone whose result IEEE 754 says to the bit, so that it is the same everywhere."""
+MOST_STEPS = 32
+"""Of a function that is gone through."""
 
 
 def attainable(graph: Graph, makers: Mapping[str, Node], quantizer: Node, grid: Grid) -> tuple[int, int]:
     """The least and the greatest integer that `quantizer`, onto `grid`, can give for any image.
 
     What it reads may be a function of one value that is on a grid itself, element by element, as the x * clip(x + 3, 0,
-    6) of a hard swish in steps is: then the function is computed for every point of that grid. In any other case these
-    are the grid's ends.
+    6) of a hard swish in steps is: then the function is computed for every point of that grid, in both precisions
+    that evaluation knows, which have to agree. In any other case these are the grid's ends.
     """
     chain = _chain(graph, makers, first_ref(quantizer))
     if chain is None:
         return grid.low, grid.high
-    root, nodes = chain
-    values: dict[str, object] = {root.name: _points(root)}
+    single, double = (_computed(*chain, quantizer, precision) for precision in (torch.float32, torch.float64))
+    if not torch.equal(single.double(), double):
+        return grid.low, grid.high
+    integers = (double / grid.steps[0]).round()
+    return int(integers.min()), int(integers.max())
+
+
+def _computed(root: Node, nodes: tuple[Node, ...], quantizer: Node, precision: torch.dtype) -> Tensor:
+    """What `quantizer` gives for every point of the grid of `root`, through `nodes`."""
+    grid = activation_grid(root)
+    assert grid is not None
+    points = torch.arange(grid.low, grid.high + 1, dtype=torch.float64) * grid.steps[0]
+    values: dict[str, object] = {root.name: points.to(precision)}
     for node in (*nodes, quantizer):
         kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
         values[node.name] = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
     found = values[quantizer.name]
     assert isinstance(found, Tensor)
-    integers = (found.double() / grid.steps[0]).round()
-    return int(integers.min()), int(integers.max())
+    return found
 
 
 def _chain(graph: Graph, makers: Mapping[str, Node], name: str) -> tuple[Node, tuple[Node, ...]] | None:
     """The one quantizer that `name` is a function of, and the operations from there, in order; None where it is none.
 
     A quantizer is a function of what it reads, too: where several are met, the last of them is gone through, until one
-    is left.
+    is left. Long functions are not gone through.
     """
     places = {node.name: place for place, node in enumerate(graph.nodes)}
     wanted, nodes, roots = [name], set[str](), set[str]()
@@ -66,7 +78,7 @@ def _chain(graph: Graph, makers: Mapping[str, Node], name: str) -> tuple[Node, t
             roots.remove(node.name)
             nodes.add(node.name)
             node = makers.get(first_ref(node))
-        if node is None:
+        if node is None or len(nodes) > MOST_STEPS:
             return None  # the image itself, or a constant that may differ from element to element
         grid = activation_grid(node)
         if grid is not None:
@@ -79,13 +91,6 @@ def _chain(graph: Graph, makers: Mapping[str, Node], name: str) -> tuple[Node, t
             wanted += [ref.name for ref in node.refs() if ref.name not in nodes]
         else:
             return None
-    if not roots or not nodes:
+    if not roots:
         return None
     return makers[roots.pop()], tuple(node for node in graph.nodes if node.name in nodes)
-
-
-def _points(quantizer: Node) -> Tensor:
-    """(n,) float32: every value of its grid."""
-    grid = activation_grid(quantizer)
-    assert grid is not None
-    return torch.arange(grid.low, grid.high + 1, dtype=torch.float32) * grid.steps[0]

@@ -31,8 +31,8 @@ class OptimizeSettings(JobSettings):
     calibration_images  training images that grids are placed and weights are fitted on
     holdout_images      other training images, mixed until they are nearly as hard as test images, to compare points on
     points              networks of either kind that are made and measured on the way, at most
-    margin              share of what the network may lose that is kept back in the first choice, or, below 0, that
-                        much more is dared: held-out images speak for the test images only roughly
+    margin              share of what the network may lose that is kept back when choosing, as the held-out images
+                        speak for the test images only roughly
     looks               networks that are measured on the test set, at most: where one is under the floor, a safer one
                         is taken, which the result reports
     """
@@ -50,7 +50,7 @@ class OptimizeSettings(JobSettings):
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     points: Annotated[int, Field(ge=1, le=100)] = 8
-    margin: Annotated[float, Field(ge=-4, lt=1)] = -0.25
+    margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     looks: Annotated[int, Field(ge=1, le=20)] = 4
     normalize: Normalization | None = None
     seed: Seed = 0

@@ -1,11 +1,12 @@
 """The optimize job: the lowest score found that keeps the floor, as a file, and the road there."""
 
+import hashlib
 import math
 import tempfile
-from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 
 from micronet.analysis.counts import Counts, LayerCounts, count
@@ -30,16 +31,16 @@ from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.journals import opened_journal
 from micronet.jobs.learning import check_in_floating_point
+from micronet.jobs.looks import Evaluating, Road, doubts
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import Evidence, score_result, scorer
 from micronet.jobs.score import score
 from micronet.network_file import from_bytes
-from micronet.optimization.front import Allowance, Order
+from micronet.optimization.front import Allowance
 from micronet.optimization.mixing import HALF, HARD, mixed, share_as_hard
 from micronet.optimization.plan import Subject, subject
 from micronet.optimization.stage import Made, Search, Task
-from micronet.progress import Progress
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms
 from micronet.tracks import Track, track
 from micronet.transformation.fuse_layers import fuse_layers
@@ -48,6 +49,8 @@ from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
 
 ARTIFACT = "optimized.onnx"
+_ONLY_CHOOSE = {"floor", "margin", "points", "looks"}
+"""Settings that say which networks are made and looked at, and nothing of how: a journal serves any of them."""
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""
 
@@ -55,8 +58,8 @@ MIXING_IMAGES = 2000
 def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> OptimizeResult:
     """Optimize the file at `checkpoint`. Raises MicronetError, each kind with what would be right.
 
-    The test set says twice how good something is: the file as it came, which is what says how much may be lost, and in
-    the end the network that was chosen without it.
+    The test set is looked at for the file as it came, which says how much may be lost, and in the end for networks that
+    were chosen without it, in an order set before: the first that keeps the floor is the result. All looks are in it.
     """
     stages = Stages(context.progress, ("read", "measure", "survey", "search", "uniform", "confirm"))
     stages.begin("read")
@@ -73,8 +76,12 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     search.uniform(allowance, settings.points)
     stages.begin("confirm")
     road = search.made
-    looks, scored, artifact = _confirm(settings, source, _Road(road[:searched], 0, allowance, before), context)
-    compared_with = _looked(settings, source, _Road(road[searched:], searched, allowance, before), context)
+    looks, scored, artifact = _confirm(
+        settings, source, Road(road[:searched], 0, allowance, source.floor, settings.looks), context
+    )
+    compared_with = _looked(
+        settings, source, Road(road[searched:], searched, allowance, source.floor, settings.looks), context
+    )
     return OptimizeResult(
         track=source.track.name,
         floor=source.floor,
@@ -91,28 +98,15 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
         score=scored,
         artifact=artifact,
         scorer=scorer("cpu", settings.seed, source.track.dataset, source.train.split.sha256),
-        warnings=tuple(dict.fromkeys((*source.warnings, *scored.warnings, *_doubts(looks)))),
-    )
-
-
-def _doubts(looks: Sequence[TestLook]) -> tuple[str, ...]:
-    """What a reader has to know where the first choice did not hold."""
-    failed = len(looks) - looks[-1].kept_floor
-    networks = "1 network" if failed == 1 else f"{failed} networks"
-    if not looks[-1].kept_floor:
-        return (
-            f"{networks} measured on the test set, and none keeps the floor. Ask for a larger margin, more points or "
-            "more looks.",
-        )
-    return (
-        (f"{networks} of a lower score fell under the floor on the test set; this is a safer one.",) if failed else ()
+        warnings=tuple(dict.fromkeys((*source.warnings, *scored.warnings, *doubts(looks)))),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The network in floating point and in parts, the floor in correct test images, and the images."""
+    """The file's checksum, its network as it is and in parts, the floor in correct test images, and the images."""
 
+    sha256: str
     graph: Graph
     subject: Subject
     track: Track
@@ -125,6 +119,8 @@ class _Source:
 def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _Source:
     """What carries nothing is removed, batch norms and linear layers in a row are merged."""
     chosen = track(settings.track, context.data_dir)
+    with checkpoint.open("rb") as file:
+        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     graph, warnings = read_network(checkpoint, settings.architecture, None)
     check_fits(graph, chosen)
     graph = prepare(graph, fuse=True)
@@ -137,7 +133,7 @@ def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _So
     floor = chosen.required_correct
     if settings.floor is not None:
         floor = math.ceil(settings.floor * len(test))
-    return _Source(graph, subject(graph), chosen, floor, test, train, (*warnings, *test.split.warnings))
+    return _Source(sha256, graph, subject(graph), chosen, floor, test, train, (*warnings, *test.split.warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +147,10 @@ class _Before:
     holdout: Inputs
     hard: Inputs
 
-    def spare(self, floor: int) -> float:
-        """Share of the test images that may be lost."""
-        return (self.accuracy.correct - floor) / self.accuracy.total
-
     def allowance(self, settings: OptimizeSettings, source: _Source, correct: int) -> Allowance:
         """What a first choice may lose, where `correct` hard images are answered right."""
-        return Allowance((1 - settings.margin) * self.spare(source.floor), correct / len(self.hard))
+        spare = (self.accuracy.correct - source.floor) / self.accuracy.total
+        return Allowance((1 - settings.margin) * spare, correct / len(self.hard))
 
 
 def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _Before:
@@ -199,6 +192,12 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
         price=partial(_price, settings, source.track),
         score=partial(_score, settings, source.track),
         journal=opened_journal(context),
+        made_of={
+            "file": source.sha256,
+            "settings": settings.model_dump_json(exclude=_ONLY_CHOOSE),
+            "images": source.train.split.sha256,
+            "version": version("micronet"),
+        },
         advance=context.progress.advance,
     )
 
@@ -228,32 +227,8 @@ def _asked(settings: OptimizeSettings) -> ScoreSettings:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Road:
-    """Points of one kind, where they begin in the front, and what says which of them are looked at."""
-
-    made: Sequence[Made]
-    start: int
-    allowance: Allowance
-    before: _Before
-
-    def looks(self, floor: int, most: int, measure: Callable[[Made], Accuracy]) -> tuple[TestLook, ...]:
-        """At most so many, until one keeps the floor."""
-        spare, before = self.before.spare(floor), self.before.accuracy
-        order = Order([made.point for made in self.made], self.allowance, spare)
-        looks: list[TestLook] = []
-        while len(looks) < most and (index := order.next()) is not None:
-            found = measure(self.made[index])
-            kept = found.correct >= floor
-            looks.append(TestLook(point=self.start + index, accuracy=found, kept_floor=kept))
-            if kept:
-                break
-            order.failed(index, (before.correct - found.correct) / before.total)
-        return tuple(looks)
-
-
 def _confirm(
-    settings: OptimizeSettings, source: _Source, road: _Road, context: Context
+    settings: OptimizeSettings, source: _Source, road: Road, context: Context
 ) -> tuple[tuple[TestLook, ...], ScoreResult, ArtifactFile]:
     """The best point that keeps the floor on the test set, by the score job on its file alone; or the last tried."""
     done: list[tuple[ScoreResult, ArtifactFile]] = []
@@ -268,11 +243,11 @@ def _confirm(
             done.append((scored, artifact))
             return scored.accuracy
 
-        looks = road.looks(source.floor, settings.looks, measure)
+        looks = road.looks(measure)
     return looks, *done[-1]
 
 
-def _looked(settings: OptimizeSettings, source: _Source, road: _Road, context: Context) -> tuple[TestLook, ...]:
+def _looked(settings: OptimizeSettings, source: _Source, road: Road, context: Context) -> tuple[TestLook, ...]:
     """The best uniform point that keeps the floor on the test set, in float32 arithmetic: nothing depends on it."""
     device = choose_device(context.device)
 
@@ -280,30 +255,16 @@ def _looked(settings: OptimizeSettings, source: _Source, road: _Road, context: C
         found = evaluate(from_bytes(made.data), source.test, device, advance=context.progress.advance)
         return _accuracy(found.correct, found.total)
 
-    return road.looks(source.floor, settings.looks, measure)
+    return road.looks(measure)
 
 
 def _scored(settings: OptimizeSettings, made: Made, context: Context) -> ScoreResult:
     """What the score job says of the file that was written, which has to be what the search said of it."""
     assert context.outputs is not None
-    quiet = replace(context, outputs=None, journal=None, progress=_Evaluating(context.progress))
+    quiet = replace(context, outputs=None, journal=None, progress=Evaluating(context.progress))
     scored = score(_asked(settings), context.outputs / ARTIFACT, quiet)
     assert scored.score == made.point.score, "the file scores otherwise than the network it was written from"
     return scored
-
-
-class _Evaluating:
-    """Passes on how far an evaluation is, and none of its stages: they are part of one of ours."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-
-    def stage(self, name: str, index: int, count: int) -> None:
-        """Another job's stage."""
-
-    def advance(self, done: int, total: int, unit: str) -> None:
-        """As the job says it."""
-        self._progress.advance(done, total, unit)
 
 
 def _layers(graph: Graph) -> tuple[OptimizedLayer, ...]:

@@ -31,7 +31,7 @@ from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
 from micronet.sparsity.stage import sparsify
 from micronet.training.stage import train
-from micronet.training.state import ENTRY as FIT
+from micronet.training.state import forget_
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
 
@@ -98,7 +98,7 @@ class _Road:
         if done is None:
             changed, report = STAGES[stage.stage](self._graph, stage, self._lesson.task.section(name))
             done = self._finish(name, changed, report)
-            self._lesson.task.section(name).journal.write(FIT, Entry())  # what a finished stage needed takes no room
+        forget_(self._lesson.task.section(name).journal)
         self._take(done)
         if not done.report.accepted and self._settings.below == "stop":
             self.stopped = name

@@ -39,7 +39,7 @@ def close_in(share_of: Callable[[float], float], first: float, steps: int) -> fl
 
 
 def _next(loss: float, share: float) -> float:
-    times = (AIM / max(share, 1e-9)) ** (1 / GROWTH)
+    times: float = (AIM / max(share, 1e-9)) ** (1 / GROWTH)
     return loss * min(max(times, 1 / FARTHEST), FARTHEST)
 
 
@@ -47,4 +47,5 @@ def _between(inside: tuple[float, float], outside: tuple[float, float]) -> float
     """Where the logarithms say that `AIM` is, not too near to either."""
     (low, low_share), (high, high_share) = inside, outside
     way = math.log(AIM / max(low_share, 1e-9)) / math.log(high_share / max(low_share, 1e-9))
-    return float(low * (high / low) ** min(max(way, EDGE), 1 - EDGE))
+    share: float = min(max(way, EDGE), 1 - EDGE)
+    return low * math.exp(share * math.log(high / low))

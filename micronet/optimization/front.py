@@ -32,29 +32,24 @@ LEAST_RATE = 0.2
 """Whatever a few hundred images say."""
 
 
-class Order:
-    """In which order points are looked at: the lowest score first that is expected to keep what may be lost.
+def best_first(points: Sequence[FrontPoint], allowance: Allowance) -> list[int]:
+    """Indices of `points` in the order in which they are worth a look at the test set, until one keeps the floor.
 
-    After a look under the floor, what it lost more than expected is expected of all others too, and the next is the
-    lowest score that keeps `spare`, a share of all images, by that; where none does, the one expected to lose least.
+    The first is the lowest score that is expected to keep the allowance, or, where none is, what is expected to lose
+    least. Each next one is the lowest score that is expected to lose clearly less than the one before it, and behind
+    these come all others that are expected to lose no more than the last of them.
     """
-
-    def __init__(self, points: Sequence[FrontPoint], allowance: Allowance, spare: float) -> None:
-        self._points, self._spare, self._limit = points, spare, allowance.drop
-        self._expected = [allowance.expected(point, points) for point in points]
-        self._left = sorted(range(len(points)), key=lambda index: (points[index].score.total, index))
-
-    def next(self) -> int | None:
-        """Index of the point to look at; None where all that could do better have been looked at."""
-        safe = [index for index in self._left if self._expected[index] <= self._limit]
-        return safe[0] if safe else min(self._left, key=lambda index: self._expected[index], default=None)
-
-    def failed(self, index: int, lost: float) -> None:
-        """The point lost `lost` of all images, more than it may: it goes, and so does all that may lose more."""
-        worse = lost / max(self._expected[index], _LEAST)
-        self._limit = min(self._limit, self._spare / worse)
-        self._left = [one for one in self._left if self._expected[one] < self._expected[index]]
+    losses = [allowance.expected(point, points) for point in points]
+    order = sorted(range(len(points)), key=lambda index: (points[index].score.total, index))
+    first = next((index for index in order if losses[index] <= allowance.drop), None)
+    if first is None:
+        first = min(order, key=lambda index: losses[index], default=None)
+    taken = [] if first is None else [first]
+    for index in order:
+        if taken and losses[index] < CLEARLY * losses[taken[-1]]:
+            taken.append(index)
+    return taken + [index for index in order if taken and index not in taken and losses[index] <= losses[taken[-1]]]
 
 
-_LEAST = 1e-9
-"""Of a loss that is divided by: a network that changes no held-out answer is expected to lose none."""
+CLEARLY = 0.9
+"""Of an expected loss: what is expected to lose more than that is no step back from it."""

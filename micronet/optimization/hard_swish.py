@@ -33,7 +33,8 @@ def split_hard_swish(graph: Graph) -> tuple[Graph, tuple[Gate, ...]]:
 
     Inside a hard swish nothing is on a grid, and its four operations count at full width; in steps each counts at the
     width of what it reads. The division by 6 goes into the weights of the layers, where it costs nothing. The same
-    function to rounding; one whose value goes anywhere but into layers with weights of their own stays whole.
+    function to rounding; one of the image itself, or whose value goes anywhere but into layers with weights of their
+    own, stays whole.
     """
     users, free = graph.users(), graph.names()
     parts: dict[str, tuple[Gate, tuple[Node, ...]]] = {}
@@ -81,7 +82,8 @@ def _only_layers(graph: Graph, node: Node, users: Mapping[str, list[Node]]) -> d
     readers = users.get(node.name, [])
     layers = {reader.name: read_layer(graph, reader, users) for reader in readers}
     found = {name: layer for name, layer in layers.items() if layer is not None and layer.source == node.name}
-    return found if found and len(found) == len(layers) and node.name != graph.output else None
+    apart = _source(node) != graph.input and node.name != graph.output
+    return found if found and len(found) == len(layers) and apart else None
 
 
 def _source(node: Node) -> str:

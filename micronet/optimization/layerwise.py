@@ -31,7 +31,7 @@ def carry_out(
 
     Each layer's weights are first the least-squares ones, from the inputs the narrow network gives it to the outputs
     of the network in floating point (which makes up for errors before it, and corrects its bias), then rounded. Without
-    `corrected` every weight is the nearest point to what it was.
+    `corrected` every weight that stays is the nearest point to what it was.
     """
     walk = _Walk(subject, plan, images, corrected)
     nodes = subject.graph.nodes
@@ -110,9 +110,8 @@ class _Walk:
             aim = None if choice.trade is None else Aim(choice.trade, inputs, site.layer.bias)
             found = round_rows(Wanted(wanted, seen.inputs, factors, aim), choice.weight_bits)
         else:
-            found = nearest_placed(
-                rows, torch.eye(rows.shape[1]).double().expand(site.groups, -1, -1), choice.weight_bits
-            )
+            plain = torch.eye(rows.shape[1]).double().expand(site.groups, -1, -1)
+            found = nearest_placed(torch.where(choice.there, rows, 0.0), plain, choice.weight_bits)
         points = tuple((-found.exponents).tolist())
         shared = len(set(points)) == 1
         self._formats[_name(node.args[1])] = fixed_point(

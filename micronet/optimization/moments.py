@@ -33,7 +33,10 @@ class Moments:
     def damped(self) -> Tensor:
         """`inputs` with `DAMPING`: the form whose inverse is used."""
         diagonal = self.inputs.diagonal(dim1=1, dim2=2)
-        floor = diagonal.mean(1, keepdim=True).clamp(min=1e-12)
+        rounding = (
+            _ROUNDING * self.x_mean.square().mean(1, keepdim=True) + 1e-12
+        )  # of means, where inputs hardly differ
+        floor = torch.maximum(diagonal.mean(1, keepdim=True), rounding)
         return self.inputs + torch.diag_embed((DAMPING * floor).expand_as(diagonal))
 
     def bias(self, rows: Tensor) -> Tensor:
@@ -71,5 +74,7 @@ def quadratic(change: Tensor, inputs: Tensor) -> Tensor:
     return (grouped @ inputs).mul_(grouped).sum(2).flatten()
 
 
+_ROUNDING = 1e-5
+"""Of a mean's square, what float32 sums may leave of a second moment that is none."""
 _CHUNK = 32
 """Images whose columns are laid out at a time."""

@@ -87,13 +87,14 @@ def layer_counts(site: Site, rounded: Rounding, widths: Width, inputs: Inputs) -
 def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_score: float) -> Trade:
     """What a weight that is not zero costs in terms of the logits, where they may move by `loss_per_score`.
 
-    `errors` (filters,) is how far an error of each filter's output moves them. The layer is taken to hold zeros.
+    `errors` (filters,) is how far an error of each filter's output moves them. The layer is taken to hold so many zeros
+    that a mask is cheaper than storing them.
     """
     filters = len(errors)
-    half = torch.full((filters,), site.rows.shape[1] // 2)
+    few = torch.full((filters,), site.rows.shape[1] // 4)
 
     def priced(more: int, bits: int, exponents: int = filters) -> float:
-        return price(_counts(site, half + more, torch.full((filters,), bits), widths, exponents)) / filters
+        return price(_counts(site, few + more, torch.full((filters,), bits), widths, exponents)) / filters
 
     weight, bit = priced(1, 0) - priced(0, 0), (priced(1, 1) - priced(1, 0)) - (priced(0, 1) - priced(0, 0))
     exponent = priced(0, 0, 2 * filters) - priced(0, 0)

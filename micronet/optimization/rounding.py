@@ -95,8 +95,8 @@ class Wanted:
 def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
     """On grids of `bits` bits, one exponent per filter, of least error, or of what else is aimed at.
 
-    In a trade, one exponent for all filters may come cheaper than one for each. Zeros stay zero. The result is never
-    worse than rounding every weight to the nearest point.
+    Zeros stay zero. No filter is worse than if every weight were rounded to the nearest point; but in a trade, one
+    exponent for all filters may come cheaper than one for each, and then the layer is no worse.
     """
     tops = _tops(wanted.rows, bits)
     best: Rounding | None = None
@@ -109,7 +109,7 @@ def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
 
 def _shared(wanted: Wanted, bits: int, sweeps: int, best: Rounding, trade: Trade) -> Rounding:
     """`best`, or what all filters have at one exponent, where that loses less than the other exponents cost."""
-    exponents, counts = best.exponents.unique(return_counts=True)
+    exponents, counts = torch.unique(best.exponents, return_counts=True)
     found, least = best, float(best.aim.sum()) + trade.exponent * len(best.exponents)
     for exponent in exponents[counts.argsort(descending=True)][:_SHARED]:
         one = _at(wanted, bits, torch.full_like(best.exponents, int(exponent)), sweeps)

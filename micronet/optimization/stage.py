@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from micronet.contract import FrontPoint, OptimizeSettings, ScoreTerms
+from micronet.errors import SettingsError
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
@@ -40,6 +41,7 @@ class Task:
     calibration   normalized images (N, C, H, W) that grids and weights are fitted on
     holdout       images that points are compared on; hard: as hard as test images
     price         part of the score of a layer; score: of a whole network
+    made_of       what all of that comes of, in words or checksums: a journal of anything else is refused
     """
 
     subject: Subject
@@ -50,6 +52,7 @@ class Task:
     price: Price
     score: Callable[[Graph], ScoreTerms]
     journal: Journal
+    made_of: Mapping[str, str]
     advance: Advance
 
 
@@ -74,7 +77,9 @@ class Search:
     """Makes points, of one family after the other; whatever was made before it was broken off is read, not made."""
 
     def __init__(self, task: Task) -> None:
+        """Raises SettingsError for a journal of another search."""
         self._task = task
+        self._own_journal()
         self._references = {
             name: logits(task.subject.graph, inputs, task.advance) for name, inputs in self._compared_on()
         }
@@ -102,6 +107,17 @@ class Search:
     def _compared_on(self) -> tuple[tuple[str, Inputs], ...]:
         return ("holdout", self._task.holdout), ("hard", self._task.hard)
 
+    def _own_journal(self) -> None:
+        """What an older version of this program wrote, under other names, is made anew."""
+        entry = self._task.journal.read(_MADE_OF)
+        if entry is None:
+            self._task.journal.write(_MADE_OF, Entry(dict(self._task.made_of)))
+        elif others := [name for name, text in self._task.made_of.items() if entry.facts.get(name) != text]:
+            raise SettingsError(
+                f"the journal is that of another search: it differs in {' and '.join(others)}. Give a directory of its "
+                "own, or the file and the settings that it was begun with."
+            )
+
     def _surveyed(self) -> Survey:
         task = self._task
         entry = task.journal.read(_SURVEY)
@@ -122,7 +138,7 @@ class Search:
         def share_of(loss: float) -> float:
             wanted = wanted_for(loss)
             if wanted.foreseen not in made:
-                made[wanted.foreseen] = self._point(f"{kind}-{len(made)}", kind, wanted)
+                made[wanted.foreseen] = self._point(f"network-{kind}-{len(made)}", kind, wanted)
                 self.made.append(made[wanted.foreseen])
             expected = allowance.expected(made[wanted.foreseen].point, [one.point for one in self.made])
             return expected / allowance.drop if allowance.drop else math.inf
@@ -131,7 +147,9 @@ class Search:
 
     def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)
-        if entry is None or entry.facts["description"] != wanted.description:
+        if (
+            entry is None or entry.facts["description"] != wanted.description
+        ):  # what is foreseen depends on what was made
             self._task.journal.write(name, self._make(kind, wanted))
             entry = self._task.journal.read(name)
         assert entry is not None
@@ -211,4 +229,4 @@ class Search:
         )
 
 
-_SURVEY = "survey-with-errors"
+_MADE_OF, _SURVEY = "made-of", "options"

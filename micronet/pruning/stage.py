@@ -17,6 +17,7 @@ from micronet.pruning.pieces import pieces_of
 from micronet.pruning.saved import from_bytes, to_bytes
 from micronet.training.fit import derived_seed, fit
 from micronet.training.network import TrainableNetwork
+from micronet.training.state import forget_
 from micronet.training.task import Task
 
 BEFORE, CUT, DONE = "before", "cut", "done"
@@ -96,6 +97,7 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
     if begun is None:
         return None
     ended = section.journal.read(DONE) or _end(number, standing, begun, how, section)
+    forget_(section.journal)
     back = {name: Returning.of(tensors) for name, tensors in _grouped(begun.tensors).items()}
     standing = Standing(from_bytes(ended.tensors[GRAPH]), back, begun.facts["coming_back"])
     return standing, PruneRound.model_validate(ended.facts)

@@ -16,7 +16,7 @@ from micronet.journal import Entry
 from micronet.sparsity.magnitude import kept_weights, set_smallest_to_zero, share_of_zeros, sparse_weights
 from micronet.training.fit import derived_seed, fit
 from micronet.training.network import TrainableNetwork
-from micronet.training.state import ENTRY as FIT
+from micronet.training.state import forget_
 from micronet.training.task import Task
 
 ENTRY = "sparsify"
@@ -67,9 +67,10 @@ class _Stage:
     def to_the_end(self) -> tuple[Graph, SparsifyingReport]:
         before = self._task.holdout_accuracy(self._graph)
         state = self._written() or self._write(_State(self._graph, before))
+        forget_(self._section(len(state.rounds)).journal)
         while len(state.rounds) < self._rounds() and not state.fell:
             state = self._write(self._round(state, len(state.rounds) + 1))
-            self._section(len(state.rounds)).journal.write(FIT, Entry())  # what a finished round needed takes no room
+            forget_(self._section(len(state.rounds)).journal)
         report = SparsifyingReport(
             before=network_totals(self._graph),
             after=network_totals(state.graph),

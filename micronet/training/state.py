@@ -122,3 +122,10 @@ class State:
 
 def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}
+
+
+def forget_(journal: Journal) -> None:
+    """Empty what a training wrote down: a finished one takes no room, also where it was stopped right after its end."""
+    there = journal.read(ENTRY)
+    if there is not None and there.tensors:
+        journal.write(ENTRY, Entry())

@@ -107,10 +107,29 @@ def test_a_job_that_pauses_goes_on_to_the_same_file(tmp_path: Path) -> None:
     assert (pieces / "trained.onnx").read_bytes() == (whole_ / "trained.onnx").read_bytes()
 
 
-def test_a_pause_needs_a_journal(tmp_path: Path) -> None:
-    refused = micronet("train", *BRIEF, "--output", str(tmp_path), "--pause-after", "8")
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("train", *BRIEF), "--journal"),
+        (("fuse", "tests/conftest.py", "--journal", "journal"), "go on from"),
+    ],
+)
+def test_a_pause_needs_a_journal_that_is_written(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
+    refused = micronet(*arguments, "--output", str(tmp_path), "--pause-after", "8")
     assert refused.returncode == 1
-    assert "--journal" in refused.stderr
+    assert words in refused.stderr
+
+
+def test_a_teacher_that_a_stage_names_teaches_that_stage_alone(tmp_path: Path) -> None:
+    file = tmp_path / "teacher.onnx"
+    file.write_bytes(b"weights")
+    sha256 = sha256_of(file)
+    stages = [{"stage": "train", "distillation": {"teacher": sha256}}, {"stage": "sparsify"}]
+    wanted = with_teachers(JOBS["pipeline"], {"stages": stages}, {sha256: file})
+    assert wanted.distillation is None  # type: ignore[attr-defined]
+    assert wanted.stages[1].fine_tuning.distillation is None  # type: ignore[attr-defined]
+    everywhere = with_teachers(JOBS["pipeline"], {"stages": [{"stage": "train"}, stages[1]]}, {sha256: file})
+    assert everywhere.stages[1].fine_tuning.distillation.teacher == sha256  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

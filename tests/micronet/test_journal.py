@@ -102,6 +102,7 @@ def test_a_large_write_that_was_cut_off_anywhere_leaves_what_was_there(
     assert number_of(journal, "fit") == 1
     journal.write("fit", Entry({"number": 3}, {"w": torch.full((1000,), 3.0)}))
     assert number_of(DirectoryJournal(tmp_path), "fit") == 3
+    assert not list(tmp_path.glob(".*")), "nothing half written is left"
 
 
 def test_a_pausing_journal_stops_after_what_it_wrote(tmp_path: Path) -> None:

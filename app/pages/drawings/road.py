@@ -8,6 +8,8 @@ from micronet.contract import FrontPoint, OptimizeResult
 
 WIDTH, HEIGHT = 960, 380
 _LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 14.0, 44.0
+_LEAST_SCORE = 1e-9
+"""A network without an operation has none, and no logarithm either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,13 @@ class RoadDrawing:
 def draw_road(result: OptimizeResult) -> RoadDrawing:
     """The picture of an optimize job, the file that came included."""
     top1s = [result.holdout_before.top1, *(point.holdout.top1 for point in result.front)]
-    scores = [result.before.total, *(point.score.total for point in result.front)]
+    scores = [max(one.total, _LEAST_SCORE) for one in (result.before, *(point.score for point in result.front))]
     x = Scale(*around_logarithmic(scores), _LEFT, WIDTH - _RIGHT, logarithmic=True)
     y = Scale(*around(top1s), HEIGHT - _BOTTOM, _TOP)
     looked = {look.point for look in (*result.looks, *result.uniform_looks)}
     marks = [
         RoadMark(
-            x(point.score.total),
+            x(max(point.score.total, _LEAST_SCORE)),
             y(point.holdout.top1),
             f"{point.description}: score {point.score.total:.6f}, held-out top-1 {point.holdout.top1:.2%}",
             index in looked,
@@ -58,7 +60,7 @@ def draw_road(result: OptimizeResult) -> RoadDrawing:
     return RoadDrawing(
         searched=tuple(mark for mark, kind in zip(marks, kinds, strict=True) if kind == "searched"),
         uniform=tuple(mark for mark, kind in zip(marks, kinds, strict=True) if kind == "uniform"),
-        before=RoadMark(x(result.before.total), y(result.holdout_before.top1), "the file as it came"),
+        before=RoadMark(x(scores[0]), y(result.holdout_before.top1), "the file as it came"),
         line=_line([point for point in result.front if point.kind == "searched"], x, y),
         x_ticks=tuple((x(value), f"{value:g}") for value in x.ticks()),
         y_ticks=tuple((y(value), f"{100 * value:g}") for value in y.ticks()),
@@ -72,6 +74,6 @@ def _line(points: Sequence[FrontPoint], x: Scale, y: Scale) -> str:
     for point in sorted(points, key=lambda point: (point.score.total, -point.holdout.top1)):
         if point.holdout.top1 > best:
             best = point.holdout.top1
-            place = x(point.score.total), y(best)
+            place = x(max(point.score.total, _LEAST_SCORE)), y(best)
             parts.append(f"H{place[0]}V{place[1]}" if parts else f"M{place[0]} {place[1]}")
     return "".join(parts)

@@ -79,7 +79,7 @@ def test_the_road_of_an_optimize_job(api: TestClient, services: Services) -> Non
     assert "Where it comes from" in plain, "the score of what was found, taken apart"
 
 
-@pytest.mark.parametrize("scores", [(0.5,), (2.0, 2.0, 2.0), (0.3, 0.31, 1e-7)])
+@pytest.mark.parametrize("scores", [(0.5,), (2.0, 2.0, 2.0), (0.3, 0.31, 1e-7), (0.0,)])
 def test_every_network_of_a_road_lies_within_its_drawing(scores: tuple[float, ...]) -> None:
     points = [network("searched", score, 900 - index) for index, score in enumerate(scores)]
     drawing = draw_road(optimized(*points, network("uniform", 5.0, 0), looks=(0,)))

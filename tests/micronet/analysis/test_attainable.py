@@ -101,3 +101,17 @@ def test_sums_behind_it_are_proven_narrower() -> None:
 
     assert bits(*HARD_SWISH) == [14]
     assert bits(node("v", aten.sigmoid.default, Q)) == [15]
+
+
+def test_what_depends_on_the_precision_is_not_believed() -> None:
+    """16385^2 needs 29 bits: float32 rounds it to what gives 4096 on the next grid, float64 to 4097."""
+    first = node("q", PUT, X, 1.0, 0, 0, 16385)
+    square, last = node("v", aten.mul.Tensor, Q, Q), node("r", PUT, Ref("v"), 2.0**16, 0, 0, 8191)
+    assert ends(graph(first, square, last)) == (0, 8191)
+    assert ends(graph(node("q", PUT, X, 1.0, 0, 0, 4000), square, last)) == (0, 244)
+
+
+def test_a_quantizer_of_a_quantizer_and_a_function_that_is_too_long() -> None:
+    assert ends(graph(node("q", PUT, X, 1 / 8, 0, 0, 15), node("r", PUT, Q, 1 / 8, 0, -128, 127))) == (0, 15)
+    steps = [node(f"v{i + 1}", aten.neg.default, Ref(f"v{i}") if i else Q) for i in range(40)]
+    assert ends(of(*steps)) == (-128, 127)

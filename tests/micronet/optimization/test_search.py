@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from micronet.contract import Accuracy, FrontPoint, ScoreTerms
 from micronet.optimization.closing_in import NEAR, close_in
-from micronet.optimization.front import LEAST_RATE, Allowance, Order
+from micronet.optimization.front import LEAST_RATE, Allowance, best_first
 from micronet.optimization.mixing import HALF, HARD, MOST, share_as_hard
 from micronet.optimization.search import choose, price_for_loss, total
 
@@ -73,39 +73,29 @@ def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_m
     assert Allowance(1, 0.8).expected(front[0], front) == pytest.approx(LEAST_RATE * 0.1**2)
 
 
-def order(front: list[FrontPoint], drop: float, spare: float) -> Order:
+def order(front: list[FrontPoint], drop: float) -> list[int]:
     """Hard images lose the square of what changes."""
-    return Order(front, Allowance(drop, 0.8), spare)
+    return best_first(front, Allowance(drop, 0.8))
 
 
 FRONT = [point(score, 1 - change, 0.79) for score, change in ((4, 0.05), (3, 0.1), (2, 0.2), (3.5, 0.11), (2.5, 0.15))]
 
 
-def test_the_first_look_is_at_the_lowest_score_that_is_expected_to_hold() -> None:
-    assert order(FRONT, 0.0101, 0.0101).next() == 1
-    assert order(FRONT, 0.0401, 0.0101).next() == 2
-    assert order(FRONT, 0.0001, 0.0001).next() == 0
-    assert order([], 1, 1).next() is None
+def test_looks_begin_with_the_best_that_is_expected_to_hold_and_go_on_to_safer_ones() -> None:
+    assert order(FRONT, 0.0401) == [2, 4, 1, 0]
+    assert order(FRONT, 0.0101) == [1, 0]
+    assert order([], 1) == []
 
 
-def test_what_a_look_lost_beyond_what_was_expected_is_expected_of_the_next() -> None:
-    """Point 2 was expected to lose 0.04. Having lost as much, the next may lose 0.023, half as much again 0.015."""
-    as_expected = order(FRONT, 0.05, 0.023)
-    as_expected.failed(2, 0.04)
-    assert as_expected.next() == 4
-    worse = order(FRONT, 0.05, 0.023)
-    worse.failed(2, 0.06)
-    assert worse.next() == 1
-    worse.failed(1, 0.1)
-    assert worse.next() == 0
-    worse.failed(0, 0.03)
-    assert worse.next() is None
+def test_where_none_is_expected_to_hold_the_one_that_loses_least_is_looked_at() -> None:
+    assert order(FRONT, 0.0001) == [0]
 
 
-def test_nothing_is_looked_at_that_is_expected_to_lose_more_than_what_failed() -> None:
-    looks = order(FRONT, 0.0101, 0.0101)
-    looks.failed(1, 0.012)
-    assert looks.next() == 0
+def test_among_equals_the_next_one_is_looked_at_too() -> None:
+    front = [point(score, 1.0, 0.8, 1.0) for score in (5, 4, 6)]
+    assert order(front, 0.0) == [1, 0, 2]
+    nearly = [point(2, 0.9, 0.79), point(3, 0.901, 0.79), point(4, 0.95, 0.79)]
+    assert order(nearly, 0.1) == [0, 2], "0.0098 is no step back from 0.01"
 
 
 def test_images_are_mixed_until_they_are_as_hard() -> None:
@@ -114,13 +104,6 @@ def test_images_are_mixed_until_they_are_as_hard() -> None:
     assert share_as_hard(lambda share: 1 - share, 0.8, HARD) == pytest.approx(0.2, abs=MOST / 64)
     assert share_as_hard(lambda share: 0.7 - share, 0.8, HARD) == 0
     assert share_as_hard(lambda share: 1.0, 0.8, HARD) == MOST
-
-
-def test_one_that_was_expected_to_lose_nothing_may_fail_all_the_same() -> None:
-    looks = order([point(4, 1.0, 0.8, 1.0), point(5, 1.0, 0.8, 1.0)], 0.0, 0.0)
-    assert looks.next() == 0
-    looks.failed(0, 0.001)
-    assert looks.next() is None
 
 
 @pytest.mark.parametrize("first", [0.02, 1e-4, 3.0])
