@@ -33,11 +33,9 @@ class Moments:
     def damped(self) -> Tensor:
         """`inputs` with `DAMPING`: the form whose inverse is used."""
         diagonal = self.inputs.diagonal(dim1=1, dim2=2)
-        rounding = (
-            _ROUNDING * self.x_mean.square().mean(1, keepdim=True) + 1e-12
-        )  # of means, where inputs hardly differ
-        floor = torch.maximum(diagonal.mean(1, keepdim=True), rounding)
-        return self.inputs + torch.diag_embed((DAMPING * floor).expand_as(diagonal))
+        wanted = DAMPING * diagonal.mean(1, keepdim=True)
+        least = _ROUNDING * self.x_mean.square().amax(1, keepdim=True) + 1e-12  # where inputs hardly differ
+        return self.inputs + torch.diag_embed(torch.maximum(wanted, least).expand_as(diagonal))
 
     def bias(self, rows: Tensor) -> Tensor:
         """(filters,): what makes the mean output of `rows` (filters, terms) the wanted one."""

@@ -11,6 +11,7 @@ from micronet.optimization.moments import moments, quadratic
 from micronet.optimization.options import Width, trade
 from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest_placed, round_rows
 from micronet.optimization.sums import Inputs, sum_bits
+from micronet.optimization.zeros import solved
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from tests.micronet.optimization.making import LAYERS, one_layer, outputs_of, wanted
 
@@ -148,3 +149,15 @@ def test_one_exponent_for_all_where_the_others_cost_more_than_they_are_worth() -
     dear = round_rows(replace(layer, aim=replace(aim, trade=replace(made, exponent=1e6))), 4)
     assert len(dear.exponents.unique()) == 1
     assert float(dear.aim.sum()) >= float(apart.aim.sum())
+
+
+def test_a_layer_that_always_reads_the_same_can_be_solved_for() -> None:
+    """Its inputs' second moments about their means are nothing but rounding errors, some below zero."""
+    _, site, values = one_layer("pointwise")
+    still = torch.full_like(values, 2.173828125)
+    still[:, 3:] = 0
+    seen = moments(site, still, outputs_of(site, still))
+    noisy = replace(seen, inputs=seen.inputs - 1e-6 * torch.eye(12).double())
+    rows, factors = solved(site.rows.double(), site.rows != 0, noisy)
+    assert bool(torch.isfinite(rows).all())
+    assert bool(torch.isfinite(factors).all())

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from micronet.contract import Accuracy, FrontPoint, ScoreTerms
 from micronet.optimization.closing_in import NEAR, close_in
-from micronet.optimization.front import LEAST_RATE, Allowance, best_first
+from micronet.optimization.front import LEAST_RATE, OF_TEST, Allowance, best_first
 from micronet.optimization.mixing import HALF, HARD, MOST, share_as_hard
 from micronet.optimization.search import choose, price_for_loss, total
 
@@ -64,8 +64,8 @@ def test_what_is_lost_grows_with_the_square_of_what_changes() -> None:
     """Of hard ones 0.1 and 0.2 changed and 0.02 + 0.08 were lost: twice the squares, whatever a single point lost."""
     allowance = Allowance(drop=0.01, hard=0.8)
     front = [point(3, 0.95, 0.78, 0.9), point(2, 0.9, 0.72, 0.8)]
-    assert allowance.expected(front[0], front) == pytest.approx(2 * 0.05**2)
-    assert allowance.expected(front[1], front) == pytest.approx(2 * 0.1**2)
+    assert allowance.expected(front[0], front) == pytest.approx(OF_TEST * 2 * 0.05**2)
+    assert allowance.expected(front[1], front) == pytest.approx(OF_TEST * 2 * 0.1**2)
 
 
 def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_made_of() -> None:
@@ -75,7 +75,7 @@ def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_m
 
 def order(front: list[FrontPoint], drop: float) -> list[int]:
     """Hard images lose the square of what changes."""
-    return best_first(front, Allowance(drop, 0.8))
+    return best_first(front, Allowance(OF_TEST * drop, 0.8))
 
 
 FRONT = [point(score, 1 - change, 0.79) for score, change in ((4, 0.05), (3, 0.1), (2, 0.2), (3.5, 0.11), (2.5, 0.15))]
