@@ -94,7 +94,7 @@ class State:
     def restore_(self, journal: Journal) -> bool:
         """Be what was written down last; whether there was anything."""
         entry = journal.read(ENTRY)
-        if entry is None:
+        if entry is None or not entry.tensors:  # none, or one of a training that had ended
             return False
         device = next(iter(self._network.parameters())).device
         tensors = {name: tensor.to(device) for name, tensor in entry.tensors.items()}
