@@ -114,7 +114,7 @@ def _entry(entry: Entry) -> BoardEntry:
         name=entry.name,
         track=entry.track,
         policy=entry.policy,
-        accuracy=Accuracy(correct=entry.correct, total=entry.images, top1=entry.correct / entry.images),
+        accuracy=Accuracy.of(entry.correct, entry.images),
         qualifies=entry.qualifies,
         score=ScoreTerms(storage=entry.storage_score, math=entry.math_score, total=entry.score),
         parameters=entry.parameters,

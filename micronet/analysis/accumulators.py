@@ -44,7 +44,7 @@ def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
             continue
         weight, values = (node.args[index] for index in products.factors)
         grid = graph.formats.get(weight.name) if isinstance(weight, Ref) else None
-        inputs = _inputs(graph, makers, fixed, values)
+        inputs = _inputs(makers, fixed, values)
         if grid is None or inputs is None or not grid.is_fixed_point:
             continue
         if grid.axis in (None, products.filter_axis):
@@ -87,7 +87,7 @@ def _bits_for(least: int, greatest: int) -> int:
     return max((end if end >= 0 else ~end).bit_length() for end in (least, greatest)) + 1
 
 
-def _inputs(graph: Graph, makers: Mapping[str, Node], fixed: frozenset[str], values: Argument) -> _Inputs | None:
+def _inputs(makers: Mapping[str, Node], fixed: frozenset[str], values: Argument) -> _Inputs | None:
     """Range of `values`, looking through what keeps values (or chooses among them, or pads with zero)."""
     maker = makers.get(values.name) if isinstance(values, Ref) else None
     positive = False
@@ -96,7 +96,7 @@ def _inputs(graph: Graph, makers: Mapping[str, Node], fixed: frozenset[str], val
         if grid is not None:
             if not grid.is_fixed_point:
                 return None
-            low, high = attainable(graph, makers, maker, grid)
+            low, high = attainable(makers, maker, grid)
             return _Inputs(0 if positive else min(low, 0), max(high, 0), grid.steps[0])
         positive |= maker.target is aten.relu.default
         source = _kept(maker, fixed)

@@ -8,7 +8,7 @@ from torch import Tensor
 from micronet.analysis.shapes import first_ref
 from micronet.analysis.widths import activation_grid
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Graph, Node, Target, substitute
+from micronet.graph.ir import Node, Target, substitute
 
 aten = torch.ops.aten
 
@@ -31,14 +31,15 @@ MOST_STEPS = 32
 """Of a function that is gone through."""
 
 
-def attainable(graph: Graph, makers: Mapping[str, Node], quantizer: Node, grid: Grid) -> tuple[int, int]:
-    """The least and the greatest integer that `quantizer`, onto `grid`, can give for any image.
+def attainable(makers: Mapping[str, Node], quantizer: Node, grid: Grid) -> tuple[int, int]:
+    """The least and the greatest integer that `quantizer`, onto `grid`, can give for any image; `makers` are the nodes
+    of its graph, in their order, by name.
 
     What it reads may be a function of one value that is on a grid itself, element by element, as the x * clip(x + 3, 0,
     6) of a hard swish in steps is: then the function is computed for every point of that grid, in both precisions
     that evaluation knows, which have to agree. In any other case these are the grid's ends.
     """
-    chain = _chain(graph, makers, first_ref(quantizer))
+    chain = _chain(makers, first_ref(quantizer))
     if chain is None:
         return grid.low, grid.high
     single, double = (_computed(*chain, quantizer, precision) for precision in (torch.float32, torch.float64))
@@ -62,19 +63,18 @@ def _computed(root: Node, nodes: tuple[Node, ...], quantizer: Node, precision: t
     return found
 
 
-def _chain(graph: Graph, makers: Mapping[str, Node], name: str) -> tuple[Node, tuple[Node, ...]] | None:
+def _chain(makers: Mapping[str, Node], name: str) -> tuple[Node, tuple[Node, ...]] | None:
     """The one quantizer that `name` is a function of, and the operations from there, in order; None where it is none.
 
     A quantizer is a function of what it reads, too: where several are met, the last of them is gone through, until one
     is left. Long functions are not gone through.
     """
-    places = {node.name: place for place, node in enumerate(graph.nodes)}
     wanted, nodes, roots = [name], set[str](), set[str]()
     while wanted or len(roots) > 1:
         if wanted:
             node = makers.get(wanted.pop())
         else:
-            node = makers[max(roots, key=places.__getitem__)]
+            node = makers[max(roots, key=list(makers).index)]
             roots.remove(node.name)
             nodes.add(node.name)
             node = makers.get(first_ref(node))
@@ -93,4 +93,4 @@ def _chain(graph: Graph, makers: Mapping[str, Node], name: str) -> tuple[Node, t
             return None
     if not roots:
         return None
-    return makers[roots.pop()], tuple(node for node in graph.nodes if node.name in nodes)
+    return makers[roots.pop()], tuple(node for name, node in makers.items() if name in nodes)

@@ -140,9 +140,10 @@ def _taught(stage: Stage, by: Distillation) -> Stage:
     match stage:
         case TrainStage(distillation=None):
             return stage.model_copy(update={"distillation": by})
-        case PruneStage(fine_tuning=FineTuning(distillation=None) as how):
-            return stage.model_copy(update={"fine_tuning": how.model_copy(update={"distillation": by})})
-        case SparsifyStage(fine_tuning=FineTuning(distillation=None) as how):
+        case (
+            PruneStage(fine_tuning=FineTuning(distillation=None) as how)
+            | SparsifyStage(fine_tuning=FineTuning(distillation=None) as how)
+        ):
             return stage.model_copy(update={"fine_tuning": how.model_copy(update={"distillation": by})})
         case QuantizeStage(train=FineTuning(distillation=None) as how):
             return stage.model_copy(update={"train": how.model_copy(update={"distillation": by})})

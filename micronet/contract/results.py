@@ -1,6 +1,6 @@
 """What the jobs that quantize, fuse and score answer, and what all answers are made of."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from micronet.contract.values import Value
 
@@ -11,6 +11,11 @@ class Accuracy(Value):
     correct: int
     total: int
     top1: float
+
+    @classmethod
+    def of(cls, correct: int, total: int) -> Self:
+        """With their share."""
+        return cls(correct=correct, total=total, top1=correct / total)
 
 
 class OperationTotals(Value):

@@ -23,7 +23,6 @@ from micronet.contract import (
 )
 from micronet.data.datasets import SplitName, open_split
 from micronet.errors import SettingsError
-from micronet.evaluation.accuracy import evaluate
 from micronet.evaluation.device import choose_device
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
@@ -43,6 +42,7 @@ from micronet.optimization.plan import Subject, subject
 from micronet.optimization.stage import Made, Search, Task
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms
 from micronet.tracks import Track, track
+from micronet.training.task import accuracy
 from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import plain_batch_norms
@@ -68,7 +68,8 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     before = _before(settings, source, context)
     stages.begin("survey")
     search = Search(_task(settings, source, before, context))
-    allowance = before.allowance(settings, source, search.before("hard").correct)
+    holdout_before, hard_before = search.before
+    allowance = before.allowance(settings, source, hard_before.top1)
     stages.begin("search")
     search.searched(allowance, settings.points)
     searched = len(search.made)
@@ -88,9 +89,9 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
         before=_score(settings, source.track, source.graph),
         before_accuracy=before.accuracy,
         mixing=before.mixing,
-        holdout_before=search.before("holdout").accuracy,
+        holdout_before=holdout_before,
         hard_mixing=before.hard_mixing,
-        hard_before=search.before("hard").accuracy,
+        hard_before=hard_before,
         front=tuple(made.point for made in road),
         looks=looks,
         uniform_looks=compared_with,
@@ -147,16 +148,16 @@ class _Before:
     holdout: Inputs
     hard: Inputs
 
-    def allowance(self, settings: OptimizeSettings, source: _Source, correct: int) -> Allowance:
-        """What a first choice may lose, where `correct` hard images are answered right."""
+    def allowance(self, settings: OptimizeSettings, source: _Source, hard: float) -> Allowance:
+        """What a first choice may lose, where `hard` is the accuracy on hard images."""
         spare = (self.accuracy.correct - source.floor) / self.accuracy.total
-        return Allowance((1 - settings.margin) * spare, correct / len(self.hard))
+        return Allowance((1 - settings.margin) * spare, hard)
 
 
 def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _Before:
     """Raises SettingsError where the network is under the floor already."""
     device = choose_device(context.device)
-    test = evaluate(source.graph, source.test, device, advance=context.progress.advance)
+    test = accuracy(source.graph, source.test, device, context.progress.advance)
     if test.correct < source.floor:
         raise SettingsError(
             f"the network answers {test.correct} of {test.total} test images right, and the floor is {source.floor}: "
@@ -168,12 +169,11 @@ def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _B
     few = replace(holdout, split=apart.subset(MIXING_IMAGES, settings.seed))
 
     def accuracy_at(share: float) -> float:
-        found = evaluate(source.graph, mixed(few, share), device)
-        return found.correct / found.total
+        return accuracy(source.graph, mixed(few, share), device).top1
 
-    half, hard = (share_as_hard(accuracy_at, test.correct / test.total, way) for way in (HALF, HARD))
+    half, hard = (share_as_hard(accuracy_at, test.top1, way) for way in (HALF, HARD))
     return _Before(
-        accuracy=_accuracy(test.correct, test.total),
+        accuracy=test,
         mixing=half,
         hard_mixing=hard,
         calibration=replace(source.train, split=rest.subset(settings.calibration_images, settings.seed)),
@@ -252,8 +252,7 @@ def _looked(settings: OptimizeSettings, source: _Source, road: Road, context: Co
     device = choose_device(context.device)
 
     def measure(made: Made) -> Accuracy:
-        found = evaluate(from_bytes(made.data), source.test, device, advance=context.progress.advance)
-        return _accuracy(found.correct, found.total)
+        return accuracy(from_bytes(made.data), source.test, device, context.progress.advance)
 
     return road.looks(measure)
 
@@ -285,10 +284,6 @@ def _layers(graph: Graph) -> tuple[OptimizedLayer, ...]:
             )
         )
     return tuple(found)
-
-
-def _accuracy(correct: int, total: int) -> Accuracy:
-    return Accuracy(correct=correct, total=total, top1=correct / total)
 
 
 _SPLITS: tuple[SplitName, SplitName] = ("test", "train")

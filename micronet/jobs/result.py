@@ -95,7 +95,7 @@ def _terms(settings: ScoreSettings, counts: Counts) -> Terms:
 
 
 def _accuracy(measured: Measured) -> Accuracy:
-    return Accuracy(correct=measured.correct, total=measured.total, top1=measured.correct / measured.total)
+    return Accuracy.of(measured.correct, measured.total)
 
 
 def _layer(layer: LayerCounts, part: Weighed, settings: ScoreSettings) -> Layer:

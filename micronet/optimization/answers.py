@@ -28,7 +28,7 @@ class Compared:
     @property
     def accuracy(self) -> Accuracy:
         """As results have it."""
-        return Accuracy(correct=self.correct, total=self.total, top1=self.correct / self.total)
+        return Accuracy.of(self.correct, self.total)
 
 
 def logits(graph: Graph, inputs: Inputs, advance: Advance = unheard) -> Tensor:

@@ -169,19 +169,13 @@ def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tenso
     for _ in range(sweeps):
         moved = False
         for term in range(rows.shape[1]):
-            now, slope = integers[:, term], slopes[:, term]
-            curvature = diagonal[:, term].repeat_interleave(shape[1])
-
-            def gain(step: Tensor, now: Tensor = now, slope: Tensor = slope, curvature: Tensor = curvature) -> Tensor:
-                fewer = (now != 0).double() - (now + step != 0).double()
-                return rates * fewer - step * (2 * slope + step * curvature)
-
-            step = -slope.sign()
-            won = torch.where((now + step >= low) & (now + step <= high), gain(step), 0.0)
+            now, rise = integers[:, term], _Rise(slopes[:, term], diagonal[:, term].repeat_interleave(shape[1]), rates)
+            step = -rise.slope.sign()
+            won = torch.where((now + step >= low) & (now + step <= high), rise.won(now, step), 0.0)
             if wanted.aim is not None:
-                zero = gain(-now)
+                zero = rise.won(now, -now)
                 step, won = torch.where(zero > won, -now, step), torch.maximum(zero, won)
-            helps = there[:, term] & (won > curvature * _MARGIN)
+            helps = there[:, term] & (won > rise.curvature * _MARGIN)
             if not bool(helps.any()):
                 continue
             step, moved = torch.where(helps, step, 0.0), True
@@ -190,6 +184,20 @@ def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tenso
         if not moved:
             break
     return integers
+
+
+@dataclass(frozen=True, slots=True)
+class _Rise:
+    """How what is aimed at changes with one weight of every filter: (filters,) each."""
+
+    slope: Tensor
+    curvature: Tensor
+    rates: Tensor
+
+    def won(self, now: Tensor, step: Tensor) -> Tensor:
+        """By `step` from `now`: what the squares lose, and what a weight costs that becomes zero."""
+        fewer = (now != 0).double() - (now + step != 0).double()
+        return self.rates * fewer - step * (2 * self.slope + step * self.curvature)
 
 
 def _rates(wanted: Wanted, start: Rounding) -> Tensor:

@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from micronet.contract import FrontPoint, OptimizeSettings, ScoreTerms
+from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms
 from micronet.errors import SettingsError
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.ir import Graph
@@ -73,6 +73,18 @@ class _Wanted:
     foreseen: Total
 
 
+@dataclass(frozen=True, slots=True)
+class _Sheet:
+    """Images that networks are compared on, and what the network in floating point answers to them."""
+
+    inputs: Inputs
+    answers: Tensor
+
+    def against(self, answers: Tensor) -> Compared:
+        """Another network's answers."""
+        return compared(answers, self.answers, self.inputs.split.labels)
+
+
 class Search:
     """Makes points, of one family after the other; whatever was made before it was broken off is read, not made."""
 
@@ -80,16 +92,17 @@ class Search:
         """Raises SettingsError for a journal of another search."""
         self._task = task
         self._own_journal()
-        self._references = {
-            name: logits(task.subject.graph, inputs, task.advance) for name, inputs in self._compared_on()
-        }
+        self._holdout, self._hard = (
+            _Sheet(inputs, logits(task.subject.graph, inputs, task.advance)) for inputs in (task.holdout, task.hard)
+        )
         self._survey = self._surveyed()
         self.made: list[Made] = []
 
-    def before(self, name: str) -> Compared:
-        """The network in floating point on the images `holdout` or `hard`."""
-        reference = self._references[name]
-        return compared(reference, reference, dict(self._compared_on())[name].split.labels)
+    @property
+    def before(self) -> tuple[Accuracy, Accuracy]:
+        """The network in floating point, on held-out images and on hard ones."""
+        holdout, hard = (sheet.against(sheet.answers).accuracy for sheet in (self._holdout, self._hard))
+        return holdout, hard
 
     def searched(self, allowance: Allowance, points: int) -> None:
         """Networks whose widths and zeros are chosen layer by layer, ever closer to what may be lost; then, with what
@@ -103,9 +116,6 @@ class Search:
     def uniform(self, allowance: Allowance, points: int) -> None:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
         close_in(self._family("uniform", self._alike, allowance), FIRST_LOSS, points)
-
-    def _compared_on(self) -> tuple[tuple[str, Inputs], ...]:
-        return ("holdout", self._task.holdout), ("hard", self._task.hard)
 
     def _own_journal(self) -> None:
         """What an older version of this program wrote, under other names, is made anew."""
@@ -147,9 +157,8 @@ class Search:
 
     def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
         entry = self._task.journal.read(name)
-        if (
-            entry is None or entry.facts["description"] != wanted.description
-        ):  # what is foreseen depends on what was made
+        # what is foreseen depends on what was made before: another choice has another network of the same number
+        if entry is None or entry.facts["description"] != wanted.description:
             self._task.journal.write(name, self._make(kind, wanted))
             entry = self._task.journal.read(name)
         assert entry is not None
@@ -161,8 +170,7 @@ class Search:
         data = to_bytes(graph)
         graph = from_bytes(data)
         found, hard = (
-            compared(logits(graph, inputs, task.advance), self._references[name], inputs.split.labels)
-            for name, inputs in self._compared_on()
+            sheet.against(logits(graph, sheet.inputs, task.advance)) for sheet in (self._holdout, self._hard)
         )
         point = FrontPoint(
             kind=kind,

@@ -3,12 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.pages.drawings.scale import Scale, around, around_logarithmic
+from app.pages.drawings.plane import Plane, scales_around, steps
+from app.pages.drawings.scale import Scale
 from micronet.tracks import Published, Track
 from worker.records.scores import Entry, Point
 
-WIDTH, HEIGHT = 960, 380
-_LEFT, _RIGHT, _TOP, _BOTTOM = 62.0, 16.0, 14.0, 44.0
 _LEAST_SPAN = 0.02
 
 
@@ -23,7 +22,7 @@ class Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class FrontDrawing:
+class FrontDrawing(Plane):
     """The picture; `steps` is the Pareto front as an SVG path, `unknown` published scores without an accuracy."""
 
     marks: tuple[Mark, ...]
@@ -32,14 +31,6 @@ class FrontDrawing:
     steps: str
     floor: float
     floor_text: str
-    x_ticks: tuple[tuple[float, str], ...]
-    y_ticks: tuple[tuple[float, str], ...]
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: float = _LEFT
-    right: float = WIDTH - _RIGHT
-    top: float = _TOP
-    bottom: float = HEIGHT - _BOTTOM
 
 
 def draw_front(
@@ -51,8 +42,11 @@ def draw_front(
     if not scores:
         return None
     x, y = _scales(scores, [point.correct / point.images for point in shown], track, published)
+    ordered = sorted((entry for entry in front if entry.score > 0), key=lambda entry: entry.score)
     known = [row for row in published if row.top1 is not None]
     return FrontDrawing(
+        x=x,
+        y=y,
         marks=tuple(_mark(point, x, y) for point in shown),
         published=tuple(
             Mark(
@@ -64,15 +58,13 @@ def draw_front(
             if row.top1 is not None
         ),
         unknown=tuple(
-            Mark(x(row.score), HEIGHT - _BOTTOM, f"{row.entrant} ({row.year}): {row.score:.4f}")
+            Mark(x(row.score), Plane.bottom, f"{row.entrant} ({row.year}): {row.score:.4f}")
             for row in published
             if row.top1 is None
         ),
-        steps=_steps(front, x, y),
+        steps=steps(((entry.score, entry.correct / entry.images) for entry in ordered), x, y),
         floor=y(track.threshold),
         floor_text=f"floor {track.threshold:.2%}",
-        x_ticks=tuple((x(value), f"{value:g}") for value in x.ticks()),
-        y_ticks=tuple((y(value), f"{100 * value:g}") for value in y.ticks()),
     )
 
 
@@ -88,22 +80,9 @@ def _scales(
 ) -> tuple[Scale, Scale]:
     known = [row.top1 for row in published if row.top1 is not None]
     heights = [*top1s, *known, track.threshold]
-    low, high = around([*heights, max(heights) + _LEAST_SPAN / 2, min(heights) - _LEAST_SPAN / 2])
-    left, right = around_logarithmic(scores)
-    return Scale(left, right, _LEFT, WIDTH - _RIGHT, logarithmic=True), Scale(low, high, HEIGHT - _BOTTOM, _TOP)
+    return scales_around(scores, [*heights, max(heights) + _LEAST_SPAN / 2, min(heights) - _LEAST_SPAN / 2])
 
 
 def _mark(point: Point, x: Scale, y: Scale) -> Mark:
     top1 = point.correct / point.images
     return Mark(x(point.score), y(top1), f"score {point.score:.6f}, top-1 {top1:.2%}", point.qualifies)
-
-
-def _steps(front: Sequence[Entry], x: Scale, y: Scale) -> str:
-    """From the lowest score to the highest accuracy, in steps: what lies below and right of it is beaten."""
-    ordered = sorted((entry for entry in front if entry.score > 0), key=lambda entry: entry.score)
-    parts, before = [], None
-    for entry in ordered:
-        place = (x(entry.score), y(entry.correct / entry.images))
-        parts.append(f"M{place[0]} {place[1]}" if before is None else f"H{place[0]}V{place[1]}")
-        before = place
-    return "".join(parts)

@@ -4,6 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+LEAST_SCORE = 1e-9
+"""What a score of nothing is drawn at: a network without an operation has one, and no logarithm."""
 _STEPS = (1, 2, 2.5, 5, 10)
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.pages.drawings.scale import Scale, around, around_logarithmic
+from app.pages.drawings.scale import LEAST_SCORE, Scale, around, around_logarithmic
 from micronet.contract import PipelineResult, StageReport
 from micronet.tracks import Track
 
@@ -10,8 +10,6 @@ WIDTH, HEIGHT = 960, 446
 _LEFT, _RIGHT = 62.0, 24.0
 _ACCURACY, _SCORE = (44.0, 196.0), (260.0, 402.0)
 """Top and bottom of the two panels."""
-_LEAST_SCORE = 1e-9
-"""A network without an operation has none, and no logarithm either."""
 _MOST_NAMED = 12
 
 
@@ -50,7 +48,7 @@ def draw_stages(result: PipelineResult, track: Track | None) -> StagesDrawing:
     stages = result.stages
     tested = all(stage.accuracy is not None for stage in stages)
     top1s = [_top1(stage, tested) for stage in stages]
-    scores = [max(stage.score.total, _LEAST_SCORE) for stage in stages]
+    scores = [max(stage.score.total, LEAST_SCORE) for stage in stages]
     floor = track.threshold if track is not None and tested else None
     accuracy = Scale(*around(top1s if floor is None else [*top1s, floor]), _ACCURACY[1], _ACCURACY[0])
     score = Scale(*around_logarithmic(scores), _SCORE[1], _SCORE[0], logarithmic=True)

@@ -28,7 +28,7 @@ def ends(of_graph: Graph) -> tuple[int, int]:
     last = makers["r"]
     grid = activation_grid(last)
     assert grid is not None
-    return attainable(of_graph, makers, last, grid)
+    return attainable(makers, last, grid)
 
 
 HARD_SWISH = (

@@ -86,7 +86,7 @@ def worst(graph: Graph, node: Node) -> list[tuple[int, int, int]]:
     quantizer = makers[_name(node.args[0])]
     inputs = activation_grid(quantizer)
     assert inputs is not None
-    low, high = attainable(graph, makers, quantizer, inputs)
+    low, high = attainable(makers, quantizer, inputs)
     assert inputs.low <= low < high <= inputs.high
     weight, bias = (_name(argument) for argument in node.args[1:3])
     steps = torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
