@@ -1,5 +1,7 @@
 """Grids of values: the width is given, and place and sign follow from what calibration images show."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -34,7 +36,13 @@ def candidates(values: Tensor, bits: int) -> list[Grid]:
 
 
 def sample(values: Tensor) -> Tensor:
-    """(n,): `values`, or every k-th of them where there are more than `SAMPLE`."""
+    """(n,): `values`, or every k-th of them where there are more than `SAMPLE`.
+
+    k has no factor in common with any dimension, so that what is taken comes of every channel, row and column alike: a
+    multiple of a row's length would see one column, the padding say, and nothing else.
+    """
     flat = values.reshape(-1)
     stride = -(-len(flat) // SAMPLE)
-    return flat[:: stride + 1 - stride % 2] if stride > 1 else flat  # an odd stride visits every channel
+    while math.gcd(stride, len(flat)) > 1:
+        stride += 1
+    return flat[::stride]

@@ -67,9 +67,14 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
 
 
 def quadratic(change: Tensor, inputs: Tensor) -> Tensor:
-    """(filters,): d H d^T of each row of `change` (filters, terms), with the form of its group."""
-    grouped = change.reshape(len(inputs), -1, change.shape[1])
-    return (grouped @ inputs).mul_(grouped).sum(2).flatten()
+    """(..., filters): d H d^T of each row of `change` (..., filters, terms), with the form of its group."""
+    grouped = by_group(change, inputs)
+    return (grouped @ inputs).mul_(grouped).sum(-1).flatten(-2)
+
+
+def by_group(rows: Tensor, inputs: Tensor) -> Tensor:
+    """`rows` (..., filters, terms) as (..., groups, filters of each, terms), as `inputs` (groups, terms, terms) are."""
+    return rows.unflatten(-2, (len(inputs), -1))
 
 
 _ROUNDING = 1e-5

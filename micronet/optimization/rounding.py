@@ -12,19 +12,20 @@ weight may then go to zero, and a filter to a coarser grid whose sums are narrow
 """
 
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from torch import Tensor
 
-from micronet.optimization.moments import quadratic
-from micronet.optimization.sums import Inputs, sum_bits
+from micronet.optimization.moments import by_group, quadratic
+from micronet.optimization.sums import Inputs, powers, sum_bits
 
 SWEEPS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class Rounding:
-    """Filters on grids.
+    """Filters on grids, all of them on each of several (tries) where there is a first dimension more.
 
     integers   (filters, terms) float64, whole numbers
     exponents  (filters,) int64: a step is 2^exponent
@@ -40,7 +41,12 @@ class Rounding:
     @property
     def rows(self) -> Tensor:
         """(filters, terms) float64: the weights."""
-        return torch.ldexp(self.integers, self.exponents.unsqueeze(1))
+        return self.integers * powers(self.exponents).unsqueeze(-1)
+
+    def tries(self) -> "list[Rounding]":
+        """One by one."""
+        parts = zip(self.integers, self.exponents, self.error, self.aim, strict=True)
+        return [Rounding(*tensors) for tensors in parts]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +79,7 @@ class Aim:
 
     def of(self, integers: Tensor, exponents: Tensor, error: Tensor) -> Tensor:
         """(filters,): what is to be small."""
-        return self.trade.error * error + integers.count_nonzero(1) * self.rates(integers, exponents)
+        return self.trade.error * error + integers.count_nonzero(-1) * self.rates(integers, exponents)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,21 +104,18 @@ def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
     Zeros stay zero. No filter is worse than if every weight were rounded to the nearest point; but in a trade, one
     exponent for all filters may come cheaper than one for each, and then the layer is no worse.
     """
-    tops = _tops(wanted.rows, bits)
-    best: Rounding | None = None
-    for smaller in range(0 if wanted.aim is None else -_COARSER, _PLACES):
-        one = _at(wanted, bits, tops - smaller, sweeps)
-        best = one if best is None else _better(best, one)
-    assert best is not None
+    smaller = torch.arange(0 if wanted.aim is None else -_COARSER, _PLACES)
+    found = _at(wanted, bits, _tops(wanted.rows, bits) - smaller.unsqueeze(1), sweeps)
+    best = reduce(_better, found.tries())
     return best if wanted.aim is None else _shared(wanted, bits, sweeps, best, wanted.aim.trade)
 
 
 def _shared(wanted: Wanted, bits: int, sweeps: int, best: Rounding, trade: Trade) -> Rounding:
     """`best`, or what all filters have at one exponent, where that loses less than the other exponents cost."""
     exponents, counts = torch.unique(best.exponents, return_counts=True)
+    often = exponents[counts.argsort(descending=True)][:_SHARED]
     found, least = best, float(best.aim.sum()) + trade.exponent * len(best.exponents)
-    for exponent in exponents[counts.argsort(descending=True)][:_SHARED]:
-        one = _at(wanted, bits, torch.full_like(best.exponents, int(exponent)), sweeps)
+    for one in _at(wanted, bits, often.unsqueeze(1).expand(-1, len(best.exponents)), sweeps).tries():
         cost = float(one.aim.sum()) + trade.exponent
         if cost < least:
             found, least = one, cost
@@ -132,10 +135,11 @@ def nearest(rows: Tensor, inputs: Tensor, bits: int, exponents: Tensor) -> Round
 
 def _nearest(rows: Tensor, bits: int, exponents: Tensor) -> Tensor:
     low, high = _ends(bits)
-    return torch.ldexp(rows, -exponents.unsqueeze(1)).round().clamp(low, high)
+    return (rows * powers(-exponents).unsqueeze(-1)).round().clamp(low, high)
 
 
 def _at(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
+    """On the grids of each of `exponents` (tries, filters): all tries at once, as each alone is little work."""
     rows, inputs, aim = wanted.rows, wanted.inputs, wanted.aim
     plain = _rounding(rows, inputs, aim, _nearest(rows, bits, exponents), exponents)
     spread = _rounding(rows, inputs, aim, _spread(wanted, bits, exponents), exponents)
@@ -146,14 +150,14 @@ def _at(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
 def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
     """Integers, in order: what rounding a weight leaves over is spread over those behind it."""
     (low, high), rows, factors = _ends(bits), wanted.rows, wanted.factors
-    left = torch.ldexp(rows, -exponents.unsqueeze(1))
+    left = rows * powers(-exponents).unsqueeze(-1)
     there = rows != 0
-    integers = torch.zeros_like(rows)
+    integers = torch.zeros_like(left)
     for term in range(rows.shape[1]):
-        whole = torch.where(there[:, term], left[:, term].round().clamp(low, high), 0.0)
-        integers[:, term] = whole
-        share = torch.where(there[:, term], (left[:, term] - whole) / factors[:, term, term], 0.0)
-        left[:, term + 1 :] -= share.unsqueeze(1) * factors[:, term, term + 1 :]
+        whole = torch.where(there[:, term], left[..., term].round().clamp(low, high), 0.0)
+        integers[..., term] = whole
+        share = torch.where(there[:, term], (left[..., term] - whole) / factors[:, term, term], 0.0)
+        left[..., term + 1 :] -= share.unsqueeze(-1) * factors[:, term, term + 1 :]
     return torch.where(there, integers, 0.0)
 
 
@@ -161,26 +165,25 @@ def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tenso
     """Integers after steps that lower what is aimed at, term by term: one up or down, or, in a trade, to zero."""
     (low, high), rows, inputs = _ends(bits), wanted.rows, wanted.inputs
     integers, there = start.integers.clone(), rows != 0
-    shape = (len(inputs), len(rows) // len(inputs), rows.shape[1])
-    goal = torch.ldexp(rows, -start.exponents.unsqueeze(1))
-    slopes = ((integers - goal).view(shape) @ inputs).flatten(0, 1)
-    diagonal = inputs.diagonal(dim1=1, dim2=2)
+    goal = rows * powers(-start.exponents).unsqueeze(-1)
+    slopes = by_group(integers - goal, inputs) @ inputs  # (..., groups, filters of each, terms)
+    diagonal = inputs.diagonal(dim1=1, dim2=2).repeat_interleave(slopes.shape[-2], 0)
     rates = _rates(wanted, start)
     for _ in range(sweeps):
         moved = False
         for term in range(rows.shape[1]):
-            now, rise = integers[:, term], _Rise(slopes[:, term], diagonal[:, term].repeat_interleave(shape[1]), rates)
+            now, rise = integers[..., term], _Rise(slopes[..., term].flatten(-2), diagonal[:, term], rates)
             step = -rise.slope.sign()
-            won = torch.where((now + step >= low) & (now + step <= high), rise.won(now, step), 0.0)
+            won = torch.where((now + step >= low) & (now + step <= high), rise.won(now, step), -torch.inf)
             if wanted.aim is not None:
                 zero = rise.won(now, -now)
                 step, won = torch.where(zero > won, -now, step), torch.maximum(zero, won)
-            helps = there[:, term] & (won > rise.curvature * _MARGIN)
+            helps = there[:, term] & (won > rise.curvature.abs() * _MARGIN)
             if not bool(helps.any()):
                 continue
             step, moved = torch.where(helps, step, 0.0), True
-            integers[:, term] += step
-            slopes += (step.view(*shape[:2], 1) * inputs[:, term].unsqueeze(1)).flatten(0, 1)
+            integers[..., term] += step
+            slopes += step.view(slopes.shape[:-1]).unsqueeze(-1) * inputs[:, term].unsqueeze(1)
         if not moved:
             break
     return integers
@@ -188,7 +191,7 @@ def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tenso
 
 @dataclass(frozen=True, slots=True)
 class _Rise:
-    """How what is aimed at changes with one weight of every filter: (filters,) each."""
+    """How what is aimed at changes with one weight of every filter: (..., filters) each."""
 
     slope: Tensor
     curvature: Tensor
@@ -204,12 +207,12 @@ def _rates(wanted: Wanted, start: Rounding) -> Tensor:
     """(filters,): what a weight that is not zero costs, in units of the squares of a filter's steps."""
     if wanted.aim is None:
         return torch.zeros(len(wanted.rows), dtype=torch.float64)
-    units = torch.ldexp(wanted.aim.trade.error, 2 * start.exponents).clamp(min=1e-300)
+    units = (wanted.aim.trade.error * powers(2 * start.exponents)).clamp(min=1e-300)
     return wanted.aim.rates(start.integers, start.exponents) / units
 
 
 def _rounding(rows: Tensor, inputs: Tensor, aim: Aim | None, integers: Tensor, exponents: Tensor) -> Rounding:
-    error = quadratic(torch.ldexp(integers, exponents.unsqueeze(1)) - rows, inputs)
+    error = quadratic(integers * powers(exponents).unsqueeze(-1) - rows, inputs)
     return Rounding(integers, exponents, error, error if aim is None else aim.of(integers, exponents, error))
 
 
@@ -217,7 +220,7 @@ def _better(one: Rounding, other: Rounding) -> Rounding:
     """Filter by filter, the one nearer to what is aimed at."""
     wins = other.aim < one.aim
     return Rounding(
-        torch.where(wins.unsqueeze(1), other.integers, one.integers),
+        torch.where(wins.unsqueeze(-1), other.integers, one.integers),
         torch.where(wins, other.exponents, one.exponents),
         torch.where(wins, other.error, one.error),
         torch.where(wins, other.aim, one.aim),

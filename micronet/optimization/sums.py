@@ -25,14 +25,19 @@ class Inputs:
 
 
 def sum_bits(integers: Tensor, exponents: Tensor, bias: Tensor | None, inputs: Inputs) -> Tensor:
-    """(filters,) int64: bits that are proven for weights `integers` (filters, terms) * 2^`exponents` (filters,).
+    """(..., filters) int64: bits proven for weights `integers` (..., filters, terms) * 2^`exponents` (..., filters).
 
     The bias (filters,) is taken to lie on the grid of the products, where it will be put.
     """
-    above, below = integers.clamp(min=0).sum(1), integers.clamp(max=0).sum(1)
+    above, below = integers.clamp(min=0).sum(-1), integers.clamp(max=0).sum(-1)
     least, greatest = above * inputs.low + below * inputs.high, above * inputs.high + below * inputs.low
     if bias is not None:
-        offset = torch.ldexp(bias.double() / inputs.step, -exponents).round()
+        offset = (bias.double() / inputs.step * powers(-exponents)).round()
         least, greatest = least + offset, greatest + offset
     furthest = torch.maximum(*(torch.where(end < 0, -end - 1, end) for end in (least, greatest)))
     return (torch.frexp(furthest).exponent.long() + 1).clamp(max=FULL_WIDTH)
+
+
+def powers(exponents: Tensor) -> Tensor:
+    """2^`exponents` (int64, any shape) in float64, exactly."""
+    return torch.ldexp(torch.ones(exponents.shape, dtype=torch.float64), exponents)

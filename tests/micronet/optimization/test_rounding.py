@@ -9,7 +9,7 @@ import torch
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.optimization.moments import moments, quadratic
 from micronet.optimization.options import Width, trade
-from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest_placed, round_rows
+from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest, nearest_placed, round_rows
 from micronet.optimization.sums import Inputs, sum_bits
 from micronet.optimization.zeros import solved
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
@@ -161,3 +161,28 @@ def test_a_layer_that_always_reads_the_same_can_be_solved_for() -> None:
     rows, factors = solved(site.rows.double(), site.rows != 0, noisy)
     assert bool(torch.isfinite(rows).all())
     assert bool(torch.isfinite(factors).all())
+
+
+@pytest.mark.parametrize("price", [None, 1e-9, 1.0])
+def test_no_weight_leaves_its_grid_where_squares_are_rounding_errors(price: float | None) -> None:
+    """Of a value that hardly changes, some squares come out below zero: no step there is worth anything."""
+    layer, _ = wanted("pointwise")
+    noise = torch.randn(12, 12, generator=torch.Generator().manual_seed(0)).double()
+    still = replace(layer, inputs=1e-25 * (noise + noise.T).unsqueeze(0))
+    if price is not None:
+        trade_ = Trade(torch.full((7,), 1e-3, dtype=torch.float64), price, price, price)
+        still = replace(still, aim=Aim(trade_, Inputs(-128, 127, 2**-5), None))
+    found = round_rows(still, 4)
+    assert -8 <= float(found.integers.min()) <= float(found.integers.max()) <= 7
+
+
+def test_tries_side_by_side_are_the_tries_one_by_one() -> None:
+    """Filters of a group stay in it, however many grids are tried at once."""
+    for kind in ("grouped", "depthwise", "convolution"):
+        layer, _ = wanted(kind)
+        together = round_rows(layer, 4)
+        for filter_ in range(len(layer.rows)):
+            alone = [
+                nearest(layer.rows, layer.inputs, 4, together.exponents + shift).error[filter_] for shift in (-1, 0, 1)
+            ]
+            assert together.error[filter_] <= min(alone) * (1 + 1e-9)
