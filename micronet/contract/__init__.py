@@ -18,7 +18,14 @@ from micronet.contract.compression import (
     SparsifySettings,
 )
 from micronet.contract.files import files_named
-from micronet.contract.optimizing import FrontPoint, OptimizedLayer, OptimizeResult, OptimizeSettings, TestLook
+from micronet.contract.optimizing import (
+    FrontPoint,
+    OptimizedLayer,
+    OptimizeResult,
+    OptimizeSettings,
+    TestLook,
+    Tuning,
+)
 from micronet.contract.pipeline import PipelineResult, PipelineSettings, Stage, StageReport
 from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
@@ -144,6 +151,7 @@ __all__ = [
     "TrainSettings",
     "Training",
     "TrainingReport",
+    "Tuning",
     "Value",
     "files_named",
 ]

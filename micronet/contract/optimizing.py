@@ -6,14 +6,34 @@ from pydantic import Field, model_validator
 
 from micronet.contract.results import Accuracy, ArtifactFile, Scorer, ScoreResult, ScoreTerms
 from micronet.contract.settings import JobSettings, Normalization
+from micronet.contract.training import Augmentation, TrainingReport
 from micronet.contract.values import Name, Seed, Value
 
 Width = Annotated[int, Field(ge=2, le=16)]
 _Range = tuple[Width, Width]
 
 
+class Tuning(Value):
+    """A training budget for each network that is made: on its grids, with the file's network for a teacher, no labels.
+
+    steps          of Adam
+    batch          images that a step learns from
+    learning_rate  about how far a weight moves with each, in steps of its grid; it falls to zero as a cosine
+    temperature    softens both answers
+    mixup          parameter of the beta distribution of pairs of images mixed; 0 mixes none
+    augmentation   of the images
+    """
+
+    steps: Annotated[int, Field(ge=1, le=100_000)] = 200
+    batch: Annotated[int, Field(ge=1, le=65_536)] = 64
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.02
+    temperature: Annotated[float, Field(gt=0, le=100)] = 1.0
+    mixup: Annotated[float, Field(ge=0, le=100)] = 0.0
+    augmentation: Augmentation = Augmentation(policy="none")
+
+
 class OptimizeSettings(JobSettings):
-    """Find the lowest score of the file's network that keeps a floor, without training.
+    """Find the lowest score of the file's network that keeps a floor, without training or with a small budget of it.
 
     track               what it is measured on and against
     normalize           what the images are normalized with; null: the track's
@@ -28,6 +48,7 @@ class OptimizeSettings(JobSettings):
     sparsify            whether more weights may become zero
     correct             whether weights are fitted, layer by layer, to what the layers before them really give; without
                         it every weight is rounded to the nearest point
+    tuning              how each network is trained once it is fitted; null: it is not
     calibration_images  training images that grids are placed and weights are fitted on
     holdout_images      other training images, mixed until they are nearly as hard as test images, to compare points on
     points              networks of either kind that are made and measured on the way, at most
@@ -47,6 +68,7 @@ class OptimizeSettings(JobSettings):
     bias_bits: Width = 8
     sparsify: bool = True
     correct: bool = True
+    tuning: Tuning | None = None
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
     points: Annotated[int, Field(ge=1, le=100)] = 8
@@ -84,7 +106,8 @@ class FrontPoint(Value):
 
     `agreement` is the share of held-out images it answers as the network in floating point does; `loss` the squared
     change of the logits over their size. `hard` and `hard_agreement` are the same on images as hard as test images.
-    `kind` uniform: one width for all weights, one for all that layers read.
+    `kind` uniform: one width for all weights, one for all that layers read. `tuning` is how its training went, on hard
+    images; null where there was none.
     """
 
     kind: Literal["searched", "uniform"]
@@ -95,6 +118,7 @@ class FrontPoint(Value):
     hard: Accuracy
     hard_agreement: float
     score: ScoreTerms
+    tuning: TrainingReport | None = None
 
 
 class TestLook(Value):

@@ -91,17 +91,18 @@ class Distillation(Value):
 
 
 class Training(Value):
-    """How to train: SGD with Nesterov momentum, and what goes with it.
+    """How to train, and what goes with it.
 
     epochs             how often it sees every training image
     steps              no more than so many batches in all; null: as `epochs` says
     batch              images that a step learns from
+    optimizer          `sgd` with Nesterov momentum, or `adam`, its weight decay decoupled (Loshchilov and Hutter 2019)
     learning_rate      the largest, after `warmup_epochs`
     schedule           `cosine` to zero; `step`: times `milestone_factor` at each of `milestones`; or `constant`
     milestones         shares of all steps, in growing order
     milestone_factor   what the learning rate is multiplied by at each
     warmup_epochs      over which the learning rate grows from zero linearly
-    momentum           Nesterov's
+    momentum           Nesterov's; the decay of Adam's mean of gradients
     weight_decay       of the weights of convolutions and linear layers; batch norms and biases have none
     clip_norm          gradients whose norm, over all weights together, is larger are scaled down to it; null: none are
     label_smoothing    share of each label that is spread over all classes
@@ -119,6 +120,7 @@ class Training(Value):
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 200
     steps: Annotated[int, Field(ge=0, le=100_000_000)] | None = None
     batch: Annotated[int, Field(ge=1, le=65_536)] = 128
+    optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: Annotated[float, Field(gt=0, le=100)] = 0.1
     schedule: Literal["cosine", "step", "constant"] = "cosine"
     milestones: Annotated[tuple[Share, ...], Field(max_length=100)] = (0.5, 0.75)

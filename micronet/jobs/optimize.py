@@ -42,6 +42,7 @@ from micronet.optimization.plan import Subject, subject
 from micronet.optimization.stage import Made, Search, Task
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms
 from micronet.tracks import Track, track
+from micronet.training.task import Task as TrainingTask
 from micronet.training.task import accuracy
 from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare
@@ -49,8 +50,8 @@ from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
 
 ARTIFACT = "optimized.onnx"
-_ONLY_CHOOSE = {"floor", "margin", "points", "looks"}
-"""Settings that say which networks are made and looked at, and nothing of how: a journal serves any of them."""
+_ANY = {"floor", "margin", "points", "looks", "tuning"}
+"""Settings a journal serves any of: they say which networks are made and looked at, or are in the names of these."""
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""
 
@@ -139,11 +140,13 @@ def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _So
 
 @dataclass(frozen=True, slots=True)
 class _Before:
-    """The file as it came on the test set, and held-out images mixed half the way to be as hard, and all the way."""
+    """The file as it came on the test set, held-out images mixed half the way to be as hard, and all the way, and the
+    rest of the training images, some of which calibrate."""
 
     accuracy: Accuracy
     mixing: float
     hard_mixing: float
+    rest: Inputs
     calibration: Inputs
     holdout: Inputs
     hard: Inputs
@@ -176,6 +179,7 @@ def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _B
         accuracy=test,
         mixing=half,
         hard_mixing=hard,
+        rest=replace(source.train, split=rest),
         calibration=replace(source.train, split=rest.subset(settings.calibration_images, settings.seed)),
         holdout=mixed(holdout, half),
         hard=mixed(holdout, hard),
@@ -183,6 +187,7 @@ def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _B
 
 
 def _task(settings: OptimizeSettings, source: _Source, before: _Before, context: Context) -> Task:
+    advance = context.progress.advance
     return Task(
         subject=source.subject,
         settings=settings,
@@ -191,14 +196,21 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
         hard=before.hard,
         price=partial(_price, settings, source.track),
         score=partial(_score, settings, source.track),
+        training=TrainingTask(
+            train=before.rest,
+            holdout=before.hard,
+            device=choose_device(context.device),
+            seed=settings.seed,
+            advance=advance,
+        ),
         journal=opened_journal(context),
         made_of={
             "file": source.sha256,
-            "settings": settings.model_dump_json(exclude=_ONLY_CHOOSE),
+            "settings": settings.model_dump_json(exclude=_ANY),
             "images": source.train.split.sha256,
             "version": version("micronet"),
         },
-        advance=context.progress.advance,
+        advance=advance,
     )
 
 

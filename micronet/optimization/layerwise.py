@@ -155,9 +155,13 @@ def place_bias(bias: Tensor, products: Tensor, bits: int) -> tuple[Tensor, Grid]
     top = int(torch.frexp(bias.abs().max().clamp(min=1e-30)).exponent)
     grid = fixed_point(bits, (bits - 1 - top,))
     steps = products.clamp(min=grid.steps[0])
-    low, high = grid.low * grid.steps[0], grid.high * grid.steps[0]
-    whole = ((bias / steps).round() * steps).clamp(low, high)
-    return (((whole / steps).trunc()) * steps).float(), grid
+    return within_bias_grid((bias / steps).round() * steps, steps, grid), grid
+
+
+def within_bias_grid(whole: Tensor, steps: Tensor, grid: Grid) -> Tensor:
+    """(filters,) float32: multiples of `steps` (filters,) that no end of `grid` cuts off."""
+    inside = whole.clamp(grid.low * grid.steps[0], grid.high * grid.steps[0])
+    return ((inside / steps).trunc() * steps).float()
 
 
 def _value(node: Node, values: Mapping[str, object]) -> object:

@@ -74,7 +74,7 @@ def quadratic(change: Tensor, inputs: Tensor) -> Tensor:
 
 def by_group(rows: Tensor, inputs: Tensor) -> Tensor:
     """`rows` (..., filters, terms) as (..., groups, filters of each, terms), as `inputs` (groups, terms, terms) are."""
-    return rows.unflatten(-2, (len(inputs), -1))
+    return rows.reshape(*rows.shape[:-2], len(inputs), -1, rows.shape[-1])
 
 
 _ROUNDING = 1e-5

@@ -1,19 +1,21 @@
 """From a network in floating point to networks at lower and lower scores, each made, measured and written down."""
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms
+from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms, TrainingReport, Tuning
 from micronet.errors import SettingsError
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, Journal
+from micronet.journal import Entry, Journal, Section
 from micronet.network_file import from_bytes, to_bytes
 from micronet.optimization.answers import Compared, compared, logits
 from micronet.optimization.closing_in import close_in
@@ -24,7 +26,10 @@ from micronet.optimization.plan import LayerChoice, Plan, Subject
 from micronet.optimization.rounding import Trade
 from micronet.optimization.search import Total, choose, price_for_loss, total
 from micronet.optimization.survey import Survey, survey
+from micronet.optimization.tuning import tuned
 from micronet.optimization.values import ValueOption
+from micronet.training.state import forget_
+from micronet.training.task import Task as TrainingTask
 
 _Kind = Literal["searched", "uniform"]
 
@@ -41,6 +46,7 @@ class Task:
     calibration   normalized images (N, C, H, W) that grids and weights are fitted on
     holdout       images that points are compared on; hard: as hard as test images
     price         part of the score of a layer; score: of a whole network
+    training      what networks are trained with, where they are to be
     made_of       what all of that comes of, in words or checksums: a journal of anything else is refused
     """
 
@@ -51,6 +57,7 @@ class Task:
     hard: Inputs
     price: Price
     score: Callable[[Graph], ScoreTerms]
+    training: TrainingTask
     journal: Journal
     made_of: Mapping[str, str]
     advance: Advance
@@ -66,8 +73,9 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """A plan in words and in options, and what these say it will come to."""
+    """A plan in words and in options, what these say it will come to, and a name that only this plan has."""
 
+    name: str
     description: str
     plan: Plan
     foreseen: Total
@@ -130,57 +138,76 @@ class Search:
 
     def _surveyed(self) -> Survey:
         task = self._task
-        entry = task.journal.read(_SURVEY)
-        if entry is None:
-            found = survey(task.subject, task.calibration, task.settings, task.price, task.advance)
-            task.journal.write(_SURVEY, found.entry())
-            entry = task.journal.read(_SURVEY)
-        assert entry is not None
-        return Survey.of(entry)
+
+        def made() -> Entry:
+            return survey(task.subject, task.calibration, task.settings, task.price, task.advance).entry()
+
+        return Survey.of(self._entry(_SURVEY, made))
 
     def _family(
         self, kind: _Kind, wanted_for: Callable[[float], _Wanted], allowance: Allowance
     ) -> Callable[[float], float]:
         """Makes networks of a kind for foreseen losses, each once, and says what share of what may be lost each of them
         is expected to lose."""
-        made: dict[Total, Made] = {}
+        made: dict[str, Made] = {}
 
         def share_of(loss: float) -> float:
             wanted = wanted_for(loss)
-            if wanted.foreseen not in made:
-                made[wanted.foreseen] = self._point(f"network-{kind}-{len(made)}", kind, wanted)
-                self.made.append(made[wanted.foreseen])
-            expected = allowance.expected(made[wanted.foreseen].point, [one.point for one in self.made])
+            if wanted.name not in made:
+                made[wanted.name] = self._point(kind, wanted)
+                self.made.append(made[wanted.name])
+            expected = allowance.expected(made[wanted.name].point, [one.point for one in self.made])
             return expected / allowance.drop if allowance.drop else math.inf
 
         return share_of
 
-    def _point(self, name: str, kind: _Kind, wanted: _Wanted) -> Made:
+    def _point(self, kind: _Kind, wanted: _Wanted) -> Made:
+        name = f"network-{kind}-{wanted.name}"
+        fitted = self._entry(name, lambda: self._fitted(kind, wanted))
+        how = self._task.settings.tuning
+        if how is not None:
+            name = f"{name}-tuned-{_name(how.model_dump_json())}"
+            fitted = self._entry(name, lambda: self._tuned(name, how, fitted))
+        return Made(FrontPoint.model_validate(fitted.facts), _file(fitted))
+
+    def _entry(self, name: str, make: Callable[[], Entry]) -> Entry:
         entry = self._task.journal.read(name)
-        # what is foreseen depends on what was made before: another choice has another network of the same number
-        if entry is None or entry.facts["description"] != wanted.description:
-            self._task.journal.write(name, self._make(kind, wanted))
+        if entry is None:
+            self._task.journal.write(name, make())
             entry = self._task.journal.read(name)
         assert entry is not None
-        return Made(FrontPoint.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
+        return entry
 
-    def _make(self, kind: _Kind, wanted: _Wanted) -> Entry:
+    def _fitted(self, kind: _Kind, wanted: _Wanted) -> Entry:
         task = self._task
         graph = carry_out(task.subject, wanted.plan, task.calibration, task.settings.correct, task.advance)
-        data = to_bytes(graph)
+        return self._measured(graph, kind, wanted.description)
+
+    def _tuned(self, name: str, how: Tuning, fitted: Entry) -> Entry:
+        """The network of `fitted`, trained; what that writes down on its way is emptied when it is over."""
+        task, point = self._task, FrontPoint.model_validate(fitted.facts)
+        journal = Section(task.journal, name)
+        graph, report = tuned(task.subject, from_bytes(_file(fitted)), how, replace(task.training, journal=journal))
+        entry = self._measured(graph, point.kind, point.description, report)
+        forget_(journal)
+        return entry
+
+    def _measured(self, graph: Graph, kind: _Kind, description: str, training: TrainingReport | None = None) -> Entry:
+        task, data = self._task, to_bytes(graph)
         graph = from_bytes(data)
         found, hard = (
             sheet.against(logits(graph, sheet.inputs, task.advance)) for sheet in (self._holdout, self._hard)
         )
         point = FrontPoint(
             kind=kind,
-            description=wanted.description,
+            description=description,
             holdout=found.accuracy,
             agreement=found.agreeing / found.total,
             loss=found.loss,
             hard=hard.accuracy,
             hard_agreement=hard.agreeing / hard.total,
             score=task.score(graph),
+            tuning=training,
         )
         return Entry(point.model_dump(mode="json"), {"file": torch.frombuffer(bytearray(data), dtype=torch.uint8)})
 
@@ -225,7 +252,13 @@ class Search:
         }
         values = dict.fromkeys(self._task.subject.values, settings.value_bits)
         values |= {name: one.bits for name, one in gates.items()}
-        return _Wanted(words, Plan(choices, values, settings.bias_bits), total([*layers.values(), *gates.values()]))
+        chosen = {name: (one.weight_bits, one.input_bits, one.support) for name, one in layers.items()}
+        return _Wanted(
+            name=_name(json.dumps([chosen, values, loss_per_score])),
+            description=words,
+            plan=Plan(choices, values, settings.bias_bits),
+            foreseen=total([*layers.values(), *gates.values()]),
+        )
 
     def _trade(self, name: str, option: Option, loss_per_score: float | None) -> Trade | None:
         settings = self._task.settings
@@ -235,6 +268,16 @@ class Search:
         return trade(
             self._task.subject.sites[name], self._survey.errors[name], widths, self._task.price, loss_per_score
         )
+
+
+def _name(text: str) -> str:
+    """Short, and of no other text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _file(entry: Entry) -> bytes:
+    data: bytes = entry.tensors["file"].numpy().tobytes()
+    return data
 
 
 _MADE_OF, _SURVEY = "made-of", "options"

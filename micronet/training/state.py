@@ -1,5 +1,7 @@
 """Everything a training carries from one step to the next, and how it is written down."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -16,15 +18,7 @@ class State:
 
     def __init__(self, network: TrainableNetwork, how: Training) -> None:
         self._network, self._how = network, how
-        self.optimizer = torch.optim.SGD(
-            [
-                {"params": network.decayed(), "weight_decay": how.weight_decay},
-                {"params": network.undecayed(), "weight_decay": 0.0},
-            ],
-            lr=how.learning_rate,
-            momentum=how.momentum,
-            nesterov=how.momentum > 0,
-        )
+        self.optimizer = _optimizer(network, how)
         self._average = {name: tensor.clone() for name, tensor in network.tensors().items()} if how.ema else {}
         self._best: dict[str, Tensor] = {}
         self._best_correct = -1
@@ -75,11 +69,12 @@ class State:
 
     def save(self, journal: Journal) -> None:
         """Write all of it down."""
-        momenta = {}
-        for index, parameter in enumerate(self._parameters()):
-            momentum = self.optimizer.state[parameter].get("momentum_buffer")
-            if momentum is not None:
-                momenta[f"momentum/{index}"] = momentum
+        momenta = {
+            f"momenta/{kind}/{index}": momentum
+            for index, momenta_ in self.optimizer.state_dict()["state"].items()
+            for kind, momentum in momenta_.items()
+            if momentum is not None
+        }
         parts = {"now": self._network.tensors(), "average": self._average, "best": self._best}
         tensors = {f"{part}/{name}": tensor for part, named in parts.items() for name, tensor in named.items()}
         facts = {
@@ -100,9 +95,11 @@ class State:
         tensors = {name: tensor.to(device) for name, tensor in entry.tensors.items()}
         self._network.load_(_part(tensors, "now"))
         self._average, self._best = _part(tensors, "average"), _part(tensors, "best")
-        for index, parameter in enumerate(self._parameters()):
-            if f"momentum/{index}" in tensors:
-                self.optimizer.state[parameter]["momentum_buffer"] = tensors[f"momentum/{index}"]
+        momenta: dict[int, dict[str, Tensor]] = {}
+        for name, tensor in _part(entry.tensors, "momenta").items():
+            kind, index = name.split("/")
+            momenta.setdefault(int(index), {})[kind] = tensor
+        self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": momenta})
         self.epoch, self.kept, self._best_correct = (entry.facts[name] for name in ("epoch", "kept", "best_correct"))
         self.before = Accuracy.model_validate(entry.facts["before"])
         self.reports = [EpochReport.model_validate(report) for report in entry.facts["reports"]]
@@ -120,7 +117,17 @@ class State:
         return graph
 
 
-def _part(tensors: dict[str, Tensor], part: str) -> dict[str, Tensor]:
+def _optimizer(network: TrainableNetwork, how: Training) -> torch.optim.Optimizer:
+    groups = [
+        {"params": network.decayed(), "weight_decay": how.weight_decay},
+        {"params": network.undecayed(), "weight_decay": 0.0},
+    ]
+    if how.optimizer == "adam":
+        return torch.optim.AdamW(groups, lr=how.learning_rate, betas=(how.momentum, 0.999))
+    return torch.optim.SGD(groups, lr=how.learning_rate, momentum=how.momentum, nesterov=how.momentum > 0)
+
+
+def _part(tensors: Mapping[str, Tensor], part: str) -> dict[str, Tensor]:
     return {name.removeprefix(f"{part}/"): tensor for name, tensor in tensors.items() if name.startswith(f"{part}/")}
 
 

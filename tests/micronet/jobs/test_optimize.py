@@ -1,6 +1,7 @@
 """The optimize job on digits, end to end: every number in its answer comes out of its file again."""
 
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 
 from micronet.analysis.counts import count
 from micronet.contract import Accuracy, FrontPoint, OptimizeResult, ScoreTerms
-from micronet.errors import AlreadyQuantized, SettingsError
+from micronet.errors import AlreadyQuantized, Paused, SettingsError
 from micronet.jobs import JOBS, Context
 from micronet.jobs.looks import Road, doubts
 from micronet.jobs.network import read_network
@@ -106,10 +107,10 @@ def test_what_is_said_of_every_layer_is_in_the_file(optimized: tuple[OptimizeRes
         assert layer.nonzero == there.parameters[0].nonzero < layer.weights == there.parameters[0].elements
 
 
-def run(digits: Digits, journal: Path, **change: object) -> OptimizeResult:
+def run(digits: Digits, journal: Path, pause_at: float | None = None, **change: object) -> OptimizeResult:
     job = JOBS["optimize"]
     settings = job.settings.model_validate(asked(digits, **change))
-    result = job.run(settings, digits[0], Context(None, "cpu", journal=journal))
+    result = job.run(settings, digits[0], Context(None, "cpu", journal=journal, pause_at=pause_at))
     assert isinstance(result, OptimizeResult)
     return result
 
@@ -117,9 +118,11 @@ def run(digits: Digits, journal: Path, **change: object) -> OptimizeResult:
 def test_a_job_that_was_killed_goes_on_to_the_same_bits(digits: Digits, tmp_path: Path) -> None:
     """Networks that were made are read from the journal: with two of them gone, the others are not made again."""
     whole = run(digits, tmp_path, points=2)
-    gone = {"network-searched-1", "network-uniform-0"}
     there = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
-    assert there.keys() >= {"made-of", "options", "network-searched-0", *gone}
+    assert there.keys() >= {"made-of", "options"}
+    searched, uniform = (sorted(name for name in there if kind in name) for kind in ("searched", "uniform"))
+    assert len(searched) == len(uniform) == 2
+    gone = {searched[1], uniform[0]}
     for name in gone:
         (tmp_path / name).unlink()
     assert run(digits, tmp_path, points=2) == whole
@@ -140,6 +143,42 @@ def test_a_journal_serves_another_choice_and_no_other_search(digits: Digits, tmp
         JOBS["optimize"].run(
             JOBS["optimize"].settings.model_validate(asked(digits)), Path(other), Context(journal=tmp_path)
         )
+
+
+TUNING = {"steps": 60, "batch": 32, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}
+
+
+def test_networks_are_trained_where_that_is_asked_for(digits: Digits, tmp_path: Path) -> None:
+    """The journal of a search without training serves one with it: what is trained are the same networks."""
+    journal, outputs = tmp_path / "journal", tmp_path / "outputs"
+    plain = run(digits, journal, points=1)
+    there = {path.name: path.stat().st_mtime_ns for path in journal.iterdir()}
+    job = JOBS["optimize"]
+    settings = job.settings.model_validate(asked(digits, points=1, tuning=TUNING))
+    outputs.mkdir()
+    result = job.run(settings, digits[0], Context(None, "cpu", journal=journal, outputs=outputs))
+    assert isinstance(result, OptimizeResult)
+    assert {name: (journal / name).stat().st_mtime_ns for name in there} == there
+    for before, after in zip(plain.front, result.front, strict=True):
+        assert (before.kind, before.description, before.tuning) == (after.kind, after.description, None)
+        assert after.tuning is not None
+        assert after.tuning.images == 60 * 32
+        assert after.tuning.before == before.hard
+        assert after.hard.correct >= before.hard.correct
+        assert after.score.storage <= before.score.storage
+    again = ask("score", outputs / "optimized.onnx", AGAIN)
+    assert numbers(again) == numbers(result.score)
+
+
+def test_a_training_that_was_broken_off_goes_on_to_the_same_bits(digits: Digits, tmp_path: Path) -> None:
+    whole = run(digits, tmp_path / "whole", points=1, tuning=TUNING)
+    parts = tmp_path / "parts"
+    for _ in range(5):
+        with pytest.raises(Paused):
+            run(digits, parts, pause_at=time.monotonic(), points=1, tuning=TUNING)
+    assert [path for path in parts.glob("*.fit") if path.stat().st_size > 1000], "in the middle of a training"
+    assert run(digits, parts, points=1, tuning=TUNING) == whole
+    assert all(path.stat().st_size < 1000 for path in parts.glob("*.fit")), "nothing of it is left"
 
 
 def test_without_correction_there_are_new_zeros_if_they_are_asked_for(digits: Digits) -> None:

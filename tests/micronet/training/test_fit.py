@@ -25,8 +25,10 @@ def trained(how: Training, journal: MemoryJournal | None = None, seed: int = 0) 
     return fit(TrainableNetwork(digits_graph()), how, digits_task(journal=journal, seed=seed))[0]
 
 
-def test_two_steps_are_those_of_a_plain_loop() -> None:
-    how = SHORT.model_copy(update={"epochs": 1, "steps": 2, "schedule": "constant", "label_smoothing": 0.1})
+@pytest.mark.parametrize(("kind", "rate"), [("sgd", 0.2), ("adam", 0.01)])
+def test_two_steps_are_those_of_a_plain_loop(kind: str, rate: float) -> None:
+    change = {"steps": 2, "schedule": "constant", "label_smoothing": 0.1, "optimizer": kind, "learning_rate": rate}
+    how = SHORT.model_copy(update={"epochs": 1, **change})
     task = digits_task()
     graph, report = fit(TrainableNetwork(digits_graph()), how, task)
 
@@ -34,7 +36,11 @@ def test_two_steps_are_those_of_a_plain_loop() -> None:
     weights = [p for p in network.parameters() if p.dim() > 1]
     others = [p for p in network.parameters() if p.dim() == 1]
     groups = [{"params": weights, "weight_decay": how.weight_decay}, {"params": others, "weight_decay": 0}]
-    optimizer = torch.optim.SGD(groups, lr=how.learning_rate, momentum=how.momentum, nesterov=True)
+    optimizer = (
+        torch.optim.SGD(groups, lr=rate, momentum=0.9, nesterov=True)
+        if kind == "sgd"
+        else torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.999))
+    )
     order = torch.randperm(320, generator=torch.Generator().manual_seed(derived_seed(0, 0)))
     losses = []
     for step in range(2):
@@ -56,14 +62,15 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(how: Training
     assert not same(trained(how), trained(how, seed=1))
 
 
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 @pytest.mark.parametrize("lives", [0, 1, 2])
-def test_killed_anywhere_it_ends_with_the_same_bits(lives: int) -> None:
-    journal = Dying(lives)
+def test_killed_anywhere_it_ends_with_the_same_bits(lives: int, optimizer: str) -> None:
+    how, journal = EVERYTHING.model_copy(update={"optimizer": optimizer}), Dying(lives)
     with pytest.raises(Killed):
-        trained(EVERYTHING, journal)
+        trained(how, journal)
     journal.lives = -1
     whole, resumed = MemoryJournal(), journal
-    assert same(trained(EVERYTHING, whole), trained(EVERYTHING, resumed))
+    assert same(trained(how, whole), trained(how, resumed))
     assert whole.entries["fit"].facts == resumed.entries["fit"].facts
 
 
