@@ -65,11 +65,21 @@ def services(make_services: MakeServices) -> Services:
     return make_services(team_requests_per_second=100_000, team_waiting_jobs=100_000)
 
 
+LEARNING = "|".join(("augment", "optimize", "pipeline", "prune", "quantize", "sparsify"))
+PHASES = {
+    "everywhere": (f"--exclude-path-regex=^/({LEARNING})$", "--max-examples=10"),
+    "learning": (f"--include-path-regex=^/({LEARNING})$", "--max-examples=50", "--phases=examples,fuzzing"),
+}
+"""Among the settings of these are those of training, once or several times. In the coverage phase every value of each
+would be gone through every time, 20,000 requests; it is done at /train, and here they are drawn."""
+
+
 @pytest.mark.slow
-def test_an_open_server_keeps_its_contract(services: Services, tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", PHASES.values(), ids=PHASES)
+def test_an_open_server_keeps_its_contract(services: Services, tmp_path: Path, options: tuple[str, ...]) -> None:
     app = create_app(services.settings, services, open_access=True)
     with live(app) as url, fake_worker(services):
-        schemathesis(url, tmp_path, "--max-examples=10")
+        schemathesis(url, tmp_path, *options)
 
 
 @pytest.mark.slow
