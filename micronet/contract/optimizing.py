@@ -71,7 +71,7 @@ class OptimizeSettings(JobSettings):
     tuning: Tuning | None = None
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
-    points: Annotated[int, Field(ge=1, le=100)] = 8
+    points: Annotated[int, Field(ge=1, le=50)] = 8
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     looks: Annotated[int, Field(ge=1, le=20)] = 4
     normalize: Normalization | None = None
@@ -106,8 +106,8 @@ class FrontPoint(Value):
 
     `agreement` is the share of held-out images it answers as the network in floating point does; `loss` the squared
     change of the logits over their size. `hard` and `hard_agreement` are the same on images as hard as test images.
-    `kind` uniform: one width for all weights, one for all that layers read. `tuning` is how its training went, on hard
-    images; null where there was none.
+    `kind` uniform: one width for all weights, one for all that layers read. `tuning` is how its training went, its
+    accuracies the shares of hard images answered as by the file's network; null where there was none.
     """
 
     kind: Literal["searched", "uniform"]

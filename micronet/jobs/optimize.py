@@ -50,8 +50,11 @@ from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
 
 ARTIFACT = "optimized.onnx"
-_ANY = {"floor", "margin", "points", "looks", "tuning"}
-"""Settings a journal serves any of: they say which networks are made and looked at, or are in the names of these."""
+_CHOOSE, _NAMED = {"floor", "margin", "points", "looks"}, {"tuning"}
+"""Settings that say which networks are made and looked at, and such as entries of a journal are named by: one journal
+serves any of either."""
+_METHOD = "2"
+"""Of making networks: grows where the same settings come to give others, and journals of the one before are refused."""
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""
 
@@ -206,9 +209,10 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
         journal=opened_journal(context),
         made_of={
             "file": source.sha256,
-            "settings": settings.model_dump_json(exclude=_ANY),
+            "settings": settings.model_dump_json(exclude=_CHOOSE | _NAMED),
+            "mixing": repr((before.mixing, before.hard_mixing)),
             "images": source.train.split.sha256,
-            "version": version("micronet"),
+            "version": f"{version('micronet')}, method {_METHOD}",
         },
         advance=advance,
     )

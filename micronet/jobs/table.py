@@ -144,7 +144,7 @@ JOBS: Mapping[str, Job] = {
         OptimizeResult,
         entry="micronet.jobs.optimize:optimize",
         lane="long",
-        summary="Find the lowest score that keeps a floor, without training: optimized.onnx, proofs, the road there",
+        summary="Find the lowest score that keeps a floor: optimized.onnx, its proofs and the road there",
     ),
     "pipeline": Job(
         PipelineSettings,

@@ -1,1 +1,1 @@
-"""The lowest score that keeps a floor, without training: widths, zeros and rounding chosen layer by layer."""
+"""The lowest score that keeps a floor: widths, zeros, rounding chosen layer by layer; then some training, if asked."""

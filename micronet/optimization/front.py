@@ -54,5 +54,5 @@ def best_first(points: Sequence[FrontPoint], allowance: Allowance) -> list[int]:
     return taken + [index for index in order if taken and index not in taken and losses[index] <= losses[taken[-1]]]
 
 
-CLEARLY = 0.9
+CLEARLY = 0.95
 """Of an expected loss: what is expected to lose more than that is no step back from it."""

@@ -155,13 +155,13 @@ def place_bias(bias: Tensor, products: Tensor, bits: int) -> tuple[Tensor, Grid]
     top = int(torch.frexp(bias.abs().max().clamp(min=1e-30)).exponent)
     grid = fixed_point(bits, (bits - 1 - top,))
     steps = products.clamp(min=grid.steps[0])
-    return within_bias_grid((bias / steps).round() * steps, steps, grid), grid
+    return ((bias / steps).round() * steps).clamp(*bias_ends(steps, grid)).float(), grid
 
 
-def within_bias_grid(whole: Tensor, steps: Tensor, grid: Grid) -> Tensor:
-    """(filters,) float32: multiples of `steps` (filters,) that no end of `grid` cuts off."""
-    inside = whole.clamp(grid.low * grid.steps[0], grid.high * grid.steps[0])
-    return ((inside / steps).trunc() * steps).float()
+def bias_ends(steps: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
+    """The least and the largest multiples of `steps` (filters,), each a multiple of the grid's own, within `grid`."""
+    low, high = (end * grid.steps[0] / steps for end in (grid.low, grid.high))
+    return low.ceil() * steps, high.floor() * steps
 
 
 def _value(node: Node, values: Mapping[str, object]) -> object:

@@ -105,7 +105,7 @@ def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
     exponent for all filters may come cheaper than one for each, and then the layer is no worse.
     """
     smaller = torch.arange(0 if wanted.aim is None else -_COARSER, _PLACES)
-    found = _at(wanted, bits, _tops(wanted.rows, bits) - smaller.unsqueeze(1), sweeps)
+    found = on_grids_of(wanted, bits, _tops(wanted.rows, bits) - smaller.unsqueeze(1), sweeps)
     best = reduce(_better, found.tries())
     return best if wanted.aim is None else _shared(wanted, bits, sweeps, best, wanted.aim.trade)
 
@@ -115,7 +115,7 @@ def _shared(wanted: Wanted, bits: int, sweeps: int, best: Rounding, trade: Trade
     exponents, counts = torch.unique(best.exponents, return_counts=True)
     often = exponents[counts.argsort(descending=True)][:_SHARED]
     found, least = best, float(best.aim.sum()) + trade.exponent * len(best.exponents)
-    for one in _at(wanted, bits, often.unsqueeze(1).expand(-1, len(best.exponents)), sweeps).tries():
+    for one in on_grids_of(wanted, bits, often.unsqueeze(1).expand(-1, len(best.exponents)), sweeps).tries():
         cost = float(one.aim.sum()) + trade.exponent
         if cost < least:
             found, least = one, cost
@@ -138,8 +138,8 @@ def _nearest(rows: Tensor, bits: int, exponents: Tensor) -> Tensor:
     return (rows * powers(-exponents).unsqueeze(-1)).round().clamp(low, high)
 
 
-def _at(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
-    """On the grids of each of `exponents` (tries, filters): all tries at once, as each alone is little work."""
+def on_grids_of(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
+    """Filters on the grids of each of `exponents` (tries, filters): all tries at once, as each alone is little work."""
     rows, inputs, aim = wanted.rows, wanted.inputs, wanted.aim
     plain = _rounding(rows, inputs, aim, _nearest(rows, bits, exponents), exponents)
     spread = _rounding(rows, inputs, aim, _spread(wanted, bits, exponents), exponents)
@@ -174,7 +174,9 @@ def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tenso
         for term in range(rows.shape[1]):
             now, rise = integers[..., term], _Rise(slopes[..., term].flatten(-2), diagonal[:, term], rates)
             step = -rise.slope.sign()
-            won = torch.where((now + step >= low) & (now + step <= high), rise.won(now, step), -torch.inf)
+            # where an input hardly changes its square may come out below zero, and every step would seem to help
+            may = (now + step >= low) & (now + step <= high) & (rise.curvature > 0)
+            won = torch.where(may, rise.won(now, step), -torch.inf)
             if wanted.aim is not None:
                 zero = rise.won(now, -now)
                 step, won = torch.where(zero > won, -now, step), torch.maximum(zero, won)

@@ -35,8 +35,8 @@ _Kind = Literal["searched", "uniform"]
 
 FIRST_LOSS = 0.02
 """Squared change of the logits, as options foresee it, that is tried first."""
-SAFER = 0.85
-"""Of the foreseen loss of a point, that of the next safer one."""
+SAFER = 0.93
+"""Of the foreseen loss of a point, that of the next safer one; each next step is one such step longer than the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +119,7 @@ class Search:
         loss = close_in(family, FIRST_LOSS, points)
         if loss is not None:
             for step in range(1, points - len(self.made) + 1):
-                family(loss * SAFER**step)
+                family(loss * SAFER ** (step * (step + 1) // 2))
 
     def uniform(self, allowance: Allowance, points: int) -> None:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
@@ -166,8 +166,11 @@ class Search:
         fitted = self._entry(name, lambda: self._fitted(kind, wanted))
         how = self._task.settings.tuning
         if how is not None:
-            name = f"{name}-tuned-{_name(how.model_dump_json())}"
-            fitted = self._entry(name, lambda: self._tuned(name, how, fitted))
+            device = self._task.training.device.type
+            tuned_name = f"{name}-tuned-{_name(json.dumps([how.model_dump_json(), device]))}"
+            fitted = self._entry(tuned_name, lambda: self._tuned(name, how, fitted))
+            if self._lesson_of() == tuned_name:
+                forget_(self._lesson())
         return Made(FrontPoint.model_validate(fitted.facts), _file(fitted))
 
     def _entry(self, name: str, make: Callable[[], Entry]) -> Entry:
@@ -184,13 +187,26 @@ class Search:
         return self._measured(graph, kind, wanted.description)
 
     def _tuned(self, name: str, how: Tuning, fitted: Entry) -> Entry:
-        """The network of `fitted`, trained; what that writes down on its way is emptied when it is over."""
-        task, point = self._task, FrontPoint.model_validate(fitted.facts)
-        journal = Section(task.journal, name)
-        graph, report = tuned(task.subject, from_bytes(_file(fitted)), how, replace(task.training, journal=journal))
-        entry = self._measured(graph, point.kind, point.description, report)
-        forget_(journal)
-        return entry
+        """The network of `fitted`, trained to give the answers of the one in floating point."""
+        task, journal = self._task, self._lesson()
+        if self._lesson_of() != name:  # none yet, or broken off in another one, which is not asked for any more
+            forget_(journal)
+            task.journal.write(_LESSON, Entry({"of": name}))
+        holdout = task.training.holdout
+        as_teacher = replace(holdout, split=replace(holdout.split, labels=self._hard.answers.argmax(1)))
+        training = replace(task.training, journal=journal, holdout=as_teacher)
+        graph, report = tuned(from_bytes(_file(fitted)), task.subject.graph, how, training)
+        point = FrontPoint.model_validate(fitted.facts)
+        return self._measured(graph, point.kind, point.description, report)
+
+    def _lesson_of(self) -> str | None:
+        """Which network's it is."""
+        entry = self._task.journal.read(_LESSON)
+        return None if entry is None else str(entry.facts["of"])
+
+    def _lesson(self) -> Section:
+        """What the training that goes on writes down: one at a time, or a journal would grow without end."""
+        return Section(self._task.journal, _LESSON)
 
     def _measured(self, graph: Graph, kind: _Kind, description: str, training: TrainingReport | None = None) -> Entry:
         task, data = self._task, to_bytes(graph)
@@ -253,8 +269,9 @@ class Search:
         values = dict.fromkeys(self._task.subject.values, settings.value_bits)
         values |= {name: one.bits for name, one in gates.items()}
         chosen = {name: (one.weight_bits, one.input_bits, one.support) for name, one in layers.items()}
+        traded = loss_per_score if settings.sparsify and settings.correct else None
         return _Wanted(
-            name=_name(json.dumps([chosen, values, loss_per_score])),
+            name=_name(json.dumps([chosen, values, traded])),
             description=words,
             plan=Plan(choices, values, settings.bias_bits),
             foreseen=total([*layers.values(), *gates.values()]),
@@ -262,7 +279,7 @@ class Search:
 
     def _trade(self, name: str, option: Option, loss_per_score: float | None) -> Trade | None:
         settings = self._task.settings
-        if loss_per_score is None or not settings.sparsify:
+        if loss_per_score is None or not (settings.sparsify and settings.correct):
             return None
         widths = Width(option.weight_bits, option.input_bits, settings.bias_bits)
         return trade(
@@ -280,4 +297,4 @@ def _file(entry: Entry) -> bytes:
     return data
 
 
-_MADE_OF, _SURVEY = "made-of", "options"
+_MADE_OF, _SURVEY, _LESSON = "made-of", "options", "lesson"

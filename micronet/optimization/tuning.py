@@ -12,11 +12,11 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.contract import Distillation, FineTuning, TrainingReport, Tuning
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Node, Ref
-from micronet.optimization.layerwise import within_bias_grid
-from micronet.optimization.plan import Subject
+from micronet.optimization.layerwise import bias_ends
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.quantized import OnGrid
@@ -25,30 +25,48 @@ from micronet.transformation.quantize import along_axis
 
 aten = torch.ops.aten
 
-
-def tuned(subject: Subject, graph: Graph, how: Tuning, task: Task) -> tuple[Graph, TrainingReport]:
-    """What `graph`, that `carry_out` made of `subject`, becomes by training; by the task's held-out images, the better
-    of what it was and what it is.
-
-    Weights without a grid stay as they are. Raises NumericalError where training comes apart.
-    """
-    biases = _bias_grids(subject, graph)
-    views = {name: _InSteps(graph.weights[name], grid) for name, grid in {**graph.formats, **biases}.items()}
-    generator = torch.Generator().manual_seed(task.seed)
-    counted = {name: _anywhere(view.counted(graph.weights[name]), generator) for name, view in views.items()}
-    latent = {**graph.weights, **counted}
-    fixed = graph.literals | (latent.keys() - views.keys())
-    network = TrainableNetwork(replace(graph, weights=latent, formats={}, literals=fixed), views=views)
-    trained, report = fit(network, _training(how), replace(task, teacher=lambda _: subject.graph))
-    ends = {
-        name: within_bias_grid(trained.weights[name].double(), torch.tensor(grid.steps).double(), graph.formats[name])
-        for name, grid in biases.items()
-    }
-    return replace(graph, weights={**trained.weights, **ends}), report
-
-
 SPREAD = 0.4
 """Of a step, how far from the middle of its cell a weight begins, at most."""
+
+
+def tuned(graph: Graph, teacher: Graph, how: Tuning, task: Task) -> tuple[Graph, TrainingReport]:
+    """What `graph`, made of `teacher` by `carry_out`, becomes by training, or what it was where that is no better.
+
+    Which is better the task's held-out images say, by their labels; who wants no labels to count gives the teacher's
+    answers for them. Weights without a grid stay as they are. Raises NumericalError where training comes apart.
+    """
+    generator = torch.Generator().manual_seed(task.seed)
+    views = {name: _InSteps(graph.weights[name], grid) for name, grid in graph.formats.items()}
+    views |= _biases(graph)
+    latent = {name: _anywhere(view.counted(graph.weights[name]), generator) for name, view in views.items()}
+    fixed = graph.literals | (graph.weights.keys() - views.keys())
+    start = replace(graph, weights={**graph.weights, **latent}, formats={}, literals=fixed)
+    network = TrainableNetwork(start, shakedrop=False, views=views)
+    trained, report = fit(network, _training(how), replace(task, teacher=lambda _: teacher))
+    return replace(graph, weights=trained.weights), report
+
+
+class _InSteps:
+    """A view of a weight that is counted in steps of its grid: the point of the grid that is nearest to it.
+
+    What is zero stays zero. Gradients are those of the weight itself, whatever its steps, which are too small for some
+    to be told from nothing.
+    """
+
+    def __init__(self, weight: Tensor, grid: Grid, ends: tuple[Tensor, Tensor] | None = None) -> None:
+        self._on_grid, self._ends = OnGrid(grid), ends
+        self._steps, self._there = along_axis(weight, grid)[0], weight != 0
+
+    def counted(self, weight: Tensor) -> Tensor:
+        """`weight` in steps."""
+        return weight / self._steps
+
+    def __call__(self, counted: Tensor) -> Tensor:
+        if self._steps.device != counted.device:
+            self._steps, self._there = self._steps.to(counted.device), self._there.to(counted.device)
+            self._ends = self._ends and (self._ends[0].to(counted.device), self._ends[1].to(counted.device))
+        weight = self._on_grid((counted * self._steps).detach() + (counted - counted.detach()))
+        return (weight if self._ends is None else weight.clamp(*self._ends)) * self._there
 
 
 def _anywhere(counted: Tensor, generator: torch.Generator) -> Tensor:
@@ -56,41 +74,32 @@ def _anywhere(counted: Tensor, generator: torch.Generator) -> Tensor:
     return torch.where(counted != 0, counted + SPREAD * (2 * torch.rand(counted.shape, generator=generator) - 1), 0.0)
 
 
-class _InSteps:
-    """A view of a weight that is counted in steps of its grid: the point of the grid that is nearest to it."""
-
-    def __init__(self, weight: Tensor, grid: Grid) -> None:
-        self._on_grid = OnGrid(grid)
-        self._steps = along_axis(weight, grid)[0]
-
-    def counted(self, weight: Tensor) -> Tensor:
-        """`weight` in steps."""
-        return weight / self._steps
-
-    def __call__(self, counted: Tensor) -> Tensor:
-        self._steps = self._steps.to(counted.device)
-        return self._on_grid(counted * self._steps)
-
-
-def _bias_grids(subject: Subject, graph: Graph) -> dict[str, Grid]:
-    """Of each bias on a grid, by its name: the steps of its filters, none finer than their products, as
-    `place_bias` has them."""
-    nodes, found = graph.by_name(), dict[str, Grid]()
-    for name in subject.sites:
-        read, weight, *rest = (argument.name for argument in nodes[name].args[:3] if isinstance(argument, Ref))
-        if rest and rest[0] in graph.formats:
-            bias = graph.formats[rest[0]]
-            steps = _step(nodes[read]) * torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
-            coarse = steps.clamp(min=bias.steps[0]).expand(graph.weights[rest[0]].shape).tolist()
-            found[rest[0]] = replace(bias, steps=tuple(coarse), zero_points=(0,) * len(coarse), axis=0)
+def _biases(graph: Graph) -> dict[str, _InSteps]:
+    """Of each bias on a grid, by its name: in steps of its filters, none finer than their products, as `place_bias` has
+    them."""
+    makers, found = graph.by_name(), dict[str, _InSteps]()
+    for node in graph.nodes:
+        names = [argument.name for argument in node.args[:3] if isinstance(argument, Ref)]
+        if node.target not in DOT_PRODUCTS or not graph.formats.keys() >= set(names[1:]) or len(names) < 3:
+            continue
+        read, weight, bias = names
+        grid, value = graph.formats[bias], graph.weights[bias]
+        products = _step(makers, read) * torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
+        steps = products.clamp(min=grid.steps[0]).expand(value.shape)
+        coarse = replace(grid, steps=tuple(steps.tolist()), zero_points=(0,) * len(steps), axis=0)
+        low, high = bias_ends(steps, grid)
+        found[bias] = _InSteps(value, coarse, (low.float(), high.float()))
     return found
 
 
-def _step(quantizer: Node) -> float:
-    step = quantizer.args[1]
-    assert quantizer.target is aten.fake_quantize_per_tensor_affine.default
-    assert isinstance(step, float)
-    return step
+def _step(makers: dict[str, Node], name: str) -> float:
+    """Of the grid that the value `name` was put on before it was laid out as it is."""
+    node = makers[name]
+    if node.target is aten.fake_quantize_per_tensor_affine.default:
+        step = node.args[1]
+        assert isinstance(step, float)
+        return step
+    return _step(makers, node.refs()[0].name)
 
 
 def _training(how: Tuning) -> FineTuning:

@@ -71,8 +71,8 @@ class State:
         """Write all of it down."""
         momenta = {
             f"momenta/{kind}/{index}": momentum
-            for index, momenta_ in self.optimizer.state_dict()["state"].items()
-            for kind, momentum in momenta_.items()
+            for index, kinds in self.optimizer.state_dict()["state"].items()
+            for kind, momentum in kinds.items()
             if momentum is not None
         }
         parts = {"now": self._network.tensors(), "average": self._average, "best": self._best}

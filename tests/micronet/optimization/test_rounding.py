@@ -9,7 +9,7 @@ import torch
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.optimization.moments import moments, quadratic
 from micronet.optimization.options import Width, trade
-from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest, nearest_placed, round_rows
+from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest_placed, on_grids_of, round_rows
 from micronet.optimization.sums import Inputs, sum_bits
 from micronet.optimization.zeros import solved
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
@@ -176,13 +176,23 @@ def test_no_weight_leaves_its_grid_where_squares_are_rounding_errors(price: floa
     assert -8 <= float(found.integers.min()) <= float(found.integers.max()) <= 7
 
 
-def test_tries_side_by_side_are_the_tries_one_by_one() -> None:
+def test_a_weight_whose_square_came_out_below_zero_stays_where_it_is() -> None:
+    layer, _ = wanted("pointwise")
+    squares = torch.ones(12).double()
+    squares[3] = -1e-9
+    form = replace(layer, inputs=torch.diag(squares).unsqueeze(0), factors=torch.eye(12).double().expand(7, -1, -1))
+    found = round_rows(form, 4)
+    nearest = (layer.rows / torch.ldexp(torch.ones(7).double(), found.exponents).unsqueeze(1)).round().clamp(-8, 7)
+    assert torch.equal(found.integers[:, 3], nearest[:, 3])
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_tries_side_by_side_are_the_tries_one_by_one(kind: str) -> None:
     """Filters of a group stay in it, however many grids are tried at once."""
-    for kind in ("grouped", "depthwise", "convolution"):
-        layer, _ = wanted(kind)
-        together = round_rows(layer, 4)
-        for filter_ in range(len(layer.rows)):
-            alone = [
-                nearest(layer.rows, layer.inputs, 4, together.exponents + shift).error[filter_] for shift in (-1, 0, 1)
-            ]
-            assert together.error[filter_] <= min(alone) * (1 + 1e-9)
+    layer, _ = wanted(kind)
+    exponents = torch.arange(-5, -1).unsqueeze(1).expand(-1, len(layer.rows))
+    together = on_grids_of(layer, 4, exponents, sweeps=3).tries()
+    for found, one in zip(together, exponents, strict=True):
+        alone = on_grids_of(layer, 4, one.unsqueeze(0), sweeps=3).tries()[0]
+        assert torch.equal(found.integers, alone.integers)
+        torch.testing.assert_close(found.error, alone.error)

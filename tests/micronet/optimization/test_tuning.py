@@ -39,7 +39,7 @@ def made() -> Made:
     of = subject(prepare(trained, fuse=True))
     layers = {name: LayerChoice(2, 4, halved(site.rows != 0)) for name, site in of.sites.items()}
     graph = carry_out(of, Plan(layers, dict.fromkeys(of.values, 8), 8), task.train.batch(0, 100)[0])
-    graph_after, report = tuned(of, graph, HOW, digits_task())
+    graph_after, report = tuned(graph, of.graph, HOW, digits_task())
     return of, graph, graph_after, report, task
 
 
@@ -68,7 +68,7 @@ def test_zeros_stay_and_sums_keep_their_unit(made: Made) -> None:
 def test_other_images_are_answered_more_as_the_teacher_does(made: Made) -> None:
     of, before, _, _, task = made
     how = HOW.model_copy(update={"steps": 300, "learning_rate": 0.05})
-    after, report = tuned(of, before, how, digits_task())
+    after, report = tuned(before, of.graph, how, digits_task())
     images = task.holdout.batch(0, 100)[0]
     wanted = interpret(of.graph, images).log_softmax(1)
     far = [
@@ -82,12 +82,12 @@ def test_other_images_are_answered_more_as_the_teacher_does(made: Made) -> None:
 
 def test_the_same_seed_gives_the_same_bits_and_another_does_not(made: Made) -> None:
     of, before, after, _, _ = made
-    assert same(tuned(of, before, HOW, digits_task())[0], after)
-    assert not same(tuned(of, before, HOW, replace(digits_task(), seed=1))[0], after)
+    assert same(tuned(before, of.graph, HOW, digits_task())[0], after)
+    assert not same(tuned(before, of.graph, HOW, replace(digits_task(), seed=1))[0], after)
 
 
 def test_it_learns_nothing_from_labels(made: Made) -> None:
     of, before, after, _, _ = made
     task = digits_task()
     split = replace(task.train.split, labels=task.train.split.labels.roll(1))
-    assert same(tuned(of, before, HOW, replace(task, train=replace(task.train, split=split)))[0], after)
+    assert same(tuned(before, of.graph, HOW, replace(task, train=replace(task.train, split=split)))[0], after)
