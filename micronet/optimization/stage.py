@@ -168,7 +168,7 @@ class Search:
         if how is not None:
             device = self._task.training.device.type
             tuned_name = f"{name}-tuned-{_name(json.dumps([how.model_dump_json(), device]))}"
-            fitted = self._entry(tuned_name, lambda: self._tuned(name, how, fitted))
+            fitted = self._entry(tuned_name, lambda: self._tuned(tuned_name, how, fitted))
             if self._lesson_of() == tuned_name:
                 forget_(self._lesson())
         return Made(FrontPoint.model_validate(fitted.facts), _file(fitted))
