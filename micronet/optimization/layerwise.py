@@ -16,7 +16,7 @@ from micronet.optimization.moments import moments
 from micronet.optimization.plan import LayerChoice, Plan, Subject
 from micronet.optimization.rounding import Aim, Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
-from micronet.optimization.sums import Inputs
+from micronet.optimization.sums import Inputs, powers
 from micronet.optimization.values import LEAST
 from micronet.optimization.zeros import solved
 from micronet.transformation.quantize import on_grid
@@ -122,7 +122,7 @@ class _Walk:
         bias = seen.bias(found.rows) if self._corrected else site.layer.bias.double()
         placed, bias_grid = place_bias(
             bias,
-            torch.tensor(grid.steps[0]).double() * torch.ldexp(torch.ones_like(bias), found.exponents),
+            grid.steps[0] * powers(found.exponents),
             self._plan.bias_bits,
         )
         self._formats[_name(node.args[2])] = bias_grid

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.dot_products import DOT_PRODUCTS
+from micronet.analysis.widths import activation_grid
 from micronet.contract import Distillation, FineTuning, TrainingReport, Tuning
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Node, Ref
@@ -22,8 +23,6 @@ from micronet.training.network import TrainableNetwork
 from micronet.training.quantized import OnGrid
 from micronet.training.task import Task
 from micronet.transformation.quantize import along_axis
-
-aten = torch.ops.aten
 
 SPREAD = 0.4
 """Of a step, how far from the middle of its cell a weight begins, at most."""
@@ -94,12 +93,8 @@ def _biases(graph: Graph) -> dict[str, _InSteps]:
 
 def _step(makers: dict[str, Node], name: str) -> float:
     """Of the grid that the value `name` was put on before it was laid out as it is."""
-    node = makers[name]
-    if node.target is aten.fake_quantize_per_tensor_affine.default:
-        step = node.args[1]
-        assert isinstance(step, float)
-        return step
-    return _step(makers, node.refs()[0].name)
+    grid = activation_grid(makers[name])
+    return _step(makers, makers[name].refs()[0].name) if grid is None else grid.steps[0]
 
 
 def _training(how: Tuning) -> FineTuning:
