@@ -10,7 +10,7 @@ from micronet.analysis.shapes import shapes
 from micronet.analysis.transient import transient_bytes
 from micronet.analysis.widths import FULL_WIDTH
 from micronet.errors import NumericalError
-from micronet.evaluation.bit_true import check_exact, widen
+from micronet.evaluation.bit_true import check_exact, exactly, widen
 from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
@@ -39,12 +39,12 @@ def evaluate(
     """Correct answers of `graph` on all `inputs`.
 
     On the CPU, batches go to one thread per processor and each is computed by one thread, so that the result does not
-    depend on how many there are. With `bit_true`, in float64, where sums of fixed-point products are exact (checked).
+    depend on how many there are. With `bit_true`, in float64, where sums of fixed-point products are exact (checked),
+    or on the CPU in float32 where that is the same to the bit.
     Raises NumericalError where a logit is NaN or infinite.
     """
     if bit_true:
         check_exact(graph)
-        graph = widen(graph)
     batch = CUDA_BATCH if device.type == "cuda" else cpu_batch(graph)
     logits = _runner(graph, device, batch, bit_true)
 
@@ -75,9 +75,10 @@ def cpu_batch(graph: Graph) -> int:
 
 
 def _runner(graph: Graph, device: torch.device, batch: int, bit_true: bool) -> Logits:
-    """A lowered program on the CPU; node by node where sums must be exact, and on CUDA."""
-    if device.type == "cpu" and not bit_true:
-        return lower(graph, batch).run
+    """A lowered program on the CPU; node by node on CUDA."""
+    if device.type == "cpu":
+        return lower(exactly(graph) if bit_true else graph, batch).run
+    graph = widen(graph) if bit_true else graph
     there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
     dtype = torch.float64 if bit_true else torch.float32
     return lambda images: interpret(there, images.to(device, dtype, memory_format=torch.channels_last))

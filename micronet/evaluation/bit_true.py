@@ -1,14 +1,18 @@
-"""Evaluation whose sums are exact: float64 holds every sum of fixed-point products that fits 53 bits."""
+"""Evaluation whose sums are exact: float64 holds every sum of fixed-point products that fits 53 bits, float32 many."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from micronet.analysis.accumulators import exact_bits
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.shapes import shapes
+from micronet.analysis.widths import activation_grid
 from micronet.errors import SettingsError
-from micronet.graph.ir import Graph
+from micronet.evaluation.single_precision import single_precision
+from micronet.graph.ir import Argument, Graph, Node, Ref
 
 EXACT_BITS = 53
 """Integers up to 2^53 are exact in float64. Where a sum lies within 53 bits of two's complement, so that its ends are
@@ -37,9 +41,66 @@ def check_exact(graph: Graph) -> None:
 
 def widen(graph: Graph) -> Graph:
     """The graph with its weights in float64."""
-    return replace(
-        graph,
-        weights={
-            name: weight.double() if weight.dtype == torch.float32 else weight for name, weight in graph.weights.items()
-        },
-    )
+    return replace(graph, weights={name: _weight_in_float64(weight) for name, weight in graph.weights.items()})
+
+
+def exactly(graph: Graph) -> Graph:
+    """The graph that gives, for float32 images, what `widen` gives for the same in float64, to the bit and faster.
+
+    Whatever float32 cannot spoil is computed in float32; `in_float64` and `onto_grid` lead there and back. For the
+    kernels of the CPU alone: others may give up bits of float32 for speed.
+    """
+    return _Mixed(graph).graph()
+
+
+def in_float64(value: object) -> object:
+    """Float32 tensors, alone or in a tuple, in float64; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(in_float64(one) for one in value)
+    return value.double() if isinstance(value, Tensor) and value.dtype == torch.float32 else value
+
+
+def onto_grid(values: Tensor, step: float, low: int, high: int) -> Tensor:
+    """float32: `values` in float64 on a fixed-point grid that float32 holds; what fake_quantize says they are."""
+    return (values / step).round_().clamp_(low, high).mul_(step).float()
+
+
+class _Mixed:
+    """A graph, node by node: what is not the same in float32 reads its operands in float64."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph, self._narrow = graph, {graph.input, *graph.weights, *single_precision(graph)}
+        self._free, self._wide = graph.names(), dict[str, str]()
+        self._weights = dict(graph.weights)
+
+    def graph(self) -> Graph:
+        nodes = tuple(made for node in self._graph.nodes for made in self._made(node))
+        return replace(self._graph, nodes=nodes, weights=self._weights)
+
+    def _made(self, node: Node) -> Iterator[Node]:
+        wide = any(ref.name not in self._narrow for ref in node.refs())
+        if node.name not in self._narrow:
+            for ref in node.refs():
+                yield from self._widened(ref.name)
+            yield node.renamed(self._wide)
+        elif wide:
+            grid = activation_grid(node)
+            assert grid is not None, "of operands in float64, only quantizers make a float32 value"
+            args: tuple[Argument, ...] = (node.args[0], grid.steps[0], grid.low, grid.high)
+            yield Node(node.name, onto_grid, args, layer=node.layer)
+        else:
+            yield node
+
+    def _widened(self, name: str) -> Iterator[Node]:
+        """Where the value is found in float64."""
+        if name not in self._narrow or name in self._wide:
+            return
+        self._wide[name] = self._free.new(f"{name}.float64", "_")
+        if name in self._graph.weights:
+            self._weights[self._wide[name]] = _weight_in_float64(self._graph.weights[name])
+        else:
+            yield Node(self._wide[name], in_float64, (Ref(name),))
+
+
+def _weight_in_float64(weight: Tensor) -> Tensor:
+    return weight.double() if weight.dtype == torch.float32 else weight

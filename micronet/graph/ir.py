@@ -46,6 +46,11 @@ class Node:
         """Every value this node reads, in order, repeats included."""
         return self._read
 
+    def renamed(self, names: Mapping[str, str]) -> "Node":
+        """The same operation on values called otherwise, where `names` says so."""
+        kwargs = {key: rename(argument, names) for key, argument in self.kwargs.items()}
+        return replace(self, args=tuple(rename(argument, names) for argument in self.args), kwargs=kwargs)
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:

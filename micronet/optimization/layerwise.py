@@ -9,7 +9,7 @@ from torch import Tensor
 from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.interpret import last_uses
-from micronet.graph.ir import Argument, Graph, Node, Ref, rename, substitute
+from micronet.graph.ir import Argument, Graph, Node, Ref, substitute
 from micronet.optimization.grids import place_grid
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.moments import moments
@@ -67,7 +67,7 @@ class _Walk:
         site = self._subject.sites.get(node.name)
         if site is None:
             self._narrow[node.name] = _value(node, self._narrow)
-            self._nodes.append(_renamed(node, self._renamed))
+            self._nodes.append(node.renamed(self._renamed))
         else:
             self._layer(node, site, self._plan.layers[node.name])
         if node.name in self._plan.values or node.name in self._derived:
@@ -92,7 +92,7 @@ class _Walk:
         values = on_grid(values, grid)
         put = self._quantizer(self._renamed.get(source, source), f"{node.layer or node.name}.input", grid)
         rows, bias = self._rounded(node, site, choice, values, grid)
-        self._nodes.append(replace(_renamed(node, self._renamed), args=(Ref(put), *node.args[1:])))
+        self._nodes.append(replace(node.renamed(self._renamed), args=(Ref(put), *node.args[1:])))
         weight = _name(node.args[1])
         self._weights[weight] = self._narrow[weight] = rows.view_as(site.layer.weight)
         if bias is not None:
@@ -167,11 +167,6 @@ def bias_ends(steps: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
 def _value(node: Node, values: Mapping[str, object]) -> object:
     kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
     return node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
-
-
-def _renamed(node: Node, names: Mapping[str, str]) -> Node:
-    args = tuple(rename(argument, names) for argument in node.args)
-    return replace(node, args=args, kwargs={key: rename(argument, names) for key, argument in node.kwargs.items()})
 
 
 def _name(argument: Argument) -> str:

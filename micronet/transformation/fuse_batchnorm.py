@@ -8,7 +8,7 @@ from torch import Tensor
 
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import Shapes, shapes
-from micronet.graph.ir import Argument, Graph, Node, Ref, rename
+from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.graph.names import Names
 
 aten = torch.ops.aten
@@ -86,16 +86,7 @@ def _apply(graph: Graph, merges: list[_Merge]) -> Graph:
         # of two norms in a row both may go in one round; nodes come in order, so the first one has its entry
         renamed[merge.norm.name] = renamed.get(source.name, source.name)
     gone = set(renamed)
-    nodes = tuple(
-        replace(
-            changed,
-            args=tuple(rename(argument, renamed) for argument in changed.args),
-            kwargs={key: rename(argument, renamed) for key, argument in changed.kwargs.items()},
-        )
-        for node in graph.nodes
-        if node.name not in gone
-        for changed in [layers.get(node.name, node)]
-    )
+    nodes = tuple(layers.get(node.name, node).renamed(renamed) for node in graph.nodes if node.name not in gone)
     output = renamed.get(graph.output, graph.output)
     return replace(graph, nodes=nodes, weights=weights, output=output).live()
 

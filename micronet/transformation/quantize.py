@@ -13,7 +13,7 @@ from micronet.analysis.shapes import constants
 from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, widths
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point
-from micronet.graph.ir import Graph, Node, Ref, rename
+from micronet.graph.ir import Graph, Node, Ref
 from micronet.transformation.layer_widths import INPUT, LayerWidths, check_layers, widths_of
 from micronet.transformation.ranges import RANGE_RULES, Observer
 
@@ -189,8 +189,7 @@ def insert_quantizers(graph: Graph, grids: Mapping[str, Grid]) -> Graph:
     if graph.input in grids:
         put(graph.input, "input")
     for node in graph.nodes:
-        args = tuple(rename(argument, renamed) for argument in node.args)
-        nodes.append(replace(node, args=args, kwargs={key: rename(a, renamed) for key, a in node.kwargs.items()}))
+        nodes.append(node.renamed(renamed))
         if node.name in grids:
             put(node.name, node.layer or node.name)
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))

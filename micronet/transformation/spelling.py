@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import torch
 
-from micronet.graph.ir import Argument, Graph, Node, Ref, Target, rename
+from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 
 aten = torch.ops.aten
 
@@ -36,8 +36,7 @@ def drop_identities(graph: Graph) -> Graph:
         if node.target in IDENTITIES and isinstance(source, Ref):
             renamed[node.name] = renamed.get(source.name, source.name)
             continue
-        args = tuple(rename(argument, renamed) for argument in node.args)
-        nodes.append(replace(node, args=args, kwargs={key: rename(a, renamed) for key, a in node.kwargs.items()}))
+        nodes.append(node.renamed(renamed))
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
 
 

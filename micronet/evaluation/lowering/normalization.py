@@ -11,10 +11,11 @@ aten = torch.ops.aten
 
 
 def normalization(space: Workspace, node: Node) -> bool:
-    """One fused multiply-add per element."""
-    if node.target is not aten.batch_norm.default or any(
-        argument is not None and space.weight(argument) is None for argument in node.args[1:5]
-    ):
+    """One fused multiply-add per element, in float32."""
+    if node.target is not aten.batch_norm.default:
+        return False
+    weights = [space.weight(argument) for argument in node.args[1:5] if argument is not None]
+    if any(weight is None or weight.dtype != torch.float32 for weight in weights):
         return False
     axes = len(space.shapes[node.name])
     scale, shift = (part.view(-1, *[1] * (axes - 2)) for part in scale_and_shift(space.graph, node))

@@ -1,0 +1,153 @@
+"""Exact evaluation is faster in float32 where that is the same, and the same to the bit wherever it is used."""
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from micronet.errors import SettingsError
+from micronet.evaluation.bit_true import check_exact, exactly, in_float64, onto_grid, widen
+from micronet.evaluation.lowering import lower
+from micronet.evaluation.single_precision import single_precision
+from micronet.graph.capture import capture
+from micronet.graph.grid import fixed_point
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph, Node, Ref
+from micronet.transformation.fold_constants import fold_constants
+from micronet.transformation.fuse_batchnorm import fuse_batchnorm
+from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
+from micronet.transformation.ranges import Observer
+from micronet.transformation.recognize import recognize
+from tests.micronet.networks import IMAGE, images, networks
+
+aten = torch.ops.aten
+
+
+def quantized(module: nn.Module, weight_bits: int, activation_bits: int) -> Graph:
+    graph = fuse_batchnorm(recognize(fold_constants(capture(module, IMAGE))))
+    how = Quantization(weight_bits, activation_bits, "max")
+
+    def calibrate(shown: Graph, observers: Mapping[str, Observer]) -> None:
+        seen: dict[str, Tensor] = {shown.input: images(8)}
+        interpret(shown, images(8), lambda node, value: seen.update({node.name: value}))
+        for name, observer in observers.items():
+            observer.take(observer.measure(seen[name].reshape(1, -1)))
+
+    return quantize_activations(quantize_weights(graph, how), how, calibrate)
+
+
+def same(graph: Graph, shown: Tensor) -> bool:
+    """Whether the mixed program gives what all of it in float64 does."""
+    answers = lower(exactly(graph), len(shown)).run(shown)
+    return torch.equal(answers.double(), interpret(widen(graph), shown.double()))
+
+
+@settings(deadline=None, max_examples=60)
+@given(networks(8), st.integers(2, 16), st.integers(2, 16))
+def test_any_network_on_any_grids_gives_the_bits_of_float64(module: nn.Module, weights: int, values: int) -> None:
+    assert same(quantized(module, weights, values), images(5))
+
+
+def classifier(terms: int, weight_bits: int, input_bits: int) -> Graph:
+    """One sum of `terms` products, all as far from zero as their grids go, and a quantizer of what is read."""
+    weights, values = fixed_point(weight_bits, (weight_bits - 1,)), fixed_point(input_bits, (0,))
+    rows = torch.full((2, terms), weights.low * weights.steps[0])
+    rows[1] = weights.high * weights.steps[0]
+    nodes = (
+        Node("x", aten.fake_quantize_per_tensor_affine.default, (Ref("image"), 1.0, 0, values.low, values.high)),
+        Node("flat", aten.flatten.using_ints, (Ref("x"), 1)),
+        Node("out", aten.linear.default, (Ref("flat"), Ref("rows"))),
+    )
+    return Graph("image", (terms, 1, 1), nodes, {"rows": rows}, "out", {"rows": weights})
+
+
+@pytest.mark.parametrize(("terms", "narrow"), [(127, True), (129, False)])
+def test_sums_up_to_24_bits_are_exact_in_float32_and_no_wider_ones(terms: int, narrow: bool) -> None:
+    """Each product is up to 2^16: 128 of them fill 24 bits with a sign."""
+    graph = classifier(terms, 9, 9)
+    ends = torch.stack([torch.full((terms, 1, 1), end) for end in (-256.0, 255.0)])
+    assert ("out" in single_precision(graph)) is narrow
+    assert lower(exactly(graph), 2).run(ends).dtype == (torch.float32 if narrow else torch.float64)
+    assert same(graph, ends)
+
+
+def test_the_sum_that_24_bits_do_not_hold_does_come_out_wrong_in_float32() -> None:
+    graph = classifier(1025, 9, 9)
+    odd = torch.full((1, 1025, 1, 1), -255.0)
+    odd[0, 0] = 1.0
+    assert same(graph, odd)
+    plain = lower(graph, 1).run(odd)
+    assert not torch.equal(plain.double(), interpret(widen(graph), odd.double()))
+
+
+def after(*nodes: Node, bits: int = 8) -> frozenset[str]:
+    """Values that are the same in float32, of `nodes` that read x, on a grid of steps of 1."""
+    grid = fixed_point(bits, (0,))
+    first = Node("x", aten.fake_quantize_per_tensor_affine.default, (Ref("image"), 1.0, 0, grid.low, grid.high))
+    return single_precision(Graph("image", (3, 4, 4), (first, *nodes), {}, nodes[-1].name)) - {"image", "x"}
+
+
+def test_arithmetic_is_the_same_as_long_as_its_results_need_no_more_than_24_bits() -> None:
+    square = Node("square", aten.mul.Tensor, (Ref("x"), Ref("x")))
+    cube = Node("cube", aten.mul.Tensor, (Ref("square"), Ref("x")))
+    fourth = Node("fourth", aten.mul.Tensor, (Ref("square"), Ref("square")))
+    assert after(square, cube, fourth) == {"square", "cube"}
+    fine = Node("fine", aten.add.Tensor, (Ref("x"), 2.0**-16))
+    finer = Node("finer", aten.add.Tensor, (Ref("x"), 2.0**-18))
+    assert after(fine, finer) == {"fine"}
+    assert after(Node("third", aten.mul.Tensor, (Ref("x"), 1 / 3))) == frozenset()
+
+
+def test_clips_and_paddings_to_numbers_that_float32_lacks_are_not_the_same() -> None:
+    clip = Node("clip", aten.hardtanh.default, (Ref("x"), 0.0, 6.0))
+    assert after(clip) == {"clip"}
+    assert after(Node("clip", aten.hardtanh.default, (Ref("x"), 0.0, 0.1))) == frozenset()
+    assert after(Node("pad", aten.constant_pad_nd.default, (Ref("x"), (1, 1), 0.1))) == frozenset()
+    assert after(Node("pad", aten.constant_pad_nd.default, (Ref("x"), (1, 1), 0.5))) == {"pad"}
+    # what is padded with halves has steps of a half: squares of it have steps of a quarter
+    pad = Node("pad", aten.constant_pad_nd.default, (Ref("x"), (1, 1), 0.5))
+    square = Node("square", aten.mul.Tensor, (Ref("pad"), Ref("pad")))
+    assert after(pad, square, bits=12) == {"pad", "square"}
+    assert after(pad, square, bits=13) == {"pad"}
+
+
+def test_averages_are_the_same_where_their_division_is_a_shift() -> None:
+    assert after(Node("mean", aten.mean.dim, (Ref("x"), (2, 3)))) == {"mean"}
+    assert after(Node("mean", aten.mean.dim, (Ref("x"), (1, 2, 3)))) == frozenset()
+    assert after(Node("mean", aten.adaptive_avg_pool2d.default, (Ref("x"), (2, 2)))) == {"mean"}
+    assert after(Node("mean", aten.adaptive_avg_pool2d.default, (Ref("x"), (3, 3)))) == frozenset()
+    assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (2, 2)))) == {"mean"}
+    assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (3, 3), (1, 1)))) == frozenset()
+    assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (2, 2), (2, 2), (1, 1)))) == frozenset()
+    assert after(Node("mean", aten.mean.dim, (Ref("x"), (2, 3))), bits=22) == frozenset()
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.floats(-1e4, 1e4, width=64), min_size=1), st.integers(2, 24), st.integers(-4, 20))
+def test_a_float64_value_goes_onto_a_grid_as_fake_quantize_says(numbers: list[float], bits: int, point: int) -> None:
+    grid, values = fixed_point(bits, (point,)), torch.tensor(numbers, dtype=torch.float64)
+    step = grid.steps[0]
+    expected = torch.fake_quantize_per_tensor_affine(values, step, 0, grid.low, grid.high)
+    found = onto_grid(values, step, grid.low, grid.high)
+    assert found.dtype == torch.float32
+    assert torch.equal(found.double(), expected)
+
+
+def test_only_float32_tensors_are_widened() -> None:
+    index, single = torch.arange(3), torch.ones(3)
+    widened = in_float64((single, index, 7))
+    assert isinstance(widened, tuple)
+    assert widened[0].dtype == torch.float64
+    assert widened[1:] == (index, 7)
+
+
+def test_sums_that_cannot_be_exact_are_refused() -> None:
+    check_exact(classifier(129, 9, 9))
+    with pytest.raises(SettingsError, match=r"may need 5[4-9] bits, float64 is exact to 53"):
+        check_exact(classifier(129, 24, 24))
+    graph = classifier(3, 9, 9)
+    with pytest.raises(SettingsError, match="Quantize weights and activations"):
+        check_exact(Graph(graph.input, graph.input_shape, graph.nodes, graph.weights, graph.output))
