@@ -45,10 +45,10 @@ def widen(graph: Graph) -> Graph:
 
 
 def exactly(graph: Graph) -> Graph:
-    """The graph that gives, for float32 images, what `widen` gives for the same in float64, to the bit and faster.
+    """The graph that gives, for float32 images, what `widen` gives for the same in float64, and faster.
 
-    Whatever float32 cannot spoil is computed in float32; `in_float64` and `onto_grid` lead there and back. For the
-    kernels of the CPU alone: others may give up bits of float32 for speed.
+    Whatever float32 cannot spoil is computed in float32, to the same bits; `in_float64` and `onto_grid` lead there and
+    back. It is to be run, not counted, and on the CPU: other kernels may give up bits of float32 for speed.
     """
     return _Mixed(graph).graph()
 
@@ -62,20 +62,20 @@ def in_float64(value: object) -> object:
 
 def onto_grid(values: Tensor, step: float, low: int, high: int) -> Tensor:
     """float32: `values` in float64 on a fixed-point grid that float32 holds; what fake_quantize says they are."""
-    return (values / step).round_().clamp_(low, high).mul_(step).float()
+    return (values / step).round_().clamp_(low, high).mul_(step).add_(0.0).float()  # no zero with a sign
 
 
 class _Mixed:
     """A graph, node by node: what is not the same in float32 reads its operands in float64."""
 
     def __init__(self, graph: Graph) -> None:
-        self._graph, self._narrow = graph, {graph.input, *graph.weights, *single_precision(graph)}
+        self._graph, self._narrow = graph, single_precision(graph)
         self._free, self._wide = graph.names(), dict[str, str]()
         self._weights = dict(graph.weights)
 
     def graph(self) -> Graph:
         nodes = tuple(made for node in self._graph.nodes for made in self._made(node))
-        return replace(self._graph, nodes=nodes, weights=self._weights)
+        return replace(self._graph, nodes=nodes, weights=self._weights).live()
 
     def _made(self, node: Node) -> Iterator[Node]:
         wide = any(ref.name not in self._narrow for ref in node.refs())

@@ -81,7 +81,7 @@ def rounding_constant(grid: Grid) -> float | None:
     Float32 numbers in [2^23, 2^24) are whole numbers, so adding 1.5 * 2^23 steps leaves no bit below one step: the
     processor's own rounding does it. Exact while |x| <= 2^22 steps, which clipping to 22 bits or fewer ensures.
     """
-    if grid.axis is not None or not grid.is_fixed_point or grid.bits > 22:
+    if grid.axis is not None or not grid.is_fixed_point or not grid.has_common_steps or grid.bits > 22:
         return None
     return 1.5 * 2.0**23 * grid.steps[0]
 

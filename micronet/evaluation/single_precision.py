@@ -29,14 +29,15 @@ class Multiples:
     reach: float
 
     def narrow(self) -> "Multiples | None":
-        """These, if float32 holds each of them, and each whole multiple in between."""
-        return self if self.reach <= self.step * 2**BITS and self.step > _LEAST_STEP else None
+        """These, if float32 holds each of them."""
+        fits = self.reach <= self.step * 2**BITS and self.step >= _LEAST_STEP and self.reach < _MOST_REACH
+        return self if fits else None
 
 
 def single_precision(graph: Graph) -> frozenset[str]:
-    """Names of the values that float32 gives as float64 does, from operands that are such values too.
+    """Names of the values that float32 gives as float64 does, the input and the weights among them.
 
-    Or, of a quantizer, from any operand: once on a grid of few bits, a value fits. The images are float32 numbers.
+    Their operands are such values too; but a quantizer's may be any: once on a grid of few bits, a value fits.
     """
     known = shapes(graph)
     finder = _Finder(graph, known, {name: max(bits, default=0) for name, bits in exact_bits(graph, known).items()})
@@ -49,19 +50,22 @@ class _Finder:
     """`found` has a row for each value that is the same in both; None where it may be any float32 number."""
 
     def __init__(self, graph: Graph, known: Shapes, sums: Mapping[str, int]) -> None:
-        self._shapes, self._sums = known, sums
+        self._shapes, self._sums, self._formats = known, sums, graph.formats
         self.found: dict[str, Multiples | None] = dict.fromkeys([graph.input, *graph.weights])
 
     def look_at(self, node: Node) -> None:
         """Find out about one more value, of which all operands have been looked at."""
         grid = activation_grid(node)
         if grid is not None:
-            if grid.is_fixed_point and grid.bits <= BITS:
+            if grid.bits <= BITS and grid.is_fixed_point and grid.has_common_steps:
                 step = grid.steps[0]
                 self.found[node.name] = Multiples(step, max(abs(grid.low), abs(grid.high)) * step)
-        elif any(ref.name not in self.found for ref in node.refs()) or not all(map(_fits, _numbers(node))):
             return
-        elif is_size(node) or self._sums_fit(node):
+        if node.kwargs or any(ref.name not in self.found for ref in node.refs()):
+            return
+        if not all(map(_fits, _numbers(node))) or not self._stays_itself(node):
+            return
+        if is_size(node) or self._sums_fit(node):
             self.found[node.name] = None
         elif node.target in KEEPS_WIDTH or node.target in _CLIPS:
             self.found[node.name] = self._all(node.refs(), _numbers(node))
@@ -72,7 +76,24 @@ class _Finder:
 
     def _sums_fit(self, node: Node) -> bool:
         """Whether no sum on the way is farther from zero than 2^24 products; see `bit_true.EXACT_BITS`."""
-        return node.target in _PLAIN_SUMS and not node.kwargs and self._sums.get(node.name, BITS + 1) <= BITS
+        if node.target not in _PLAIN_SUMS or self._sums.get(node.name, BITS + 1) > BITS:
+            return False
+        return all(self._formats[ref.name].has_common_steps for ref in node.refs() if ref.name in self._formats)
+
+    def _stays_itself(self, node: Node) -> bool:
+        """Whether where each result comes from, and what it is clipped to, is all in the node's arguments.
+
+        Which pixel is the nearest is worked out in the precision of the pixels: but by a shift, where images grow by a
+        power of two, and there is no choice of one.
+        """
+        if node.target is aten.hardtanh.default:
+            return len(node.args) == 3
+        if node.target not in _NEAREST:
+            return True
+        source = node.args[0]
+        assert isinstance(source, Ref)
+        sizes = zip(self._shapes[source.name][-2:], self._shapes[node.name][-2:], strict=True)
+        return all(one == 1 or (made % one == 0 and _is_power(made // one)) for one, made in sizes)
 
     def _all(self, refs: tuple[Ref, ...], numbers: Sequence[float]) -> Multiples | None:
         """What holds for all of them together; nothing where they are too far apart to say."""
@@ -85,7 +106,7 @@ class _Finder:
     def _computed(self, node: Node) -> Multiples | None:
         if node.target in _AVERAGES:
             return self._average(node)
-        if node.target not in _ARITHMETIC or node.kwargs or len(node.args) != 2:
+        if node.target not in _ARITHMETIC or len(node.args) != 2:
             return None
         parts = [self.found[part.name] if isinstance(part, Ref) else _multiples(part) for part in node.args]
         one, other = parts
@@ -99,42 +120,50 @@ class _Finder:
         """The sum of a power of two of values, and then the shift that its division is."""
         source, count = node.args[0], _AVERAGES[node.target](self._shapes, node)
         of = self.found[source.name] if isinstance(source, Ref) else None
-        if of is None or count is None or count & (count - 1):
+        if of is None or count is None or not _is_power(count):
             return None
         return Multiples(of.step / count, of.reach).narrow()
 
 
-def _over_all(shapes: Shapes, node: Node) -> int | None:
-    source = node.args[0]
+def _over_axes(shapes: Shapes, node: Node) -> int | None:
+    """None where images are averaged with each other: how many there are is not known."""
+    source, axes = node.args[:2]
     assert isinstance(source, Ref)
-    return shapes.elements(source.name) // shapes.elements(node.name)
+    shape = shapes[source.name]
+    chosen = {axis % len(shape) for axis in axes if isinstance(axis, int)} if isinstance(axes, tuple) else set()
+    return math.prod(shape[axis] for axis in chosen) if chosen and 0 not in chosen else None
 
 
 def _over_equal_parts(shapes: Shapes, node: Node) -> int | None:
     """None where the parts overlap, as adaptive pooling's may."""
     source = node.args[0]
     assert isinstance(source, Ref)
-    sizes = zip(shapes[source.name][-2:], shapes[node.name][-2:], strict=True)
-    return None if any(size % parts for size, parts in sizes) else _over_all(shapes, node)
+    sizes = list(zip(shapes[source.name][-2:], shapes[node.name][-2:], strict=True))
+    return None if any(size % parts for size, parts in sizes) else math.prod(size // parts for size, parts in sizes)
 
 
 def _over_kernel(_: Shapes, node: Node) -> int | None:
     """None where borders are padded, or anything else is asked for."""
-    kernel = node.args[1]
-    if len(node.args) > 3 or not isinstance(kernel, tuple):
-        return None
-    sizes = [size for size in kernel if isinstance(size, int)]
-    return math.prod(sizes) if len(sizes) == 2 else None
+    kernel, rest = node.args[1], node.args[3:]
+    how = (*rest, *_PLAIN_POOL[len(rest) :])
+    plain = how[0] in (0, (0, 0)) and not how[1] and how[3] is None
+    sizes = [size for size in kernel if isinstance(size, int)] if isinstance(kernel, tuple) else []
+    return math.prod(sizes) if plain and len(sizes) == 2 else None
+
+
+def _is_power(count: int) -> bool:
+    return count > 0 and not count & (count - 1)
 
 
 _AVERAGES: Mapping[Target, Callable[[Shapes, Node], int | None]] = {
-    aten.mean.dim: _over_all,
+    aten.mean.dim: _over_axes,
     aten.adaptive_avg_pool2d.default: _over_equal_parts,
     aten.avg_pool2d.default: _over_kernel,
 }
 """How many values each of an average's results is taken of."""
 _PLAIN_SUMS: frozenset[Target] = frozenset({aten.conv2d.default, aten.linear.default})
-"""Whose kernels on the CPU add products as they are: no Winograd or Fourier transform."""
+"""Whose kernels on the CPU add products as they are: no Winograd or Fourier transform, and, as long as nobody sets
+torch.backends otherwise, no narrower numbers."""
 _ARITHMETIC: frozenset[Target] = frozenset({aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor})
 _CLIPS: frozenset[Target] = frozenset({aten.hardtanh.default, aten.clamp.default})
 _NUMBERS: Mapping[Target, int] = {
@@ -144,8 +173,11 @@ _NUMBERS: Mapping[Target, int] = {
     aten.pad.default: 2,
 }
 """From which argument on numbers are values."""
-_LEAST_STEP = 2.0**-120
-"""Below it, products may be too small for a float32 number of 24 bits."""
+_NEAREST: frozenset[Target] = frozenset({aten.upsample_nearest2d.default, aten.upsample_nearest2d.vec})
+_PLAIN_POOL: tuple[Argument, ...] = (0, False, True, None)
+"""Of avg_pool2d: padding, whether sizes are rounded up, whether padding counts, and a divisor of its own."""
+_LEAST_STEP, _MOST_REACH = 2.0**-120, 2.0**120
+"""Well between the smallest and the largest number that float32 holds in full."""
 
 
 def _numbers(node: Node) -> list[float]:

@@ -3,6 +3,9 @@
 import math
 from dataclasses import dataclass
 
+_EXPONENTS = 50
+"""Of a step, up or down: a bias may be finer than products by 24 bits, and float32 goes down to 2^-126."""
+
 
 @dataclass(frozen=True, slots=True)
 class Grid:
@@ -23,6 +26,12 @@ class Grid:
     def is_fixed_point(self) -> bool:
         """Whether a value is an integer shifted by a whole number of bits, so that no conversion is ever computed."""
         return not any(self.zero_points) and all(math.frexp(step)[0] == 0.5 for step in self.steps)
+
+    @property
+    def has_common_steps(self) -> bool:
+        """Whether, in float32, values, products of values of two such grids, and sums of those are far from the largest
+        number and from the smallest that is held in full."""
+        return all(2.0**-_EXPONENTS <= step <= 2.0**_EXPONENTS for step in self.steps)
 
     def points(self) -> tuple[int, ...]:
         """Binary points of a fixed-point grid: how many bits behind the point, step = 2^-point."""

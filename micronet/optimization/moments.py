@@ -34,7 +34,7 @@ class Moments:
         """`inputs` with `DAMPING`: the form whose inverse is used."""
         diagonal = self.inputs.diagonal(dim1=1, dim2=2)
         wanted = DAMPING * diagonal.mean(1, keepdim=True)
-        least = _ROUNDING * self.x_mean.square().amax(1, keepdim=True) + 1e-12  # where inputs hardly differ
+        least = _ROUNDING * (1 + self.x_mean.square().amax(1, keepdim=True))  # where inputs hardly differ
         return self.inputs + torch.diag_embed(torch.maximum(wanted, least).expand_as(diagonal))
 
     def bias(self, rows: Tensor) -> Tensor:
@@ -51,13 +51,13 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
     filters, biased = len(site.layer.weight), site.layer.bias is not None
     sums: list[Tensor] = []
     count = 0
-    origin: Tensor | None = None  # what inputs are taken from: about their means squares of large numbers would cancel
+    origins: tuple[Tensor, Tensor] | None = None  # what values are taken from: squares of large numbers would cancel
     chunk = max(1, _COLUMNS // (site.groups * site.rows.shape[1] * site.positions))
     for some, wanted in zip(torch.split(values, chunk), torch.split(outputs, chunk), strict=True):
         x, y = site.columns(some), site.outputs(wanted)
         if biased:
-            origin = x.mean(2, keepdim=True) if origin is None else origin
-            x = x - origin
+            origins = (x.mean(2, keepdim=True), y.mean(2, keepdim=True)) if origins is None else origins
+            x, y = x - origins[0], y - origins[1]
         transposed = x.transpose(1, 2)
         parts = [(x @ transposed).double(), (y @ transposed).double(), x.sum(2).double(), y.sum(2).double()]
         sums = parts if not sums else [one + more for one, more in zip(sums, parts, strict=True)]
@@ -66,8 +66,8 @@ def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
     if biased:
         inputs = inputs - x_mean.unsqueeze(2) * x_mean.unsqueeze(1)
         cross = cross - y_mean.unsqueeze(2) * x_mean.unsqueeze(1)
-        assert origin is not None
-        x_mean = x_mean + origin.squeeze(2)
+        assert origins is not None
+        x_mean, y_mean = x_mean + origins[0].squeeze(2), y_mean + origins[1].squeeze(2)
     else:
         x_mean, y_mean = torch.zeros_like(x_mean), torch.zeros_like(y_mean)
     return Moments(inputs, cross.reshape(filters, -1), x_mean, y_mean.reshape(filters))
@@ -84,7 +84,7 @@ def by_group(rows: Tensor, inputs: Tensor) -> Tensor:
     return rows.reshape(*rows.shape[:-2], len(inputs), -1, rows.shape[-1])
 
 
-_ROUNDING = 1e-5
-"""Of a mean's square, what float32 sums may leave of a second moment that is none."""
+_ROUNDING = 1e-12
+"""Of a mean's square, far more than float32 leaves of a second moment that is none."""
 _COLUMNS = 1 << 21
 """Elements of columns that are laid out at a time: more than the caches hold take several times as long."""

@@ -14,7 +14,7 @@ from micronet.optimization.moments import Moments
 from micronet.optimization.rounding import Rounding, Trade, Wanted, nearest_placed, round_rows
 from micronet.optimization.sites import Site
 from micronet.optimization.sums import Inputs, sum_bits
-from micronet.optimization.zeros import Support
+from micronet.optimization.zeros import Support, solved
 
 PROBE_BITS = 5
 """Where fitted rounding is held against nearest rounding, once per layer."""
@@ -125,8 +125,9 @@ def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width, exponents:
 
 def _gain(known: Evidence) -> float:
     """Error of fitted rounding over that of nearest rounding, of all filters together."""
-    rows, inputs, support = known.supports[0].rows, known.seen.inputs, known.supports[0]
-    fitted = round_rows(Wanted(rows, inputs, support.factors), PROBE_BITS, sweeps=0)
+    rows, inputs = known.supports[0].rows, known.seen.inputs
+    _, factors = solved(rows, known.supports[0].there, known.seen)
+    fitted = round_rows(Wanted(rows, inputs, factors), PROBE_BITS, sweeps=0)
     plain = nearest_placed(rows, inputs, PROBE_BITS)
     before = float((known.sensitivity * plain.error).sum())
     return float((known.sensitivity * fitted.error).sum()) / before if before else 1.0

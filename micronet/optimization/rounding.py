@@ -21,6 +21,7 @@ from micronet.optimization.moments import by_group, quadratic
 from micronet.optimization.sums import Inputs, powers, sum_bits
 
 SWEEPS = 20
+"""At most: most layers have come to rest by then, and later steps win little."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +165,7 @@ def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
 def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tensor:
     """Integers after steps that lower what is aimed at, term by term: one up or down, or, in a trade, to zero.
 
-    A sweep goes through the terms that some filter had a step for when it began, and takes these steps that still help.
+    A sweep goes through the terms that some filter had a step for when it began, and takes those that still help.
     """
     ends, rows, inputs = _ends(bits), wanted.rows, wanted.inputs
     integers, there = start.integers.clone(), rows != 0

@@ -18,14 +18,12 @@ _ROWS = 64
 class Support:
     """Weights of a layer on fewer and fewer places.
 
-    there    (filters, terms): where they are not zero
-    rows     (filters, terms) float64: the best ones there
-    factors  (filters, terms, terms): see `solved`
+    there  (filters, terms): where they are not zero
+    rows   (filters, terms) float64: the best ones there
     """
 
     there: Tensor
     rows: Tensor
-    factors: Tensor
 
 
 def supports(rows: Tensor, seen: Moments, sensitivity: Tensor, shares: Sequence[float] = SHARES) -> list[Support]:
@@ -36,16 +34,23 @@ def supports(rows: Tensor, seen: Moments, sensitivity: Tensor, shares: Sequence[
     """
     there = rows != 0
     start = int(there.sum())
-    found = [Support(there, *solved(rows, there, seen))]
+    left, saliency = _left(rows, there, seen)
+    found = [Support(there, left)]
     for share in shares[1:]:
-        last = found[-1]
-        saliency = last.rows.square() / last.factors.square().sum(1) * sensitivity.unsqueeze(1)
-        order = torch.where(last.there, saliency, -1.0).flatten().sort(descending=True, stable=True).indices
+        weighed = torch.where(there, saliency * sensitivity.unsqueeze(1), -1.0)
         stays = torch.zeros(rows.numel(), dtype=torch.bool)
+        order = weighed.flatten().sort(descending=True, stable=True).indices
         stays[order[: max(1, round(share * start))]] = True
-        there = last.there & stays.view_as(there)
-        found.append(Support(there, *solved(rows, there, seen)))
+        there = there & stays.view_as(there)
+        left, saliency = _left(rows, there, seen)
+        found.append(Support(there, left))
     return found
+
+
+def _left(rows: Tensor, there: Tensor, seen: Moments) -> tuple[Tensor, Tensor]:
+    """The best weights `there`, and w^2 / [H^-1]_ww of each. Factors of all supports at once would be gigabytes."""
+    left, factors = solved(rows, there, seen)
+    return left, left.square() / factors.square().sum(1)
 
 
 def solved(rows: Tensor, there: Tensor, seen: Moments) -> tuple[Tensor, Tensor]:

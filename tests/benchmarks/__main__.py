@@ -17,6 +17,7 @@ from micronet.contract import QuantizeSettings
 from micronet.data.datasets import open_split
 from micronet.evaluation.bit_true import widen
 from micronet.evaluation.inputs import Inputs
+from micronet.evaluation.threads import in_order
 from micronet.graph.interpret import interpret
 from micronet.jobs import JOBS, Context
 from micronet.jobs.network import read_network
@@ -69,17 +70,23 @@ def evaluation(data: Path) -> None:
 
 
 def exact_evaluation(data: Path, directory: Path) -> None:
-    """Sums that are exact, against the same network with every operation in float64, from fewer images."""
+    """Sums that are exact, against the same network with every operation in float64, from fewer images.
+
+    Both in batches that fit the caches, channels last, one thread for each processor.
+    """
     settings = QuantizeSettings.model_validate({"bits": EIGHT["bits"]})
     JOBS["quantize"].run(settings, CHECKPOINTS / "kaist_v2_pr45.onnx", Context(data, "cpu", outputs=directory))
     file = directory / "quantized.onnx"
     plain_graph = widen(prepare(read_network(file, None, None)[0], fuse=True))
     cifar = track("cifar100")
     images = Inputs(open_split(cifar, "test", data).subset(PLAIN_IMAGES, 0), cifar.mean, cifar.std)
-    torch.set_num_threads(2)
+
+    def in_float64(start: int) -> torch.Tensor:
+        shown = images.batch(start, PLAIN_BATCH)[0]
+        return interpret(plain_graph, shown.to(torch.float64, memory_format=torch.channels_last))
+
     started = time.time()
-    for start in images.starts(PLAIN_BATCH):
-        interpret(plain_graph, images.batch(start, PLAIN_BATCH)[0].double())
+    assert len(list(in_order(in_float64, images.starts(PLAIN_BATCH)))) == PLAIN_IMAGES // PLAIN_BATCH
     plain = (time.time() - started) * ALL_IMAGES / PLAIN_IMAGES
     asked = {"file": str(file), "settings": {**FLOAT, "bit_true": True}}
     first, second = ours(data, asked, asked)

@@ -1,8 +1,19 @@
 """Random small networks, with every trap a pass can fall into."""
 
+from collections.abc import Mapping
+
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
+
+from micronet.graph.capture import capture
+from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph
+from micronet.transformation.fold_constants import fold_constants
+from micronet.transformation.fuse_batchnorm import fuse_batchnorm
+from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
+from micronet.transformation.ranges import Observer
+from micronet.transformation.recognize import recognize
 
 CHANNELS = 4
 SIZE = 6
@@ -101,3 +112,17 @@ def networks(most: int = 6) -> st.SearchStrategy[nn.Module]:
 
 def images(count: int, seed: int = 0) -> Tensor:
     return torch.randn(count, *IMAGE, generator=torch.Generator().manual_seed(seed))
+
+
+def quantized(module: nn.Module, weight_bits: int, activation_bits: int) -> Graph:
+    """Batch norms merged, weights and values on grids that hold the largest seen in eight images."""
+    graph = fuse_batchnorm(recognize(fold_constants(capture(module, IMAGE))))
+    how = Quantization(weight_bits, activation_bits, "max")
+
+    def calibrate(shown: Graph, observers: Mapping[str, Observer]) -> None:
+        seen: dict[str, Tensor] = {shown.input: images(8)}
+        interpret(shown, images(8), lambda node, value: seen.update({node.name: value}))
+        for name, observer in observers.items():
+            observer.take(observer.measure(seen[name].reshape(1, -1)))
+
+    return quantize_activations(quantize_weights(graph, how), how, calibrate)

@@ -1,7 +1,5 @@
 """Exact evaluation is faster in float32 where that is the same, and the same to the bit wherever it is used."""
 
-from collections.abc import Mapping
-
 import pytest
 import torch
 from hypothesis import given, settings
@@ -12,37 +10,19 @@ from micronet.errors import SettingsError
 from micronet.evaluation.bit_true import check_exact, exactly, in_float64, onto_grid, widen
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.single_precision import single_precision
-from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
-from micronet.transformation.fold_constants import fold_constants
-from micronet.transformation.fuse_batchnorm import fuse_batchnorm
-from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
-from micronet.transformation.ranges import Observer
-from micronet.transformation.recognize import recognize
-from tests.micronet.networks import IMAGE, images, networks
+from tests.micronet.networks import images, networks, quantized
 
 aten = torch.ops.aten
-
-
-def quantized(module: nn.Module, weight_bits: int, activation_bits: int) -> Graph:
-    graph = fuse_batchnorm(recognize(fold_constants(capture(module, IMAGE))))
-    how = Quantization(weight_bits, activation_bits, "max")
-
-    def calibrate(shown: Graph, observers: Mapping[str, Observer]) -> None:
-        seen: dict[str, Tensor] = {shown.input: images(8)}
-        interpret(shown, images(8), lambda node, value: seen.update({node.name: value}))
-        for name, observer in observers.items():
-            observer.take(observer.measure(seen[name].reshape(1, -1)))
-
-    return quantize_activations(quantize_weights(graph, how), how, calibrate)
 
 
 def same(graph: Graph, shown: Tensor) -> bool:
     """Whether the mixed program gives what all of it in float64 does."""
     answers = lower(exactly(graph), len(shown)).run(shown)
-    return torch.equal(answers.double(), interpret(widen(graph), shown.double()))
+    wide = shown.to(torch.float64, memory_format=torch.channels_last)
+    return torch.equal(answers.double(), interpret(widen(graph), wide))
 
 
 @settings(deadline=None, max_examples=60)
@@ -83,10 +63,11 @@ def test_the_sum_that_24_bits_do_not_hold_does_come_out_wrong_in_float32() -> No
     assert not torch.equal(plain.double(), interpret(widen(graph), odd.double()))
 
 
-def after(*nodes: Node, bits: int = 8) -> frozenset[str]:
-    """Values that are the same in float32, of `nodes` that read x, on a grid of steps of 1."""
-    grid = fixed_point(bits, (0,))
-    first = Node("x", aten.fake_quantize_per_tensor_affine.default, (Ref("image"), 1.0, 0, grid.low, grid.high))
+def after(*nodes: Node, bits: int = 8, point: int = 0) -> frozenset[str]:
+    """Values that are the same in float32, of `nodes` that read x, on a grid of steps of 2^-point."""
+    grid = fixed_point(bits, (point,))
+    place = (grid.steps[0], 0, grid.low, grid.high)
+    first = Node("x", aten.fake_quantize_per_tensor_affine.default, (Ref("image"), *place))
     return single_precision(Graph("image", (3, 4, 4), (first, *nodes), {}, nodes[-1].name)) - {"image", "x"}
 
 
@@ -99,6 +80,34 @@ def test_arithmetic_is_the_same_as_long_as_its_results_need_no_more_than_24_bits
     finer = Node("finer", aten.add.Tensor, (Ref("x"), 2.0**-18))
     assert after(fine, finer) == {"fine"}
     assert after(Node("third", aten.mul.Tensor, (Ref("x"), 1 / 3))) == frozenset()
+    assert after(Node("twice", aten.add.Tensor, (Ref("x"), Ref("x")), {"alpha": 1 / 3})) == frozenset()
+
+
+def test_grids_at_the_ends_of_float32s_exponents_are_not_the_same() -> None:
+    """There products may be too small to be held in full, or too large to be held at all."""
+    moved = Node("moved", aten.relu.default, (Ref("x"),))
+    assert after(moved, point=50) == after(moved, point=-50) == {"moved"}
+    assert after(moved, point=51) == after(moved, point=-51) == frozenset()
+    eighth = [Node("x2", aten.mul.Tensor, (Ref("x"), Ref("x"))), Node("x4", aten.mul.Tensor, (Ref("x2"), Ref("x2")))]
+    assert after(*eighth, bits=2, point=-30) == {"x2", "x4"} - {"x4"}
+    assert after(*eighth, bits=2, point=30) == {"x2", "x4"}
+    assert after(*eighth, bits=2, point=31) == {"x2"}
+    graph = classifier(3, 9, 9)
+    far = fixed_point(9, (51,))
+    rows = {"rows": graph.weights["rows"] * 2.0**-43}
+    far_graph = Graph(graph.input, graph.input_shape, graph.nodes, rows, graph.output, {"rows": far})
+    assert "out" in single_precision(graph)
+    assert "out" not in single_precision(far_graph)
+
+
+def test_pixels_are_the_nearest_in_either_precision_where_images_grow_by_a_power_of_two() -> None:
+    def grown(size: int) -> frozenset[str]:
+        return after(Node("grown", aten.upsample_nearest2d.default, (Ref("x"), (size, size))))
+
+    assert grown(4) == grown(8) == grown(16) == {"grown"}
+    assert grown(6) == grown(12) == frozenset()
+    spread = Node("spread", aten.upsample_nearest2d.default, (Ref("one"), (7, 7)))
+    assert after(Node("one", aten.adaptive_avg_pool2d.default, (Ref("x"), (1, 1))), spread) == {"one", "spread"}
 
 
 def test_clips_and_paddings_to_numbers_that_float32_lacks_are_not_the_same() -> None:
@@ -107,6 +116,8 @@ def test_clips_and_paddings_to_numbers_that_float32_lacks_are_not_the_same() -> 
     assert after(Node("clip", aten.hardtanh.default, (Ref("x"), 0.0, 0.1))) == frozenset()
     assert after(Node("pad", aten.constant_pad_nd.default, (Ref("x"), (1, 1), 0.1))) == frozenset()
     assert after(Node("pad", aten.constant_pad_nd.default, (Ref("x"), (1, 1), 0.5))) == {"pad"}
+    assert after(Node("clip", aten.hardtanh.default, (Ref("x"),))) == frozenset()  # to what is not written there
+    assert after(Node("clip", aten.clamp.default, (Ref("x"),), {"min": 0.1})) == frozenset()
     # what is padded with halves has steps of a half: squares of it have steps of a quarter
     pad = Node("pad", aten.constant_pad_nd.default, (Ref("x"), (1, 1), 0.5))
     square = Node("square", aten.mul.Tensor, (Ref("pad"), Ref("pad")))
@@ -122,7 +133,12 @@ def test_averages_are_the_same_where_their_division_is_a_shift() -> None:
     assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (2, 2)))) == {"mean"}
     assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (3, 3), (1, 1)))) == frozenset()
     assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (2, 2), (2, 2), (1, 1)))) == frozenset()
+    assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (2, 2), (2, 2), (0, 0), False, True))) == {"mean"}
+    assert after(Node("mean", aten.avg_pool2d.default, (Ref("x"), (2, 2), (2, 2), 0, False, True, 3))) == frozenset()
+    assert after(Node("mean", aten.mean.dim, (Ref("x"), (2, 3))), bits=20) == {"mean"}
     assert after(Node("mean", aten.mean.dim, (Ref("x"), (2, 3))), bits=22) == frozenset()
+    assert after(Node("mean", aten.mean.dim, (Ref("x"), (2, 3)), {"dtype": torch.float64})) == frozenset()
+    assert after(Node("mean", aten.mean.dim, (Ref("x"), (-4, 2)))) == frozenset()  # over images, however many
 
 
 @settings(deadline=None, max_examples=100)
@@ -134,6 +150,7 @@ def test_a_float64_value_goes_onto_a_grid_as_fake_quantize_says(numbers: list[fl
     found = onto_grid(values, step, grid.low, grid.high)
     assert found.dtype == torch.float32
     assert torch.equal(found.double(), expected)
+    assert not bool((found.signbit() & (found == 0)).any())
 
 
 def test_only_float32_tensors_are_widened() -> None:

@@ -1,6 +1,6 @@
 """A lowered program gives what the graph means; on a grid, bit for bit."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -17,10 +17,8 @@ from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.fuse_batchnorm import fuse_batchnorm
-from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
-from micronet.transformation.ranges import Observer
 from micronet.transformation.recognize import recognize
-from tests.micronet.networks import CHANNELS, IMAGE, images, network, networks
+from tests.micronet.networks import CHANNELS, IMAGE, images, network, networks, quantized
 
 EXACT = ["convolution", "depthwise", "grouped", "max pool", "norm", "pointwise", "relu", "residual", "twice"]
 """Parts whose sums of few-bit products are exact in float32, in whatever order."""
@@ -28,19 +26,6 @@ EXACT = ["convolution", "depthwise", "grouped", "max pool", "norm", "pointwise",
 
 def _close(program: Tensor, meaning: Tensor) -> None:
     torch.testing.assert_close(program, meaning, rtol=1e-4, atol=1e-5 * float(meaning.abs().max() + 1))
-
-
-def _quantized(module: nn.Module, bits: int) -> Graph:
-    graph = fuse_batchnorm(recognize(fold_constants(capture(module, IMAGE))))
-    how = Quantization(bits, bits, "max")
-
-    def calibrate(shown: Graph, observers: Mapping[str, Observer]) -> None:
-        seen: dict[str, Tensor] = {shown.input: images(8)}
-        interpret(shown, images(8), lambda node, value: seen.update({node.name: value}))
-        for name, observer in observers.items():
-            observer.take(observer.measure(seen[name].reshape(1, -1)))
-
-    return quantize_activations(quantize_weights(graph, how), how, calibrate)
 
 
 @settings(deadline=None, max_examples=60)
@@ -62,7 +47,7 @@ def test_after_all_passes_too(module: nn.Module) -> None:
 @settings(deadline=None, max_examples=40)
 @given(st.lists(st.sampled_from(EXACT), max_size=6), st.integers(0, 999), st.integers(3, 6), st.booleans())
 def test_where_sums_are_exact_every_bit_is_the_same(parts: list[str], seed: int, bits: int, merge: bool) -> None:
-    graph = _quantized(network(parts, seed), bits)
+    graph = quantized(network(parts, seed), bits, bits)
     program = lower(graph, 3, merge)
     for count in (1, 3):
         assert torch.equal(program.run(images(count)), interpret(graph, images(count)))
