@@ -15,10 +15,12 @@ from micronet.graph.meta import on_meta
 class Shapes:
     """Shape of each tensor (the batch included), by value name. Sizes and lists have none.
 
-    An operation with several results (a max pool that also gives indices) has the shape of its first.
+    An operation with several results (a max pool that also gives indices) has the shape of its first. `wide` are the
+    tensors that are float64, whatever the images are.
     """
 
     of: Mapping[str, tuple[int, ...]]
+    wide: frozenset[str]
 
     def __getitem__(self, name: str) -> tuple[int, ...]:
         return self.of[name]
@@ -36,15 +38,18 @@ def shapes(graph: Graph, batch: int = 1) -> Shapes:
     no data moves."""
     of: dict[str, tuple[int, ...]] = {name: tuple(weight.shape) for name, weight in graph.weights.items()}
     of[graph.input] = (batch, *graph.input_shape)
+    wide = {name for name, weight in graph.weights.items() if weight.dtype == torch.float64}
 
     def observe(node: Node, value: object) -> None:
         first = value[0] if isinstance(value, tuple) and value else value
         if isinstance(first, Tensor):
             of[node.name] = tuple(first.shape)
+            if first.dtype == torch.float64:
+                wide.add(node.name)
 
     weightless = replace(graph, weights={name: weight.to("meta") for name, weight in graph.weights.items()})
     interpret(weightless, torch.empty(batch, *graph.input_shape, device="meta"), observe, on_meta)
-    return Shapes(of)
+    return Shapes(of, frozenset(wide))
 
 
 def constants(graph: Graph) -> frozenset[str]:

@@ -23,12 +23,12 @@ def exact_rounding(node: Node) -> tuple[Grid | None, float | None]:
 
 
 def rounding(space: Workspace, node: Node) -> bool:
-    """Clip, unless no value can lie outside, and round."""
+    """Clip, unless no value can lie outside, and round: float32 values, whose last bit the constant is made for."""
     grid, constant = exact_rounding(node)
-    if grid is None or constant is None:
+    last, source = node, cast(Ref, node.args[0])
+    if grid is None or constant is None or source.name in space.shapes.wide:
         return False
     low, high = clip_ends(grid)
-    last, source = node, cast(Ref, node.args[0])
     relu = space.only_user(node)
     if relu is not None and relu.target is aten.relu.default:
         space.done.add(relu.name)

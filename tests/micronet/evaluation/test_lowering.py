@@ -81,6 +81,8 @@ def test_the_quick_rounding_is_fake_quantization_bit_for_bit(
     [
         fixed_point(23, (4,)),
         fixed_point(8, (4, 5), axis=0),
+        fixed_point(8, (51,)),
+        fixed_point(8, (-51,)),
         Grid(8, -128, 127, (0.1,), (0,)),
         Grid(8, 0, 255, (0.5,), (128,)),
     ],
@@ -186,3 +188,15 @@ def test_threads_side_by_side_get_what_each_gets_alone() -> None:
     with ThreadPoolExecutor(4) as pool:
         together = list(pool.map(program.run, batches))
     assert all(torch.equal(one, other) for one, other in zip(alone, together, strict=True))
+
+
+def test_a_float64_value_is_rounded_as_fake_quantization_does() -> None:
+    """Its last bit lies elsewhere: the constant that rounds a float32 number leaves it as it is."""
+
+    class Wide(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            mean = x.mean((2, 3), dtype=torch.float64)
+            return torch.fake_quantize_per_tensor_affine(mean, 0.25, 0, -8, 7)
+
+    graph = capture(Wide(), IMAGE)
+    assert torch.equal(lower(graph, 5).run(images(5)), interpret(graph, images(5)))
