@@ -9,8 +9,8 @@ FARTHEST = 4.0
 """Times the foreseen loss, at most, of one step."""
 AIM, NEAR = 0.98, 0.95
 """Share of what may be lost that is aimed at, and that is near enough."""
-SAME = 1.01
-"""Foreseen losses on either side that are this near: there is nothing in between."""
+SAME = 1.05
+"""Foreseen losses on either side that are this near: what is expected of a network in between is mostly chance."""
 EDGE = 0.1
 """Of the way between the two sides, in logarithms, that a step keeps away from either."""
 

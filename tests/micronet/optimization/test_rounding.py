@@ -8,7 +8,7 @@ import torch
 
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.optimization.moments import moments, quadratic
-from micronet.optimization.options import Width, trade
+from micronet.optimization.options import ALIKE_ROUNDED, Width, trade
 from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest_placed, on_grids_of, round_rows
 from micronet.optimization.sums import Inputs, sum_bits
 from micronet.optimization.zeros import solved
@@ -114,7 +114,7 @@ def price(counts: LayerCounts) -> float:
 
 @pytest.mark.parametrize("kind", LAYERS)
 def test_a_trade_gives_up_some_error_for_fewer_weights_and_narrower_sums(kind: str) -> None:
-    plain, found, aim = traded(kind, 1.0)
+    plain, found, aim = traded(kind, 2.0)
     by_aim = aim.of(plain.integers, plain.exponents, plain.error)
     assert bool((found.aim <= by_aim * (1 + 1e-9)).all())
     assert float(found.aim.sum()) < float(by_aim.sum())
@@ -137,7 +137,7 @@ def test_a_weight_costs_what_the_score_has_it_for() -> None:
     assert made.weight == 2 * (4 + site.positions * 8)
     assert made.bit == 2 * site.positions
     assert made.exponent == 2 * 8
-    assert torch.equal(made.error, torch.full((6,), float(site.positions)))
+    assert torch.equal(made.error, torch.full((6,), ALIKE_ROUNDED * site.positions))
 
 
 def test_one_exponent_for_all_where_the_others_cost_more_than_they_are_worth() -> None:
