@@ -71,7 +71,7 @@ class OptimizeSettings(JobSettings):
     tuning: Tuning | None = None
     calibration_images: Annotated[int, Field(ge=16, le=100_000)] = 1024
     holdout_images: Annotated[int, Field(ge=16, le=1_000_000)] = 10_000
-    points: Annotated[int, Field(ge=1, le=50)] = 8
+    points: Annotated[int, Field(ge=1, le=50)] = 12
     margin: Annotated[float, Field(ge=0, lt=1)] = 0.0
     looks: Annotated[int, Field(ge=1, le=20)] = 6
     normalize: Normalization | None = None

@@ -53,7 +53,7 @@ def point(score: float, agreement: float, top1: float = 0.8, hard_agreement: flo
         description="",
         holdout=Accuracy(correct=900, total=1000, top1=0.9),
         agreement=agreement,
-        loss=0.0,
+        loss=7 * (1 - agreement) ** 2,
         hard=hard,
         hard_agreement=hard_agreement,
         score=ScoreTerms(storage=0.0, math=score, total=score),
@@ -71,6 +71,17 @@ def test_what_is_lost_grows_with_the_square_of_what_changes() -> None:
 def test_points_that_won_by_chance_are_not_taken_for_better_than_what_they_are_made_of() -> None:
     front = [point(3, 0.9, 0.82)]
     assert Allowance(1, 0.8).expected(front[0], front) == pytest.approx(LEAST_RATE * 0.1**2)
+
+
+def test_what_a_point_changes_is_taken_from_its_loss_and_not_from_its_own_count() -> None:
+    """Two of the same noise, of which one happens to agree more often."""
+    front = [
+        point(3, 0.95, 0.78).model_copy(update={"loss": 0.1}),
+        point(2, 0.91, 0.78).model_copy(update={"loss": 0.1}),
+    ]
+    losses = [Allowance(0.01, 0.8).expected(one, front) for one in front]
+    assert losses[0] == losses[1] == pytest.approx(OF_TEST * 2 * (0.05**2 + 0.09**2) / 2)
+    assert Allowance(0.01, 0.8).expected(point(1, 1.0), [point(1, 1.0)]) == 0
 
 
 def order(front: list[FrontPoint], drop: float) -> list[int]:
