@@ -29,8 +29,8 @@ class Grid:
 
     @property
     def has_common_steps(self) -> bool:
-        """Whether, in float32, values, products of values of two such grids, and sums of those are far from the largest
-        number and from the smallest that is held in full."""
+        """Whether products of values of two such grids, and sums of these that fit 24 bits, are far from the largest
+        number of float32 and from the smallest that it holds in full."""
         return all(2.0**-_EXPONENTS <= step <= 2.0**_EXPONENTS for step in self.steps)
 
     def points(self) -> tuple[int, ...]:

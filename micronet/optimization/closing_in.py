@@ -15,8 +15,10 @@ EDGE = 0.1
 """Of the way between the two sides, in logarithms, that a step keeps away from either."""
 
 
-def close_in(share_of: Callable[[float], float], first: float, steps: int) -> float | None:
+def close_in(share_of: Callable[[float], float], first: float, steps: int, enough: int | None = None) -> float | None:
     """Call `share_of` with foreseen losses, from `first` on, until it gives just below 1, at most `steps` times.
+
+    After `enough` times whatever is below 1 will do.
 
     Returns the largest foreseen loss for which it gave no more than 1; None where there was none.
 
@@ -26,16 +28,22 @@ def close_in(share_of: Callable[[float], float], first: float, steps: int) -> fl
     loss = first
     inside: tuple[float, float] | None = None
     outside: tuple[float, float] | None = None
-    for _ in range(steps):
+    for step in range(1, steps + 1):
         share = share_of(loss)
         if share <= 1:
             inside = loss, share
         else:
             outside = loss, share
-        if inside is not None and (inside[1] >= NEAR or (outside is not None and outside[0] < SAME * inside[0])):
+        if inside is not None and (
+            inside[1] >= NEAR or (enough is not None and step >= enough) or _is_close(inside, outside)
+        ):
             break
         loss = _next(loss, share) if inside is None or outside is None else _between(inside, outside)
     return None if inside is None else inside[0]
+
+
+def _is_close(inside: tuple[float, float], outside: tuple[float, float] | None) -> bool:
+    return outside is not None and outside[0] < SAME * inside[0]
 
 
 def _next(loss: float, share: float) -> float:

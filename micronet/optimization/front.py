@@ -13,10 +13,10 @@ class Allowance:
     Noise on the logits changes answers in proportion to its size. Nearly as many are won as are lost, and what is left
     grows with the square of its size. So a point is taken to lose `rate` times the square of the share of answers it
     changes. One point says little of the rate, which on 5000 images may be off by 0.3 % of them by chance: it is taken
-    from all points together. So is what share changes with noise of one size; that a point's own noise, its `loss`, has
-    no chance of counting in it. And the rate is taken on images of which as many are answered wrong as of test images:
-    where nearly all answers are right, a changed answer is a lost one. Of what that says, `OF_TEST` is lost on test
-    images.
+    from all points of a kind together. So is what share changes with noise of one size, and a point's own noise, its
+    `loss`, has no chance of counting in it. And the rate is taken on images of which as many are answered wrong as of
+    test images: where nearly all answers are right, a changed answer is a lost one. Of what that says, `OF_TEST` is
+    lost on test images.
     """
 
     drop: float

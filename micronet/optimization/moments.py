@@ -85,6 +85,6 @@ def by_group(rows: Tensor, inputs: Tensor) -> Tensor:
 
 
 _ROUNDING = 1e-12
-"""Of a mean's square, far more than float32 leaves of a second moment that is none."""
+"""Of a mean's square, and at least of 1: far more than float32 leaves of a second moment that is none."""
 _COLUMNS = 1 << 21
 """Elements of columns that are laid out at a time: more than the caches hold take several times as long."""

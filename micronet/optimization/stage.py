@@ -113,12 +113,10 @@ class Search:
         return holdout, hard
 
     def searched(self, allowance: Allowance, points: int) -> None:
-        """Networks whose widths and zeros are chosen layer by layer: half of `points` or fewer come ever closer to what
-        may be lost; the others, ever safer, make the front, and are what is stepped back to."""
+        """Networks whose widths and zeros are chosen layer by layer, ever closer to what may be lost, for which half of
+        `points` are to do, or four; then ever safer ones, which make the front, and are what is stepped back to."""
         family = self._family("searched", self._by_layer, allowance)
-        loss = close_in(family, FIRST_LOSS, max(1, points // 2))
-        if loss is None:
-            loss = close_in(family, FIRST_LOSS, points)  # those made already are not made again
+        loss = close_in(family, FIRST_LOSS, points, enough=max(points // 2, 4))
         for step in range(1, _MOST_STEPS + 1):
             if loss is None or len(self.made) >= points:
                 break
@@ -159,7 +157,8 @@ class Search:
             if wanted.name not in made:
                 made[wanted.name] = self._point(kind, wanted)
                 self.made.append(made[wanted.name])
-            expected = allowance.expected(made[wanted.name].point, [one.point for one in self.made])
+            among = [one.point for one in self.made if one.point.kind == kind]
+            expected = allowance.expected(made[wanted.name].point, among)
             return expected / allowance.drop if allowance.drop else math.inf
 
         return share_of

@@ -86,7 +86,8 @@ def exact_evaluation(data: Path, directory: Path) -> None:
         return interpret(plain_graph, shown.to(torch.float64, memory_format=torch.channels_last))
 
     started = time.time()
-    assert len(list(in_order(in_float64, images.starts(PLAIN_BATCH)))) == PLAIN_IMAGES // PLAIN_BATCH
+    logits = list(in_order(in_float64, images.starts(PLAIN_BATCH)))
+    assert len(logits) == PLAIN_IMAGES // PLAIN_BATCH
     plain = (time.time() - started) * ALL_IMAGES / PLAIN_IMAGES
     asked = {"file": str(file), "settings": {**FLOAT, "bit_true": True}}
     first, second = ours(data, asked, asked)

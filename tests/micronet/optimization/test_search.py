@@ -154,3 +154,18 @@ def test_it_stops_when_it_is_told_to_and_where_nothing_may_be_lost() -> None:
     close_in(share_of, 0.02, 5)
     assert len(losses) == 5
     assert losses == sorted(losses, reverse=True)
+
+
+def test_after_enough_steps_whatever_keeps_will_do_and_before_there_is_one_it_goes_on() -> None:
+    losses: list[float] = []
+
+    def share_of(loss: float) -> float:
+        losses.append(loss)
+        return (loss / 0.05) ** 3 if loss < 0.05 else 40.0
+
+    found = close_in(share_of, 0.02, 20, enough=2)
+    assert (losses, found) == ([0.02, 0.08], 0.02)
+    losses.clear()
+    found = close_in(share_of, 30.0, 20, enough=2)
+    assert 2 < len(losses) < 20
+    assert (found, sum(loss < 0.05 for loss in losses)) == (losses[-1], 1)
