@@ -41,7 +41,7 @@ def check_exact(graph: Graph) -> None:
 
 def widen(graph: Graph) -> Graph:
     """The graph with its weights in float64."""
-    return replace(graph, weights={name: _weight_in_float64(weight) for name, weight in graph.weights.items()})
+    return replace(graph, weights={name: _tensor_in_float64(weight) for name, weight in graph.weights.items()})
 
 
 def exactly(graph: Graph) -> Graph:
@@ -57,7 +57,7 @@ def in_float64(value: object) -> object:
     """Float32 tensors, alone or in a tuple, in float64; anything else as it is."""
     if isinstance(value, tuple):
         return tuple(in_float64(one) for one in value)
-    return value.double() if isinstance(value, Tensor) and value.dtype == torch.float32 else value
+    return _tensor_in_float64(value) if isinstance(value, Tensor) else value
 
 
 def onto_grid(values: Tensor, step: float, low: int, high: int) -> Tensor:
@@ -97,10 +97,10 @@ class _Mixed:
             return
         self._wide[name] = self._free.new(f"{name}.float64", "_")
         if name in self._graph.weights:
-            self._weights[self._wide[name]] = _weight_in_float64(self._graph.weights[name])
+            self._weights[self._wide[name]] = _tensor_in_float64(self._graph.weights[name])
         else:
             yield Node(self._wide[name], in_float64, (Ref(name),))
 
 
-def _weight_in_float64(weight: Tensor) -> Tensor:
-    return weight.double() if weight.dtype == torch.float32 else weight
+def _tensor_in_float64(tensor: Tensor) -> Tensor:
+    return tensor.double() if tensor.dtype == torch.float32 else tensor

@@ -15,7 +15,7 @@ EDGE = 0.1
 """Of the way between the two sides, in logarithms, that a step keeps away from either."""
 
 
-def close_in(share_of: Callable[[float], float], first: float, steps: int, enough: int | None = None) -> float | None:
+def close_in(share_of: Callable[[float], float], first: float, steps: int, enough: float = math.inf) -> float | None:
     """Call `share_of` with foreseen losses, from `first` on, until it gives just below 1, at most `steps` times.
 
     After `enough` times whatever is below 1 will do.
@@ -34,9 +34,7 @@ def close_in(share_of: Callable[[float], float], first: float, steps: int, enoug
             inside = loss, share
         else:
             outside = loss, share
-        if inside is not None and (
-            inside[1] >= NEAR or (enough is not None and step >= enough) or _is_close(inside, outside)
-        ):
+        if inside is not None and (inside[1] >= NEAR or step >= enough or _is_close(inside, outside)):
             break
         loss = _next(loss, share) if inside is None or outside is None else _between(inside, outside)
     return None if inside is None else inside[0]

@@ -117,10 +117,11 @@ class Search:
         `points` are to do, or four; then ever safer ones, which make the front, and are what is stepped back to."""
         family = self._family("searched", self._by_layer, allowance)
         loss = close_in(family, FIRST_LOSS, points, enough=max(points // 2, 4))
+        if loss is None:
+            return
         for step in range(1, _MOST_STEPS + 1):
-            if loss is None or len(self.made) >= points:
-                break
-            family(loss * SAFER**step)  # which may come to a network that is there
+            if len(self.made) < points:
+                family(loss * SAFER**step)  # which may come to a network that is there
 
     def uniform(self, allowance: Allowance, points: int) -> None:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
