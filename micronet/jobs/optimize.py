@@ -53,7 +53,7 @@ ARTIFACT = "optimized.onnx"
 _CHOOSE, _NAMED = {"floor", "margin", "points", "looks"}, {"tuning"}
 """Settings that say which networks are made and looked at, and such as entries of a journal are named by: one journal
 serves any of either."""
-_METHOD = "4"
+_METHOD = "5"
 """Of making networks: grows where the same settings come to give others, and journals of the one before are refused."""
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""

@@ -1,6 +1,7 @@
 """Grids of values: the width is given, and place and sign follow from what calibration images show."""
 
 import math
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,12 +12,18 @@ from micronet.transformation.quantize import on_grid
 SAMPLE = 1 << 17
 """Values a grid is placed by, at most: evenly spread over images, channels and positions."""
 _PLACES = 6
+_TIMES = (1.0, 0.5, 0.25, 2.0)
 
 
 def place_grid(values: Tensor, bits: int) -> Grid:
     """The power-of-two grid of `bits` bits, with a sign or without, of least squared error on `values`."""
     seen = sample(values)
     return min(candidates(seen, bits), key=lambda grid: squared_error(seen, grid))
+
+
+def around(grid: Grid) -> list[Grid]:
+    """`grid`, and as wide ones with finer steps, which clip more, and with coarser ones."""
+    return [replace(grid, steps=(grid.steps[0] * times,)) for times in _TIMES]
 
 
 def squared_error(values: Tensor, grid: Grid) -> float:

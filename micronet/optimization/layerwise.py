@@ -1,6 +1,6 @@
 """A plan carried out: layer after layer is rounded on what the layers before it, rounded already, really give."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -49,6 +49,7 @@ class _Walk:
     def __init__(self, subject: Subject, plan: Plan, images: Tensor, corrected: bool) -> None:
         self._subject, self._plan, self._corrected = subject, plan, corrected
         graph = subject.graph
+        self._users = graph.users()
         self._free, self._renamed = graph.names(), dict[str, str]()
         self._nodes: list[Node] = []
         self._weights, self._formats = dict(graph.weights), dict[str, Grid]()
@@ -88,7 +89,7 @@ class _Walk:
         """Its inputs on their grid, its weights rounded on these, its bias what is then best."""
         source = site.layer.source
         values = _tensor(self._narrow[source])
-        grid = place_grid(values, choice.input_bits)
+        grid = _placed(values, choice.inputs)
         values = on_grid(values, grid)
         put = self._quantizer(self._renamed.get(source, source), f"{node.layer or node.name}.input", grid)
         rows, bias = self._rounded(node, site, choice, values, grid)
@@ -102,7 +103,7 @@ class _Walk:
     def _rounded(
         self, node: Node, site: Site, choice: LayerChoice, values: Tensor, grid: Grid
     ) -> tuple[Tensor, Tensor | None]:
-        seen = moments(site, values, _tensor(self._wide[node.name]))
+        seen = moments(site, values, self._wanted(node))
         rows = site.rows.double()
         if self._corrected:
             wanted, factors = solved(rows, choice.there, seen)
@@ -128,6 +129,16 @@ class _Walk:
         self._formats[_name(node.args[2])] = bias_grid
         return found.rows.float(), placed
 
+    def _wanted(self, node: Node) -> Tensor:
+        """What the layer should give: what it gives in floating point and, where that is added to another value and
+        read by nothing else, what that value has lost, of which the layer's inputs may tell something."""
+        wide = _tensor(self._wide[node.name])
+        other = _added_to(node, self._users.get(node.name, []))
+        narrow = None if other is None else self._narrow.get(other)  # None where it comes later
+        if other is None or not isinstance(narrow, Tensor) or narrow.shape != wide.shape:
+            return wide
+        return wide + (_tensor(self._wide[other]) - narrow)
+
     def _put_value(self, name: str, layer: str) -> None:
         """The value on a grid, for all that read it."""
         values = _tensor(self._narrow[name])
@@ -135,7 +146,7 @@ class _Walk:
             x, grid_of = self._derived[name]
             grid = grid_of(self._grids[x])
         else:
-            grid = place_grid(values.clamp(min=LEAST) if name in self._gated else values, self._plan.values[name])
+            grid = _placed(values.clamp(min=LEAST) if name in self._gated else values, self._plan.values[name])
         self._grids[name] = grid
         self._narrow[name] = on_grid(values, grid)
         self._renamed[name] = self._quantizer(name, f"{layer}.value", grid)
@@ -145,6 +156,19 @@ class _Walk:
         args: tuple[Argument, ...] = (Ref(name), grid.steps[0], 0, grid.low, grid.high)
         self._nodes.append(Node(made, aten.fake_quantize_per_tensor_affine.default, args, layer=f"{layer}.quantizer"))
         return made
+
+
+def _added_to(node: Node, users: Sequence[Node]) -> str | None:
+    """The other value of the sum that alone reads `node`; None where anything else does."""
+    if len(users) != 1 or users[0].target is not aten.add.Tensor or users[0].kwargs:
+        return None
+    others = [ref.name for ref in users[0].refs() if ref.name != node.name]
+    return others[0] if len(others) == 1 else None
+
+
+def _placed(values: Tensor, grid: int | Grid) -> Grid:
+    """The grid, or that of so many bits that is best for `values`."""
+    return grid if isinstance(grid, Grid) else place_grid(values, grid)
 
 
 def place_bias(bias: Tensor, products: Tensor, bits: int) -> tuple[Tensor, Grid]:

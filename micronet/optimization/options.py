@@ -9,19 +9,13 @@ from torch import Tensor
 from micronet.analysis.counts import LayerCounts
 from micronet.analysis.operations import Operations
 from micronet.analysis.parameters import Parameter
-from micronet.graph.grid import Grid
+from micronet.optimization.alike import Alike
 from micronet.optimization.moments import Moments
-from micronet.optimization.rounding import Rounding, Trade, Wanted, nearest_placed, round_rows
+from micronet.optimization.ranges import Range, Rule
+from micronet.optimization.rounding import Rounding, Trade, nearest_placed
 from micronet.optimization.sites import Site
 from micronet.optimization.sums import Inputs, sum_bits
-from micronet.optimization.zeros import Support, solved
-
-ALIKE_REMOVED, ALIKE_ROUNDED = 2.3, 1.7
-"""Sensitivities take the errors of outputs for independent; but those of a weight are alike at every position, and move
-the logits so many times as far, by its removal and by its rounding, as networks of KAIST's pr45 showed. With these,
-such networks lose 5 % less at the same score, or score 1 % less at the same loss, than with both at 1."""
-PROBE_BITS = 5
-"""Where fitted rounding is held against nearest rounding, once per layer."""
+from micronet.optimization.zeros import Support
 
 Price = Callable[[LayerCounts], float]
 """Part of the score of one layer, under the policy and against the baselines of the track."""
@@ -29,10 +23,12 @@ Price = Callable[[LayerCounts], float]
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """Widths and a support (its index), what they cost in parts of the score, and the squared change of the logits."""
+    """Widths, the rule that placed the grid of what the layer reads, and a support (its index); what they cost in parts
+    of the score, and the squared change of the logits."""
 
     weight_bits: int
     input_bits: int
+    range: Rule
     support: int
     loss: float
     cost: float
@@ -43,16 +39,16 @@ class Evidence:
     """Of one layer, in floating point.
 
     supports     from all weights to few
-    sensitivity  (filters,): how far errors of each filter move the logits
-    grids        what it reads may be put on, and noises: how far each of these moves the logits
+    sensitivity  (filters,): how far errors of each filter move the logits, and alike: how much farther those of weights
+    ranges       what it reads may be put on
     least        what it reads is never below this
     """
 
     seen: Moments
     supports: Sequence[Support]
     sensitivity: Tensor
-    grids: Sequence[Grid]
-    noises: Sequence[float]
+    alike: Alike
+    ranges: Sequence[Range]
     least: float
 
 
@@ -67,18 +63,17 @@ class Width:
 
 def options(site: Site, known: Evidence, weight_bits: Sequence[int], bias_bits: int, price: Price) -> Iterator[Option]:
     """Every combination of widths and supports."""
-    gain = _gain(known)
     weights = site.positions * known.sensitivity
     for index, support in enumerate(known.supports):
         removed = known.seen.error(support.rows - known.supports[0].rows)
         for bits in weight_bits:
             rounded = nearest_placed(support.rows, known.seen.inputs, bits)
-            errors = ALIKE_REMOVED * removed + ALIKE_ROUNDED * gain * rounded.error
+            errors = known.alike.removed * removed + known.alike.nearest * rounded.error
             loss = float((weights * errors).sum())
-            for grid, noise in zip(known.grids, known.noises, strict=True):
-                inputs = Inputs.on(grid, known.least)
-                cost = price(layer_counts(site, rounded, Width(bits, grid.bits, bias_bits), inputs))
-                yield Option(bits, grid.bits, index, loss + noise, cost)
+            for one in known.ranges:
+                width, inputs = one.grid.bits, Inputs.on(one.grid, known.least)
+                cost = price(layer_counts(site, rounded, Width(bits, width, bias_bits), inputs))
+                yield Option(bits, width, one.rule, index, loss + one.noise, cost)
 
 
 def layer_counts(site: Site, rounded: Rounding, widths: Width, inputs: Inputs) -> LayerCounts:
@@ -91,8 +86,8 @@ def layer_counts(site: Site, rounded: Rounding, widths: Width, inputs: Inputs) -
 def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_score: float) -> Trade:
     """What a weight that is not zero costs in terms of the logits, where they may move by `loss_per_score`.
 
-    `errors` (filters,) is how far an error of each filter's output moves them. The layer is taken to hold so many zeros
-    that a mask is cheaper than storing them.
+    `errors` (filters,) is how far an error of each filter moves them, made alike at all positions. The layer is taken
+    to hold so many zeros that a mask is cheaper than storing them.
     """
     filters = len(errors)
     few = torch.full((filters,), site.rows.shape[1] // 4)
@@ -102,7 +97,7 @@ def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_scor
 
     weight, bit = priced(1, 0) - priced(0, 0), (priced(1, 1) - priced(1, 0)) - (priced(0, 1) - priced(0, 0))
     exponent = priced(0, 0, 2 * filters) - priced(0, 0)
-    return Trade(ALIKE_ROUNDED * site.positions * errors, *(cost * loss_per_score for cost in (weight, bit, exponent)))
+    return Trade(errors, *(cost * loss_per_score for cost in (weight, bit, exponent)))
 
 
 def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width, exponents: int) -> LayerCounts:
@@ -125,13 +120,3 @@ def _counts(site: Site, nonzero: Tensor, sums: Tensor, widths: Width, exponents:
         additions_by_filter=tuple(additions),
         accumulator_bits=tuple(sums.tolist()),
     )
-
-
-def _gain(known: Evidence) -> float:
-    """Error of fitted rounding over that of nearest rounding, of all filters together."""
-    rows, inputs = known.supports[0].rows, known.seen.inputs
-    _, factors = solved(rows, known.supports[0].there, known.seen)
-    fitted = round_rows(Wanted(rows, inputs, factors), PROBE_BITS, sweeps=0)
-    plain = nearest_placed(rows, inputs, PROBE_BITS)
-    before = float((known.sensitivity * plain.error).sum())
-    return float((known.sensitivity * fitted.error).sum()) / before if before else 1.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph
 from micronet.optimization.hard_swish import LEAST_PRODUCT, Gate, split_hard_swish
 from micronet.optimization.rounding import Trade
@@ -15,21 +16,21 @@ from micronet.transformation.quantize import layer_outputs
 
 @dataclass(frozen=True, slots=True)
 class LayerChoice:
-    """Bits of a layer's weights and of the values it reads, where (filters, terms) its weights may be other than zero,
-    and what its rounding may trade for a lower score."""
+    """Bits of a layer's weights, where (filters, terms) these may be other than zero, and what their rounding may trade
+    for a lower score; the grid of what it reads, or bits of one of least squared error on what it then reads."""
 
     weight_bits: int
-    input_bits: int
+    inputs: int | Grid
     there: Tensor
     trade: Trade | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Choices by the name of a layer's node, and bits of all other values by name."""
+    """Choices by the name of a layer's node; of other values by name their grids, or bits of such, as of layers'."""
 
     layers: Mapping[str, LayerChoice]
-    values: Mapping[str, int]
+    values: Mapping[str, int | Grid]
     bias_bits: int
 
 

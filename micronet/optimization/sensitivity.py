@@ -14,6 +14,7 @@ from torch import Tensor
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Ref, substitute
 from micronet.optimization.plan import Subject
+from micronet.optimization.sites import Site
 from micronet.transformation.quantize import on_grid
 
 BATCH = 32
@@ -21,6 +22,7 @@ PROJECTIONS = 2
 
 Key = tuple[str, str]
 """("output", name) is a node's value, for all that read it; ("input", name) what a layer reads, for it alone."""
+_KINDS = ("input", "output")
 
 
 def keys(subject: Subject) -> list[Key]:
@@ -60,6 +62,35 @@ def noises(subject: Subject, images: Tensor, grids: Mapping[Key, Sequence[Grid]]
                 error = _centred(on_grid(value, grid) - value)
                 sums[key][index] += float((error * gradient).flatten(1).sum(1).double().square().sum())
     return {key: [one / size for one in found] for key, found in sums.items()}
+
+
+def moves(
+    subject: Subject, images: Tensor, changes: Mapping[str, Sequence[Tensor]], seed: int
+) -> dict[str, list[float]]:
+    """The squared change of the logits by each of the `changes` (filters, terms) of one layer's weights, its mean by
+    filter corrected where there is a bias.
+
+    Taken as it is: what a weight's error does at one position it does at all of them, and to filters that read alike.
+    """
+    sums = {name: [0.0] * len(found) for name, found in changes.items()}
+    stacked = {name: torch.stack([one.flatten() for one in found], 1).float() for name, found in changes.items()}
+    size = 0.0
+    for probe in _probes(subject.graph, images, [(kind, name) for name in changes for kind in _KINDS], seed):
+        size += probe.size
+        for name, by_change in stacked.items():
+            read, made = (probe.values[kind, name] for kind in _KINDS)
+            moved = _gradients(subject.sites[name], read[0], made[1]) @ by_change
+            sums[name] = [old + new for old, new in zip(sums[name], moved.double().square().sum(0), strict=True)]
+    return {name: [float(one) / size for one in found] for name, found in sums.items()}
+
+
+def _gradients(site: Site, values: Tensor, gradients: Tensor) -> Tensor:
+    """(N, weights): of each image's projection by a layer's weights, by those of its outputs (N, filters, ...)."""
+    columns, outputs = site.columns(values), site.outputs(gradients)
+    if site.layer.bias is not None:
+        columns = columns - columns.mean(2, keepdim=True)
+    read, made = (part.reshape(*part.shape[:2], len(values), -1).movedim(2, 0) for part in (columns, outputs))
+    return torch.matmul(made, read.transpose(2, 3)).flatten(1)
 
 
 def _centred(errors: Tensor) -> Tensor:

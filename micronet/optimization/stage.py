@@ -14,6 +14,7 @@ from torch import Tensor
 from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms, TrainingReport, Tuning
 from micronet.errors import SettingsError
 from micronet.evaluation.inputs import Advance, Inputs
+from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal, Section
 from micronet.network_file import from_bytes, to_bytes
@@ -247,10 +248,13 @@ class Search:
 
     def _of_widths(self, weights: int, inputs: int, gates: int) -> _Wanted:
         layers = {
-            name: next(one for one in found if (one.weight_bits, one.input_bits, one.support) == (weights, inputs, 0))
+            name: next(one for one in found if _is_plain(one, weights, inputs))
             for name, found in self._survey.layers.items()
         }
-        values = {name: next(one for one in found if one.bits == gates) for name, found in self._survey.gates.items()}
+        values = {
+            name: next(one for one in found if (one.bits, one.range) == (gates, "error"))
+            for name, found in self._survey.gates.items()
+        }
         read = f", {gates} of what hard swishes read" if values else ""
         return self._wanted(f"weights of {weights} bits, {inputs} of what layers read{read}", layers, values)
 
@@ -265,16 +269,20 @@ class Search:
         settings, places = self._task.settings, self._survey.places
         choices = {
             name: LayerChoice(
-                one.weight_bits, one.input_bits, places[name][one.support], self._trade(name, one, loss_per_score)
+                one.weight_bits,
+                self._survey.inputs(name, one),
+                places[name][one.support],
+                self._trade(name, one, loss_per_score),
             )
             for name, one in layers.items()
         }
-        values = dict.fromkeys(self._task.subject.values, settings.value_bits)
-        values |= {name: one.bits for name, one in gates.items()}
-        chosen = {name: (one.weight_bits, one.input_bits, one.support) for name, one in layers.items()}
+        values: dict[str, int | Grid] = dict.fromkeys(self._task.subject.values, settings.value_bits)
+        values |= {name: self._survey.gate(name, one) for name, one in gates.items()}
+        chosen = {name: (one.weight_bits, one.input_bits, one.range, one.support) for name, one in layers.items()}
+        gated = {name: (one.bits, one.range) for name, one in gates.items()}
         traded = loss_per_score if settings.sparsify and settings.correct else None
         return _Wanted(
-            name=_name(json.dumps([chosen, values, traded])),
+            name=_name(json.dumps([chosen, gated, traded])),
             description=words,
             plan=Plan(choices, values, settings.bias_bits),
             foreseen=total([*layers.values(), *gates.values()]),
@@ -288,6 +296,11 @@ class Search:
         return trade(
             self._task.subject.sites[name], self._survey.errors[name], widths, self._task.price, loss_per_score
         )
+
+
+def _is_plain(option: Option, weights: int, inputs: int) -> bool:
+    """Whether it is of these widths, of all weights, and of the one rule that ranges of all values can follow."""
+    return (option.weight_bits, option.input_bits, option.range, option.support) == (weights, inputs, "error", 0)
 
 
 def _name(text: str) -> str:

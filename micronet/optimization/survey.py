@@ -12,13 +12,15 @@ from micronet.graph.grid import Grid
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import substitute
 from micronet.journal import Entry
-from micronet.optimization.grids import place_grid, sample
-from micronet.optimization.moments import moments
+from micronet.optimization.alike import Trials, trials
+from micronet.optimization.grids import around, place_grid, sample
+from micronet.optimization.moments import Moments, moments
 from micronet.optimization.options import Evidence, Option, Price, options
 from micronet.optimization.plan import Subject
-from micronet.optimization.sensitivity import Key, noises, sensitivities
+from micronet.optimization.ranges import Range, Rule, ranges
+from micronet.optimization.sensitivity import Key, moves, noises, sensitivities
 from micronet.optimization.values import LEAST, ValueOption, value_options
-from micronet.optimization.zeros import SHARES, supports
+from micronet.optimization.zeros import SHARES, Support, supports
 
 SENSITIVITY_IMAGES = 128
 """Calibration images whose gradients are taken."""
@@ -27,18 +29,33 @@ SENSITIVITY_IMAGES = 128
 @dataclass(frozen=True, slots=True)
 class Survey:
     """Options of layers by the name of their node, the places of weights their supports stand for, how far errors of
-    their filters (filters,) move the logits, and options of the values that hard swishes read."""
+    their filters (filters,) move the logits, options of the values that hard swishes read, and the ranges of all."""
 
     layers: Mapping[str, Sequence[Option]]
     places: Mapping[str, Sequence[Tensor]]
     errors: Mapping[str, Tensor]
     gates: Mapping[str, Sequence[ValueOption]]
+    ranges: Mapping[Key, Sequence[Range]]
+
+    def inputs(self, name: str, option: Option) -> int | Grid:
+        """What the layer reads then."""
+        return self._chosen(("input", name), option.input_bits, option.range)
+
+    def gate(self, name: str, option: ValueOption) -> int | Grid:
+        """What the hard swish reads then."""
+        return self._chosen(("output", name), option.bits, option.range)
+
+    def _chosen(self, key: Key, bits: int, rule: Rule) -> int | Grid:
+        if rule == "error":
+            return bits
+        return next(one.grid for one in self.ranges[key] if (one.grid.bits, one.rule) == (bits, rule))
 
     def entry(self) -> Entry:
         """For a journal."""
         facts = {
             "layers": {name: [asdict(one) for one in found] for name, found in self.layers.items()},
             "gates": {name: [asdict(one) for one in found] for name, found in self.gates.items()},
+            "ranges": [[key, [one.facts() for one in found]] for key, found in self.ranges.items()],
         }
         tensors = {f"{name}:{i}": there for name, found in self.places.items() for i, there in enumerate(found)}
         return Entry(facts, {**tensors, **{f"{name}:errors": errors for name, errors in self.errors.items()}})
@@ -51,7 +68,8 @@ class Survey:
         places = {name: [entry.tensors[f"{name}:{i}"] for i in range(count)] for name, count in counts.items()}
         errors = {name: entry.tensors[f"{name}:errors"] for name in layers}
         gates = {name: [ValueOption(**one) for one in found] for name, found in entry.facts["gates"].items()}
-        return cls(layers, places, errors, gates)
+        found_ranges = {(kind, name): [Range.of(one) for one in found] for (kind, name), found in entry.facts["ranges"]}
+        return cls(layers, places, errors, gates, found_ranges)
 
 
 def survey(
@@ -62,38 +80,49 @@ def survey(
     sensitivity = sensitivities(subject, few, settings.seed)
     grids = _grids(subject, few, settings)
     noise = noises(subject, few, grids, settings.seed)
-    layers: dict[str, list[Option]] = {}
-    places: dict[str, list[Tensor]] = {}
+    placed = {key: ranges(found, noise[key]) for key, found in grids.items()}
+    found: dict[str, tuple[Moments, list[Support], Trials]] = {}
     values: dict[str, list[ValueOption]] = {}
 
     def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
         if name in subject.sites:
             site, errors = subject.sites[name], sensitivity[name]
             seen = moments(site, inputs, outputs)
-            found = supports(site.rows.double(), seen, errors, SHARES if settings.sparsify else SHARES[:1])
-            least = subject.least(site.layer.source)
-            known = Evidence(seen, found, errors, grids["input", name], noise["input", name], least)
-            layers[name] = list(options(site, known, _widths(settings.weight_bits), settings.bias_bits, price))
-            places[name] = [one.there for one in found]
+            places = supports(site.rows.double(), seen, errors, SHARES if settings.sparsify else SHARES[:1])
+            found[name] = seen, places, trials(site, seen, places, errors)
         if ("output", name) in grids:
-            elements, key = outputs[0].numel(), ("output", name)
-            values[name] = list(value_options(elements, grids[key], noise[key], price))
+            values[name] = list(value_options(outputs[0].numel(), placed["output", name], price))
 
     _pass(subject, images, look, advance)
-    return Survey(layers, places, {name: sensitivity[name] for name in layers}, values)
+    moved = moves(subject, few, {name: tried.changes for name, (_, _, tried) in found.items()}, settings.seed)
+    layers: dict[str, list[Option]] = {}
+    fitted: dict[str, Tensor] = {}
+    for name, (seen, places, tried) in found.items():
+        site, alike = subject.sites[name], tried.alike(moved[name])
+        least = subject.least(site.layer.source)
+        known = Evidence(seen, places, sensitivity[name], alike, placed["input", name], least)
+        layers[name] = list(options(site, known, _widths(settings.weight_bits), settings.bias_bits, price))
+        fitted[name] = alike.fitted * site.positions * sensitivity[name]
+    there = {name: [one.there for one in places] for name, (_, places, _) in found.items()}
+    return Survey(layers, there, fitted, values, placed)
 
 
 def _grids(subject: Subject, images: Tensor, settings: OptimizeSettings) -> dict[Key, list[Grid]]:
-    """Of every width that what a layer reads, and what a hard swish reads, may have."""
+    """Of every width that what a layer reads, and what a hard swish reads, may have: that of least squared error, and
+    those around it."""
     gates, grids = {gate.x for gate in subject.gates}, dict[Key, list[Grid]]()
 
     def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
         if name in subject.sites:
             seen = sample(inputs)
-            grids["input", name] = [place_grid(seen, bits) for bits in _widths(settings.input_bits)]
+            grids["input", name] = [
+                one for bits in _widths(settings.input_bits) for one in around(place_grid(seen, bits))
+            ]
         if name in gates:
             seen = sample(outputs).clamp(min=LEAST)
-            grids["output", name] = [place_grid(seen, bits) for bits in _widths(settings.gate_bits)]
+            grids["output", name] = [
+                one for bits in _widths(settings.gate_bits) for one in around(place_grid(seen, bits))
+            ]
 
     _pass(subject, images, look, unheard)
     return grids

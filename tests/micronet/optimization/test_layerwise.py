@@ -16,7 +16,7 @@ from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
 from micronet.optimization.layerwise import carry_out, place_bias
-from micronet.optimization.plan import Subject, subject
+from micronet.optimization.plan import LayerChoice, Plan, Subject, subject
 from micronet.transformation.quantize import on_grid
 from tests.micronet import networks
 from tests.micronet.optimization.making import alike
@@ -71,6 +71,35 @@ def test_correction_brings_other_images_nearer_too() -> None:
         of, graph = made(3, 6, corrected=corrected)
         errors.append(float((interpret(graph, others) - interpret(of.graph, others)).square().mean()))
     assert errors[0] < 0.7 * errors[1]
+
+
+class Sum(nn.Module):
+    """Two layers that read the same value and are added."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(4, 6, 1), nn.Conv2d(4, 6, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (self.one(x) + self.other(x)).mean((2, 3))
+
+
+def test_a_layer_makes_up_for_what_the_value_it_is_added_to_has_lost() -> None:
+    """The first on 2 bits, the second on 12: the sum is nearer to what it was than what is left of the first."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        module = Sum().eval().requires_grad_(False)
+    of = subject(capture(module, networks.IMAGE))
+    first, second = of.sites
+    layers = {name: LayerChoice(bits, 12, of.sites[name].rows != 0) for name, bits in ((first, 2), (second, 12))}
+    graph = carry_out(of, Plan(layers, dict.fromkeys(of.values, 16), 8), networks.images(64))
+    x = networks.images(200, seed=1)
+    weight = graph.by_name()[first].args[1]
+    assert isinstance(weight, Ref)
+    lost = graph.weights[weight.name] - of.sites[first].layer.weight
+    alone = nn.functional.conv2d(x, lost).mean((2, 3))
+    alone = alone - alone.mean(0)  # its bias takes the mean
+    assert float((interpret(graph, x) - interpret(of.graph, x)).square().mean()) < 0.1 * float(alone.square().mean())
 
 
 def test_the_same_plan_gives_the_same_bits() -> None:

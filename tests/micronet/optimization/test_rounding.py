@@ -8,7 +8,7 @@ import torch
 
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.optimization.moments import moments, quadratic
-from micronet.optimization.options import ALIKE_ROUNDED, Width, trade
+from micronet.optimization.options import Width, trade
 from micronet.optimization.rounding import Aim, Rounding, Trade, Wanted, nearest_placed, on_grids_of, round_rows
 from micronet.optimization.sums import Inputs, sum_bits
 from micronet.optimization.zeros import solved
@@ -133,11 +133,12 @@ def test_at_no_price_a_trade_rounds_for_least_error_and_at_a_high_one_nothing_is
 def test_a_weight_costs_what_the_score_has_it_for() -> None:
     """Storage of its bits and its mask's none, a product per position at the wider operand, and one addition."""
     _, site, _ = one_layer("convolution")
-    made = trade(site, torch.ones(6), Width(4, 8, 8), price, 2.0)
+    errors = torch.linspace(1, 2, 6)
+    made = trade(site, errors, Width(4, 8, 8), price, 2.0)
     assert made.weight == 2 * (4 + site.positions * 8)
     assert made.bit == 2 * site.positions
     assert made.exponent == 2 * 8
-    assert torch.equal(made.error, torch.full((6,), ALIKE_ROUNDED * site.positions))
+    assert torch.equal(made.error, errors)
 
 
 def test_one_exponent_for_all_where_the_others_cost_more_than_they_are_worth() -> None:

@@ -1,5 +1,7 @@
 """What is foreseen of errors, against what they do; and what is foreseen of costs, against what is counted."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -15,7 +17,7 @@ from micronet.optimization.layerwise import carry_out
 from micronet.optimization.options import Width, layer_counts
 from micronet.optimization.plan import Subject, subject
 from micronet.optimization.rounding import Rounding
-from micronet.optimization.sensitivity import noises, sensitivities
+from micronet.optimization.sensitivity import moves, noises, sensitivities
 from micronet.optimization.sums import Inputs
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
@@ -57,6 +59,24 @@ def test_a_unit_error_of_one_element_moves_the_logits_as_far_as_foreseen() -> No
     moved = (weight - weight.mean(0)).square().sum(0) / 36**2
     found = sensitivities(of, x, 0)[first]
     torch.testing.assert_close(found.float(), moved / plain.square().sum(1).mean(), rtol=0.25, atol=0)
+
+
+@pytest.mark.parametrize("size", [0.01, 0.3])
+def test_a_change_of_weights_moves_the_logits_as_far_as_foreseen(size: float) -> None:
+    """Of any size, as everything is linear; the mean of each filter is taken out, as by its bias."""
+    of, x = linear_network(), networks.images(600)
+    name = next(iter(of.sites))
+    site = of.sites[name]
+    changes = [size * torch.randn(site.rows.shape, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    found = moves(of, x, {name: changes}, 0)[name]
+    plain = centred(interpret(of.graph, x))
+    weight = of.graph.by_name()[name].args[1]
+    assert isinstance(weight, Ref)
+    for change, one in zip(changes, found, strict=True):
+        changed = {**of.graph.weights, weight.name: site.layer.weight + change.view_as(site.layer.weight)}
+        moved = centred(interpret(replace(of.graph, weights=changed), x)) - plain
+        moved = moved - moved.mean(0)
+        assert one == pytest.approx(float(moved.square().sum() / plain.square().sum()), rel=0.2)
 
 
 def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
