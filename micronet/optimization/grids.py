@@ -13,6 +13,7 @@ SAMPLE = 1 << 17
 """Values a grid is placed by, at most: evenly spread over images, channels and positions."""
 _PLACES = 6
 _TIMES = (1.0, 0.5, 0.25, 2.0)
+"""Steps, over that of least squared error: clipping more is what helps, and by how much differs."""
 
 
 def place_grid(values: Tensor, bits: int) -> Grid:
@@ -22,7 +23,7 @@ def place_grid(values: Tensor, bits: int) -> Grid:
 
 
 def around(grid: Grid) -> list[Grid]:
-    """`grid`, and as wide ones with finer steps, which clip more, and with coarser ones."""
+    """`grid`, and as wide ones with finer steps, which clip more, and with a coarser one."""
     return [replace(grid, steps=(grid.steps[0] * times,)) for times in _TIMES]
 
 

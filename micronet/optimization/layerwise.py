@@ -30,8 +30,9 @@ def carry_out(
     """The network of `subject` on the grids of `plan`, by `images` (N, C, H, W), normalized calibration images.
 
     Each layer's weights are first the least-squares ones, from the inputs the narrow network gives it to the outputs
-    of the network in floating point (which makes up for errors before it, and corrects its bias), then rounded. Without
-    `corrected` every weight that stays is the nearest point to what it was.
+    of the network in floating point and what a value they are added to has lost (which makes up for errors before it,
+    and corrects its bias), then rounded. Without `corrected` every weight that stays is the nearest point to what it
+    was.
     """
     walk = _Walk(subject, plan, images, corrected)
     nodes = subject.graph.nodes

@@ -28,7 +28,7 @@ class Option:
 
     weight_bits: int
     input_bits: int
-    range: Rule
+    rule: Rule
     support: int
     loss: float
     cost: float
@@ -39,7 +39,8 @@ class Evidence:
     """Of one layer, in floating point.
 
     supports     from all weights to few
-    sensitivity  (filters,): how far errors of each filter move the logits, and alike: how much farther those of weights
+    sensitivity  (filters,): how far independent errors of each filter's outputs move the logits
+    alike        what errors of weights do, over what is foreseen by that
     ranges       what it reads may be put on
     least        what it reads is never below this
     """
@@ -62,7 +63,10 @@ class Width:
 
 
 def options(site: Site, known: Evidence, weight_bits: Sequence[int], bias_bits: int, price: Price) -> Iterator[Option]:
-    """Every combination of widths and supports."""
+    """Every combination of widths, ranges and supports.
+
+    What rounding loses is foreseen of nearest rounding, and `alike` says what fitted rounding makes of that.
+    """
     weights = site.positions * known.sensitivity
     for index, support in enumerate(known.supports):
         removed = known.seen.error(support.rows - known.supports[0].rows)
@@ -86,8 +90,8 @@ def layer_counts(site: Site, rounded: Rounding, widths: Width, inputs: Inputs) -
 def trade(site: Site, errors: Tensor, widths: Width, price: Price, loss_per_score: float) -> Trade:
     """What a weight that is not zero costs in terms of the logits, where they may move by `loss_per_score`.
 
-    `errors` (filters,) is how far an error of each filter moves them, made alike at all positions. The layer is taken
-    to hold so many zeros that a mask is cheaper than storing them.
+    `errors` (filters,) is what a unit mean squared error of each filter's outputs does to them where fitted rounding
+    makes it. The layer is taken to hold so many zeros that a mask is cheaper than storing them.
     """
     filters = len(errors)
     few = torch.full((filters,), site.rows.shape[1] // 4)

@@ -27,7 +27,7 @@ class LayerChoice:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Choices by the name of a layer's node; of other values by name their grids, or bits of such, as of layers'."""
+    """Choices by the name of a layer's node; of every other value, by name, its grid, or bits of one."""
 
     layers: Mapping[str, LayerChoice]
     values: Mapping[str, int | Grid]

@@ -36,15 +36,16 @@ class Range:
 
 
 def ranges(grids: Sequence[Grid], noises: Sequence[float]) -> list[Range]:
-    """By either rule, of each width: `grids` are those of one width after the other, the first of each that of least
-    squared error, and `noises` how far they move the logits."""
+    """By either rule, of each width; one range where both agree.
+
+    `grids` are those of one width after the other, the first of each that of least squared error, and `noises` how far
+    they move the logits.
+    """
     found: list[Range] = []
     for _, same in groupby(zip(grids, noises, strict=True), key=lambda pair: pair[0].bits):
         pairs = list(same)
         best = min(pairs, key=lambda pair: pair[1])
-        found += [Range(grid, rule, noise) for (grid, noise), rule in ((pairs[0], _ERROR), (best, _ANSWERS))]
+        found.append(Range(pairs[0][0], "error", pairs[0][1]))
+        if best is not pairs[0]:
+            found.append(Range(best[0], "answers", best[1]))
     return found
-
-
-_ERROR: Rule = "error"
-_ANSWERS: Rule = "answers"

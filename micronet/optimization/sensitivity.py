@@ -67,9 +67,9 @@ def noises(subject: Subject, images: Tensor, grids: Mapping[Key, Sequence[Grid]]
 def moves(
     subject: Subject, images: Tensor, changes: Mapping[str, Sequence[Tensor]], seed: int
 ) -> dict[str, list[float]]:
-    """The squared change of the logits by each of the `changes` (filters, terms) of one layer's weights, its mean by
-    filter corrected where there is a bias.
+    """To first order, the squared change of the logits by each of the `changes` (filters, terms) of a layer's weights.
 
+    The mean by filter over a batch is corrected where there is a bias.
     Taken as it is: what a weight's error does at one position it does at all of them, and to filters that read alike.
     """
     sums = {name: [0.0] * len(found) for name, found in changes.items()}
@@ -85,7 +85,8 @@ def moves(
 
 
 def _gradients(site: Site, values: Tensor, gradients: Tensor) -> Tensor:
-    """(N, weights): of each image's projection by a layer's weights, by those of its outputs (N, filters, ...)."""
+    """(N, weights): of each image's projection by a layer's weights, from what it reads and from the gradients of its
+    outputs (N, filters, ...). With a bias, which takes the mean out, by columns about their mean."""
     columns, outputs = site.columns(values), site.outputs(gradients)
     if site.layer.bias is not None:
         columns = columns - columns.mean(2, keepdim=True)

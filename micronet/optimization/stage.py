@@ -252,7 +252,7 @@ class Search:
             for name, found in self._survey.layers.items()
         }
         values = {
-            name: next(one for one in found if (one.bits, one.range) == (gates, "error"))
+            name: next(one for one in found if (one.bits, one.rule) == (gates, "error"))
             for name, found in self._survey.gates.items()
         }
         read = f", {gates} of what hard swishes read" if values else ""
@@ -278,8 +278,8 @@ class Search:
         }
         values: dict[str, int | Grid] = dict.fromkeys(self._task.subject.values, settings.value_bits)
         values |= {name: self._survey.gate(name, one) for name, one in gates.items()}
-        chosen = {name: (one.weight_bits, one.input_bits, one.range, one.support) for name, one in layers.items()}
-        gated = {name: (one.bits, one.range) for name, one in gates.items()}
+        chosen = {name: (one.weight_bits, one.input_bits, one.rule, one.support) for name, one in layers.items()}
+        gated = {name: (one.bits, one.rule) for name, one in gates.items()}
         traded = loss_per_score if settings.sparsify and settings.correct else None
         return _Wanted(
             name=_name(json.dumps([chosen, gated, traded])),
@@ -299,8 +299,8 @@ class Search:
 
 
 def _is_plain(option: Option, weights: int, inputs: int) -> bool:
-    """Whether it is of these widths, of all weights, and of the one rule that ranges of all values can follow."""
-    return (option.weight_bits, option.input_bits, option.range, option.support) == (weights, inputs, "error", 0)
+    """Whether it is of these widths, of all weights, and its range by the rule that all other values follow."""
+    return (option.weight_bits, option.input_bits, option.rule, option.support) == (weights, inputs, "error", 0)
 
 
 def _name(text: str) -> str:

@@ -28,8 +28,9 @@ SENSITIVITY_IMAGES = 128
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """Options of layers by the name of their node, the places of weights their supports stand for, how far errors of
-    their filters (filters,) move the logits, options of the values that hard swishes read, and the ranges of all."""
+    """Options of layers by the name of their node, the places of weights their supports stand for, what a unit mean
+    squared error of their filters (filters,) does to the logits where fitted rounding makes it, options of the values
+    that hard swishes read, and the ranges of all."""
 
     layers: Mapping[str, Sequence[Option]]
     places: Mapping[str, Sequence[Tensor]]
@@ -39,11 +40,11 @@ class Survey:
 
     def inputs(self, name: str, option: Option) -> int | Grid:
         """What the layer reads then."""
-        return self._chosen(("input", name), option.input_bits, option.range)
+        return self._chosen(("input", name), option.input_bits, option.rule)
 
     def gate(self, name: str, option: ValueOption) -> int | Grid:
         """What the hard swish reads then."""
-        return self._chosen(("output", name), option.bits, option.range)
+        return self._chosen(("output", name), option.bits, option.rule)
 
     def _chosen(self, key: Key, bits: int, rule: Rule) -> int | Grid:
         if rule == "error":

@@ -19,7 +19,7 @@ class ValueOption:
     change of the logits."""
 
     bits: int
-    range: Rule
+    rule: Rule
     loss: float
     cost: float
 

@@ -21,7 +21,7 @@ def test_where_all_positions_are_alike_errors_add_up() -> None:
         module = nn.Sequential(nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
     of = subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
     images = networks.images(200)[:, :, :1, :1].expand(-1, -1, 6, 6).contiguous()
-    name, last = of.sites
+    name, _ = of.sites
     site, sensitivity = of.sites[name], sensitivities(of, images, 0)
     seen = moments(site, images, outputs_of(site, images))
     tried = trials(site, seen, supports(site.rows.double(), seen, sensitivity[name]), sensitivity[name])
@@ -29,8 +29,6 @@ def test_where_all_positions_are_alike_errors_add_up() -> None:
     found = tried.alike(moves(of, images, {name: tried.changes}, 0)[name])
     assert found.removed == pytest.approx(36, rel=0.35)  # what filters do together is no sum of what each does
     assert found.fitted == pytest.approx(36, rel=0.35)
-    assert found.nearest <= found.fitted
-    assert last != name
 
 
 def test_ratios_of_what_changes_do_to_what_is_foreseen() -> None:

@@ -17,12 +17,12 @@ from micronet.optimization.layerwise import carry_out
 from micronet.optimization.options import Width, layer_counts
 from micronet.optimization.plan import Subject, subject
 from micronet.optimization.rounding import Rounding
-from micronet.optimization.sensitivity import moves, noises, sensitivities
+from micronet.optimization.sensitivity import BATCH, PROJECTIONS, moves, noises, sensitivities
 from micronet.optimization.sums import Inputs
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
 from tests.micronet import networks
-from tests.micronet.optimization.making import alike
+from tests.micronet.optimization.making import LAYERS, alike, one_layer, outputs_of
 
 
 def linear_network() -> Subject:
@@ -77,6 +77,28 @@ def test_a_change_of_weights_moves_the_logits_as_far_as_foreseen(size: float) ->
         moved = centred(interpret(replace(of.graph, weights=changed), x)) - plain
         moved = moved - moved.mean(0)
         assert one == pytest.approx(float(moved.square().sum() / plain.square().sum()), rel=0.2)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_gradients_by_weights_are_those_of_autograd(kind: str) -> None:
+    """Of every kind of layer, image by image; with a bias, less what a change of the mean would do."""
+    of, site, values = one_layer(kind)
+    name, layer = next(iter(of.sites)), site.layer
+    change = torch.randn(site.rows.shape, generator=torch.Generator().manual_seed(0))
+    found = moves(of, values, {name: [change]}, 3)[name][0]
+    size, total, generator = 0.0, 0.0, torch.Generator().manual_seed(3)
+    for some in torch.split(values, BATCH):
+        logits = centred(outputs_of(site, some))
+        changed = replace(layer, weight=change.view_as(layer.weight), bias=None)
+        moved = outputs_of(replace(site, layer=changed), some)
+        if layer.bias is not None:
+            moved = moved - moved.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (moved.dim() - 2))
+        moved = centred(moved)
+        size += PROJECTIONS * float(logits.double().square().sum())
+        for _ in range(PROJECTIONS):
+            projection = torch.randn(logits.shape, generator=generator)
+            total += float((moved * projection).flatten(1).sum(1).double().square().sum())
+    assert found == pytest.approx(total / size, rel=0.05)
 
 
 def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
