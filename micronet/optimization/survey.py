@@ -115,18 +115,16 @@ def _grids(subject: Subject, images: Tensor, settings: OptimizeSettings) -> dict
 
     def look(name: str, inputs: Tensor, outputs: Tensor) -> None:
         if name in subject.sites:
-            seen = sample(inputs)
-            grids["input", name] = [
-                one for bits in _widths(settings.input_bits) for one in around(place_grid(seen, bits))
-            ]
+            grids["input", name] = _offered(sample(inputs), settings.input_bits)
         if name in gates:
-            seen = sample(outputs).clamp(min=LEAST)
-            grids["output", name] = [
-                one for bits in _widths(settings.gate_bits) for one in around(place_grid(seen, bits))
-            ]
+            grids["output", name] = _offered(sample(outputs).clamp(min=LEAST), settings.gate_bits)
 
     _pass(subject, images, look, unheard)
     return grids
+
+
+def _offered(seen: Tensor, ends: tuple[int, int]) -> list[Grid]:
+    return [one for bits in _widths(ends) for one in around(place_grid(seen, bits))]
 
 
 def _pass(subject: Subject, images: Tensor, look: Callable[[str, Tensor, Tensor], None], advance: Advance) -> None:
