@@ -134,6 +134,25 @@ class DenseNetOptions(Options):
         return self
 
 
+class KaistOptions(Options):
+    """The network of KAIST AI's entry of 2019, or one wider or narrower.
+
+    GPUs are fastest with multiples of 8 channels; with a `divisor` of 2 and a width of 1 it is the entry's network.
+    """
+
+    width_multiplier: Annotated[float, Field(ge=0.1, le=8, description="1.0 is the network of the entry")] = 1.0
+    divisor: Annotated[int, Field(ge=1, le=64, description="of every layer's channels")] = 2
+    dropout: Dropout = 0.0
+
+    def channels(self, base: int) -> int:
+        """Of a layer that has `base` in the entry's network."""
+        return self.rounded(base * self.width_multiplier)
+
+    def rounded(self, channels: float) -> int:
+        """The nearest multiple of the divisor, at least one."""
+        return max(1, round(channels / self.divisor)) * self.divisor
+
+
 class DigitsOptions(Options):
     """A small network for 8x8 grey images."""
 

@@ -115,6 +115,12 @@ ARCHITECTURES: Mapping[str, Architecture] = tabulate(
             _here("densenet"),
         ),
         Architecture(
+            "kaist",
+            "Inverted residuals with gates for CIFAR: the network of KAIST AI (MicroNet Challenge 2019), or wider",
+            o.KaistOptions,
+            _here("kaist"),
+        ),
+        Architecture(
             "digits",
             "Two convolutions and a linear layer for 8x8 handwritten digits",
             o.DigitsOptions,

@@ -115,6 +115,8 @@ class Training(Value):
     hold_zeros         weights of dot products that are zero stay so
     keep               the last epoch, or the one that is best on the held-out images
     precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32
+    cuda_graphs        on CUDA, a step's kernels are recorded once and launched as one, and each batch is made while the
+                       one before is learned from; for one process. Elsewhere it changes nothing
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 200
@@ -139,6 +141,7 @@ class Training(Value):
     hold_zeros: bool = True
     keep: Literal["last", "best"] = "last"
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    cuda_graphs: bool = False
 
     @model_validator(mode="after")
     def _milestones_in_order(self) -> Self:

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,10 +11,12 @@ from torch.nn import functional as F
 
 from micronet.analysis.shapes import shapes
 from micronet.contract import Accuracy, EpochReport, Training, TrainingReport
-from micronet.errors import NumericalError
+from micronet.errors import NumericalError, SettingsError
 from micronet.graph.ir import Graph
+from micronet.training.ahead import Batch, ahead
 from micronet.training.augmentation import Augmenter
 from micronet.training.distributed import SharedJournal
+from micronet.training.gradients import EagerGradients, Gradients, RecordedGradients
 from micronet.training.images import TrainingImages
 from micronet.training.mixing import mix, soft_targets
 from micronet.training.network import TrainableNetwork
@@ -34,9 +36,11 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     With several processes (`task.world`) each takes its share of every batch, and gradients are averaged. Batch norms
     see a share only; after each epoch all take over the first process's running statistics, so that the network that
     is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, and
-    SettingsError for a batch that cannot be shared out.
+    SettingsError for a batch that cannot be shared out, or a recording of several processes.
     """
     task.world.check(how.batch)
+    if how.cuda_graphs and task.world.size > 1:
+        raise SettingsError("cuda_graphs is for one process: gradients that several exchange are not recorded.")
     journal = SharedJournal(task.world, task.journal)
     return _Run(network.to(task.device), how, replace(task, journal=journal)).to_the_end()
 
@@ -67,6 +71,8 @@ class _Run:
         self._mixed_precision = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
         self._state = State(network, how)
         self._learner = task.world.together(network, task.device)
+        self._overlapped = how.cuda_graphs and task.device.type == "cuda"
+        self._gradients: Gradients = (RecordedGradients if self._overlapped else EagerGradients)(self._loss, network)
 
     def to_the_end(self) -> tuple[Graph, TrainingReport]:
         state, task = self._state, self._task
@@ -122,10 +128,11 @@ class _Run:
         self._network.train()
         with torch.random.fork_rng(devices=[self._task.device] if self._task.device.type == "cuda" else []):
             torch.manual_seed(seed)  # of what the network itself draws: dropout, ShakeDrop
-            for step in range(count):
-                indices = order[step * self._how.batch : (step + 1) * self._how.batch]
+            batches = self._batches(order, count, generator)
+            for step, batch in enumerate(ahead(batches, self._task.device) if self._overlapped else batches):
                 rate = learning_rate(self._how, first + step, self._length.steps, self._length.steps_per_epoch)
-                losses += self._step(self._task.world.part(indices), rate, generator)
+                losses += self._gradients(*batch)
+                self._state.step_(rate)
                 if self._length.epochs == 1:
                     self._tell(epoch, step + 1)
         self._network.eval()
@@ -137,30 +144,29 @@ class _Run:
             )
         return loss, count, rate
 
-    def _step(self, indices: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-        """One batch, or this process's part of it, and one step of the optimizer; the loss."""
-        how, state = self._how, self._state
-        images, labels = self._images.batch(indices, generator)
-        targets = soft_targets(labels, self._classes, how.label_smoothing)
-        images, targets = mix(images, targets, how, generator)
-        if self._task.device.type == "cuda" and images.dim() == 4:
-            images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self._task.device.type, torch.bfloat16, enabled=self._mixed_precision):
-            logits = self._learner(images)
-        loss = self._loss(logits.float(), targets, images)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.step_(rate)
-        return loss.detach()
+    def _batches(self, order: Tensor, count: int, generator: torch.Generator) -> Iterator[Batch]:
+        """`count` batches of the images in this order, int64 (n,), or this process's parts of them."""
+        size, how = self._how.batch, self._how
+        for step in range(count):
+            indices = self._task.world.part(order[step * size : (step + 1) * size])
+            images, labels = self._images.batch(indices, generator)
+            targets = soft_targets(labels, self._classes, how.label_smoothing)
+            images, targets = mix(images, targets, how, generator)
+            if self._task.device.type == "cuda" and images.dim() == 4:
+                images = images.contiguous(memory_format=torch.channels_last)
+            yield images, targets
 
-    def _loss(self, logits: Tensor, targets: Tensor, images: Tensor) -> Tensor:
+    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
         """Cross-entropy; with a teacher, mixed with the divergence from it at temperature T, times T squared."""
+        with torch.autocast(self._task.device.type, torch.bfloat16, enabled=self._mixed_precision):
+            logits = self._learner(images).float()
+            taught = None if self._teach is None else self._teach(images)
         loss = F.cross_entropy(logits, targets)
         distillation = self._how.distillation
-        if self._teach is None or distillation is None:
+        if taught is None or distillation is None:
             return loss
         temperature = distillation.temperature
-        theirs = F.log_softmax(self._teach(images) / temperature, 1)
+        theirs = F.log_softmax(taught / temperature, 1)
         ours = F.log_softmax(logits / temperature, 1)
         divergence = F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
         return torch.lerp(loss, divergence, distillation.weight)

@@ -54,7 +54,7 @@ class TrainableNetwork(nn.Module):
         factors = factor_names(graph)
         self._decayed = tuple(self._learned[name] for name in learned if name in factors)
         self._held = {
-            index: self.parameters_list[index].detach() != 0
+            index: (self.parameters_list[index].detach() != 0).to(self.parameters_list[index].dtype)
             for index in (self._decayed if hold_zeros else ())
             if not bool(self.parameters_list[index].detach().all())
         }
@@ -105,11 +105,12 @@ class TrainableNetwork(nn.Module):
     @torch.no_grad()
     def hold_zeros_(self) -> None:
         """Put back the zeros that an optimizer's step has filled."""
-        for index, kept in self._held.items():
-            parameter = self.parameters_list[index]
-            if kept.device != parameter.device:
-                self._held[index] = kept.to(parameter.device)
-            parameter.mul_(self._held[index])
+        if not self._held:
+            return
+        parameters = [self.parameters_list[index] for index in self._held]
+        if any(kept.device != parameters[0].device for kept in self._held.values()):
+            self._held = {index: kept.to(parameters[0].device) for index, kept in self._held.items()}
+        torch._foreach_mul_(parameters, list(self._held.values()))
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that changes while training, by name: the weights that learn, and running statistics."""

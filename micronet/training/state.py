@@ -36,8 +36,8 @@ class State:
         self.optimizer.step()
         self._network.hold_zeros_()
         if self._average:
-            for name, tensor in self._network.tensors().items():
-                self._average[name].lerp_(tensor, 1 - self._how.ema)
+            now = self._network.tensors()
+            torch._foreach_lerp_(list(self._average.values()), [now[name] for name in self._average], 1 - self._how.ema)
 
     def graph(self) -> Graph:
         """The network as it would be kept now: with averaged weights, where there are any."""

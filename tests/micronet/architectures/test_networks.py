@@ -20,6 +20,7 @@ SMALL = {
     "mobilenetv2": {"width_multiplier": 0.5, "image_size": 64},
     "efficientnet": {"width_multiplier": 0.5, "image_size": 64},
     "densenet": {"depth": 10},
+    "kaist": {"width_multiplier": 0.25},
     "digits": {},
 }
 VARIANTS = [
@@ -31,6 +32,7 @@ VARIANTS = [
     ("resnet", {"depth": 50, "image_size": 32, "num_classes": 7}),
     ("mobilenetv2", {"width_multiplier": 0.25, "image_size": 32, "output_stride": 8}),
     ("efficientnet", {"width_multiplier": 0.25, "image_size": 32, "output_stride": 4}),
+    ("kaist", {"width_multiplier": 0.5, "divisor": 8, "dropout": 0.2}),
 ]
 
 # Exact numbers as torchvision publishes them; where a paper gives two digits, they stand behind.
@@ -54,6 +56,8 @@ PARAMETERS = [
     ("efficientnet", {"depth_multiplier": 1.1}, 7_794_184),  # B1
     ("densenet", {"num_classes": 10}, 769_162),  # 0.8 M
     ("densenet", {}, 800_032),
+    # Weights and biases of the published files (SCORING, section 4), and a second number per channel of a batch norm.
+    ("kaist", {}, 463_464 + 7_539 + 6_352),
     ("digits", {}, 16 * 9 + 32 + 32 * 16 * 9 + 64 + 330),
 ]
 

@@ -38,9 +38,9 @@ def run(settings: dict[str, Any], data: Path, outputs: Path, **context: Any) -> 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "least"), [("cifar100", 8), ("cifar100-teacher", 4)])
+@pytest.mark.parametrize(("name", "least", "large"), [("cifar100", 8, False), ("cifar100-teacher", 4, True)])
 def test_in_pieces_it_ends_with_the_same_bits_and_little_has_to_travel(
-    name: str, least: int, cifar100_dir: Path, tmp_path: Path
+    name: str, least: int, large: bool, cifar100_dir: Path, tmp_path: Path
 ) -> None:
     """A pause at every entry of the journal, whole networks; and nothing is left there that one go does not leave."""
     settings = tiny(name)
@@ -55,7 +55,8 @@ def test_in_pieces_it_ends_with_the_same_bits_and_little_has_to_travel(
             sizes.append(sum(files))
             assert max(files) <= FILE_BYTES
     assert len(sizes) >= least
-    assert 16 << 20 < max(sizes) <= ALL_BYTES, "it has to lie in parts, and may go at once"
+    assert max(sizes) <= ALL_BYTES, "all of it may go at once"
+    assert (max(sizes) > FILE_BYTES) is large, "what is larger than a file may be lies in parts"
     assert result == whole
     left = [sum(path.stat().st_size for path in there.iterdir()) for there in (journal, tmp_path / "one-go")]
     assert left[0] == pytest.approx(left[1], rel=0.01)
