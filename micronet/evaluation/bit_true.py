@@ -14,6 +14,8 @@ from micronet.errors import SettingsError
 from micronet.evaluation.single_precision import single_precision
 from micronet.graph.ir import Argument, Graph, Node, Ref
 
+aten = torch.ops.aten
+
 EXACT_BITS = 53
 """Integers up to 2^53 are exact in float64. Where a sum lies within 53 bits of two's complement, so that its ends are
 less than 2^53 apart, no sum on the way to it, with the bias or without, is farther from zero than that."""
@@ -40,8 +42,19 @@ def check_exact(graph: Graph) -> None:
 
 
 def widen(graph: Graph) -> Graph:
-    """The graph with its weights in float64."""
-    return replace(graph, weights={name: _tensor_in_float64(weight) for name, weight in graph.weights.items()})
+    """The graph with its weights in float64, but steps of grids, powers of two, which torch takes in float32 alone."""
+    steps = _steps(graph)
+    weights = {name: w if name in steps else _tensor_in_float64(w) for name, w in graph.weights.items()}
+    return replace(graph, weights=weights)
+
+
+def _steps(graph: Graph) -> frozenset[str]:
+    """Weights that are read as the steps of a quantizer, one for each channel."""
+    return frozenset(
+        node.args[1].name
+        for node in graph.nodes
+        if node.target is aten.fake_quantize_per_channel_affine.default and isinstance(node.args[1], Ref)
+    )
 
 
 def exactly(graph: Graph) -> Graph:
@@ -70,7 +83,7 @@ class _Mixed:
 
     def __init__(self, graph: Graph) -> None:
         self._graph, self._narrow = graph, single_precision(graph)
-        self._free, self._wide = graph.names(), dict[str, str]()
+        self._free, self._steps, self._wide = graph.names(), _steps(graph), dict[str, str]()
         self._weights = dict(graph.weights)
 
     def graph(self) -> Graph:
@@ -93,7 +106,7 @@ class _Mixed:
 
     def _widened(self, name: str) -> Iterator[Node]:
         """Where the value is found in float64."""
-        if name not in self._narrow or name in self._wide:
+        if name not in self._narrow or name in self._wide or name in self._steps:
             return
         self._wide[name] = self._free.new(f"{name}.float64", "_")
         if name in self._graph.weights:
