@@ -13,13 +13,17 @@ from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import activation_grid, widths
 from micronet.evaluation.bit_true import check_exact
 from micronet.graph.capture import capture
+from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
-from micronet.graph.ir import Graph, Node, Ref
-from micronet.optimization.layerwise import carry_out, place_bias
+from micronet.graph.ir import Argument, Graph, Node, Ref, Target
+from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
+from micronet.optimization.layerwise import _added_to, carry_out, place_bias
 from micronet.optimization.plan import LayerChoice, Plan, Subject, subject
 from micronet.transformation.quantize import on_grid
 from tests.micronet import networks
 from tests.micronet.optimization.making import alike
+
+aten = torch.ops.aten
 
 
 def network() -> Subject:
@@ -196,3 +200,39 @@ def test_what_a_layer_reads_is_narrowed_for_it_alone() -> None:
     assert {bits[_name(graph.by_name()[name].args[0])] for name in of.sites} == {5}
     (add,) = [node for node in graph.nodes if str(node.target) == "aten.add.Tensor" and len(list(node.refs())) == 2]
     assert [bits[ref.name] for ref in add.refs()] == [9, 9]
+
+
+def test_a_chosen_grid_is_taken_as_it_is_and_what_a_hard_swish_computes_follows_from_it() -> None:
+    """Of what a layer reads and of what a hard swish reads; no other grid depends on the images then."""
+    of = network()
+    plan, gate = alike(of, 6, 8), of.gates[0]
+    first, choice = next(iter(plan.layers.items()))
+    read, gated = fixed_point(7, (5,)), fixed_point(6, (3,))
+    assert gate.x in plan.values
+    plan = replace(
+        plan,
+        layers={**plan.layers, first: replace(choice, inputs=read)},
+        values={**plan.values, gate.x: gated},
+    )
+    for shown in (networks.images(64), 3 * networks.images(64, seed=1)):
+        graph = carry_out(of, plan, shown)
+        makers, users = graph.by_name(), graph.users()
+        assert activation_grid(makers[_name(makers[first].args[0])]) == read
+        for name, grid in ((gate.x, gated), (gate.sum, grid_of_sum(gated)), (gate.clip, grid_of_clip(gated))):
+            assert [activation_grid(user) for user in users[name]] == [grid]
+
+
+def added_to(target: Target, *args: Argument, others: tuple[Node, ...] = (), **kwargs: Argument) -> str | None:
+    node = Node("layer", aten.relu.default, (Ref("x"),))
+    return _added_to(node, [Node("sum", target, args, kwargs), *others])
+
+
+def test_what_a_layer_is_added_to_is_known_where_a_plain_sum_alone_reads_it() -> None:
+    layer, other = Ref("layer"), Ref("other")
+    assert added_to(aten.add.Tensor, layer, other) == added_to(aten.add.Tensor, other, layer) == "other"
+    assert added_to(aten.mul.Tensor, layer, other) is None
+    assert added_to(aten.add.Tensor, layer, 1.0) is None
+    assert added_to(aten.add.Tensor, layer, layer) is None
+    assert added_to(aten.add.Tensor, layer, other, alpha=2) is None
+    assert added_to(aten.add.Tensor, layer, other, others=(Node("more", aten.relu.default, (layer,)),)) is None
+    assert _added_to(Node("layer", aten.relu.default, (Ref("x"),)), []) is None
