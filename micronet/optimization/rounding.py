@@ -17,7 +17,8 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from micronet.optimization.moments import by_group, quadratic
+from micronet.optimization.descent import Descent
+from micronet.optimization.moments import quadratic
 from micronet.optimization.sums import Inputs, powers, sum_bits
 
 SWEEPS = 20
@@ -163,51 +164,15 @@ def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
 
 
 def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tensor:
-    """Integers after steps that lower what is aimed at, term by term: one up or down, or, in a trade, to zero.
-
-    A sweep goes through the terms that some filter had a step for when it began, and takes those that still help.
-    """
-    ends, rows, inputs = _ends(bits), wanted.rows, wanted.inputs
-    integers, there = start.integers.clone(), rows != 0
-    goal = rows * powers(-start.exponents).unsqueeze(-1)
-    slopes = by_group(integers - goal, inputs) @ inputs  # (..., groups, filters of each, terms)
-    diagonal = inputs.diagonal(dim1=1, dim2=2).repeat_interleave(slopes.shape[-2], 0)
-    rates = None if wanted.aim is None else _rates(wanted.aim, start)
-    for _ in range(sweeps):
-        every = _Rise(slopes.flatten(-3, -2), diagonal, None if rates is None else rates.unsqueeze(-1))
-        helps = every.step(integers, there, ends) != 0
-        terms = helps.flatten(0, -2).any(0).nonzero().flatten().tolist()
-        if not terms:
-            break
-        for term in terms:
-            rise = _Rise(slopes[..., term].flatten(-2), diagonal[:, term], rates)
-            step = rise.step(integers[..., term], helps[..., term], ends)
-            integers[..., term] += step
-            slopes.addcmul_(step.view(slopes.shape[:-1]).unsqueeze(-1), inputs[:, term].unsqueeze(1))
-    return integers
-
-
-@dataclass(frozen=True, slots=True)
-class _Rise:
-    """How what is aimed at changes with weights, of any shape: one weight of every filter, or all of them."""
-
-    slope: Tensor
-    curvature: Tensor
-    rates: Tensor | None
-
-    def step(self, now: Tensor, there: Tensor, ends: tuple[int, int]) -> Tensor:
-        """Up or down by one, or, where a weight has its price, to zero: what wins most; 0 where nothing does."""
-        step = -self.slope.sign()
-        beyond = now + step
-        won = 2 * self.slope.abs() - self.curvature  # of the squares, by one step down the slope
-        if self.rates is not None:
-            won = won + self.rates * ((beyond == 0).double() - (now == 0).double())
-        # where an input hardly changes its square may come out below zero, and every step would seem to help
-        won = torch.where((beyond >= ends[0]) & (beyond <= ends[1]) & (self.curvature > 0), won, -torch.inf)
-        if self.rates is not None:
-            to_zero = now * (2 * self.slope - now * self.curvature) + self.rates * (now != 0)
-            step, won = torch.where(to_zero > won, -now, step), torch.maximum(to_zero, won)
-        return torch.where(there & (won > self.curvature.abs() * _MARGIN), step, 0.0)
+    """Integers after steps that lower what is aimed at."""
+    descent = Descent(
+        goal=wanted.rows * powers(-start.exponents).unsqueeze(-1),
+        there=wanted.rows != 0,
+        inputs=wanted.inputs,
+        rates=None if wanted.aim is None else _rates(wanted.aim, start),
+        ends=_ends(bits),
+    )
+    return descent.from_(start.integers, sweeps)
 
 
 def _rates(aim: Aim, start: Rounding) -> Tensor:
@@ -252,5 +217,3 @@ _COARSER = 2
 """Exponents above these that are tried in a trade."""
 _SHARED = 2
 """Exponents, those that most filters chose, that are tried for all of them."""
-_MARGIN = 1e-9
-"""Of its curvature, a step has to win more than that: more than rounding of sums, or two could go on forever."""
