@@ -141,7 +141,7 @@ class KaistOptions(Options):
     """
 
     width_multiplier: Annotated[float, Field(ge=0.1, le=8, description="1.0 is the network of the entry")] = 1.0
-    divisor: Annotated[int, Field(ge=1, le=64, description="of every layer's channels")] = 2
+    divisor: Annotated[int, Field(ge=1, le=64, description="of the channels of every convolution but the gates'")] = 2
     dropout: Dropout = 0.0
 
     def channels(self, base: int) -> int:

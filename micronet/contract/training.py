@@ -114,9 +114,11 @@ class Training(Value):
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
     hold_zeros         weights of dot products that are zero stay so
     keep               the last epoch, or the one that is best on the held-out images
-    precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32
-    cuda_graphs        on CUDA, a step's kernels are recorded once and launched as one, and each batch is made while the
-                       one before is learned from; for one process. Elsewhere it changes nothing
+    precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32; of a teacher too, unless it
+                       is quantized
+    cuda_graphs        on CUDA, the kernels from a batch to its gradients are recorded once and launched as one, and
+                       batches are made while those before them are learned from. For one process; on a CPU it changes
+                       nothing
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 200

@@ -84,18 +84,19 @@ def _transfer(url: str, target: Path, archive: Archive, progress: Progress) -> N
 
 def _unpack(packed: Path, archive: Archive, target: Path) -> Path:
     """Unpack the expected members into `target`, and no other. Raises DatasetCorrupt unless all are there as files."""
-    wanted, folder = {f"{archive.folder}/{name}" for name in archive.members}, target / archive.folder
-    folder.mkdir()
+    wanted = {f"{archive.folder}/{name}" for name in archive.members}
     try:
         with tarfile.open(packed, "r:gz") as tar:
             for member in tar:
                 content = tar.extractfile(member) if member.name in wanted and member.isreg() else None
                 if content is not None:
-                    with content, (folder / Path(member.name).name).open("wb") as file:
+                    unpacked = target / member.name  # one of those that are wanted: nothing leaves `target`
+                    unpacked.parent.mkdir(parents=True, exist_ok=True)
+                    with content, unpacked.open("wb") as file:
                         shutil.copyfileobj(content, file)
                     wanted.discard(member.name)
     except (tarfile.TarError, EOFError) as error:
         raise DatasetCorrupt(f"{archive.filename} is not a readable archive: {error}") from error
     if wanted:
         raise DatasetCorrupt(f"{archive.filename} has no file {', '.join(sorted(wanted))}")
-    return folder
+    return target / archive.folder

@@ -42,18 +42,20 @@ def check_exact(graph: Graph) -> None:
 
 
 def widen(graph: Graph) -> Graph:
-    """The graph with its weights in float64, but steps of grids, powers of two, which torch takes in float32 alone."""
-    steps = _steps(graph)
-    weights = {name: w if name in steps else _tensor_in_float64(w) for name, w in graph.weights.items()}
+    """The graph with its weights in float64, but for what torch takes in float32 alone."""
+    kept = _grids_of_channels(graph)
+    weights = {name: w if name in kept else _tensor_in_float64(w) for name, w in graph.weights.items()}
     return replace(graph, weights=weights)
 
 
-def _steps(graph: Graph) -> frozenset[str]:
-    """Weights that are read as the steps of a quantizer, one for each channel."""
+def _grids_of_channels(graph: Graph) -> frozenset[str]:
+    """Weights that are the steps and zero points of a quantizer which has one for each channel."""
     return frozenset(
-        node.args[1].name
+        argument.name
         for node in graph.nodes
-        if node.target is aten.fake_quantize_per_channel_affine.default and isinstance(node.args[1], Ref)
+        if node.target is aten.fake_quantize_per_channel_affine.default
+        for argument in node.args[1:3]
+        if isinstance(argument, Ref)
     )
 
 
@@ -83,7 +85,7 @@ class _Mixed:
 
     def __init__(self, graph: Graph) -> None:
         self._graph, self._narrow = graph, single_precision(graph)
-        self._free, self._steps, self._wide = graph.names(), _steps(graph), dict[str, str]()
+        self._free, self._kept, self._wide = graph.names(), _grids_of_channels(graph), dict[str, str]()
         self._weights = dict(graph.weights)
 
     def graph(self) -> Graph:
@@ -106,7 +108,7 @@ class _Mixed:
 
     def _widened(self, name: str) -> Iterator[Node]:
         """Where the value is found in float64."""
-        if name not in self._narrow or name in self._wide or name in self._steps:
+        if name not in self._narrow or name in self._wide or name in self._kept:
             return
         self._wide[name] = self._free.new(f"{name}.float64", "_")
         if name in self._graph.weights:

@@ -2,30 +2,27 @@
 
 import hashlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from micronet.analysis.shapes import shapes
 from micronet.contract import Accuracy, EpochReport, Training, TrainingReport
 from micronet.errors import NumericalError, SettingsError
 from micronet.graph.ir import Graph
-from micronet.training.ahead import Batch, ahead
+from micronet.training.ahead import Ahead, Batch
 from micronet.training.augmentation import Augmenter
 from micronet.training.distributed import SharedJournal
-from micronet.training.gradients import EagerGradients, Gradients, RecordedGradients
+from micronet.training.gradients import EagerGradients, Gradients, RecordedGradients, check_recordable
 from micronet.training.images import TrainingImages
+from micronet.training.loss import Loss, Teacher
 from micronet.training.mixing import mix, soft_targets
 from micronet.training.network import TrainableNetwork
 from micronet.training.schedule import learning_rate
 from micronet.training.state import State
 from micronet.training.task import Task
-
-Teach = Callable[[Tensor], Tensor]
-"""Logits of a teacher for a batch."""
 
 
 def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
@@ -40,7 +37,7 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     """
     task.world.check(how.batch)
     if how.cuda_graphs and task.world.size > 1:
-        raise SettingsError("cuda_graphs is for one process: gradients that several exchange are not recorded.")
+        raise SettingsError("cuda_graphs is for one process: what several exchange is not recorded. Leave it out.")
     journal = SharedJournal(task.world, task.journal)
     return _Run(network.to(task.device), how, replace(task, journal=journal)).to_the_end()
 
@@ -67,12 +64,17 @@ class _Run:
         self._images = TrainingImages(task.train, task.device, Augmenter(how.augmentation))
         self._length = Length.of(how, len(self._images))
         self._classes = shapes(network.graph())[network.output][1]
-        self._teach = None if how.distillation is None else _teacher(how, task)
-        self._mixed_precision = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
+        half = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
+        teacher = Teacher.of(how, task)
+        loss = Loss(task.world.together(network, task.device), how, half, teacher)
+        self._ahead: Ahead | None = None
+        self._gradients: Gradients = EagerGradients(loss, network)
+        if how.cuda_graphs and task.device.type == "cuda":
+            check_recordable(network.graph(), "the network")
+            if teacher is not None:
+                check_recordable(teacher.network.graph(), "the teacher")
+            self._ahead, self._gradients = Ahead(task.device), RecordedGradients(loss, network)
         self._state = State(network, how)
-        self._learner = task.world.together(network, task.device)
-        self._overlapped = how.cuda_graphs and task.device.type == "cuda"
-        self._gradients: Gradients = (RecordedGradients if self._overlapped else EagerGradients)(self._loss, network)
 
     def to_the_end(self) -> tuple[Graph, TrainingReport]:
         state, task = self._state, self._task
@@ -129,7 +131,7 @@ class _Run:
         with torch.random.fork_rng(devices=[self._task.device] if self._task.device.type == "cuda" else []):
             torch.manual_seed(seed)  # of what the network itself draws: dropout, ShakeDrop
             batches = self._batches(order, count, generator)
-            for step, batch in enumerate(ahead(batches, self._task.device) if self._overlapped else batches):
+            for step, batch in enumerate(batches if self._ahead is None else self._ahead(batches)):
                 rate = learning_rate(self._how, first + step, self._length.steps, self._length.steps_per_epoch)
                 losses += self._gradients(*batch)
                 self._state.step_(rate)
@@ -155,33 +157,6 @@ class _Run:
             if self._task.device.type == "cuda" and images.dim() == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
             yield images, targets
-
-    def _loss(self, images: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy; with a teacher, mixed with the divergence from it at temperature T, times T squared."""
-        with torch.autocast(self._task.device.type, torch.bfloat16, enabled=self._mixed_precision):
-            logits = self._learner(images).float()
-            taught = None if self._teach is None else self._teach(images)
-        loss = F.cross_entropy(logits, targets)
-        distillation = self._how.distillation
-        if taught is None or distillation is None:
-            return loss
-        temperature = distillation.temperature
-        theirs = F.log_softmax(taught / temperature, 1)
-        ours = F.log_softmax(logits / temperature, 1)
-        divergence = F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
-        return torch.lerp(loss, divergence, distillation.weight)
-
-
-def _teacher(how: Training, task: Task) -> Teach:
-    assert how.distillation is not None
-    network = TrainableNetwork(task.teacher(how.distillation)).to(task.device).eval()
-
-    def teach(images: Tensor) -> Tensor:
-        with torch.no_grad():
-            logits: Tensor = network(images)
-        return logits.float()
-
-    return teach
 
 
 def derived_seed(*parts: int) -> int:

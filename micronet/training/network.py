@@ -110,6 +110,7 @@ class TrainableNetwork(nn.Module):
         parameters = [self.parameters_list[index] for index in self._held]
         if any(kept.device != parameters[0].device for kept in self._held.values()):
             self._held = {index: kept.to(parameters[0].device) for index, kept in self._held.items()}
+        # As torch's optimizers do it: all tensors by few kernels, where each alone would wait for its launch.
         torch._foreach_mul_(parameters, list(self._held.values()))
 
     def tensors(self) -> dict[str, Tensor]:

@@ -37,6 +37,7 @@ class State:
         self._network.hold_zeros_()
         if self._average:
             now = self._network.tensors()
+            # As torch's optimizers do it: all tensors by few kernels, where each alone would wait for its launch.
             torch._foreach_lerp_(list(self._average.values()), [now[name] for name in self._average], 1 - self._how.ema)
 
     def graph(self) -> Graph:

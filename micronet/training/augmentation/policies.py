@@ -45,7 +45,7 @@ def following(policy: AugmentationPolicy) -> Policy:
 def operated(images: Tensor, numbers: Tensor, magnitudes: Tensor, generator: torch.Generator) -> Tensor:
     """Each image by the operation of its number in the table: those of one operation together, all as one batch.
 
-    `numbers` int64 and `magnitudes` float (N,) are on the CPU, so that nothing waits for the device.
+    `numbers` int64 and `magnitudes` float (N,) are on the CPU: what is done never depends on the device.
     """
     result = images.clone()
     for name, operation in OPERATIONS.items():

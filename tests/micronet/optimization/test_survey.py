@@ -44,6 +44,7 @@ def test_a_journal_gives_back_what_it_was_given() -> None:
 
 def test_every_width_is_offered_and_every_option_says_what_is_read() -> None:
     found = surveyed()
+    assert {one.rule for options in found.layers.values() for one in options} == {"error", "answers"}
     assert found.layers.keys() == found.places.keys() == found.errors.keys()
     for name, options in found.layers.items():
         assert {one.weight_bits for one in options} == {3, 4, 5}

@@ -1,6 +1,9 @@
 """Training: against a plain loop, the same bits again, and the same bits after any interruption."""
 
+import gc
 import math
+import weakref
+from dataclasses import replace
 
 import pytest
 import torch
@@ -8,13 +11,17 @@ from torch import nn
 
 from micronet.architectures.load import create_network
 from micronet.contract import Training
-from micronet.errors import NumericalError
+from micronet.errors import NumericalError, SettingsError
 from micronet.graph.interpret import interpret
-from micronet.graph.ir import Graph
+from micronet.graph.ir import Graph, Node, Ref
 from micronet.journal import MemoryJournal
+from micronet.training.distributed import World
 from micronet.training.fit import derived_seed, fit
+from micronet.training.gradients import check_recordable
 from micronet.training.network import TrainableNetwork
 from tests.micronet.training.lessons import DIGITS, SHORT, Dying, Killed, digits_graph, digits_task, same
+
+aten = torch.ops.aten
 
 EVERYTHING = SHORT.model_copy(
     update={"mixup": 0.2, "cutmix": 1.0, "ema": 0.9, "label_smoothing": 0.1, "warmup_epochs": 0.5, "keep": "best"}
@@ -138,3 +145,34 @@ def test_a_training_that_comes_apart_says_so() -> None:
     how = SHORT.model_copy(update=apart)
     with pytest.raises(NumericalError, match="learning_rate"):
         trained(how)
+
+
+def test_recording_changes_nothing_on_a_cpu_and_is_refused_to_several_processes() -> None:
+    how = EVERYTHING.model_copy(update={"cuda_graphs": True})
+    assert same(trained(how), trained(EVERYTHING))
+    task = replace(digits_task(), world=World(0, 2))
+    with pytest.raises(SettingsError, match="cuda_graphs is for one process"):
+        fit(TrainableNetwork(digits_graph()), how, task)
+
+
+def test_grids_for_each_channel_cannot_be_recorded() -> None:
+    graph = digits_graph()
+    check_recordable(graph, "the network")
+    by_channel = aten.fake_quantize_per_channel_affine.default
+    node = Node("by_channel", by_channel, (Ref(graph.output), Ref("steps"), Ref("zeros"), 1, -8, 7))
+    with pytest.raises(SettingsError, match="the teacher puts values on a grid for each channel"):
+        check_recordable(replace(graph, nodes=(*graph.nodes, node)), "the teacher")
+
+
+def test_nothing_of_a_training_waits_for_the_garbage_collector() -> None:
+    """A network and its momenta, or a recording with all its activations, may be most of what a device holds."""
+    network = TrainableNetwork(digits_graph())
+    gone = weakref.ref(network)
+    gc.collect()
+    gc.disable()
+    try:
+        fit(network, SHORT, digits_task())
+        del network
+        assert gone() is None
+    finally:
+        gc.enable()
