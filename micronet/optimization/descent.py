@@ -32,7 +32,7 @@ class Descent:
     rates: Tensor | None
     ends: tuple[int, int]
 
-    def from_(self, start: Tensor, sweeps: int) -> Tensor:
+    def descended(self, start: Tensor, sweeps: int) -> Tensor:
         """Integers (tries, filters, terms) after at most so many sweeps from `start`.
 
         Term by term, weights go one up or down, or, where they have a price, to zero. A sweep goes through the terms
@@ -43,7 +43,7 @@ class Descent:
         integers = start.flatten(0, 1).clone()
         work = _Work(self, slopes.view(-1, shape[-1]), integers, shape[0])
         for _ in range(sweeps):
-            if not work.sweep():
+            if not work.sweep_():
                 break
         return integers.view(shape)
 
@@ -65,7 +65,7 @@ class _Work:
         self._there = of.there.repeat(tries, 1).numpy()
         self._rates: Floats | None = None if of.rates is None else of.rates.flatten().numpy()
 
-    def sweep(self) -> bool:
+    def sweep_(self) -> bool:
         """Through all terms once; whether there was anything to do."""
         rates = None if self._rates is None else self._rates[:, None]
         every = _Rise(self._rows, self._curvature, rates)
@@ -73,10 +73,10 @@ class _Work:
         terms = helps.any(0).nonzero()[0].tolist()
         by_term = np.ascontiguousarray(helps.T)
         for term in terms:
-            self._take(term, by_term[term].nonzero()[0])
+            self._take_(term, by_term[term].nonzero()[0])
         return bool(terms)
 
-    def _take(self, term: int, rows: NDArray[np.int64]) -> None:
+    def _take_(self, term: int, rows: NDArray[np.int64]) -> None:
         """The steps that `rows` still have for this term."""
         rates = None if self._rates is None else self._rates[rows]
         rise = _Rise(self._rows[rows, term], self._curvature[rows, term], rates)
@@ -92,7 +92,8 @@ class _Work:
         every = torch.zeros(len(self._rows), dtype=torch.float64)
         every.numpy()[rows] = step
         slopes = self._slopes.view(*self._by_group, -1)
-        slopes.addcmul_(every.view(*self._by_group, 1), self._inputs[:, term].unsqueeze(1))
+        # Product and sum are rounded one after the other, as above: the same bits by either way.
+        slopes.add_(every.view(*self._by_group, 1) * self._inputs[:, term].unsqueeze(1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tenso
         rates=None if wanted.aim is None else _rates(wanted.aim, start),
         ends=_ends(bits),
     )
-    return descent.from_(start.integers, sweeps)
+    return descent.descended(start.integers, sweeps)
 
 
 def _rates(aim: Aim, start: Rounding) -> Tensor:

@@ -22,6 +22,7 @@ class Ahead:
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The same batches in the same order."""
+        self._own.wait_stream(torch.cuda.current_stream(self._device))  # what batches are made of is there then
         while True:
             with torch.cuda.stream(self._own):
                 batch = next(batches, None)

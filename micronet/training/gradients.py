@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 
 import torch
 from torch import Tensor
@@ -65,8 +66,7 @@ class RecordedGradients:
         self._batch = (images.clone(), targets.clone())
         before = {name: tensor.clone() for name, tensor in self._network.tensors().items()}
         drawn = torch.cuda.get_rng_state(device)
-        own = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        learning = torch.cuda.current_stream(device)
+        own, learning = recording_stream(device), torch.cuda.current_stream(device)
         own.wait_stream(learning)
         with torch.cuda.stream(own):
             for _ in range(WARM_UPS):
@@ -78,6 +78,15 @@ class RecordedGradients:
         self._network.load_(before)
         torch.cuda.set_rng_state(drawn, device)
         return graph
+
+
+@cache
+def recording_stream(device: torch.device) -> torch.cuda.Stream:
+    """One for all recordings: cuBLAS keeps a workspace for every stream it has worked on.
+
+    Recordings of one stream share it, so that no two may be replayed at a time; each training waits for its own.
+    """
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 def check_recordable(graph: Graph, whose: str) -> None:

@@ -36,7 +36,7 @@ class Filter:
     there: Tensor
     rate: float | None
 
-    def sweep(self) -> None:
+    def sweep_(self) -> None:
         """Through the weights that have a step now, which some do not have any more when it is their turn."""
         for term in [term for term in range(len(self.weights)) if self.best(term)]:
             step = self.best(term)
@@ -66,7 +66,7 @@ def one_by_one(of: Descent, start: Tensor, sweeps: int) -> Tensor:
         rate = None if of.rates is None else float(of.rates[at, row])
         one = Filter(found[at, row], slopes[at, row], of.inputs[row // each], of.there[row], rate)
         for _ in range(sweeps):
-            one.sweep()
+            one.sweep_()
     return found
 
 
@@ -79,7 +79,7 @@ def test_steps_are_those_taken_one_by_one(
     monkeypatch.setattr(descent, "_MANY", many)
     of, start = layer(*shape, priced)
     before = start.clone()
-    found = of.from_(start, sweeps=4)
+    found = of.descended(start, sweeps=4)
     assert torch.equal(start, before), "what it begins with is left alone"
     assert torch.equal(found, one_by_one(of, start, sweeps=4))
     assert not torch.equal(found, start)
