@@ -6,7 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from micronet.architectures.layers import conv_norm, initialise_, round_channels, strides_to
+from micronet.architectures.layers import SqueezeExcitation, conv_norm, initialise_, round_channels, strides_to
 from micronet.architectures.options import EfficientNetOptions
 
 STAGES = (
@@ -20,23 +20,6 @@ STAGES = (
     (6, 3, 1, 320, 1),
 )
 """Table 1 of the paper: B0."""
-
-
-class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate computed from all channel means (Hu et al. 2018)."""
-
-    def __init__(self, channels: int, squeezed: int) -> None:
-        super().__init__()
-        self.avgpool = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = nn.Conv2d(channels, squeezed, 1)
-        self.fc2 = nn.Conv2d(squeezed, channels, 1)
-        self.activation = nn.SiLU()
-        self.scale_activation = nn.Sigmoid()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), scaled."""
-        gate = self.activation(self.fc1(self.avgpool(x)))
-        return cast(Tensor, x * self.scale_activation(self.fc2(gate)))
 
 
 class StochasticDepth(nn.Module):
@@ -65,7 +48,7 @@ class MobileBlock(nn.Module):
         layers: list[nn.Module] = [conv_norm(inputs, hidden, 1, activation=nn.SiLU)] if expansion != 1 else []
         layers += [
             conv_norm(hidden, hidden, kernel, stride, groups=hidden, activation=nn.SiLU),
-            SqueezeExcitation(hidden, max(1, inputs // 4)),
+            SqueezeExcitation(hidden, max(1, inputs // 4), nn.SiLU),
             conv_norm(hidden, outputs, 1),
         ]
         self.block = nn.Sequential(*layers)

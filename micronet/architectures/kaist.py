@@ -4,7 +4,7 @@ from typing import cast
 
 from torch import Tensor, nn
 
-from micronet.architectures.layers import conv_norm, initialise_
+from micronet.architectures.layers import SqueezeExcitation, conv_norm, initialise_
 from micronet.architectures.options import KaistOptions
 
 STEM = 32
@@ -23,23 +23,6 @@ EXPANSION = 2.5
 SQUEEZE = 4
 
 
-class SqueezeExcitation(nn.Module):
-    """Scales each channel by a gate computed from all channel means (Hu et al. 2018)."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        squeezed = max(1, channels // SQUEEZE)
-        self.avg = nn.AdaptiveAvgPool2d(1)
-        self.fc1 = nn.Conv2d(channels, squeezed, 1)
-        self.fc2 = nn.Conv2d(squeezed, channels, 1)
-        self.activation = nn.Hardswish()
-        self.gate = nn.Sigmoid()
-
-    def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W), scaled."""
-        return cast(Tensor, x * self.gate(self.fc2(self.activation(self.fc1(self.avg(x))))))
-
-
 class Block(nn.Module):
     """Expand 1x1, depthwise 3x3, project 1x1; where the size stays, gates on the few channels left, and a sum."""
 
@@ -52,7 +35,7 @@ class Block(nn.Module):
         )
         self.summed = stride == 1
         if self.summed:
-            self.excitation = SqueezeExcitation(outputs)
+            self.excitation = SqueezeExcitation(outputs, max(1, outputs // SQUEEZE), nn.Hardswish)
             self.shortcut = nn.Identity() if inputs == outputs else conv_norm(inputs, outputs, 1)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 import math
 from collections.abc import Callable, Sequence
+from typing import cast
 
-from torch import nn
+from torch import Tensor, nn
 
 Activation = Callable[[], nn.Module]
 
@@ -23,6 +24,23 @@ def conv_norm(
     if activation is not None:
         layers.append(activation())
     return nn.Sequential(*layers)
+
+
+class SqueezeExcitation(nn.Module):
+    """Scales each channel by a gate computed from all channel means (Hu et al. 2018), with torchvision's keys."""
+
+    def __init__(self, channels: int, squeezed: int, activation: Activation) -> None:
+        super().__init__()
+        self.avgpool = nn.AdaptiveAvgPool2d(1)
+        self.fc1 = nn.Conv2d(channels, squeezed, 1)
+        self.fc2 = nn.Conv2d(squeezed, channels, 1)
+        self.activation = activation()
+        self.scale_activation = nn.Sigmoid()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W), scaled."""
+        gate = self.activation(self.fc1(self.avgpool(x)))
+        return cast(Tensor, x * self.scale_activation(self.fc2(gate)))
 
 
 def round_channels(channels: float, divisor: int = 8) -> int:

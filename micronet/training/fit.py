@@ -66,7 +66,7 @@ class _Run:
         self._classes = shapes(network.graph())[network.output][1]
         half = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
         teacher = Teacher.of(how, task)
-        loss = Loss(task.world.together(network, task.device), how, half, teacher)
+        loss = Loss(task.world.together(network, task.device), half, teacher)
         self._ahead: Ahead | None = None
         self._gradients: Gradients = EagerGradients(loss, network)
         if how.cuda_graphs and task.device.type == "cuda":

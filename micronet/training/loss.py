@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.analysis.widths import quantizes
-from micronet.contract import Training
+from micronet.contract import Distillation, Training
 from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
 
@@ -22,7 +22,6 @@ class Loss:
     """
 
     learner: nn.Module
-    how: Training
     half: bool
     teacher: "Teacher | None"
 
@@ -31,13 +30,13 @@ class Loss:
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.half):
             logits = self.learner(images).float()
         loss = F.cross_entropy(logits, targets)
-        if self.teacher is None or self.how.distillation is None:
+        if self.teacher is None:
             return loss
-        temperature = self.how.distillation.temperature
+        temperature = self.teacher.how.temperature
         theirs = F.log_softmax(self.teacher(images, self.half) / temperature, 1)
         ours = F.log_softmax(logits / temperature, 1)
         divergence = F.kl_div(ours, theirs, reduction="batchmean", log_target=True) * temperature**2
-        return torch.lerp(loss, divergence, self.how.distillation.weight)
+        return torch.lerp(loss, divergence, self.teacher.how.weight)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class Teacher:
     """
 
     network: TrainableNetwork
+    how: Distillation
     quantized: bool
 
     @classmethod
@@ -56,7 +56,7 @@ class Teacher:
         if how.distillation is None:
             return None
         graph = task.teacher(how.distillation)
-        return cls(TrainableNetwork(graph).to(task.device).eval(), quantizes(graph))
+        return cls(TrainableNetwork(graph).to(task.device).eval(), how.distillation, quantizes(graph))
 
     def __call__(self, images: Tensor, half: bool) -> Tensor:
         """Logits float32 (N, classes), by which nothing learns."""

@@ -46,5 +46,5 @@ def test_what_learns_is_computed_in_half_precision_and_its_loss_is_not() -> None
 
     network = Watched(digits_graph()).train()
     images, labels = digits_task().train.take(torch.arange(64))
-    loss = Loss(network, SHORT, half=True, teacher=None)(images, torch.nn.functional.one_hot(labels, 10).float())
+    loss = Loss(network, half=True, teacher=None)(images, torch.nn.functional.one_hot(labels, 10).float())
     assert (seen, loss.dtype) == ([torch.bfloat16], torch.float32)
