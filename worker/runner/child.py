@@ -90,7 +90,7 @@ def _context(order: Order, job: Job, settings: JobSettings, reporter: Reporter) 
         order.device,
         reporter,
         outputs=order.scratch / "out",
-        journal=order.scratch / JOURNAL if job.lane == "long" else None,
+        journal=order.scratch / JOURNAL if job.lane_of(settings) == "long" else None,
         files={sha256: order.scratch / FILES / sha256 for sha256 in files_named(settings)},
     )
 

@@ -72,6 +72,21 @@ def test_the_second_job_is_as_warm_as_the_third(
         print(f"\ncounting jobs, from order to exit: {seconds} s")
 
 
+QUANTIZE = {**SCORE, "bits": {"param_bits": 8, "mul_bits": 8}}
+BRIEF = {"epochs": 1, "batch": 64, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}
+
+
+@pytest.mark.parametrize("train", [None, BRIEF])
+def test_a_job_that_its_settings_make_long_writes_down_how_far_it_is(
+    runner: Runner, scratch: Path, digits: bytes, train: dict[str, object] | None
+) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    request = JobRequest("quantize", json.dumps({**QUANTIZE, "train": train}), "cpu")
+    messages = heard(runner.run(request, scratch, JobLimits()), 240)
+    assert isinstance(messages[-2], Done), messages
+    assert bool(list((scratch / "journal").iterdir())) == (train is not None)
+
+
 def test_errors_of_the_tree_keep_their_code(runner: Runner, scratch: Path) -> None:
     (scratch / "in" / "checkpoint").write_bytes(b"no checkpoint at all")
     *_, failed, exited = heard(runner.run(score(COUNT), scratch, JobLimits()))
