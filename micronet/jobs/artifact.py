@@ -1,6 +1,7 @@
 """The network a job leaves behind, written as ONNX and read again before anybody relies on it."""
 
 import hashlib
+import math
 
 import torch
 from torch import Tensor
@@ -37,7 +38,7 @@ def write_network(graph: Graph, name: str, context: Context) -> tuple[ArtifactFi
 
 
 def check_same(graph: Graph, again: Graph) -> None:
-    """Raise NotWritable unless both cost the same, layer by layer, and give the same answers to rounding."""
+    """Raise NotWritable unless both cost the same, layer by layer, and give the same finite answers to rounding."""
     ours, theirs = count(graph), count(again)
     pairs = zip(ours.layers, theirs.layers, strict=False)
     odd = next((one for one, other in pairs if _costs(one) != _costs(other)), None)
@@ -46,7 +47,12 @@ def check_same(graph: Graph, again: Graph) -> None:
         raise NotWritable(f"the network would count differently once written as ONNX{where}.")
     images = random_images(graph, PROBES)
     before, after = interpret(graph, images), interpret(again, images)
-    if float((before - after).abs().max()) > TOLERANCE * float(before.abs().max()):
+    largest, difference = float(before.abs().max()), float((before - after).abs().max())
+    if not math.isfinite(largest):
+        raise NotWritable(
+            "the network's own answers are infinite or no numbers, so nothing tells whether a file agrees."
+        )
+    if not difference <= TOLERANCE * largest:  # a difference that is no number is none of rounding
         raise NotWritable("the network would answer differently once written as ONNX.")
 
 

@@ -218,6 +218,19 @@ def test_a_file_that_would_count_or_answer_otherwise_is_refused() -> None:
         check_same(graph, replace(graph, weights={**graph.weights, name: weight * 1.1}))
 
 
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_answers_that_are_no_numbers_agree_with_nothing(number: float) -> None:
+    """No comparison with NaN holds, and infinity less itself is NaN."""
+    graph = graph_of(CASES["linear on rows"])
+    (name,) = (name for name, weight in graph.weights.items() if weight.dim() == 1)
+    broken = replace(graph, weights={**graph.weights, name: torch.full_like(graph.weights[name], number)})
+    with pytest.raises(NotWritable, match="answer differently"):
+        check_same(graph, broken)
+    for again in (graph, broken):
+        with pytest.raises(NotWritable, match="own answers"):
+            check_same(broken, again)
+
+
 def test_an_identity_is_refused() -> None:
     with pytest.raises(NotWritable, match="gives back"):
         to_model(prepare(capture(nn.Flatten(0, 0), (4,)), fuse=False))
