@@ -55,11 +55,17 @@ def dot_products(call: Call) -> DotProducts | None:
     return None if reader is None else reader(call)
 
 
+def factors(node: Node) -> tuple[str, ...]:
+    """Names of the two tensors that a dot product multiplies, which its bias is none of; of other nodes, none."""
+    if node.target not in DOT_PRODUCTS:
+        return ()
+    first = 1 if node.target is aten.addmm.default else 0  # its bias stands before them
+    return tuple(factor.name for factor in node.args[first : first + 2] if isinstance(factor, Ref))
+
+
 def constant_factor(node: Node, constants: frozenset[str]) -> str | None:
     """Name of the factor of a dot product that no image changes, or None where both are values."""
-    first, second = node.args[1:3] if node.target is aten.addmm.default else node.args[:2]
-    factors = [factor.name for factor in (second, first) if isinstance(factor, Ref)]
-    return next((name for name in factors if name in constants), None)
+    return next((name for name in reversed(factors(node)) if name in constants), None)
 
 
 def dot_product_rule(call: Call) -> Operations:

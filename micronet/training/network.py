@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from micronet.analysis.dot_products import DOT_PRODUCTS
+from micronet.analysis.dot_products import factors
 from micronet.architectures.shakedrop import ShakeDrop
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Graph, Node, Ref, substitute
@@ -51,8 +51,8 @@ class TrainableNetwork(nn.Module):
         self.fixed = nn.ParameterList(
             nn.Parameter(graph.weights[name].clone(), requires_grad=False) for name in self._fixed
         )
-        factors = factor_names(graph)
-        self._decayed = tuple(self._learned[name] for name in learned if name in factors)
+        multiplied = factor_names(graph)
+        self._decayed = tuple(self._learned[name] for name in learned if name in multiplied)
         self._held = {
             index: (self.parameters_list[index].detach() != 0).to(self.parameters_list[index].dtype)
             for index in (self._decayed if hold_zeros else ())
@@ -144,18 +144,7 @@ def learned_weights(graph: Graph) -> list[str]:
 
 def factor_names(graph: Graph) -> frozenset[str]:
     """Weights that are multiplied with values in dot products: what weight decay, sparsity and the like are about."""
-    return frozenset(
-        argument.name
-        for node in graph.nodes
-        if node.target in DOT_PRODUCTS
-        for index, argument in enumerate(node.args)
-        if isinstance(argument, Ref) and argument.name in graph.weights and index < _factors(node)
-    )
-
-
-def _factors(node: Node) -> int:
-    """Arguments that are multiplied, at most: the bias comes third in a layer and first in addmm."""
-    return 3 if node.target is aten.addmm.default else 2
+    return frozenset(name for node in graph.nodes for name in factors(node) if name in graph.weights)
 
 
 def is_shakedrop(node: Node) -> bool:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from micronet.architectures.load import create_network
 from micronet.errors import SettingsError
@@ -44,6 +44,26 @@ def test_by_hand() -> None:
     level = replace(graph, weights={**graph.weights, first: torch.ones(1, 3), second: -torch.ones(3, 1)})
     assert set_smallest_to_zero(level, 2 / 3).weights[first].tolist() == [[0, 0, 0]]
     assert set_smallest_to_zero(level, 2 / 3).weights[second].tolist() == [[0], [-1], [-1]]
+
+
+def test_a_bias_is_left_alone_wherever_it_stands() -> None:
+    """Smaller than every weight it would go first; addmm takes it before the matrices, the others after them."""
+
+    class Products(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.matrix = nn.Linear(6, 5), nn.Parameter(torch.rand(5, 10) + 1)
+            self.layer.bias.data.fill_(1e-3)
+            self.shift = nn.Parameter(torch.full((10,), 1e-3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.addmm(self.shift, self.layer(x), self.matrix)
+
+    graph = capture(Products(), (6,))
+    assert sorted(graph.weights[name].dim() for name in sparse_weights(graph)) == [2, 2]
+    sparse = set_smallest_to_zero(graph, 0.1)
+    assert {w.count_nonzero().item() for w in sparse.weights.values() if w.dim() == 1} == {5, 10}
+    assert sum(zeros(sparse).values()) == round(0.1 * (30 + 50))
 
 
 def test_a_layer_of_small_weights_is_spared_by_normalizing() -> None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.architectures.load import create_network
@@ -116,6 +117,23 @@ def test_no_decay_on_norms_and_biases() -> None:
     network = TrainableNetwork(digits_graph())
     assert sorted(tuple(p.shape) for p in network.decayed()) == [(10, 32), (16, 1, 3, 3), (32, 16, 3, 3)]
     assert {p.dim() for p in network.undecayed()} == {1}
+
+
+def test_the_bias_of_a_product_with_a_matrix_is_one_too() -> None:
+    class Product(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shift, self.matrix = nn.Parameter(torch.zeros(10)), nn.Parameter(torch.ones(64, 10))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.addmm(self.shift, x.flatten(1), self.matrix)
+
+    network = TrainableNetwork(capture(Product(), (1, 8, 8)))
+    assert ([p.dim() for p in network.decayed()], [p.dim() for p in network.undecayed()]) == ([2], [1])
+    with torch.no_grad():
+        network.undecayed()[0].fill_(0.5)
+    network.hold_zeros_()
+    assert network.undecayed()[0].tolist() == [0.5] * 10
 
 
 def test_a_step_too_small_to_matter_changes_running_statistics_only() -> None:
