@@ -96,11 +96,11 @@ class _Layers:
 
     def _layer(self, node: Node) -> LayerCounts | None:
         """The node's layer, or None where it neither computes nor stores anything."""
-        rule = rule_of(node.target, node.layer or node.name) if node.name not in self._constants else None
+        constant = node.name in self._constants
         call = Call(self._graph, self._shapes, node)
-        operations = rule(call) if rule is not None else Operations()
+        operations = Operations() if constant else rule_of(node.target, node.layer or node.name)(call)
         stored = (*self._parameters.get(node.name, ()), *self._grids.get(node.name, ()))
-        permutation = permutation_of(call)
+        permutation = None if constant else permutation_of(call)
         if permutation is not None:
             operations, stored = permutation.operations, (permutation.parameter,)
         if operations == Operations() and (not stored or self._is_way_to_store(node)):

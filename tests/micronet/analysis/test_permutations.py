@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.analysis.counts import count
+from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Ref
 from tests.micronet.analysis.graphs import (
     X,
@@ -112,6 +113,27 @@ def test_a_selection_is_a_permutation_unless_it_is_a_slice(axis: int, index: lis
     stored = graph(step, weights={"index": torch.tensor(index)}, shape=SHAPE)
     if matrix:
         assert parameters_of(count(stored)) == (matrix, len(index))
+
+
+@pytest.mark.parametrize("index", [[0, 1, 1], [1, 0]])
+def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: list[int]) -> None:
+    """2x192 weights of 8 bits are read through a selection of rows, which no image changes."""
+    weights = {"w": torch.randint(1, 100, (2, 192)) / 8, "index": torch.tensor(index)}
+    counts = count(
+        graph(
+            node("picked", aten.index_select.default, Ref("w"), 0, Ref("index")),
+            node("rows", aten.slice.Tensor, Ref("picked"), 0, 0, 2),
+            node("flat", aten.flatten.using_ints, X, 1),
+            node("y", aten.linear.default, Ref("flat"), Ref("rows")),
+            weights=weights,
+            formats={"w": fixed_point(8, (3,))},
+            literals=frozenset({"index"}),
+            shape=(3, 8, 8),
+        )
+    )
+    assert totals(counts) == (2 * 192, 2 * 191)
+    assert parameters_of(counts) == (2 * 192, 2 * 192)
+    assert sum(parameter.elements * parameter.bits for layer in counts.layers for parameter in layer.parameters) == 3072
 
 
 def test_a_permutation_is_as_wide_as_what_it_moves() -> None:
