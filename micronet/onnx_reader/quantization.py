@@ -32,7 +32,8 @@ def integers_of(bits: int, signed: bool) -> tuple[int, int]:
 def narrowed(call: Call, value: Quantized, low: float | None, high: float | None) -> Quantized:
     """The integers of `value` clipped: a quantizer of fewer bits than the type they lie in.
 
-    Refused is a range that lies so far off zero that its integers need more bits than it has steps.
+    Refused is a range that lies so far off zero that its integers need more bits than it has steps, and one that the
+    zero point is not in: torch's quantizers all give zero.
     """
     if any(end is not None and not float(end).is_integer() for end in (low, high)):
         raise call.corrupt(f"the ends {low} and {high} are no integers.")
@@ -43,6 +44,12 @@ def narrowed(call: Call, value: Quantized, low: float | None, high: float | None
     needed = most.bit_length() if least >= 0 else max((-least - 1).bit_length(), most.bit_length()) + 1
     if needed != (most - least).bit_length():
         raise call.unsupported(f"quantized values clipped to {least}..{most}, which need {needed} bits each.")
+    for zero in _integers(value.zero_point, value.scale).tolist():
+        if not least <= zero <= most:
+            raise call.unsupported(
+                f"quantized values clipped to {least}..{most}, without their zero point {zero}. Clip to a range that "
+                "holds it, and whatever must be narrower once it is dequantized."
+            )
     return replace(value, low=least, high=most)
 
 

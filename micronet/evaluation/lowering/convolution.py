@@ -73,7 +73,7 @@ def _epilogue(space: Workspace, node: Node) -> tuple[Node, Epilogue, float | Non
     relu = space.only_user(follower)
     if relu is not None and relu.target is aten.relu.default:
         space.done.add(relu.name)
-        return relu, Epilogue("hardtanh", (0.0, high)), constant
+        return relu, Epilogue("hardtanh", (max(low, 0.0), max(high, 0.0))), constant
     return follower, Epilogue("hardtanh", (low, high)), constant
 
 

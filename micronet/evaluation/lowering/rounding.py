@@ -32,7 +32,7 @@ def rounding(space: Workspace, node: Node) -> bool:
     relu = space.only_user(node)
     if relu is not None and relu.target is aten.relu.default:
         space.done.add(relu.name)
-        last, low = relu, 0.0
+        last, low, high = relu, max(low, 0.0), max(high, 0.0)
     smallest, largest = space.bounds.get(source.name, (-math.inf, math.inf))
     inside = low <= smallest and largest <= high
     space.emit(_kernel(low, high, constant, inside, space.may_overwrite(source.name)), (source,), last.name)

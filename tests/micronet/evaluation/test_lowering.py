@@ -14,7 +14,7 @@ from micronet.evaluation.lowering import lower
 from micronet.graph.capture import capture
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.interpret import interpret
-from micronet.graph.ir import Graph
+from micronet.graph.ir import Graph, Node, Ref
 from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.fuse_batchnorm import fuse_batchnorm
 from micronet.transformation.recognize import recognize
@@ -149,6 +149,25 @@ def test_a_value_that_others_read_is_never_overwritten(function: Callable[[Tenso
             batch = images(count)
             _close(program.run(batch), interpret(graph, batch))
             assert torch.equal(batch, images(count))
+
+
+@pytest.mark.parametrize("ends", [(1, 7), (-8, -1), (-8, 7), (0, 7)])
+@pytest.mark.parametrize("after", ["image", "convolution"])
+def test_a_relu_merged_with_a_quantizer_keeps_the_ends_of_its_range(ends: tuple[int, int], after: str) -> None:
+    """Also where the range lies on one side of zero: torch's own quantizer does not know these, and a graph may."""
+    aten = torch.ops.aten
+    nodes = [
+        Node("q", aten.fake_quantize_per_tensor_affine.default, (Ref("x"), 0.25, 0, *ends)),
+        Node("r", aten.relu.default, (Ref("q"),)),
+    ]
+    weights = {}
+    if after == "convolution":
+        weights["w"] = nn.functional.pad(torch.eye(CHANNELS).view(CHANNELS, CHANNELS, 1, 1), (1, 1, 1, 1))
+        nodes = [Node("x2", aten.conv2d.default, (Ref("x"), Ref("w"))), nodes[0].renamed({"x": "x2"}), nodes[1]]
+    graph = Graph("x", IMAGE, tuple(nodes), weights, "r")
+    source = nn.functional.conv2d(images(3), weights["w"]) if weights else images(3)
+    expected = (source / 0.25).round().clamp(*ends).mul(0.25).relu()
+    assert torch.equal(lower(graph, 3).run(images(3)), expected)
 
 
 def test_the_output_is_not_overwritten_by_its_other_readers() -> None:

@@ -92,13 +92,17 @@ def test_two_declarations_are_refused() -> None:
 
 
 def quantizer(
-    low: float | None, high: float | None, kind: int = TensorProto.INT16, between: Sequence[int] = (TensorProto.INT32,)
+    low: float | None,
+    high: float | None,
+    kind: int = TensorProto.INT16,
+    between: Sequence[int] = (TensorProto.INT32,),
+    zero: int = 0,
 ) -> ModelProto:
     """Quantize, cast to each of `between`, clip, cast back, dequantize."""
     types = [kind, *between, *([kind] if between else [])]
     nodes = [helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q0"])]
     value, inner = "q0", helper.tensor_dtype_to_np_dtype(types[len(between)])
-    constants = {"scale": np.float32(0.25), "zero": np.zeros((), helper.tensor_dtype_to_np_dtype(kind))}
+    constants = {"scale": np.float32(0.25), "zero": np.array(zero, helper.tensor_dtype_to_np_dtype(kind))}
     for index, target in enumerate(between, 1):
         nodes.append(helper.make_node("Cast", [value], [f"q{index}"], to=target))
         value = f"q{index}"
@@ -158,6 +162,33 @@ def test_clipped_integers_prove_their_width(
 def test_ranges_that_would_count_too_narrow_are_refused(low: float, high: float, error: type[Exception]) -> None:
     with pytest.raises(error):
         import_graph(quantizer(low, high, TensorProto.INT8, ()))
+
+
+@pytest.mark.parametrize(("low", "high", "zero"), [(1, 127, 0), (-8, 7, 20), (0, 7, -1), (0, 7, 8)])
+def test_a_range_without_the_zero_point_is_refused(low: int, high: int, zero: int) -> None:
+    with pytest.raises(OnnxUnsupportedFeature, match=f"without their zero point {zero}"):
+        import_graph(quantizer(low, high, TensorProto.INT8, (), zero))
+
+
+def test_a_range_without_the_zero_point_of_one_channel_is_refused() -> None:
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "scale", "zero"], ["q"], axis=2),
+        helper.make_node("Clip", ["q", "low", "high"], ["clipped"]),
+        helper.make_node("DequantizeLinear", ["clipped", "scale", "zero"], ["d"], axis=2),
+        helper.make_node("Flatten", ["d"], ["y"]),
+    ]
+    zeros = np.array([*[0] * 9, 9], np.int8)
+    ends = {"low": np.int8(-8), "high": np.int8(7)}
+    constants = {"scale": np.full(10, 0.25, np.float32), "zero": zeros, **ends}
+    with pytest.raises(OnnxUnsupportedFeature, match="without their zero point 9"):
+        import_graph(model(nodes, constants))
+
+
+def test_a_range_that_ends_at_the_zero_point_is_read() -> None:
+    graph = import_graph(quantizer(-8, 7, TensorProto.INT8, (), 7))
+    images = torch.linspace(-4, 4, 100).reshape(1, 1, 10, 10)
+    expected = ((images / 0.25).round() + 7).clamp(-8, 7).sub(7) * 0.25
+    assert torch.equal(interpret(graph, images), expected.flatten(1))
 
 
 def test_a_type_too_small_for_quantized_values_is_refused() -> None:
