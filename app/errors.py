@@ -8,6 +8,7 @@ MicronetError
     ├── Unreachable            the server that was named
     ├── Unsendable             an address, or a header, that HTTP does not have
     ├── NoMicronet             something else answers there
+    ├── AnotherVersion         it answered, in a form that this version does not know
     ├── Refused                it said no, in words that are not its own: a proxy's, say
     ├── JobCanceled
     └── NotGoodEnough
@@ -65,6 +66,14 @@ class NoMicronet(CommandError):
 
     code = "no-micronet"
     title = "This is no server of ours"
+
+
+class AnotherVersion(CommandError):
+    """The job succeeded, and another version of this program wrote its result: `--json` prints it as it is."""
+
+    code = "another-version"
+    title = "The result is of another version"
+    yours = False
 
 
 class Refused(CommandError):

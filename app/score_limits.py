@@ -1,11 +1,11 @@
 """What a score must not be, for those who let a machine decide: a bound, an earlier score, the floor."""
 
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from app.answers import answer_of
 from app.client import Client
 from app.errors import NotGoodEnough
 from micronet.contract import JobSettings, ScoreResult, ScoreSettings
@@ -53,7 +53,7 @@ class Limits:
             )
 
     def named_standard(self, client: Client, wanted: JobSettings) -> Standard | None:
-        """The job that was named, looked at before anything is sent. Raises SettingsError, ServerError."""
+        """The named job, looked at before anything is sent. Raises SettingsError, ServerError, AnotherVersion."""
         if self.worse_than in (None, BEST):
             return None
         assert isinstance(wanted, ScoreSettings)
@@ -81,10 +81,17 @@ class Limits:
             yield f"{answers}, which is {result.accuracy.top1:.2%}, and {result.threshold:.2%} is needed to qualify."
 
 
+def score_of(job: dict[str, Any]) -> ScoreResult:
+    """The score of a job that succeeded with one. Raises AnotherVersion."""
+    result = answer_of(job)
+    assert isinstance(result, ScoreResult)
+    return result
+
+
 def _standard_of(job: dict[str, Any], wanted: ScoreSettings) -> Standard:
     if job["kind"] != "score" or job["status"] != "succeeded":
         raise SettingsError(f"--fail-worse-than: {job['id']} is a {job['kind']} job that is {job['status']}, no score.")
-    result = ScoreResult.model_validate_json(json.dumps(job["result"]))
+    result = score_of(job)
     for name in ("track", "policy"):
         theirs, ours = getattr(result, name), getattr(wanted, name)
         if theirs != ours:

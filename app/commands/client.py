@@ -27,9 +27,9 @@ from app.commands.options import (
 )
 from app.failures import reported
 from app.progress_bar import ProgressBar
-from app.score_limits import BEST, Limits, Standard
+from app.score_limits import BEST, Limits, Standard, score_of
 from app.score_options import with_given_settings
-from micronet.contract import JobSettings, ScoreResult
+from micronet.contract import JobSettings
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS
 
@@ -61,7 +61,8 @@ def demo(as_json: Json = False) -> None:
                 client.wait_until_ready()
                 job = followed(client, client.submit("score", checkpoint, settings), progress)
         check_succeeded(job)
-    show(job, as_json)
+    with reported(as_json):
+        show(job, as_json)
 
 
 @with_given_settings
@@ -100,8 +101,9 @@ def submit(
             if output is not None:
                 fetch(client, job, output, force)
     if wait:
-        show(job, as_json)
-        _check(limits, job, standard, as_json)
+        with reported(as_json):
+            show(job, as_json)
+            _check(limits, job, standard, as_json)
     else:
         print(json.dumps(job, indent=2) if as_json else job["id"])
 
@@ -133,5 +135,4 @@ def _check(limits: Limits, job: dict[str, Any], standard: Standard | None, as_js
         print(
             "no entry that qualifies was on the leaderboard before: there is nothing to be worse than", file=sys.stderr
         )
-    with reported(as_json):
-        limits.check(ScoreResult.model_validate_json(json.dumps(job["result"])), standard)
+    limits.check(score_of(job), standard)

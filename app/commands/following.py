@@ -5,12 +5,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from app.answers import answer_of
 from app.artifacts import move_all
 from app.client import Client, Later, ServerError
 from app.commands.jobs import show_answer
 from app.progress_bar import ProgressBar
 from app.tables import show_rows, wide_console
-from micronet.jobs import JOBS
 
 FINAL = ("succeeded", "failed", "canceled")
 
@@ -53,8 +53,11 @@ def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> Non
 
 
 def show(job: dict[str, Any], as_json: bool) -> None:
-    """Print what a job that succeeded answered."""
-    show_answer(JOBS[job["kind"]].result.model_validate_json(json.dumps(job["result"])), as_json)
+    """Print what a job that succeeded answered: as JSON just as it came. Raises AnotherVersion."""
+    if as_json:
+        print(json.dumps(job["result"], indent=2))
+    else:
+        show_answer(answer_of(job), as_json)
 
 
 def show_state(job: dict[str, Any]) -> None:

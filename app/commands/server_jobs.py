@@ -90,13 +90,13 @@ def cancel(
 
 
 def _show(found: dict[str, Any], whole: bool, as_json: bool) -> None:
-    if whole:
-        print(json.dumps(found, indent=2))
-    elif found["status"] == "succeeded":
-        show(found, as_json)
-    elif found["status"] not in FINAL:
-        show_state(found)
     with reported(as_json):
+        if whole:
+            print(json.dumps(found, indent=2))
+        elif found["status"] == "succeeded":
+            show(found, as_json)
+        elif found["status"] not in FINAL:
+            show_state(found)
         check_succeeded(found)
 
 

@@ -22,12 +22,15 @@ from app.main import create_app
 from app.services import Services
 from tests.app.http.conftest import MakeServices, live, make_services  # noqa: F401  # fixtures
 from tests.app.http.results import score_text
+from worker.records import leases
 from worker.records.scores import SortKey as ServerSortKey
 from worker.records.values import Artifact, Ending, JobError, Status
 
 DIGITS = ("--track", "digits")
 CORRUPT = JobError(code="corrupt-file", title="Damaged", detail="all of it", yours=True)
 NO_DATA = JobError(code="dataset-missing", title="No data", detail="none of it", yours=False)
+
+OF_ANOTHER_VERSION = json.dumps(json.loads(score_text(350, 0.1)) | {"luck": 7})
 
 
 def scored(points: float, correct: int = 350) -> Ending:
@@ -285,6 +288,39 @@ def test_a_bound_is_a_bound(file: str, services: Services) -> None:
         micronet("submit", file, *DIGITS, "--fail-above", "0.2")
         above = micronet("submit", file, *DIGITS, "--fail-above", "0.19", expected=4)
     assert "the score is 0.2, and at most 0.19 is allowed." in above.stderr
+
+
+def test_a_result_of_another_version_is_the_servers_and_said_to_be_one(
+    file: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "score_row", lambda *_: None)  # of the server's version, which knows what it wrote
+    with ending(services, *[Ending(Status.SUCCEEDED, OF_ANOTHER_VERSION)] * 3):
+        printed = micronet("submit", file, *DIGITS, "--json")
+        assert json.loads(printed.stdout) == json.loads(OF_ANOTHER_VERSION)
+        (job_id,) = [job["id"] for job in json.loads(micronet("jobs", "--json").stdout)]
+        said = micronet("submit", file, *DIGITS, expected=3).stderr
+        assert "[another-version]" in said
+        limited = micronet("submit", file, *DIGITS, "--json", "--fail-above", "1", expected=3)
+        assert (json.loads(limited.stdout)["luck"], json.loads(limited.stderr)["code"]) == (7, "another-version")
+    before = micronet("jobs", "--json").stdout
+    named = ("--fail-worse-than", job_id)
+    assert "[another-version]" in micronet("submit", file, *DIGITS, *named, expected=3).stderr
+    assert micronet("jobs", "--json").stdout == before
+    assert f"`micronet job {job_id} --json`" in micronet("job", job_id, expected=3).stderr
+    assert json.loads(micronet("job", job_id, "--json").stdout)["result"]["luck"] == 7
+
+
+def test_a_kind_of_another_version_is_said_to_be_one(
+    file: str, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = submitted(file)
+    with ending(services, scored(0.1)):
+        micronet("job", job_id, "--wait")
+    job = Client.job
+    monkeypatch.setattr(Client, "job", lambda self, name: job(self, name) | {"kind": "distill"})
+    said = micronet("job", job_id, expected=3).stderr
+    assert ("[another-version]" in said, "'distill'" in said) == (True, True)
+    assert json.loads(micronet("job", job_id, "--json").stdout)["kind"] == "distill"
 
 
 @pytest.mark.parametrize("command", ["submit", "jobs", "job", "cancel", "leaderboard"])

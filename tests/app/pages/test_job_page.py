@@ -114,6 +114,13 @@ def test_a_result_of_another_version_is_shown_as_far_as_it_can_be(api: TestClien
     assert "Another version of this program" in api.get(job["urls"]["page"]).text
     assert api.get(f"/ui/compare?a={job['id']}&b={job['id']}").status_code == 422
     with closing(Database(services.settings.database)) as database:
+        database.write(lambda connection: connection.execute(update(jobs).values(kind="count")))
+    for page in (f"/ui/submit?from={job['id']}", f"/ui/submit/counted/{job['id']}"):
+        answer = api.get(page)
+        assert answer.status_code == 200, page
+        assert "Another version of this program" in answer.text
+        assert f'href="/jobs/{job["id"]}"' in answer.text
+    with closing(Database(services.settings.database)) as database:
         database.write(lambda connection: connection.execute(update(jobs).values(kind="luck")))
     assert api.get(job["urls"]["page"]).status_code == 200
     assert api.get(f"/ui/submit?from={job['id']}").status_code == 422
