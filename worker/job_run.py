@@ -14,13 +14,14 @@ import structlog
 from micronet.errors import MicronetError
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK
+from worker.blobs.settling import settle
 from worker.errors import RunnerUnavailable, ServiceError, StorageFull, Unavailable
 from worker.fetching import fetch
 from worker.heart import Heart
 from worker.journal import JournalKeeper
 from worker.limits import JobLimits
 from worker.records import Records
-from worker.records.values import Artifact, Ending, Job, Stage, Status
+from worker.records.values import Artifact, Ending, Job, Stage, Status, StoredBlob
 from worker.runner import messages
 from worker.runner.client import Runner
 from worker.runner.failures import internal_error, told
@@ -146,12 +147,14 @@ def _store(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Ending:
 
 
 def _keep(bench: Bench, job: Job, path: Path) -> Artifact:
+    def record(blob: StoredBlob) -> tuple[StoredBlob, str]:
+        kept = bench.records.blobs.add(blob, job.owner, bench.quota)
+        return kept, kept.location
+
     with path.open("rb") as source, bench.blobs.create() as incoming:
         while chunk := source.read(CHUNK):
             incoming.write(chunk)
-        blob = incoming.keep()
-        if bench.records.blobs.add(blob, job.owner, bench.quota).location != blob.location:
-            incoming.discard()
+        blob = settle(incoming, bench.blobs, record, bench.records.blobs.replace)
     return Artifact(name=path.name, sha256=blob.sha256, size=blob.size)
 
 

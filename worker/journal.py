@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -20,9 +21,10 @@ import structlog
 
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK
+from worker.blobs.settling import settle
 from worker.errors import JournalRefused, ServiceError
 from worker.records import Records
-from worker.records.values import Job, JournalEntry, StoredBlob
+from worker.records.values import Job, JournalEntry, StoredBlob, Written
 
 log = structlog.get_logger()
 
@@ -116,19 +118,16 @@ class JournalKeeper:
             with self._blobs.create() as incoming:
                 while incoming.size < stamp.size and (chunk := source.read(min(CHUNK, stamp.size - incoming.size))):
                     incoming.write(chunk)
-                blob = incoming.keep()
-                unneeded = self._records.journal.write(self._job, JournalEntry(name, blob))
-                if unneeded == blob.location:
-                    incoming.discard()
+                replace = partial(self._records.journal.replace, self._job, name)
+                written = settle(incoming, self._blobs, partial(self._record, name), replace)
         self._stored[name] = stamp
-        self._take_note(blob, unneeded)
+        self.got_on |= written.is_new
+        if written.former is not None:
+            self._blobs.delete(written.former)
 
-    def _take_note(self, blob: StoredBlob, unneeded: str | None) -> None:
-        if unneeded == blob.location:
-            return
-        self.got_on = True
-        if unneeded is not None:
-            self._blobs.delete(unneeded)
+    def _record(self, name: str, blob: StoredBlob) -> tuple[Written, str | None]:
+        written = self._records.journal.write(self._job, JournalEntry(name, blob))
+        return written, written.location
 
 
 def _stamps(path: Path, limit: int) -> Mapping[str, _Stamp]:

@@ -14,7 +14,8 @@ from app.http.failures import answer
 from app.http.pieces import Place, append, copy, opened
 from app.http.problems import LENGTH, OFFSET, Fault
 from app.http.site import Site, SiteDep
-from app.http.uploads import Upload, has_gone
+from app.http.uploads import Upload
+from worker.blobs.settling import has_gone
 from worker.errors import CheckpointNotFound, HashMismatch
 from worker.records.values import StoredBlob
 
@@ -123,7 +124,7 @@ async def _add(
 async def _kept(site: Site, caller: Caller, sha256: str) -> StoredBlob | None:
     """The file, if the caller holds it and it has not gone; kept from now on as if it had just come."""
     held = await site.database.run(site.services.records.blobs.use, sha256, caller.owner)
-    return None if held is None or await site.files.run(has_gone, site.services, held.location) else held
+    return None if held is None or await site.files.run(has_gone, site.services.blobs, held.location) else held
 
 
 async def _keep(site: Site, caller: Caller, sha256: str, upload: Upload) -> StoredBlob:

@@ -13,6 +13,7 @@ from app.http.gathering import Gathering
 from app.http.threads import Threads
 from app.services import Services
 from worker.blobs import Incoming
+from worker.blobs.settling import abandon, settle
 from worker.errors import StorageFull, Unavailable
 from worker.records.values import StoredBlob
 
@@ -45,7 +46,7 @@ class Upload:
     ) -> None:
         if not self._settled:
             await self._gathering.give_up()
-            await self._threads.run(_abandon, self._incoming)
+            await self._threads.run(abandon, self._incoming)
 
     async def write(self, data: bytes | memoryview) -> None:
         """The next bytes. Raises BodyTooLarge, StorageFull, Unavailable."""
@@ -62,8 +63,8 @@ class Upload:
     async def settle(self, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
         """Make the file durable and `record` it, in one thread and to the end.
 
-        `record` answers with the location its content has now; if that is another (it was here before), or None, this
-        copy goes. Raises what `record` raises: then nothing stays. Raises StorageFull, Unavailable.
+        `record` is what `worker.blobs.settling.settle` asks for, and what it raises comes from here as well. Raises
+        StorageFull, Unavailable.
         """
         self._settled = True
         return await self._threads.run(_settle, self._services, self._incoming, record)
@@ -108,54 +109,6 @@ def check_space(services: Services, wanted: int) -> None:
         raise StorageFull(f"{free:,} bytes are free, too few for {wanted:,} more; send it again when some was made.")
 
 
-def _abandon(incoming: Incoming) -> None:
-    try:
-        with storage_errors():
-            incoming.discard()
-    except Unavailable:
-        pass  # logged; a sweep finds the file
-    finally:
-        incoming.close()
-
-
-def has_gone(services: Services, location: str) -> bool:
-    """Whether a recorded file is missing from its store: somebody deleted it, or a backup did not have it."""
-    try:
-        services.blobs.open(location).close()
-    except FileNotFoundError:
-        return True
-    except OSError:  # it is the store that has gone
-        return False
-    return False
-
-
 def _settle(services: Services, incoming: Incoming, record: Callable[[StoredBlob], tuple[T, str | None]]) -> T:
-    try:
-        with storage_errors():
-            blob = incoming.keep()
-    except BaseException:
-        _abandon(incoming)
-        raise
-    try:
-        answer, location = record(blob)
-    except Unavailable:
-        incoming.close()  # it may have been recorded for all we know; if not, a sweep finds the file
-        raise
-    except BaseException:
-        _abandon(incoming)
-        raise
-    if location == blob.location or _takes_place_of(services, location, blob):
-        incoming.close()
-    else:
-        _abandon(incoming)
-    return answer
-
-
-def _takes_place_of(services: Services, location: str | None, blob: StoredBlob) -> bool:
-    """Whether the file that is said to be at `location` is not, and `blob` is what its record names now."""
-    if location is None or not has_gone(services, location):
-        return False
-    try:
-        return services.records.blobs.replace(blob.sha256, location, blob.location)
-    except Unavailable:
-        return False
+    with storage_errors():
+        return settle(incoming, services.blobs, record, services.records.blobs.replace)

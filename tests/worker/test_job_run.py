@@ -90,6 +90,14 @@ def claimed(bench: Bench) -> Job:
     return job
 
 
+def read(bench: Bench, sha256: str) -> bytes:
+    """A recorded file."""
+    blob = bench.records.blobs.find(sha256, "")
+    assert blob is not None
+    with bench.blobs.open(blob.location) as source:
+        return source.read()
+
+
 def ran(bench: Bench, job: Job, runner: QuickRunner) -> Job:
     run_job(bench, job, cast(Runner, runner), "cpu")
     return bench.records.jobs.read(job.id)
@@ -117,6 +125,33 @@ def test_a_database_that_is_away_for_a_while_fails_no_job(bench: Bench, monkeypa
     monkeypatch.setattr(bench.records.blobs, "add", add_later)
     assert ran(bench, job, QuickRunner()).status is Status.SUCCEEDED
     assert trouble == []
+
+
+def test_an_artifact_whose_record_was_written_though_nobody_heard_of_it_stays(
+    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(bench)
+    add, trouble = bench.records.blobs.add, [Unavailable("the database does not answer")]
+
+    def add_unheard(*arguments: object) -> object:
+        added = add(*arguments)  # type: ignore[arg-type]
+        if trouble:
+            raise trouble.pop()
+        return added
+
+    monkeypatch.setattr(bench.records.blobs, "add", add_unheard)
+    ended = ran(bench, job, QuickRunner())
+    assert (ended.status, trouble) == (Status.SUCCEEDED, [])
+    assert read(bench, ended.artifacts[0].sha256) == MADE
+    assert list(blobs.files.values()).count(MADE) == 1
+    assert blobs.open_files == set()
+
+
+def test_an_artifact_takes_the_place_of_a_file_that_the_store_has_lost(bench: Bench, blobs: FailingBlobs) -> None:
+    (artifact,) = ran(bench, claimed(bench), QuickRunner()).artifacts
+    blobs.files = {location: content for location, content in blobs.files.items() if content != MADE}
+    assert ran(bench, claimed(bench), QuickRunner()).artifacts == (artifact,)
+    assert read(bench, artifact.sha256) == MADE
 
 
 def test_a_job_that_waits_for_its_file_can_be_canceled(bench: Bench, blobs: FailingBlobs) -> None:

@@ -8,11 +8,12 @@ import pytest
 
 from tests.worker.records.making import new_job, store
 from worker.blobs.memory import MemoryBlobs
+from worker.errors import Unavailable
 from worker.fetching import fetch
 from worker.journal import MAX_ENTRIES, JournalKeeper
 from worker.records import Records
 from worker.records.leases import MAX_ATTEMPTS
-from worker.records.values import Ending, Job, JobError, Lease, NewJob, Status
+from worker.records.values import Ending, Job, JobError, JournalEntry, Lease, NewJob, Status, StoredBlob, Written
 from worker.runner.scratch import make
 
 LIMIT = 1000
@@ -115,6 +116,55 @@ def test_a_damaged_journal_is_none(records: Records, blobs: MemoryBlobs, tmp_pat
     blobs.files[location] = b"too"
     fetch(records, blobs, job, tmp_path / "scratch")
     assert list(directory.iterdir()) == []
+
+
+def test_what_was_written_though_nobody_heard_of_it_stays(
+    records: Records, blobs: MemoryBlobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(records)
+    make(tmp_path / "scratch")
+    directory = tmp_path / "scratch" / "journal"
+    write_record, trouble = records.journal.write, [Unavailable("the database does not answer")]
+
+    def write_unheard(job: Job, entry: JournalEntry) -> Written:
+        written = write_record(job, entry)
+        if trouble:
+            raise trouble.pop()
+        return written
+
+    monkeypatch.setattr(records.journal, "write", write_unheard)
+    with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+        write(directory, "state", b"epoch 3")
+        assert keeper.settle(10)
+    assert trouble == []
+    assert list(blobs.files.values()) == [b"epoch 3"]
+    fetch(records, blobs, job, tmp_path / "scratch")
+    assert (directory / "state").read_bytes() == b"epoch 3"
+
+
+def test_an_entry_takes_the_place_of_a_file_that_the_store_has_lost(
+    records: Records, blobs: MemoryBlobs, tmp_path: Path
+) -> None:
+    job = claimed(records)
+    make(tmp_path / "scratch")
+    directory = tmp_path / "scratch" / "journal"
+    for _ in range(2):
+        with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
+            blobs.files.clear()
+            write(directory, "state", b"epoch 3")
+            assert keeper.settle(10)
+    fetch(records, blobs, job, tmp_path / "scratch")
+    assert (directory / "state").read_bytes() == b"epoch 3"
+
+
+def test_who_lost_the_job_finds_no_file_a_new_place(records: Records) -> None:
+    job = claimed(records)
+    entry = JournalEntry("state", StoredBlob("a" * 64, 1, "ab/first"))
+    assert records.journal.write(job, entry).is_new
+    assert not records.journal.replace(job, "state", "a" * 64, "ab/another", "ab/second")
+    assert lose(records, job) is Status.QUEUED
+    assert not records.journal.replace(job, "state", "a" * 64, "ab/first", "ab/second")
+    assert records.journal.entries(job.id) == (entry,)
 
 
 def test_who_lost_the_job_writes_nothing(records: Records, blobs: MemoryBlobs, directory: Path) -> None:

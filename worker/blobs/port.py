@@ -43,12 +43,15 @@ class Incoming(ABC):
     """A file on its way in: `write` all of it, `keep` it, record its location, leave the context.
 
     Until the context is left, no sweep takes the file for abandoned; left without `keep`, the file is gone. A process
-    that is killed leaves a file that is not locked and not recorded, which the next sweep deletes.
+    that is killed leaves a file that is not locked and not recorded, which the next sweep deletes. `settle` (beside
+    this) keeps and records, and knows what becomes of the file when that fails.
     """
 
     def __init__(self) -> None:
         self._hash = hashlib.sha256()
         self.size = 0
+        self.settled = False
+        """Whether it is decided already what becomes of the file: no later error deletes it."""
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """The next bytes: hashed and written once."""
@@ -83,7 +86,7 @@ class Incoming(ABC):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None:
+            if error is not None and not self.settled:
                 self.discard()
         finally:
             self.close()

@@ -3,12 +3,12 @@
 A location is used once and never again: here too a row goes before its file does.
 """
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from worker.records.clock import now
 from worker.records.database import Database
 from worker.records.tables import jobs, journal
-from worker.records.values import ALIVE, HELD, Job, JournalEntry, StoredBlob
+from worker.records.values import ALIVE, HELD, Job, JournalEntry, StoredBlob, Written
 
 _ENTRY = select(journal).where(journal.c.job_id == bindparam("job_id"), journal.c.name == bindparam("name"))
 
@@ -25,22 +25,22 @@ class JournalRecords:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return tuple(JournalEntry(row.name, StoredBlob(row.sha256, row.size, row.location)) for row in rows)
 
-    def write(self, job: Job, entry: JournalEntry) -> str | None:
-        """Put the entry in place of the one of its name, for a job that is held; where a file is to be deleted now.
+    def write(self, job: Job, entry: JournalEntry) -> Written:
+        """Put the entry in place of the one of its name, for a job that is held, unless that one says the same.
 
-        That is the former one's; or this one's, if the job is not held any more or the former says the same. Something
-        new renews the job's attempts.
+        Something new renews the job's attempts.
         """
 
-        def work(connection: Connection) -> str | None:
-            mine = (jobs.c.id == job.id) & (jobs.c.claim == job.claim) & jobs.c.status.in_(HELD)
-            held = connection.execute(select(jobs.c.seq).where(mine).with_for_update()).first()
-            former = connection.execute(_ENTRY, {"job_id": job.id, "name": entry.name}).first()
-            if former is not None and former.location == entry.blob.location:
-                return None  # written by an earlier try whose connection broke
-            if held is None or (former is not None and former.sha256 == entry.blob.sha256):
-                return entry.blob.location
+        def work(connection: Connection) -> Written:
             blob = entry.blob
+            held = connection.execute(select(jobs.c.seq).where(_mine(job)).with_for_update()).first()
+            former = connection.execute(_ENTRY, {"job_id": job.id, "name": entry.name}).first()
+            if former is not None and former.location == blob.location:
+                return Written(blob.location, is_new=True)  # by an earlier try whose connection broke
+            if held is None:
+                return Written(None)
+            if former is not None and former.sha256 == blob.sha256:
+                return Written(former.location)
             values = {"sha256": blob.sha256, "size": blob.size, "location": blob.location, "written_at": now()}
             if former is None:
                 connection.execute(insert(journal).values(job_id=job.id, name=entry.name, **values))
@@ -48,7 +48,19 @@ class JournalRecords:
                 same = (journal.c.job_id == job.id) & (journal.c.name == entry.name)
                 connection.execute(update(journal).where(same).values(**values))
             connection.execute(update(jobs).where(jobs.c.seq == held.seq).values(attempts_before=jobs.c.attempt))
-            return None if former is None else str(former.location)
+            return Written(blob.location, is_new=True, former=None if former is None else former.location)
+
+        return self._database.write(work)
+
+    def replace(self, job: Job, name: str, sha256: str, lost: str, location: str) -> bool:
+        """The file of an entry of a job that is held is not at location `lost` any more but at `location`."""
+
+        def work(connection: Connection) -> bool:
+            held = connection.execute(select(jobs.c.seq).where(_mine(job)).with_for_update()).first()
+            same = (journal.c.job_id == job.id) & (journal.c.name == name)
+            same &= (journal.c.sha256 == sha256) & (journal.c.location == lost)
+            moved = update(journal).where(same).values(location=location)
+            return held is not None and connection.execute(moved).rowcount == 1
 
         return self._database.write(work)
 
@@ -65,3 +77,7 @@ class JournalRecords:
             return ()
         gone = delete(journal).where(journal.c.job_id.not_in(alive)).returning(journal.c.location)
         return self._database.write(lambda connection: tuple(connection.scalars(gone).all()))
+
+
+def _mine(job: Job) -> ColumnElement[bool]:
+    return (jobs.c.id == job.id) & (jobs.c.claim == job.claim) & jobs.c.status.in_(HELD)

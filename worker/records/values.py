@@ -174,6 +174,16 @@ class JournalEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """What became of an entry: where its file lies now, None for a job that is not held any more; whether it says
+    anything new; and where the former one's file lies, which is to be deleted now."""
+
+    location: str | None
+    is_new: bool = False
+    former: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Ending:
     """How a claimed job ended: `status` is succeeded, failed or canceled."""
 
