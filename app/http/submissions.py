@@ -139,9 +139,17 @@ class Submission:
         sha256 = self._form.sha256
         assert sha256 is not None
         blob = self._site.services.records.blobs.find(sha256, self._caller.owner)
-        if blob is None:
+        if blob is not None:
+            return self._submit_job(settings, blob, None)
+        earlier = self._earlier(settings, sha256)
+        if earlier is None:
             raise CheckpointNotFound(f"no checkpoint {sha256} is here; PUT /checkpoints/{sha256} first.")
-        return self._submit_job(settings, blob, None)
+        return records.Submitted(earlier, new=False)
+
+    def _earlier(self, settings: JobSettings, sha256: str) -> Job | None:
+        """The job of an earlier request with this key: it is that whether its file is still here or not."""
+        key = self._idempotency(settings.model_dump_json(), sha256)
+        return None if key is None else self._site.services.records.jobs.earlier(self._caller.owner, key)
 
     def _submit_job(
         self, settings: JobSettings, blob: StoredBlob | None, upload: records.Upload | None
@@ -158,8 +166,15 @@ class Submission:
             checkpoint=None if blob is None else Checkpoint(sha256=blob.sha256, size=blob.size, filename=filename),
             files=files_named(settings),
         )
-        key = None if self._key is None else Idempotency(self._key, _fingerprint(new))
+        key = self._idempotency(text, None if blob is None else blob.sha256)
         return self._site.services.records.jobs.submit(new, key, self._limits.team_waiting_jobs, upload)
+
+    def _idempotency(self, settings: str, sha256: str | None) -> Idempotency | None:
+        """The key, and a fingerprint of all that makes this request what it is."""
+        if self._key is None:
+            return None
+        parts = (self._kind, settings, *(("none",) if sha256 is None else (sha256, self._form.filename or "")))
+        return Idempotency(self._key, hashlib.sha256("\0".join(parts).encode()).hexdigest())
 
 
 def _check_without_file(settings: JobSettings) -> None:
@@ -179,12 +194,6 @@ def clean_filename(filename: str | None) -> str | None:
     """The last part of a file's name, without what could mislead a terminal or a page; None if nothing is left."""
     last = (filename or "").replace("\\", "/").rpartition("/")[2]
     return "".join(character for character in last if character.isprintable()).strip()[-FILENAME_LENGTH:] or None
-
-
-def _fingerprint(new: NewJob) -> str:
-    file = new.checkpoint
-    parts = (new.kind, new.settings, *(("none",) if file is None else (file.sha256, file.filename or "")))
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
 def _fault(name: str, detail: str) -> InvalidRequest:

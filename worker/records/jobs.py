@@ -129,6 +129,10 @@ class JobRecords:
 
         return self._database.write_alone(work)
 
+    def earlier(self, owner: str, idempotency: Idempotency) -> Job | None:
+        """The job of an earlier request with this key. Raises IdempotencyConflict if that was another request."""
+        return self._database.read(lambda connection: _with_key(connection, owner, idempotency))
+
     def read(self, job_id: str) -> Job:
         """The job called `job_id`. Raises JobNotFound."""
         return self._database.read(lambda connection: _read(connection, job_id))
@@ -222,9 +226,14 @@ def _earlier(connection: Connection, new: NewJob, idempotency: Idempotency | Non
     """The job this very request made before its connection broke, or one with the same key made."""
     if (row := _row(connection, new.id)) is not None:
         return Submitted(job_of(row), new=True, location=_location(connection, row.checkpoint_sha256))
-    if idempotency is None:
+    if idempotency is None or (job := _with_key(connection, new.owner, idempotency)) is None:
         return None
-    mine = (idempotency_keys.c.owner == new.owner) & (idempotency_keys.c.key == idempotency.key)
+    sha256 = None if new.checkpoint is None else new.checkpoint.sha256
+    return Submitted(job, new=False, location=_location(connection, sha256))
+
+
+def _with_key(connection: Connection, owner: str, idempotency: Idempotency) -> Job | None:
+    mine = (idempotency_keys.c.owner == owner) & (idempotency_keys.c.key == idempotency.key)
     used = connection.execute(select(idempotency_keys).where(mine)).first()
     if used is None:
         return None
@@ -232,8 +241,7 @@ def _earlier(connection: Connection, new: NewJob, idempotency: Idempotency | Non
         raise IdempotencyConflict(
             "this Idempotency-Key came with another request before; use a new key for a new request."
         )
-    sha256 = None if new.checkpoint is None else new.checkpoint.sha256
-    return Submitted(_read(connection, used.job_id), new=False, location=_location(connection, sha256))
+    return _read(connection, used.job_id)
 
 
 def _row(connection: Connection, job_id: str) -> Row[*tuple[Any, ...]] | None:

@@ -285,6 +285,23 @@ def test_the_same_key_is_the_same_job(any_api: TestClient, any_services: Service
     assert len(stored_files(any_services)) == 1
 
 
+def test_the_same_key_is_the_same_job_when_its_file_is_gone(any_api: TestClient, any_services: Services) -> None:
+    sha256, key = accepted(any_api)["checkpoint"]["sha256"], {"Idempotency-Key": "one"}
+
+    def named(seed: int = 1, headers: dict[str, str] = key) -> httpx.Response:
+        form = {"checkpoint_sha256": (None, sha256), "settings": (None, json.dumps({"seed": seed}))}
+        return any_api.post("/score", files=form, headers=headers)
+
+    first = named().json()
+    for job in any_api.get("/jobs").json()["jobs"]:
+        any_api.post(job["urls"]["cancel"])
+    assert [blob.sha256 for blob in any_services.records.blobs.forget_unneeded(0, 0)] == [sha256]
+    again = named()
+    assert (again.status_code, again.json()["id"], again.json()["status"]) == (202, first["id"], "canceled")
+    problem(named(seed=2), 422, "idempotency-conflict")
+    problem(named(headers={"Idempotency-Key": "two"}), 404, "checkpoint-not-found")
+
+
 @pytest.mark.parametrize("key", ["", "a b", "x" * 256, "\t"])
 def test_keys_are_short_and_visible(api: TestClient, key: str) -> None:
     content = problem(send(api, headers={"Idempotency-Key": key}), 422, "invalid-request")
