@@ -50,10 +50,14 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
 
 
 def is_open(settings: Settings, listening: socket.socket) -> bool:
-    """Whether everybody may do everything: only on loopback, and only while no token was ever made."""
+    """Whether everybody may do everything: only on loopback, and only while no token was ever made.
+
+    Revoking the last one opens nothing: then nobody gets in until another is made. Raises SettingsError where
+    strangers could get in.
+    """
     records = Records(settings.database)
     try:
-        tokens = records.tokens.count()
+        tokens = records.tokens.were_made()
     finally:
         records.close()
     if tokens:

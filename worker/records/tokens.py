@@ -45,6 +45,11 @@ class Tokens:
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return {row.team: row.tokens for row in rows}
 
+    def were_made(self) -> bool:
+        """Whether there ever was a token, valid or revoked by now."""
+        query = select(tokens.c.hash).limit(1)
+        return self._database.read(lambda connection: connection.execute(query).first()) is not None
+
 
 def _hash(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()

@@ -285,6 +285,7 @@ def test_a_team_may_store_only_so_much(records: Records) -> None:
 
 
 def test_tokens_are_kept_as_hashes_and_can_be_revoked(records: Records) -> None:
+    assert not records.tokens.were_made()
     token, other = records.tokens.create("a"), records.tokens.create("b")
     assert records.tokens.team(token) == "a"
     assert records.tokens.team(token + "x") is None
@@ -295,6 +296,9 @@ def test_tokens_are_kept_as_hashes_and_can_be_revoked(records: Records) -> None:
     assert records.tokens.revoke("a") == 1
     assert records.tokens.team(token) is None
     assert records.tokens.team(other) == "b"
+    assert records.tokens.revoke("b") == 1
+    assert records.tokens.count() == {}
+    assert records.tokens.were_made()
 
 
 def test_names_with_every_kind_of_character_survive(records: Records) -> None:
