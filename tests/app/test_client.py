@@ -64,6 +64,27 @@ def test_a_server_nobody_ever_met_is_not_waited_for_and_one_that_was_is(monkeypa
         assert len(network.requests) == 6
 
 
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "server"])
+def test_no_proxy_stands_between_a_client_and_its_own_machine(
+    monkeypatch: pytest.MonkeyPatch, host: str, name: str
+) -> None:
+    for known in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(known, raising=False)
+        monkeypatch.delenv(known.upper(), raising=False)
+    asked: list[str] = []
+
+    def answer(transport: httpx.HTTPTransport, _: httpx.Request) -> httpx.Response:
+        asked.append(type(transport._pool).__name__)
+        return httpx.Response(200, json={"status": "running"})
+
+    monkeypatch.setenv(name, "http://proxy:3128")
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    with Client(f"http://{host}:8000", "mn_secret") as client:
+        client.job("1")
+    assert asked == ["HTTPProxy" if host == "server" else "ConnectionPool"]
+
+
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are 1, 2, 4, 4 ... seconds where nobody asks for more; 20 s end before the seventh."""
     now, slept = [0.0], []
