@@ -21,7 +21,7 @@ from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
 from micronet.progress import Silence
 from micronet.tracks import Track, track
-from micronet.training.distributed import is_first, join, own_device
+from micronet.training.distributed import SharedJournal, is_first, join, own_device
 from micronet.training.task import Task, accuracy
 from micronet.transformation.prepare import prepare
 
@@ -52,7 +52,7 @@ class Lesson:
 def own(context: Context) -> Context:
     """The context of this process: of several that work together, the first alone writes files and says how far it is.
 
-    The journal is read and written by it as well; see `SharedJournal`.
+    The journal is read and written by it as well; the others hear what it read (`SharedJournal`, in `begin`).
     """
     return context if is_first() else replace(context, progress=Silence(), outputs=None, journal=None)
 
@@ -77,15 +77,16 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
     test = None
     if settings.evaluate:
         test = normalized(settings.normalize, chosen, open_split(chosen, "test", context.data_dir))
+    world = join(device)
     task = Task(
         train=normalized(settings.normalize, chosen, train),
         holdout=normalized(settings.normalize, chosen, holdout),
         device=device,
         seed=settings.seed,
-        journal=opened_journal(context),
+        journal=SharedJournal(world, opened_journal(context)),
         advance=context.progress.advance,
         teacher=lambda distillation: _teacher(distillation, chosen, context),
-        world=join(device),
+        world=world,
     )
     return Lesson(graph, chosen, task, test, whole.sha256, (*warnings, *whole.warnings))
 

@@ -29,7 +29,7 @@ from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.journals import opened_journal
-from micronet.jobs.learning import check_in_floating_point
+from micronet.jobs.learning import check_in_floating_point, own
 from micronet.jobs.looks import Evaluating, Road, doubts
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
 from micronet.jobs.quantization import normalized
@@ -65,6 +65,7 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     The test set is looked at for the file as it came, which says how much may be lost, and in the end for networks that
     were chosen without it, in an order set before: the first that keeps the floor is the result. All looks are in it.
     """
+    context = own(context)
     stages = Stages(context.progress, ("read", "measure", "survey", "search", "uniform", "confirm"))
     stages.begin("read")
     source = _read(settings, checkpoint, context)

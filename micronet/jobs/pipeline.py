@@ -1,7 +1,7 @@
 """The pipeline: one stage after the other, every stage's network, accuracy and score kept."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class _Road:
             self._graph = from_bytes(done.data)
 
     def _done(self, name: str) -> _Finished | None:
-        """A stage that had ended when the pipeline was killed; its file is written again."""
+        """A stage that has ended, now or before a kill, as the first process noted it; its file is written."""
         entry = self._lesson.task.journal.read(f"{name}.{DONE}")
         if entry is None:
             return None
@@ -134,9 +134,9 @@ class _Road:
         return done
 
     def _finish(self, name: str, graph: Graph, report: Value | None) -> _Finished:
-        """Write the file, measure what was written, and note both."""
+        """Measure what is to be the file, and note both; every process goes on from what the first one noted."""
         index, _, kind = name.partition("-")
-        artifact, data = write_network(graph, f"{name}.onnx", self._context)
+        artifact, data = write_network(graph, f"{name}.onnx", replace(self._context, outputs=None))
         graph = from_bytes(data)
         holdout = self._lesson.task.holdout_accuracy(graph)
         floor = self._settings.floor
@@ -155,7 +155,9 @@ class _Road:
         made = StageReport.model_validate(facts)
         tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
         self._lesson.task.journal.write(f"{name}.{DONE}", Entry(made.model_dump(mode="json"), {"file": tensor}))
-        return _Finished(made, data)
+        done = self._done(name)
+        assert done is not None
+        return done
 
     def _score(self, graph: Graph) -> ScoreTerms:
         """As the score job scores the file, with widths of its own."""

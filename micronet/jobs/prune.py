@@ -5,7 +5,7 @@ from pathlib import Path
 from micronet.contract import PruneResult, PruneSettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.learning import begin
+from micronet.jobs.learning import begin, own
 from micronet.pruning import stage
 
 ARTIFACT = "pruned.onnx"
@@ -13,6 +13,7 @@ ARTIFACT = "pruned.onnx"
 
 def prune(settings: PruneSettings, checkpoint: Path, context: Context) -> PruneResult:
     """Prune the file's network. Raises MicronetError, each kind with what would be right."""
+    context = own(context)
     stages = Stages(context.progress, ("read", "prune", *(("evaluate",) if settings.evaluate else ()), "write"))
     stages.begin("read")
     lesson = begin(settings, checkpoint, context)

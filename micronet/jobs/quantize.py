@@ -15,7 +15,7 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.learning import Lesson, begin
+from micronet.jobs.learning import Lesson, begin, own
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import activation_bits, calibration_images
 from micronet.jobs.result import scorer
@@ -34,6 +34,7 @@ ARTIFACT = "quantized.onnx"
 def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> QuantizeResult:
     """Quantize the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
     _check(settings)
+    context = own(context)
     stages, advance = Stages(context.progress, _stage_names(settings)), context.progress.advance
     stages.begin("read")
     source = _read(settings, checkpoint, context)

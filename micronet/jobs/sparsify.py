@@ -5,7 +5,7 @@ from pathlib import Path
 from micronet.contract import SparsifyResult, SparsifySettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.learning import begin
+from micronet.jobs.learning import begin, own
 from micronet.sparsity.stage import sparsify as make_sparse
 
 ARTIFACT = "sparse.onnx"
@@ -13,6 +13,7 @@ ARTIFACT = "sparse.onnx"
 
 def sparsify(settings: SparsifySettings, checkpoint: Path, context: Context) -> SparsifyResult:
     """Sparsify the network of the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
+    context = own(context)
     stages = Stages(context.progress, ("read", "sparsify", *(("evaluate",) if settings.evaluate else ()), "write"))
     stages.begin("read")
     lesson = begin(settings, checkpoint, context)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,7 +14,6 @@ from micronet.errors import NumericalError, SettingsError
 from micronet.graph.ir import Graph
 from micronet.training.ahead import Ahead, Batch
 from micronet.training.augmentation import Augmenter
-from micronet.training.distributed import SharedJournal
 from micronet.training.gradients import EagerGradients, Gradients, RecordedGradients, check_recordable
 from micronet.training.images import TrainingImages
 from micronet.training.loss import Loss, Teacher
@@ -38,8 +37,7 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     task.world.check(how.batch)
     if how.cuda_graphs and task.world.size > 1:
         raise SettingsError("cuda_graphs is for one process: what several exchange is not recorded. Leave it out.")
-    journal = SharedJournal(task.world, task.journal)
-    return _Run(network.to(task.device), how, replace(task, journal=journal)).to_the_end()
+    return _Run(network.to(task.device), how, task).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,7 @@ class Task:
     """Images and means. `holdout` is a part of the training images that nothing is learned from.
 
     `seed` chooses everything that is drawn; `teacher` finds the network of a distillation; `world` is this process's
-    place among those that do the same task together.
+    place among those that do the same task together, who all need to read the same in `journal` (`SharedJournal`).
     """
 
     train: Inputs

@@ -18,10 +18,9 @@ from micronet.contract import (
 from micronet.errors import NumericalError, SettingsError
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, Journal, Section
+from micronet.journal import Entry, Section
 from micronet.training.augmentation.augmenter import Augmenter
 from micronet.training.augmentation.operations import OPERATIONS
-from micronet.training.distributed import SharedJournal
 from micronet.training.fit import derived_seed, fit
 from micronet.training.images import TrainingImages
 from micronet.training.network import TrainableNetwork
@@ -129,7 +128,7 @@ def _fold(graph: Graph, settings: AugmentSettings, task: Task, seed: int) -> _Fo
 
 def _searched(fold: _Fold, settings: AugmentSettings, number: int) -> list[Operations]:
     """The best lists of one search; from the journal, where it has been finished before."""
-    journal: Journal = SharedJournal(fold.task.world, Section(fold.task.journal, f"search{number}"))
+    journal = Section(fold.task.journal, f"search{number}")
     entry = journal.read("best")
     if entry is None:
         seed = derived_seed(fold.task.seed, number)

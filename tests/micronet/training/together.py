@@ -10,7 +10,7 @@ import torch
 from micronet.contract import NO_AUGMENTATION, Training
 from micronet.graph.ir import Graph
 from micronet.journal import DirectoryJournal
-from micronet.training.distributed import World, join
+from micronet.training.distributed import SharedJournal, World, join
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.transformation.prepare import prepare
@@ -22,7 +22,7 @@ HOW = Training(epochs=2, steps=3, batch=64, learning_rate=0.2, schedule="constan
 def learned(directory: Path, world: World, how: Training, *, fused: bool) -> tuple[Graph, dict[str, object]]:
     """The digits network, with its batch norms or with these merged, trained on 128 images: two steps an epoch."""
     graph = digits_graph(seed=world.rank)  # the first one's is everybody's
-    task = digits_task(128, DirectoryJournal(directory / str(world.rank)))
+    task = digits_task(128, SharedJournal(world, DirectoryJournal(directory / str(world.rank))))
     trained, report = fit(TrainableNetwork(prepare(graph, fuse=fused)), how, replace(task, world=world))
     return trained, report.model_dump()
 
