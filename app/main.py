@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.metadata import version
 
 from fastapi import FastAPI
 
@@ -22,6 +21,7 @@ from app.http.openapi import install_openapi
 from app.http.site import open_site
 from app.pages.routers import PAGE_ROUTERS
 from app.services import Services, open_services
+from micronet.version import version
 from worker.settings import Settings
 
 _ROUTERS = (
@@ -57,7 +57,7 @@ def create_app(settings: Settings, services: Services | None = None, open_access
 
     app = FastAPI(
         title="micronet",
-        version=version("micronet"),
+        version=version(),
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,

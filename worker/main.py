@@ -7,12 +7,12 @@ import socket
 import threading
 import time
 from dataclasses import dataclass
-from importlib.metadata import version
 from secrets import token_hex
 
 import structlog
 from celery import Celery, signals
 
+from micronet.version import version
 from worker.blobs import Blobs, open_blobs
 from worker.celery_app import RING, make_celery
 from worker.devices import devices
@@ -129,7 +129,7 @@ def _description(worker: Worker, beat: int) -> WorkerSeen:
         lanes=worker.settings.lanes,
         devices=tuple(slot.device for slot in worker.slots),
         isolation=_walls(worker.slots),
-        version=version("micronet"),
+        version=version(),
         beat=beat,
         seen_at="",
     )

@@ -6,7 +6,6 @@ import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 
 from micronet.analysis.counts import Counts, LayerCounts, count
@@ -48,6 +47,7 @@ from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import plain_batch_norms
 from micronet.transformation.spelling import drop_identities
+from micronet.version import version
 
 ARTIFACT = "optimized.onnx"
 _CHOOSE, _NAMED = {"floor", "margin", "points", "looks"}, {"tuning"}
@@ -213,7 +213,7 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
             "settings": settings.model_dump_json(exclude=_CHOOSE | _NAMED),
             "mixing": repr((before.mixing, before.hard_mixing)),
             "images": source.train.split.sha256,
-            "version": f"{version('micronet')}, method {_METHOD}",
+            "version": f"{version()}, method {_METHOD}",
         },
         advance=advance,
     )

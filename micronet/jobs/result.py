@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import version
 
 import torch
 
@@ -24,6 +23,7 @@ from micronet.evaluation.accuracy import Measured
 from micronet.scoring.policies import POLICIES, WORD, Terms, Weighed, Widths, own_widths
 from micronet.scoring.score import score
 from micronet.tracks import Track
+from micronet.version import version
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> S
 def scorer(device: str, seed: int, dataset: str, dataset_sha256: str | None) -> Scorer:
     """What it takes to get a job's numbers again; no hash where no images were looked at."""
     identity = None if dataset_sha256 is None else DatasetIdentity(name=dataset, sha256=dataset_sha256)
-    return Scorer(version=version("micronet"), torch=torch.__version__, device=device, dataset=identity, seed=seed)
+    return Scorer(version=version(), torch=torch.__version__, device=device, dataset=identity, seed=seed)
 
 
 def _terms(settings: ScoreSettings, counts: Counts) -> Terms:

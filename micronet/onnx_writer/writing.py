@@ -1,7 +1,6 @@
 """From Graph to ModelProto: every node through the table, then the checker of ONNX itself."""
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper
@@ -14,6 +13,7 @@ from micronet.onnx_reader.loading import MAX_BYTES
 from micronet.onnx_writer.call import Call
 from micronet.onnx_writer.draft import Draft, Value
 from micronet.onnx_writer.table import WRITERS
+from micronet.version import version
 
 OPSET = 21
 """Version of ONNX's operations that files are written for: the first whose quantizers make 16-bit integers."""
@@ -78,7 +78,7 @@ def _assembled(draft: Draft) -> ModelProto:
         opset_imports=[helper.make_opsetid("", OPSET)],
         ir_version=IR,
         producer_name="micronet",
-        producer_version=version("micronet"),
+        producer_version=version(),
     )
     helper.set_model_props(model, {f"{KEY}{name}": str(bits) for name, bits in draft.declared.items()})
     return model
