@@ -5,7 +5,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from pydantic import BaseModel
 
+from micronet.contract import (
+    NO_AUGMENTATION,
+    AugmentSettings,
+    FineTuning,
+    PipelineSettings,
+    Pruning,
+    Sparsifying,
+)
+from micronet.journal import MemoryJournal
+from micronet.pruning.stage import prune
+from tests.micronet.training.lessons import digits_graph, digits_task
 from tests.worker.records.making import new_job, store
 from worker.blobs.memory import MemoryBlobs
 from worker.errors import Unavailable
@@ -14,6 +26,7 @@ from worker.journal import MAX_ENTRIES, JournalKeeper
 from worker.records import Records
 from worker.records.leases import MAX_ATTEMPTS
 from worker.records.values import Ending, Job, JobError, JournalEntry, Lease, NewJob, Status, StoredBlob, Written
+from worker.runner import outputs
 from worker.runner.scratch import make
 
 LIMIT = 1000
@@ -209,14 +222,51 @@ def test_the_journal_goes_when_the_job_has_ended(
     assert records.journal.entries(job.id) == ()
 
 
+def most(settings: type[BaseModel], name: str) -> int:
+    """The largest value, or the greatest length, that the contract accepts."""
+    bounds = [getattr(one, "le", getattr(one, "max_length", None)) for one in settings.model_fields[name].metadata]
+    (bound,) = [bound for bound in bounds if bound is not None]
+    return int(bound)
+
+
+def written_by(rounds: int) -> int:
+    """How many entries a prune stage of so many rounds leaves behind."""
+    journal = MemoryJournal()
+    tuning = FineTuning(steps=1, augmentation=NO_AUGMENTATION)
+    how = Pruning(ratio=0.05, rounds=rounds, factor_images=16, fine_tuning=tuning)
+    _, report = prune(digits_graph(), how, digits_task(100, journal))
+    assert len(report.rounds) == rounds
+    return len(journal.entries)
+
+
+def test_there_is_room_for_what_the_contract_accepts() -> None:
+    """A stage that writes most, at the end of a pipeline of as many stages as may be; and a search of policies."""
+    first, second = written_by(1), written_by(2)
+    stage = first + (second - first) * (most(Pruning, "rounds") - 1)
+    assert stage > most(Pruning, "rounds")
+    assert stage + most(PipelineSettings, "stages") + 1 <= MAX_ENTRIES
+    assert most(AugmentSettings, "folds") * (most(AugmentSettings, "searches") + 1) <= MAX_ENTRIES
+    assert most(Sparsifying, "rounds") + 1 <= MAX_ENTRIES
+    assert 2 * MAX_ENTRIES <= outputs.MAX_ENTRIES, "else their bytes are not counted"
+
+
+def at_once(directory: Path, names: list[str]) -> None:
+    """Put empty files there, all before anybody looks."""
+    elsewhere = directory.with_name("elsewhere")
+    elsewhere.mkdir()
+    for name in names:
+        (elsewhere / name).touch()
+    elsewhere.rename(directory)
+
+
 HOSTILE: dict[str, Callable[[Path], object]] = {
     "a link": lambda path: (path / "link").symlink_to("/etc/passwd"),
     "a second name": lambda path: [(path / "a").write_bytes(b""), os.link(path / "a", path / "b")],
     "a pipe": lambda path: os.mkfifo(path / "pipe"),
     "a directory": lambda path: (path / "directory").mkdir(),
     "a bad name": lambda path: (path / "UPPER").write_bytes(b""),
-    "too many": lambda path: [(path / str(number)).write_bytes(b"") for number in range(MAX_ENTRIES + 1)],
-    "too many hidden": lambda path: [(path / f".{number}").write_bytes(b"") for number in range(2 * MAX_ENTRIES + 1)],
+    "too many": lambda path: at_once(path, [str(number) for number in range(MAX_ENTRIES + 1)]),
+    "too many hidden": lambda path: at_once(path, [f".{number}" for number in range(2 * MAX_ENTRIES + 1)]),
     "too much": lambda path: os.truncate(os.open(path / "large", os.O_CREAT | os.O_WRONLY), LIMIT + 1),
 }
 

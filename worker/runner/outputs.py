@@ -16,7 +16,8 @@ from worker.limits import MEBI
 from worker.runner.orders import RESULT
 
 MAX_RESULT_BYTES = 64 * MEBI
-MAX_ARTIFACTS = 64
+MAX_ARTIFACTS = 65
+"""Those of the longest pipeline: one of each stage, and the file it began with."""
 MAX_ENTRIES = 10_000
 
 _OUT, _RESULT_NAME = RESULT.split("/")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from micronet.contract import ArchitectureSettings, ScoreSettings
+from micronet.contract import ArchitectureSettings, PipelineSettings, ScoreSettings
 from micronet.jobs import Context, count_network
 from worker.runner import OutputRefused, collect, outputs
 from worker.runner.outputs import bytes_below
@@ -29,6 +29,18 @@ def test_result_and_artifacts(scratch: Path, out: Path, result: str) -> None:
     (out / "network.onnx").write_bytes(b"x")
     (out / "A-1.safetensors").write_bytes(b"y")
     assert collect(scratch, "score") == (result, [out / "A-1.safetensors", out / "network.onnx"])
+
+
+def test_there_is_room_for_the_files_of_the_longest_pipeline(scratch: Path, out: Path) -> None:
+    """One of each stage, and the file it began with."""
+    (stages,) = [bound.max_length for bound in PipelineSettings.model_fields["stages"].metadata if _is_longest(bound)]
+    for index in range(stages + 1):
+        (out / f"{index}-train.onnx").touch()
+    assert len(collect(scratch, "score")[1]) == stages + 1
+
+
+def _is_longest(bound: object) -> bool:
+    return hasattr(bound, "max_length")
 
 
 def _replace(out: Path, text: str | bytes) -> None:
