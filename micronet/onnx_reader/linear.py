@@ -2,6 +2,7 @@
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add
+from micronet.onnx_reader.shapes import reshape
 from micronet.onnx_reader.values import Floating, Known
 from micronet.onnx_reader.windows import read_window, trailing
 
@@ -39,7 +40,7 @@ def _gemm(call: Call) -> Floating:
         c = call.emit("mul", c, beta)
     outputs = weight.shape[0]
     if isinstance(c, Known) and c.shape in ((outputs,), (1, outputs)) and alpha == 1:
-        return call.emit("linear", a, weight, call.emit("reshape", c, (outputs,)))
+        return call.emit("linear", a, weight, reshape(call, c, (outputs,)))
     result = call.emit("linear", a, weight, None)
     result = result if alpha == 1 else call.emit("mul", result, alpha)
     return result if c is None else add(call, result, c)
