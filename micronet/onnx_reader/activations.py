@@ -6,14 +6,15 @@ import torch
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, maximum, minimum, multiply, unary
-from micronet.onnx_reader.quantization import narrowed
+from micronet.onnx_reader.quantization import RANGES, clipped, narrowed
+from micronet.onnx_reader.shapes import reshape
 from micronet.onnx_reader.values import Floating, Known, Quantized, literal
 
 
 def _clip(call: Call) -> Floating | Quantized:
     """Clip with both ends is hardtanh, with one end clamp; an end at or beyond float32's range is none.
 
-    Between QuantizeLinear and DequantizeLinear it is part of the quantizer.
+    Between QuantizeLinear and DequantizeLinear it is part of the quantizer, on stored integers their width.
     """
     quantized = call.value(0)
     if isinstance(quantized, Quantized):
@@ -24,6 +25,8 @@ def _clip(call: Call) -> Floating | Quantized:
     else:
         low, high = call.number(1), call.number(2)
     x, limit = call.tensor(0), torch.finfo(torch.float32).max
+    if isinstance(x, Known) and x.kind in RANGES:
+        return clipped(call, x, low, high)
     low = None if low is None or low <= -limit else low
     high = None if high is None or high >= limit else high
     if isinstance(x, Known) and not x.tensor.is_floating_point():
@@ -46,7 +49,7 @@ def _prelu(call: Call) -> Floating:
     elements = math.prod(slope.shape)
     per_channel = len(x.shape) >= 2 and slope.shape == (x.shape[1], *(1,) * (len(x.shape) - 2))
     if elements == 1 or per_channel:
-        return call.emit("prelu", x, call.emit("reshape", slope, (elements,)))
+        return call.emit("prelu", x, reshape(call, slope, (elements,)))
     zero = literal(torch.tensor(0.0))
     negative = multiply(call, minimum(call, x, zero), slope)
     if negative.shape != x.shape:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from micronet.graph.grid import Grid
 from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import type_name
 from micronet.onnx_reader.values import Floating, Known, Made, Quantized
 
@@ -29,19 +30,21 @@ def integers_of(bits: int, signed: bool) -> tuple[int, int]:
     return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
+def bits_holding(low: int, high: int, signed: bool) -> int:
+    """Bits that each integer from `low` to `high` needs, in two's complement where `signed`."""
+    return max((end if end >= 0 else ~end).bit_length() for end in (low, high)) + signed
+
+
 def narrowed(call: Call, value: Quantized, low: float | None, high: float | None) -> Quantized:
     """The integers of `value` clipped: a quantizer of fewer bits than the type they lie in.
 
     Refused is a range that lies so far off zero that its integers need more bits than it has steps, and one that the
     zero point is not in: torch's quantizers all give zero.
     """
-    if any(end is not None and not float(end).is_integer() for end in (low, high)):
-        raise call.corrupt(f"the ends {low} and {high} are no integers.")
-    least = value.low if low is None else max(value.low, int(low))
-    most = value.high if high is None else min(value.high, int(high))
+    least, most = _within(call, (value.low, value.high), low, high)
     if least >= most:
         raise call.unsupported("quantized values clipped to fewer than two.")
-    needed = most.bit_length() if least >= 0 else max((-least - 1).bit_length(), most.bit_length()) + 1
+    needed = bits_holding(least, most, signed=least < 0)
     if needed != (most - least).bit_length():
         raise call.unsupported(f"quantized values clipped to {least}..{most}, which need {needed} bits each.")
     for zero in _integers(value.zero_point, value.scale).tolist():
@@ -51,6 +54,23 @@ def narrowed(call: Call, value: Quantized, low: float | None, high: float | None
                 "holds it, and whatever must be narrower once it is dequantized."
             )
     return replace(value, low=least, high=most)
+
+
+def clipped(call: Call, value: Known, low: float | None, high: float | None) -> Known:
+    """The integers of a constant clipped: stored in the bits that the range takes in an integer type like theirs."""
+    _, lowest, highest = _range(call, value.kind)
+    least, most = _within(call, (lowest, highest), low, high)
+    found = call.build.fold(TARGETS["clamp"], value, least, most)  # turned inside out, it is the upper end, as in ONNX
+    bits = max(bits_holding(min(least, most), most, signed=lowest < 0), 1)
+    return replace(found, bits=bits if value.bits is None else min(bits, value.bits))
+
+
+def _within(call: Call, ends: tuple[int, int], low: float | None, high: float | None) -> tuple[int, int]:
+    """`ends` as far as `low` and `high` leave them."""
+    if any(end is not None and not float(end).is_integer() for end in (low, high)):
+        raise call.corrupt(f"the ends {low} and {high} are no integers.")
+    least, most = ends
+    return least if low is None else max(least, int(low)), most if high is None else min(most, int(high))
 
 
 def moved(call: Call, value: Quantized, kind: int) -> Quantized:

@@ -191,6 +191,70 @@ def test_a_range_that_ends_at_the_zero_point_is_read() -> None:
     assert torch.equal(interpret(graph, images), expected.flatten(1))
 
 
+def quantized_constants(
+    ends: tuple[int | None, int | None], integers: np.ndarray, floating: bool, declared: Mapping[str, str] | None = None
+) -> ModelProto:
+    """Integers, or floats through QuantizeLinear, clipped, dequantized and multiplied."""
+    nodes = [helper.make_node("Flatten", ["x"], ["flat"])]
+    named = {name: end for name, end in zip(("low", "high"), ends, strict=True) if end is not None}
+    constants = {name: np.array(end, integers.dtype) for name, end in named.items()}
+    constants |= {"scale": np.float32(0.25), "zero": np.zeros((), integers.dtype)}
+    constants["w"] = integers.astype(np.float32) / 4 if floating else integers
+    if floating:
+        nodes.append(helper.make_node("QuantizeLinear", ["w", "scale", "zero"], ["q"]))
+    operands = [name if name in named else "" for name in ("low", "high")]
+    nodes += [
+        helper.make_node("Clip", ["q" if floating else "w", *operands], ["clipped"]),
+        helper.make_node("DequantizeLinear", ["clipped", "scale", "zero"], ["d"]),
+        helper.make_node("Gemm", ["flat", "d"], ["y"], transB=1),
+    ]
+    return model(nodes, constants, declared)
+
+
+@pytest.mark.parametrize("floating", [False, True])
+@pytest.mark.parametrize(
+    ("low", "high", "kind", "ends"),
+    [
+        (-8, 7, np.int8, (4, -8, 7)),
+        (-7, 7, np.int8, (4, -8, 7)),
+        (None, None, np.int8, (8, -128, 127)),
+        (-8, None, np.int8, (8, -128, 127)),
+        (0, 7, np.int8, (4, -8, 7)),  # in two's complement, as the type is
+        (0, 15, np.uint8, (4, 0, 15)),
+        (None, 15, np.uint8, (4, 0, 15)),
+        (0, 1, np.uint8, (1, 0, 1)),
+        (-16, 15, np.int32, (5, -16, 15)),
+    ],
+)
+def test_clipped_constants_are_as_narrow_as_their_range(
+    low: int | None, high: int | None, kind: type[np.integer], ends: tuple[int, int, int], floating: bool
+) -> None:
+    """Of 500 integers from -250 to 249, what the type holds of them."""
+    integers = INT16.clip(np.iinfo(kind).min, np.iinfo(kind).max).astype(kind)
+    graph = import_graph(quantized_constants((low, high), integers, floating))
+    [(name, grid)] = graph.formats.items()
+    assert (grid.bits, grid.low, grid.high) == ends
+    least, most = (-500 if low is None else low, 500 if high is None else high)
+    expected = torch.from_numpy(integers.clip(least, most).astype(np.float32) / 4)
+    assert torch.equal(graph.weights[name], expected)
+
+
+@pytest.mark.parametrize(("declared", "bits"), [("12", 9), ("5", 5)])
+def test_of_a_declared_and_a_clipped_width_the_narrower_counts(declared: str, bits: int) -> None:
+    integers = INT16 // 20
+    made = quantized_constants((-256, 255), integers, False, {"micronet.bits:w": declared})
+    assert import_graph(made).formats["w"].bits == bits
+
+
+def test_a_constant_clipped_to_no_integer_is_refused() -> None:
+    made = quantized_constants((-8, 7), (INT16 // 50).astype(np.int8), False)
+    for index, initializer in enumerate(made.graph.initializer):
+        if initializer.name == "low":
+            made.graph.initializer[index].CopyFrom(numpy_helper.from_array(np.float32(-7.5), "low"))
+    with pytest.raises(CorruptFile, match="no integers"):
+        import_graph(made)
+
+
 def test_a_type_too_small_for_quantized_values_is_refused() -> None:
     with pytest.raises(OnnxError, match="do not all fit"):
         import_graph(quantizer(-8, 7, TensorProto.INT16, (TensorProto.INT8,)))
