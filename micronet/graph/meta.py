@@ -80,6 +80,13 @@ def _pair(value: object) -> tuple[int, int]:
     return sizes[0], sizes[-1]
 
 
+def _axis(axis: int, rank: int) -> int:
+    """`axis` counted from 0."""
+    if not -rank <= axis < rank:
+        raise IndexError(f"axis {axis} is not within {rank} dimensions")
+    return axis % rank
+
+
 def _pooled(x: Tensor, size: list[int]) -> Tensor:
     if not 0 < x.dim() - len(size) <= 2:
         raise RuntimeError(f"pooling to {size} does not fit a tensor of {x.dim()} axes")
@@ -87,7 +94,9 @@ def _pooled(x: Tensor, size: list[int]) -> Tensor:
 
 
 def _mean(x: Tensor, axes: list[int] | None, keep: bool = False) -> Tensor:
-    reduced = {axis % x.dim() for axis in axes} if axes else set(range(x.dim()))
+    reduced = {_axis(axis, x.dim()) for axis in axes} if axes else set(range(x.dim()))
+    if len(reduced) < len(axes or ()) or not x.dtype.is_floating_point:
+        raise RuntimeError(f"the mean of {x.dtype} along the axes {axes}: each once, and of floats, is right")
     shape = [1 if axis in reduced else size for axis, size in enumerate(x.shape) if keep or axis not in reduced]
     if math.prod(x.shape) == 0:
         raise RuntimeError("the mean of no values")
@@ -97,7 +106,7 @@ def _mean(x: Tensor, axes: list[int] | None, keep: bool = False) -> Tensor:
 def _concatenated(parts: list[Tensor], axis: int = 0) -> Tensor:
     first = parts[0]
     shape = list(first.shape)
-    axis %= len(shape)
+    axis = _axis(axis, len(shape))
     for part in parts[1:]:
         others = [size for index, size in enumerate(part.shape) if index != axis]
         if part.dtype != first.dtype or others != [size for index, size in enumerate(first.shape) if index != axis]:

@@ -1,6 +1,7 @@
 """Reductions over axes."""
 
 from micronet.onnx_reader.call import Call, Importer, Importers
+from micronet.onnx_reader.shapes import axes_in
 from micronet.onnx_reader.values import Floating
 
 
@@ -16,7 +17,9 @@ def _axes(call: Call, since: int) -> tuple[int, ...] | None:
 def _reduction(name: str, since: int) -> Importer:
     def importer(call: Call) -> Floating:
         x, axes, keep = call.tensor(0), _axes(call, since), bool(call.whole("keepdims", 1))
-        return x if axes is None or not x.shape else call.emit(name, x, axes, keep)
+        if axes is None or not x.shape:
+            return x
+        return call.emit(name, x, axes_in(call, axes, len(x.shape)), keep)
 
     return importer
 

@@ -58,8 +58,9 @@ def test_operations_element_by_element(one: list[int], other: list[int], dtype: 
 @given(st.lists(SIZES, min_size=2, max_size=4), st.integers(-4, 3), SIZES, st.booleans())
 def test_joins_means_and_layers(shape: list[int], axis: int, size: int, keep: bool) -> None:
     other = [size if index == axis % len(shape) else side for index, side in enumerate(shape)]
-    if -len(shape) <= axis < len(shape):
-        agree(aten.cat.default, [meta(*shape), meta(*other)], axis)
-        agree(aten.mean.dim, meta(*shape), [axis], keep)
+    agree(aten.cat.default, [meta(*shape), meta(*other)], axis)
+    agree(aten.mean.dim, meta(*shape), [axis], keep)
+    agree(aten.mean.dim, meta(*shape), [axis, 0], keep)
+    agree(aten.mean.dim, meta(*shape, dtype=torch.int64), [axis], keep)
     agree(aten.linear.default, meta(*shape), meta(7, size), meta(7))
     agree(aten.adaptive_avg_pool2d.default, meta(2, *shape[:3]), [size, 1])
