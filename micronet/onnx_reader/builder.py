@@ -12,7 +12,7 @@ from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
 from micronet.graph.names import Names
-from micronet.onnx_reader.targets import EMITS, LAYOUT, TARGETS
+from micronet.onnx_reader.targets import EMITS, LAYOUT, TAKES_INTEGERS, TARGETS
 from micronet.onnx_reader.values import (
     BATCH,
     MAX_ELEMENTS,
@@ -23,6 +23,7 @@ from micronet.onnx_reader.values import (
     check_shape,
     literal,
     multiple_of_batch,
+    once,
     readable,
 )
 from micronet.onnx_reader.weights import Weights
@@ -88,7 +89,7 @@ class Builder:
         operands = list(_operands((*args, *kwargs.values())))
         if all(isinstance(operand, Known) for operand in operands):
             known = [operand for operand in operands if isinstance(operand, Known)]
-            if _may_fold(known, shape.numel()):
+            if _may_fold(target, known, shape):
                 return self._fold(target, args, kwargs, known)
         return self._record(target, args, kwargs, shape)
 
@@ -98,7 +99,7 @@ class Builder:
         assert isinstance(shapes, list | tuple)
         if all(isinstance(operand, Known) for operand in _operands(args)):
             known = [operand for operand in _operands(args) if isinstance(operand, Known)]
-            parts = target(*(_map(argument, _tensor) for argument in args))
+            parts = self._compute(target, args, {})
             assert isinstance(parts, list | tuple)
             return [self._derived(part, known, None) for part in parts]
         whole = self._append(target, args, {})
@@ -109,7 +110,12 @@ class Builder:
         known = [operand for operand in _operands((*args, *kwargs.values())) if isinstance(operand, Known)]
         if len(known) != len(list(_operands((*args, *kwargs.values())))):
             raise OnnxUnsupportedFeature(f"{self._what} is read on shapes and constants only, not on activations.")
-        self._infer(target, args, kwargs)
+        shape = self._infer(target, args, kwargs)
+        assert isinstance(shape, Tensor)
+        if _holds_batch(shape, *(value.tensor for value in known)):
+            raise OnnxUnsupportedFeature(
+                f"{self._what} is read on constants of a fixed shape, not of one with N in it."
+            )
         return self._fold(target, args, kwargs, known)
 
     def _infer(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
@@ -132,17 +138,26 @@ class Builder:
 
     def _misfit(self, args: tuple[Operand, ...], error: Exception) -> Exception:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        if "memory" in message:
+            return MemoryError(message)
         if "overflow" in message:
             return FileTooLarge(f"{self._what} asks for more elements than can be counted.")
         shapes = " and ".join(readable(operand.shape) for operand in _operands(args))
         return OnnxUnsupportedFeature(f"{self._what} does not fit operands of shape {shapes}: {message}")
 
+    def _compute(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
+        """What `target` gives for constants; some refuse integers only once they see them."""
+        try:
+            return target(
+                *(_map(argument, _tensor) for argument in args), **{key: _map(v, _tensor) for key, v in kwargs.items()}
+            )
+        except RuntimeError as error:
+            raise self._misfit(args, error) from error
+
     def _fold(
         self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], known: list[Known]
     ) -> Known:
-        result = target(
-            *(_map(argument, _tensor) for argument in args), **{key: _map(v, _tensor) for key, v in kwargs.items()}
-        )
+        result = self._compute(target, args, kwargs)
         assert isinstance(result, Tensor)
         return self._derived(result, known, _moved_grid(target, args))
 
@@ -153,8 +168,8 @@ class Builder:
         if self._folded > MAX_ELEMENTS:
             raise FileTooLarge(f"Up to {self._what}, constants of over {MAX_ELEMENTS:,} elements would be computed.")
         if result.dtype == torch.int64 and any(carries_batch(value) for value in known):
-            odd = (result.abs() > MAX_ELEMENTS) & (result % BATCH != 0)
-            if bool(odd.any()):
+            sizes = once(result)
+            if bool(((sizes.abs() > MAX_ELEMENTS) & (sizes % BATCH != 0)).any()):
                 raise OnnxUnsupportedFeature(f"{self._what}: a size is no multiple of the batch, and no constant.")
         parents = [value for value in known if value.counted]
         name = parents[0].name if parents else self.value_name
@@ -164,6 +179,11 @@ class Builder:
     def _record(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], shape: Tensor) -> Made:
         if shape.dtype != torch.float32:
             raise OnnxUnsupportedFeature(f"{self._what} computes integers from activations; only float32 is read.")
+        constants = [operand for operand in _operands((*args, *kwargs.values())) if isinstance(operand, Known)]
+        if target not in TAKES_INTEGERS and not all(value.tensor.is_floating_point() for value in constants):
+            raise OnnxUnsupportedFeature(
+                f"{self._what} mixes integers with activations, which ONNX forbids; a Cast makes floats of them."
+            )
         return Made(self._append(target, args, kwargs), shape)
 
     def _append(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> Ref:
@@ -176,7 +196,7 @@ class Builder:
 
     def _argument(self, operand: Operand) -> Argument:
         if isinstance(operand, Known):
-            return self.weights.ref(operand, self._what)
+            return self._constant(operand)
         if isinstance(operand, Made):
             return operand.ref
         if isinstance(operand, tuple):
@@ -184,6 +204,14 @@ class Builder:
         if isinstance(operand, int) and operand != MAX_INDEX and multiple_of_batch(operand) > 0:
             return self._size(multiple_of_batch(operand))
         return operand
+
+    def _constant(self, known: Known) -> Ref:
+        """The weight that holds `known`; what is the same for every image is stored once, and spread at run time."""
+        if not _holds_batch(known.tensor):
+            return self.weights.ref(known, self._what)
+        stored = replace(known, tensor=once(known.tensor))
+        assert not _holds_batch(stored.tensor), "a constant is never computed for each image of a batch"
+        return self._append(TARGETS["expand"], (stored, known.shape), {})
 
     def _size(self, times: int) -> Ref:
         """`times` N, read off the input when the graph runs."""
@@ -203,21 +231,47 @@ class Builder:
 
 
 def _moved_grid(target: Target, args: tuple[Operand, ...]) -> Grid | None:
-    """The grid of a constant that was only moved about, with its axis where that went; None if it cannot be told."""
+    """The grid of a constant that was only moved about; None where no axis has one step per index.
+
+    Where the steps went is read off their numbers, moved in the same way.
+    """
     source = args[0] if args else None
     if not isinstance(source, Known) or source.grid is None or target not in LAYOUT:
         return None
     grid = source.grid
     if grid.axis is None:
         return grid
-    order = args[1] if target is TARGETS["permute"] else None
-    return replace(grid, axis=order.index(grid.axis)) if isinstance(order, tuple) else None
+    along = [-1 if axis == grid.axis else 1 for axis in range(len(source.shape))]
+    numbers = torch.arange(len(grid.steps), dtype=torch.int32).reshape(along).expand(source.shape)
+    moved = target(numbers, *(_map(argument, _tensor) for argument in args[1:]))
+    assert isinstance(moved, Tensor)
+    for axis in (None, *range(moved.dim())) if moved.numel() else ():
+        others = [other for other in range(moved.dim()) if other != axis]
+        least, most = (moved.amin(others), moved.amax(others)) if others else (moved, moved)
+        if torch.equal(least, most):
+            places = least.reshape(-1).tolist()
+            steps = tuple(grid.steps[place] for place in places)
+            zeros = tuple(grid.zero_points[place] for place in places)
+            return replace(grid, axis=axis, steps=steps, zero_points=zeros)
+    return None
 
 
-def _may_fold(known: list[Known], elements: int) -> bool:
-    """Parameters may be rearranged and combined ahead of time, as long as that does not make more of them."""
+def _may_fold(target: Target, known: list[Known], shape: Tensor) -> bool:
+    """Parameters may be rearranged and combined ahead of time, as long as that does not make more of them.
+
+    What has N in its shape takes no memory as long as it only repeats, and is only looked at in another way.
+    """
+    if _holds_batch(shape, *(value.tensor for value in known)):
+        looks = target is not TARGETS["reshape"] or all(once(value.tensor).numel() <= 1 for value in known)
+        if target not in LAYOUT or not looks:
+            return False
     parameters = [value.tensor.numel() for value in known if value.counted and value.tensor.is_floating_point()]
-    return not parameters or elements <= sum(parameters)
+    return not parameters or shape.numel() <= sum(parameters)
+
+
+def _holds_batch(*tensors: Tensor) -> bool:
+    """Whether one of the shapes has N in it."""
+    return any(multiple_of_batch(size) for tensor in tensors for size in tensor.shape)
 
 
 def _operands(argument: Operand) -> Iterator[Known | Made]:

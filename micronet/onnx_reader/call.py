@@ -9,7 +9,7 @@ from micronet.errors import CorruptFile, OnnxUnsupportedFeature
 from micronet.onnx_reader.builder import Builder, Operand
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import to_torch
-from micronet.onnx_reader.values import Floating, Known, Quantized, Value
+from micronet.onnx_reader.values import Floating, Known, Quantized, Value, multiple_of_batch
 
 
 class Call:
@@ -76,8 +76,12 @@ class Call:
         return [self.tensor(index) for index in range(len(self._operands))]
 
     def known(self, index: int) -> Known | None:
-        """Operand `index` if present. OnnxUnsupportedFeature if it is made at run time."""
+        """Operand `index` if present. OnnxUnsupportedFeature if it is made at run time, or is one for each image."""
         value = self.optional(index)
+        if isinstance(value, Known) and any(map(multiple_of_batch, value.shape)):
+            raise self.unsupported(
+                f"operand {index} is as large as the batch; only a constant of a fixed shape is read."
+            )
         if value is None or isinstance(value, Known):
             return value
         raise self.unsupported(f"operand {index} depends on the image; only a constant is read there.")

@@ -51,7 +51,7 @@ def _slice_axis(call: Call, x: Floating, axis: int, part: slice) -> Floating:
         return call.emit("slice", x, axis, start, last, step)
     if multiple_of_batch(size):
         raise call.unsupported("a slice backwards through the batch.")
-    return call.emit("index_select", x, axis, literal(torch.arange(start, end, step), "indices"))
+    return call.emit("index_select", x, axis, literal(torch.arange(start, min(start, end), step), "indices"))
 
 
 def _gather(call: Call) -> Floating:

@@ -20,6 +20,8 @@ TARGETS: MappingProxyType[str, Target] = MappingProxyType(
         "batch_norm": _aten.batch_norm.default,
         "layer_norm": _aten.layer_norm.default,
         "group_norm": _aten.group_norm.default,
+        # noise of training
+        "dropout": _aten.dropout.default,
         # element by element
         "add": _aten.add.Tensor,
         "sub": _aten.sub.Tensor,
@@ -100,6 +102,9 @@ LAYOUT: frozenset[Target] = frozenset(
     TARGETS[name] for name in ("reshape", "permute", "squeeze", "unsqueeze", "slice", "select", "expand")
 )
 """Operations that move the elements of their first operand and keep their values."""
+
+TAKES_INTEGERS: frozenset[Target] = frozenset({TARGETS["index_select"], TARGETS["fake_quantize_channels"]})
+"""Operations on floats that one of their operands says something about in integers: indices, or zero points."""
 
 FOLD_ONLY: MappingProxyType[str, Target] = MappingProxyType(
     {

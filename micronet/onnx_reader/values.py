@@ -117,10 +117,18 @@ def readable(shape: tuple[int, ...]) -> str:
 
 def carries_batch(known: Known) -> bool:
     """Whether a constant of integers has entries that depend on N."""
-    tensor = known.tensor
+    tensor = once(known.tensor)
     if tensor.dtype != torch.int64:
         return False
     return bool(((tensor.abs() >= BATCH) & (tensor % BATCH == 0)).any())
+
+
+def once(tensor: Tensor) -> Tensor:
+    """`tensor` with one element along every axis that it only repeats along: what there is to store of it."""
+    for axis, (size, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
+        if size > 1 and stride == 0:
+            tensor = tensor.narrow(axis, 0, 1)
+    return tensor
 
 
 def literal(tensor: Tensor, name: str = "constant") -> Known:

@@ -221,6 +221,65 @@ CASES: dict[str, tuple[Callable[[], ModelProto], type[MicronetError]]] = {
         lambda: classifier([helper.make_node("Flatten", ["image"], ["logits"], secret=1)]),
         OnnxUnsupportedFeature,
     ),
+    "axes to reduce that do not exist": (
+        lambda: classifier(after(node("ReduceMean", "image", axes=[7]))),
+        CorruptFile,
+    ),
+    "axes to reduce from before the first": (
+        lambda: classifier(after(node("ReduceMean", "image", axes=[-9]))),
+        CorruptFile,
+    ),
+    "an axis to reduce twice": (
+        lambda: classifier(after(node("ReduceMax", "image", axes=[2, -2]))),
+        CorruptFile,
+    ),
+    "the mean of integers": (
+        lambda: classifier(after(node("ReduceMean", "w"), node("Flatten", "x", output="y")), [integers("w", 1, 2)]),
+        OnnxUnsupportedFeature,
+    ),
+    "the negative of a boolean": (
+        lambda: classifier(
+            after(node("Cast", "w", output="b", to=TensorProto.BOOL), node("Neg", "b")), [integers("w", 1)]
+        ),
+        OnnxUnsupportedFeature,
+    ),
+    "a kernel of integers": (
+        lambda: classifier(
+            after(node("Conv", "image", "w")), [numpy_helper.from_array(np.ones((8, 3, 1, 1), np.int64), "w")]
+        ),
+        OnnxUnsupportedFeature,
+    ),
+    "integers as factors": (
+        lambda: classifier(after(node("Mul", "image", "w")), [integers("w", 1, 2, 3, 4)]),
+        OnnxUnsupportedFeature,
+    ),
+    "integers among activations": (
+        lambda: classifier(
+            after(node("Concat", "image", "w", axis=0)),
+            [numpy_helper.from_array(np.ones((1, 3, 4, 4), np.int8), "w")],
+        ),
+        OnnxUnsupportedFeature,
+    ),
+    "a choice for every image": (
+        lambda: classifier(
+            after(
+                node("Shape", "image", output="s"),
+                node("ConstantOfShape", "s", output="i", value=integers("", 0)),
+                node("Gather", "image", "i", axis=1),
+            )
+        ),
+        OnnxUnsupportedFeature,
+    ),
+    "a power for every image": (
+        lambda: classifier(
+            after(
+                node("Shape", "image", output="s"),
+                node("ConstantOfShape", "s", output="z"),
+                node("Pow", "z", "z"),
+            )
+        ),
+        OnnxUnsupportedFeature,
+    ),
     "the batch size as a number": (
         lambda: classifier(
             after(node("Shape", "image", output="s"), node("Cast", "s", output="f", to=1), node("Add", "image", "f"))

@@ -8,12 +8,17 @@ import pytest
 import torch
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from micronet.errors import OnnxUnsupportedFeature
+from micronet.analysis.counts import count
+from micronet.analysis.widths import quantizes
+from micronet.errors import CorruptFile, OnnxUnsupportedFeature
+from micronet.graph.grid import Grid
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Ref
 from micronet.onnx_reader import EMITS, IMPORTERS, import_graph
+from micronet.onnx_reader.builder import Builder, Operand
 from micronet.onnx_reader.table import merged
 from micronet.onnx_reader.targets import TARGETS
+from micronet.onnx_reader.values import Known
 
 RANDOM = np.random.default_rng(0)
 
@@ -121,6 +126,72 @@ def test_a_weight_put_together_from_single_numbers_is_a_parameter() -> None:
     graph = agreeing(model(nodes, [of("shape", [3, 1, 1], np.int64)]))
     assert [weight.numel() for weight in graph.weights.values()] == [3]
     assert not graph.literals
+
+
+def test_a_weight_of_integers_that_became_floats_is_a_parameter() -> None:
+    """As floats, 3 constants of one element each are 3 parameters; integers would be multiplied with by nobody."""
+    singles = [node("Constant", output=f"c{n}", value=of("", [n], np.int64)) for n in range(3)]
+    joined = node("Concat", "c0", "c1", "c2", output="row", axis=0)
+    nodes = [*singles, joined, node("Reshape", "row", "shape", output="w"), node("Cast", "w", output="f", to=1)]
+    graph = agreeing(model([*nodes, node("Mul", "image", "f")], [of("shape", [3, 1, 1], np.int64)]))
+    assert [weight.numel() for weight in graph.weights.values()] == [3]
+    assert not graph.literals
+    with pytest.raises(OnnxUnsupportedFeature, match="mixes integers"):
+        import_graph(model([*nodes, node("Mul", "image", "w")], [of("shape", [3, 1, 1], np.int64)]))
+
+
+FULL = [
+    node("Shape", "image", output="s"),
+    node("Slice", "s", "zero", "one", output="n"),
+    node("Concat", "n", "rest", output="shape", axis=0),
+    node("ConstantOfShape", "shape", output="full", value=of("", [2.0])),
+]
+REST = [of("zero", [0], np.int64), of("one", [1], np.int64), of("rest", [3, 4, 4], np.int64)]
+
+BACK = of("back", [-1, 3, 4, 4], np.int64)
+
+
+@pytest.mark.parametrize(
+    ("between", "weights", "stored"),
+    [
+        ([node("Identity", "full", output="y")], [], 0),
+        ([node("Sqrt", "full", output="y")], [], 0),
+        ([node("Cast", "full", output="i", to=7), node("Cast", "i", output="y", to=1)], [], 0),
+        ([node("Add", "full", "p", output="y")], [array("p", 3, 1, 1)], 3),
+        ([node("Add", "full", "p", output="y")], [array("p", 1, 3, 4, 4)], 48),
+        ([node("Transpose", "full", output="t"), node("Transpose", "t", output="y")], [], 0),
+        ([node("Flatten", "full", output="f"), node("Reshape", "f", "back", output="y")], [BACK], 0),
+        ([node("ReduceMean", "full", output="m", axes=[0]), node("Add", "image", "m", output="z")], [], 0),
+        ([node("Slice", "full", "zero", "one", "one", output="y")], [], 0),
+    ],
+)
+def test_one_number_for_every_image_is_stored_as_one_number(
+    between: Sequence[NodeProto], weights: Sequence[TensorProto], stored: int
+) -> None:
+    """cat(x, zeros(N, c, h, w)), the shortcut of PyramidNet, and what may happen to the zeros on their way."""
+    end = [] if between[-1].output[0] == "z" else [node("Concat", "image", "y", output="z", axis=1)]
+    graph = agreeing(model([*FULL, *between, *end, node("Relu", "z")], [*REST, *weights]))
+    assert sum(weight.numel() for name, weight in graph.weights.items() if name not in graph.literals) == stored
+    assert all(graph.weights[name].numel() == 1 for name in graph.literals)
+    assert sum(parameter.elements for layer in count(graph).layers for parameter in layer.parameters) == stored
+
+
+def test_one_number_for_the_only_image_of_a_file_is_one_for_every_image() -> None:
+    zeros = node("ConstantOfShape", "shape", output="zeros")
+    weights = [of("shape", [1, 7, 4, 4], np.int64)]
+    graph = agreeing(model([zeros, node("Concat", "image", "zeros", axis=1)], weights, image=(1, 3, 4, 4)))
+    assert interpret(graph, torch.randn(5, 3, 4, 4)).shape == (5, 10)
+    assert [weight.numel() for weight in graph.weights.values()] == [1]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "step", "size"), [(1, 3, -1, 0), (2, -1, 1, 0), (-1, -9, -2, 2), (-1, 0, -1, 3)]
+)
+def test_slices_may_run_backwards_and_be_empty(start: int, end: int, step: int, size: int) -> None:
+    weights = [of(name, [value], np.int64) for name, value in {"s": start, "e": end, "a": 2, "d": step}.items()]
+    nodes = [node("Slice", "image", "s", "e", "a", "d", output="part"), node("Concat", "part", "image", axis=2)]
+    graph = agreeing(model(nodes, weights))
+    assert {tuple(weight.shape) for weight in graph.weights.values()} <= {(size,)}
 
 
 def test_spreading_a_parameter_does_not_make_more_of_it() -> None:
@@ -364,6 +435,28 @@ def test_a_class_token_follows_the_batch() -> None:
 
 def test_the_prelu_of_one_slope_per_channel() -> None:
     assert "prelu" in targets(agreeing(model([node("PRelu", "image", "w")], [array("w", 3, 1, 1)])))
+
+
+@pytest.mark.parametrize(
+    ("written", "opset", "probability"),
+    [
+        (node("Dropout", "image", "share"), 17, 0.25),
+        (node("Dropout", "image", "share", "training"), 17, 0.25),
+        (node("Dropout", "image"), 17, 0.5),
+        (node("Dropout", "image", ratio=0.75), 10, 0.75),
+    ],
+)
+def test_a_dropout_stays_for_training(written: NodeProto, opset: int, probability: float) -> None:
+    weights = [of("share", 0.25), of("training", False, np.bool_)]
+    graph = agreeing(model([written], weights if opset == 17 else [], opset=opset))
+    (dropout,) = (node for node in graph.nodes if node.target is TARGETS["dropout"])
+    assert dropout.args[1:] == (probability, False)
+
+
+@pytest.mark.parametrize("ratio", [-0.5, 1.0])
+def test_a_dropout_of_everything_or_less_than_nothing_is_refused(ratio: float) -> None:
+    with pytest.raises(CorruptFile, match="ratio"):
+        import_graph(model([node("Dropout", "image", "share")], [of("share", ratio)]))
 
 
 def test_one_index_is_a_selection_and_several_are_stored() -> None:
