@@ -41,7 +41,8 @@ def permutation_of(call: Call) -> Permutation | None:
 
     A channel shuffle (Zhang et al. 2018, ShuffleNet) is a reshape of C channels to (groups, C / groups), a transpose of
     these two, and a reshape back to C; torch has it as one operation, too. An `index_select` that is no plain slice is
-    the other way to write it. Transposes that are not reshaped back are layout.
+    the other way to write it. Transposes that are not reshaped back are layout, and so are selections of places of an
+    image that enlarge it by the nearest element or give it a border: ONNX files have these as indices, too.
     """
     target = call.node.target
     if target is aten.index_select.default:
@@ -69,15 +70,40 @@ def _shuffle(call: Call) -> Permutation | None:
 def _selection(call: Call) -> Permutation | None:
     index, axis = call.weight(2), call.argument(1)
     assert isinstance(axis, int)
+    shape = call.shape(0)
+    size = shape[axis]
     if index is None or _is_slice(index):
         return None
-    return _permutation(call, index.numel(), call.shape(0)[axis])
+    if axis % len(shape) > _CHANNEL_AXIS and (_is_resize(index) or _is_border(index, size)):
+        return None
+    return _permutation(call, index.numel(), size)
 
 
 def _is_slice(index: Tensor) -> bool:
     """Whether the indices go up in equal steps, as those of a slice do."""
     steps = index.diff()
     return bool((steps == steps[:1]).all() and (steps > 0).all())
+
+
+def _is_resize(index: Tensor) -> bool:
+    """Whether the indices are those of a row at another scale, rounded: steps up that differ by one at most.
+
+    Among them are rows whose ends are repeated.
+    """
+    steps = index.diff()
+    return bool(steps.min() >= 0) and bool(steps.max() - steps.min() <= 1)
+
+
+def _is_border(index: Tensor, size: int) -> bool:
+    """Whether the indices are a whole row in order, between borders that mirror it or go on at its other end."""
+    places = torch.arange(index.numel())
+    for before in (int(index[0]), (size - int(index[0])) % size):
+        place = places - before
+        mirrored = size - 1 - (size - 1 - place.abs()).abs()
+        after = index.numel() - size - before
+        if min(before, after) >= 0 and (torch.equal(index, mirrored) or torch.equal(index, place % size)):
+            return True
+    return False
 
 
 def _permutation(call: Call, rows: int, columns: int) -> Permutation:

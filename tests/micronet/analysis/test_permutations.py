@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from micronet.analysis.counts import count
 from micronet.graph.grid import fixed_point
+from micronet.graph.interpret import interpret
 from micronet.graph.ir import Ref
 from tests.micronet.analysis.graphs import (
     X,
@@ -97,7 +98,14 @@ def test_heads_of_attention_are_layout() -> None:
         (-3, [5, 0, 1, 2, 3, 4], 6 * 6),
         (1, [0, 1, 3], 3 * 6),
         (1, [1, 1, 1], 3 * 6),
+        (1, [0, 0, 1, 1, 2, 2], 6 * 6),
         (2, [4, 3, 2, 1, 0], 5 * 5),
+        (2, [4, 3, 2, 1, 0, 1], 6 * 5),
+        (2, [4, 0, 1, 2, 3], 5 * 5),
+        (2, [0, 2, 1, 3, 4], 5 * 5),
+        (2, [2, 4, 0, 1, 2, 3, 4], 7 * 5),
+        (3, [0, 1, 3], 0),
+        (3, [0, 3, 3], 3 * 4),
         (1, [1, 2, 3], 0),
         (1, [0, 2, 4], 0),
         (1, [3], 0),
@@ -107,12 +115,57 @@ def test_a_selection_is_a_permutation_unless_it_is_a_slice(axis: int, index: lis
     """The matrix has a row for each index chosen, with one 1; it is stored in place of the indices."""
     step = node("y", aten.index_select.default, X, axis, Ref("index"))
     counts = count(graph(step, weights={"index": torch.tensor(index)}, literals=frozenset({"index"}), shape=SHAPE))
-    size = 6 * 5 * 4 // {1: 6, -3: 6, 2: 5}[axis] * len(index)
+    size = 6 * 5 * 4 // {1: 6, -3: 6, 2: 5, 3: 4}[axis] * len(index)
     assert totals(counts) == (size if matrix else 0, 0)
     assert parameters_of(counts) == (matrix, len(index) if matrix else 0)
     stored = graph(step, weights={"index": torch.tensor(index)}, shape=SHAPE)
     if matrix:
         assert parameters_of(count(stored)) == (matrix, len(index))
+
+
+@pytest.mark.parametrize(
+    "index",
+    [
+        [0, 0, 1, 1, 2, 2, 3, 3, 4, 4],
+        [0, 0, 0, 1, 1, 2, 2, 3, 4, 4],
+        [0, 1, 3],
+        [1, 1, 1],
+        [0, 0, 0, 1, 2, 3, 4, 4],
+        [2, 1, 0, 1, 2, 3, 4, 3],
+        [0, 1, 2, 3, 4, 3, 2, 1, 0],
+        [3, 4, 0, 1, 2, 3, 4, 0],
+        [0, 1, 2, 3, 4, 0, 1],
+    ],
+)
+@pytest.mark.parametrize("axis", [2, -2])
+def test_the_nearest_places_and_borders_of_copied_ones_are_free(axis: int, index: list[int]) -> None:
+    step = node("y", aten.index_select.default, X, axis, Ref("index"))
+    counts = count(graph(step, weights={"index": torch.tensor(index)}, literals=frozenset({"index"}), shape=SHAPE))
+    assert totals(counts) == (0, 0)
+    assert parameters_of(counts) == (0, 0)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize("borders", [(1, 0, 2, 1), (0, 3, 0, 4), (2, 2, 2, 2)])
+def test_a_border_of_indices_costs_what_it_costs_as_one_operation(mode: str, borders: tuple[int, ...]) -> None:
+    """Nothing, like a border of zeros."""
+    left, right, top, bottom = borders
+    rows, columns = (
+        F.pad(torch.arange(float(size)).reshape(1, 1, 1, size), (*ends, 0, 0), mode).flatten().long()
+        for size, ends in ((5, (top, bottom)), (4, (left, right)))
+    )
+    picked = graph(
+        node("r", aten.index_select.default, X, 2, Ref("rows")),
+        node("y", aten.index_select.default, Ref("r"), 3, Ref("columns")),
+        weights={"rows": rows, "columns": columns},
+        literals=frozenset({"rows", "columns"}),
+        shape=SHAPE,
+    )
+    padded = captured(lambda x: F.pad(x, borders, mode), SHAPE)
+    assert totals(picked) == totals(padded) == (0, 0)
+    assert parameters_of(count(picked)) == parameters_of(count(padded)) == (0, 0)
+    x = torch.randn(2, *SHAPE)
+    assert torch.equal(interpret(picked, x), interpret(padded, x))
 
 
 @pytest.mark.parametrize("index", [[0, 1, 1], [1, 0]])
