@@ -1,5 +1,6 @@
 """What no image changes is computed once, here, and becomes a weight."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -33,14 +34,19 @@ def fold_constants(graph: Graph) -> Graph:
             _check_no_chance(node)
             kwargs = {key: substitute(argument, weights) for key, argument in node.kwargs.items()}
             weights[node.name] = node.target(*(substitute(argument, weights) for argument in node.args), **kwargs)
-            grid = weight_grid(node, graph.weights) if node.target in QUANTIZERS else None
+            grid = weight_grid(node, _tensors(weights)) if node.target in QUANTIZERS else None
             if grid is not None:
                 formats[node.name] = grid
             if all(name in literals for name in names):
                 literals.add(node.name)
-    tensors = {name: value for name, value in weights.items() if isinstance(value, Tensor)}
-    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
+    folded = replace(
+        graph, nodes=tuple(nodes), weights=_tensors(weights), formats=formats, literals=frozenset(literals)
+    )
     return folded.live()
+
+
+def _tensors(values: Mapping[str, object]) -> dict[str, Tensor]:
+    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
 
 
 def _check_no_chance(node: Node) -> None:

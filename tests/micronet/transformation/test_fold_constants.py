@@ -61,8 +61,10 @@ def test_folding_twice_changes_nothing_more() -> None:
     assert twice.weights.keys() == once.weights.keys()
 
 
-@pytest.mark.parametrize("per_channel", [False, True])
-def test_a_weight_quantized_in_training_stays_quantized(per_channel: bool) -> None:
+@pytest.mark.parametrize("steps", ["one", "per channel", "computed"])
+def test_a_weight_quantized_in_training_stays_quantized(steps: str) -> None:
+    per_channel = steps != "one"
+
     class Quantized(nn.Module):
         def __init__(self) -> None:
             super().__init__()
@@ -72,7 +74,8 @@ def test_a_weight_quantized_in_training_stays_quantized(per_channel: bool) -> No
 
         def forward(self, x: Tensor) -> Tensor:
             if per_channel:
-                weight = torch.fake_quantize_per_channel_affine(self.weight, self.steps, self.zero_points, 0, -8, 7)
+                places = self.steps * 1.0 if steps == "computed" else self.steps
+                weight = torch.fake_quantize_per_channel_affine(self.weight, places, self.zero_points, 0, -8, 7)
             else:
                 weight = torch.fake_quantize_per_tensor_affine(self.weight, 0.125, 0, -8, 7)
             return nn.functional.linear(x.flatten(1), weight)
