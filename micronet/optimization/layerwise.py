@@ -19,6 +19,7 @@ from micronet.optimization.sites import Site
 from micronet.optimization.sums import Inputs, powers
 from micronet.optimization.values import LEAST
 from micronet.optimization.zeros import solved
+from micronet.transformation.merge_quantizers import merge_quantizers
 from micronet.transformation.quantize import on_grid
 
 aten = torch.ops.aten
@@ -84,7 +85,7 @@ class _Walk:
         """The narrow network."""
         graph = self._subject.graph
         made = replace(graph, nodes=tuple(self._nodes), weights=self._weights, formats=self._formats)
-        return replace(made, output=self._renamed.get(graph.output, graph.output)).live()
+        return merge_quantizers(replace(made, output=self._renamed.get(graph.output, graph.output)))
 
     def _layer(self, node: Node, site: Site, choice: LayerChoice) -> None:
         """Its inputs on their grid, its weights rounded on these, its bias what is then best."""

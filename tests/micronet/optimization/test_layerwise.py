@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from micronet.analysis.accumulators import exact_bits
 from micronet.analysis.attainable import attainable
@@ -49,6 +49,27 @@ def network() -> Subject:
 def made(weights: int, inputs: int, *, corrected: bool = True, values: int = 8) -> tuple[Subject, Graph]:
     of = network()
     return of, carry_out(of, alike(of, weights, inputs, values), networks.images(64), corrected)
+
+
+def test_layers_that_read_one_value_on_one_grid_share_its_quantizer() -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(4, 5, 1), nn.Conv2d(4, 5, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return (self.first(x) + self.second(x)).mean((2, 3))
+
+    of = subject(capture(Two().eval().requires_grad_(False), networks.IMAGE))
+    plan = alike(of, 4, 6)
+    shared = carry_out(of, plan, networks.images(64), corrected=True)
+    first, second = of.sites
+    apart = carry_out(
+        of, replace(plan, layers={**plan.layers, second: replace(plan.layers[second], inputs=7)}), networks.images(64)
+    )
+    for graph, reads in ((shared, 1), (apart, 2)):
+        nodes = graph.by_name()
+        assert len({nodes[name].args[0] for name in (first, second)}) == reads
 
 
 def test_every_weight_and_every_operand_of_a_product_is_on_its_grid() -> None:
