@@ -1,5 +1,6 @@
 """What keeps jobs from being stuck: dead workers' leases expire, waiting jobs are found though no bell rang."""
 
+import threading
 import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
@@ -7,7 +8,8 @@ from typing import Generic, TypeVar
 import structlog
 
 from worker.records import Records
-from worker.records.values import Lease
+from worker.records.values import Lease, WorkerSeen
+from worker.records.workers import Workers
 
 log = structlog.get_logger()
 Seen = TypeVar("Seen", bound=Hashable)
@@ -38,13 +40,32 @@ class Stillness(Generic[Seen]):
         return frozenset(thing for thing, still in self._still_for.items() if still >= self._seconds)
 
 
+class RollCall:
+    """Tells workers that live from those whose beat stood still for `seconds`, to one who looks again and again.
+
+    Any number of threads may look.
+    """
+
+    def __init__(self, workers: Workers, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._workers, self._lock = workers, threading.Lock()
+        self._beats: Stillness[tuple[str, int]] = Stillness(seconds, seconds / _LOOKS, clock)
+
+    def taken(self) -> tuple[tuple[WorkerSeen, ...], tuple[WorkerSeen, ...]]:
+        """The living and the dead. Raises ServiceError."""
+        workers = self._workers.all()
+        with self._lock:
+            still = self._beats.of(frozenset((worker.id, worker.beat) for worker in workers))
+        living = tuple(worker for worker in workers if (worker.id, worker.beat) not in still)
+        return living, tuple(worker for worker in workers if (worker.id, worker.beat) in still)
+
+
 class Reconciler:
     """Looks, every few seconds, for what no message will ever tell."""
 
     def __init__(self, records: Records, lease_seconds: float) -> None:
         self._records = records
         self._leases: Stillness[Lease] = Stillness(lease_seconds, lease_seconds / _LOOKS)
-        self._workers: Stillness[tuple[str, int]] = Stillness(lease_seconds, lease_seconds / _LOOKS)
+        self._roll = RollCall(records.workers, lease_seconds)
 
     def take_back(self) -> int:
         """Expire the leases of workers that gave no sign of life for the length of a lease; how many."""
@@ -58,7 +79,7 @@ class Reconciler:
 
     def forget_dead_workers(self) -> None:
         """Remove the records of workers that stand still."""
-        beats = frozenset((worker.id, worker.beat) for worker in self._records.workers.all())
-        for worker_id, _ in self._workers.of(beats):
-            self._records.workers.remove(worker_id)
-            log.warning("worker gone", worker=worker_id)
+        _, dead = self._roll.taken()
+        for worker in dead:
+            self._records.workers.remove(worker.id)
+            log.warning("worker gone", worker=worker.id)

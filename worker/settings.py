@@ -99,6 +99,11 @@ class Settings(BaseSettings):
         """Where checkpoints that come in pieces wait for the rest."""
         return self.scratch / "partials"
 
+    @property
+    def worker_seconds(self) -> float:
+        """Silence after which observers count a worker as dead: it beats as often as it looks for waiting jobs."""
+        return max(self.lease_seconds, 3 * self.reconcile_seconds)
+
     def accepted_lanes(self) -> tuple[str, ...]:
         """The lanes of jobs this worker claims from."""
         return ("short", "long") if self.lanes == "both" else (self.lanes,)

@@ -2,9 +2,10 @@
 
 import os
 import platform
+import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,10 +14,15 @@ from app.commands.options import DataDir, Home
 from app.commands.serving import read_settings
 from app.failures import reported
 from app.tables import show_rows
-from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.records.values import WorkerSeen
+    from worker.settings import Settings
 
 GIBI = 1 << 30
-Check = Callable[[Settings], str]
+Check = Callable[["Settings"], str]
+Workers = list["WorkerSeen"]
+_LOOK_SECONDS = 0.2  # between looks for signs of life
 
 
 class Ailing(Exception):
@@ -44,7 +50,7 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _database(settings: Settings) -> str:
+def _database(settings: "Settings") -> str:
     from worker.records import Records
 
     records = Records(settings.database, patience=2)
@@ -55,7 +61,7 @@ def _database(settings: Settings) -> str:
         records.close()
 
 
-def _broker(settings: Settings) -> str:
+def _broker(settings: "Settings") -> str:
     from worker.celery_app import make_celery
 
     connection = make_celery(settings.broker).connection_for_write()
@@ -68,7 +74,7 @@ def _broker(settings: Settings) -> str:
         return str(connection.as_uri())
 
 
-def _blobs(settings: Settings) -> str:
+def _blobs(settings: "Settings") -> str:
     from worker.blobs import open_blobs
 
     blobs = open_blobs(settings.blobs, settings.scratch)
@@ -79,7 +85,7 @@ def _blobs(settings: Settings) -> str:
     return f"written and read; {free / GIBI:.0f} GiB free"
 
 
-def _data(settings: Settings) -> str:
+def _data(settings: "Settings") -> str:
     from micronet.tracks import tracks
 
     if settings.data is None:
@@ -95,14 +101,11 @@ def _has_images(data: Path, dataset: str) -> bool:
     return dataset == "digits" or (data / official.get(dataset, dataset)).is_dir()
 
 
-def _workers(settings: Settings) -> str:
-    from worker.records import Records
-
-    records = Records(settings.database, patience=2)
-    try:
-        living = records.workers.all()
-    finally:
-        records.close()
+def _workers(settings: "Settings") -> str:
+    living, still = _told_apart(settings, lambda _: True, lambda _, still: not still)
+    if still:
+        names = ", ".join(worker.id for worker in still)
+        raise Ailing(f"no sign of life in {_longest(settings):g} seconds of {names}; living: {len(living)}")
     if not living:
         raise Ailing("no worker lives: `micronet worker` starts one, `micronet serve` one with its API")
     lines = [
@@ -112,20 +115,42 @@ def _workers(settings: Settings) -> str:
     return "\n".join(lines)
 
 
-def _workers_here(settings: Settings) -> str:
+def _workers_here(settings: "Settings") -> str:
+    host = platform.node()
+    living, still = _told_apart(settings, lambda worker: worker.host == host, lambda living, _: bool(living))
+    if not living:
+        when = f" in {_longest(settings):g} seconds" if still else ""
+        raise Ailing(f"no worker of {host} has given a sign of life{when}")
+    return ", ".join(worker.id for worker in living)
+
+
+def _told_apart(
+    settings: "Settings", asked: Callable[["WorkerSeen"], bool], enough: Callable[[Workers, Workers], bool]
+) -> tuple[Workers, Workers]:
+    """Workers that give a sign of life while this looks, and those that do not: until that is `enough`, or longest."""
     from worker.records import Records
 
     records = Records(settings.database, patience=2)
     try:
-        here = [worker for worker in records.workers.all() if worker.host == platform.node()]
+        before = frozenset((worker.id, worker.beat) for worker in records.workers.all())
+        deadline = time.monotonic() + _longest(settings)
+        while True:
+            workers = [worker for worker in records.workers.all() if asked(worker)]
+            living = [worker for worker in workers if (worker.id, worker.beat) not in before]
+            still = [worker for worker in workers if (worker.id, worker.beat) in before]
+            if not workers or enough(living, still) or time.monotonic() > deadline:
+                return living, still
+            time.sleep(_LOOK_SECONDS)
     finally:
         records.close()
-    if not here:
-        raise Ailing(f"no worker of {platform.node()} has given a sign of life")
-    return ", ".join(worker.id for worker in here)
 
 
-def _devices(settings: Settings) -> str:
+def _longest(settings: "Settings") -> float:
+    """How long a sign of life is waited for: there is time for two."""
+    return 2 * settings.reconcile_seconds
+
+
+def _devices(settings: "Settings") -> str:
     from worker.devices import devices
 
     return ", ".join(devices(settings.slots)) + f" ({os.cpu_count()} processors)"

@@ -34,4 +34,4 @@ def _text(site: Site) -> bytes:
     jobs.update(services.records.jobs.counts())
     with storage_errors():
         free = services.blobs.free_bytes()
-    return site.metrics.text(jobs, len(services.records.workers.all()), free)
+    return site.metrics.text(jobs, site.readiness.workers(), free)

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 from app.http.threads import Threads
 from app.services import Services
 from worker.errors import ServiceError
+from worker.reconciler import RollCall
 
 State = Literal["ok", "failing"]
 _SECONDS = 1.0
@@ -31,6 +32,7 @@ class Readiness:
 
     def __init__(self, services: Services, database: Threads, files: Threads) -> None:
         self._services, self._database, self._files = services, database, files
+        self._roll = RollCall(services.records.workers, services.settings.worker_seconds)
         self._lock = asyncio.Lock()
         self._until = 0.0
         self._found: Ready | None = None
@@ -43,8 +45,13 @@ class Readiness:
                 self._until = time.monotonic() + _SECONDS
             return self._found
 
+    def workers(self) -> int:
+        """How many live: one that was killed says no goodbye, but its beat stands still. Raises ServiceError."""
+        living, _ = self._roll.taken()
+        return len(living)
+
     async def _look(self) -> Ready:
-        workers = await self._database.run(self._workers)
+        workers = await self._database.run(self._counted)
         stored = await self._files.run(self._blobs_work)
         return Ready(
             status="ok" if stored and workers is not None else "failing",
@@ -53,9 +60,9 @@ class Readiness:
             workers=workers,
         )
 
-    def _workers(self) -> int | None:
+    def _counted(self) -> int | None:
         try:
-            return len(self._services.records.workers.all())
+            return self.workers()
         except ServiceError as error:
             log.error("not ready", part="database", reason=str(error))
             return None

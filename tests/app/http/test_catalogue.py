@@ -2,6 +2,9 @@
 
 import subprocess
 import sys
+import time
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ from app.http import readiness
 from app.services import Services
 from micronet.architectures import ARCHITECTURES
 from micronet.tracks import BUILT_IN
-from tests.app.http.conftest import MakeServices, called
+from tests.app.http.conftest import MakeServices, called, until
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted, problem
 from worker.blobs.directory import DirectoryBlobs
@@ -145,6 +148,26 @@ def test_health_names_the_part_that_fails(api: TestClient, services: Services, m
         answer = api.get("/health/ready")
         assert (answer.status_code, answer.json()) == (503, {**well, "status": "failing", "blobs": "failing"})
         assert api.get("/health/live").json() == {"status": "ok"}
+
+
+def test_a_worker_that_was_killed_is_counted_no_more(any_services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Though nobody is left to remove its record."""
+    monkeypatch.setattr(readiness, "_SECONDS", 0.0)
+    settings = any_services.settings.model_copy(update={"lease_seconds": 0.6, "reconcile_seconds": 0.1})
+    beats = count(1)
+
+    def found() -> tuple[int, str]:
+        line = next(line for line in client.get("/metrics").text.splitlines() if line.startswith("micronet_workers "))
+        return client.get("/health/ready").json()["workers"], line
+
+    with called(replace(any_services, settings=settings)) as client:
+        for _ in range(10):
+            any_services.records.workers.beat(WorkerSeen("w", "host", "both", ("cpu",), (), "1", next(beats), ""))
+            time.sleep(0.1)
+            assert found() == (1, "micronet_workers 1.0")
+        until(lambda: found() == (0, "micronet_workers 0.0"), 20)
+        any_services.records.workers.beat(WorkerSeen("w", "host", "both", ("cpu",), (), "1", next(beats), ""))
+        assert found() == (1, "micronet_workers 1.0")
 
 
 def test_a_database_that_is_away_is_said(api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
