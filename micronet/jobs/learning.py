@@ -15,7 +15,7 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context
-from micronet.jobs.journals import opened_journal
+from micronet.jobs.journals import made_of, opened_journal
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
@@ -60,8 +60,8 @@ def own(context: Context) -> Context:
 def begin(settings: LearningSettings, checkpoint: Path | None, context: Context) -> Lesson:
     """The file's network, or a fresh one of the architecture, and images as the settings divide them.
 
-    Raises SettingsError for what contradicts itself or the network, AlreadyQuantized for a file with grids of its own,
-    DataError for images that are not there, and what reading raises.
+    Raises SettingsError for what contradicts itself, the network or the journal, AlreadyQuantized for a file with grids
+    of its own, DataError for images that are not there, and what reading raises.
     """
     chosen = track(settings.track, context.data_dir)
     device = own_device(choose_device(context.device))
@@ -83,7 +83,7 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
         holdout=normalized(settings.normalize, chosen, holdout),
         device=device,
         seed=settings.seed,
-        journal=SharedJournal(world, opened_journal(context)),
+        journal=SharedJournal(world, opened_journal(context, made_of(settings, checkpoint, chosen, whole.sha256))),
         advance=context.progress.advance,
         teacher=lambda distillation: _teacher(distillation, chosen, context),
         world=world,

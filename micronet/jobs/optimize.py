@@ -1,6 +1,5 @@
 """The optimize job: the lowest score found that keeps the floor, as a file, and the road there."""
 
-import hashlib
 import math
 import tempfile
 from contextlib import ExitStack
@@ -27,13 +26,14 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.journals import opened_journal
+from micronet.jobs.journals import made_of, opened_journal
 from micronet.jobs.learning import check_in_floating_point, own
 from micronet.jobs.looks import Evaluating, Road, doubts
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import Evidence, score_result, scorer
 from micronet.jobs.score import score
+from micronet.journal import Entry, Journal
 from micronet.network_file import from_bytes
 from micronet.optimization.front import Allowance
 from micronet.optimization.mixing import HALF, HARD, mixed, share_as_hard
@@ -50,11 +50,13 @@ from micronet.transformation.spelling import drop_identities
 from micronet.version import version
 
 ARTIFACT = "optimized.onnx"
-_CHOOSE, _NAMED = {"floor", "margin", "points", "looks"}, {"tuning"}
+_CHOOSE, _NAMED = frozenset({"floor", "margin", "points", "looks"}), frozenset({"tuning"})
 """Settings that say which networks are made and looked at, and such as entries of a journal are named by: one journal
 serves any of either."""
 _METHOD = "5"
 """Of making networks: grows where the same settings come to give others, and journals of the one before are refused."""
+_MIXING = "mixing"
+"""The entry that says how much of a second image held-out images have."""
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""
 
@@ -69,10 +71,11 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
     stages = Stages(context.progress, ("read", "measure", "survey", "search", "uniform", "confirm"))
     stages.begin("read")
     source = _read(settings, checkpoint, context)
+    journal = _journal(settings, checkpoint, source, context)
     stages.begin("measure")
-    before = _before(settings, source, context)
+    before = _before(settings, source, journal, context)
     stages.begin("survey")
-    search = Search(_task(settings, source, before, context))
+    search = Search(_task(settings, source, before, journal, context))
     holdout_before, hard_before = search.before
     allowance = before.allowance(settings, source, hard_before.top1)
     stages.begin("search")
@@ -110,9 +113,8 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The file's checksum, its network as it is and in parts, the floor in correct test images, and the images."""
+    """The file's network as it is and in parts, the floor in correct test images, and the images."""
 
-    sha256: str
     graph: Graph
     subject: Subject
     track: Track
@@ -125,8 +127,6 @@ class _Source:
 def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _Source:
     """What carries nothing is removed, batch norms and linear layers in a row are merged."""
     chosen = track(settings.track, context.data_dir)
-    with checkpoint.open("rb") as file:
-        sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     graph, warnings = read_network(checkpoint, settings.architecture, None)
     check_fits(graph, chosen)
     graph = prepare(graph, fuse=True)
@@ -139,7 +139,7 @@ def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _So
     floor = chosen.required_correct
     if settings.floor is not None:
         floor = math.ceil(settings.floor * len(test))
-    return _Source(sha256, graph, subject(graph), chosen, floor, test, train, (*warnings, *test.split.warnings))
+    return _Source(graph, subject(graph), chosen, floor, test, train, (*warnings, *test.split.warnings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class _Before:
         return Allowance((1 - settings.margin) * spare, hard)
 
 
-def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _Before:
+def _before(settings: OptimizeSettings, source: _Source, journal: Journal, context: Context) -> _Before:
     """Raises SettingsError where the network is under the floor already."""
     device = choose_device(context.device)
     test = accuracy(source.graph, source.test, device, context.progress.advance)
@@ -178,7 +178,11 @@ def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _B
     def accuracy_at(share: float) -> float:
         return accuracy(source.graph, mixed(few, share), device).top1
 
-    half, hard = (share_as_hard(accuracy_at, test.top1, way) for way in (HALF, HARD))
+    entry = journal.read(_MIXING)  # found once: another device may answer an image otherwise, and find other shares
+    if entry is None:
+        entry = Entry({"shares": [share_as_hard(accuracy_at, test.top1, way) for way in (HALF, HARD)]})
+        journal.write(_MIXING, entry)
+    half, hard = entry.facts["shares"]
     return _Before(
         accuracy=test,
         mixing=half,
@@ -190,7 +194,13 @@ def _before(settings: OptimizeSettings, source: _Source, context: Context) -> _B
     )
 
 
-def _task(settings: OptimizeSettings, source: _Source, before: _Before, context: Context) -> Task:
+def _journal(settings: OptimizeSettings, checkpoint: Path, source: _Source, context: Context) -> Journal:
+    """Raises SettingsError for that of another search, or of one that an older version of this program made."""
+    comes_of = made_of(settings, checkpoint, source.track, source.train.split.sha256, free=_CHOOSE | _NAMED)
+    return opened_journal(context, {**comes_of, "version": f"{version()}, method {_METHOD}"})
+
+
+def _task(settings: OptimizeSettings, source: _Source, before: _Before, journal: Journal, context: Context) -> Task:
     advance = context.progress.advance
     return Task(
         subject=source.subject,
@@ -207,14 +217,7 @@ def _task(settings: OptimizeSettings, source: _Source, before: _Before, context:
             seed=settings.seed,
             advance=advance,
         ),
-        journal=opened_journal(context),
-        made_of={
-            "file": source.sha256,
-            "settings": settings.model_dump_json(exclude=_CHOOSE | _NAMED),
-            "mixing": repr((before.mixing, before.hard_mixing)),
-            "images": source.train.split.sha256,
-            "version": f"{version()}, method {_METHOD}",
-        },
+        journal=journal,
         advance=advance,
     )
 

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from micronet.contract import Accuracy, FrontPoint, OptimizeSettings, ScoreTerms, TrainingReport, Tuning
-from micronet.errors import SettingsError
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph
@@ -48,7 +47,7 @@ class Task:
     holdout       images that points are compared on; hard: as hard as test images
     price         part of the score of a layer; score: of a whole network
     training      what networks are trained with, where they are to be
-    made_of       what all of that comes of, in words or checksums: a journal of anything else is refused
+    journal       of a search of the same
     """
 
     subject: Subject
@@ -60,7 +59,6 @@ class Task:
     score: Callable[[Graph], ScoreTerms]
     training: TrainingTask
     journal: Journal
-    made_of: Mapping[str, str]
     advance: Advance
 
 
@@ -98,9 +96,7 @@ class Search:
     """Makes points, of one family after the other; whatever was made before it was broken off is read, not made."""
 
     def __init__(self, task: Task) -> None:
-        """Raises SettingsError for a journal of another search."""
         self._task = task
-        self._own_journal()
         self._holdout, self._hard = (
             _Sheet(inputs, logits(task.subject.graph, inputs, task.advance)) for inputs in (task.holdout, task.hard)
         )
@@ -127,17 +123,6 @@ class Search:
     def uniform(self, allowance: Allowance, points: int) -> None:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
         close_in(self._family("uniform", self._alike, allowance), FIRST_LOSS, points)
-
-    def _own_journal(self) -> None:
-        """What an older version of this program wrote, under other names, is made anew."""
-        entry = self._task.journal.read(_MADE_OF)
-        if entry is None:
-            self._task.journal.write(_MADE_OF, Entry(dict(self._task.made_of)))
-        elif others := [name for name, text in self._task.made_of.items() if entry.facts.get(name) != text]:
-            raise SettingsError(
-                f"the journal is that of another search: it differs in {' and '.join(others)}. Give a directory of its "
-                "own, or the file and the settings that it was begun with."
-            )
 
     def _surveyed(self) -> Survey:
         task = self._task
@@ -315,4 +300,4 @@ def _file(entry: Entry) -> bytes:
 
 _MOST_STEPS = 50
 """Towards safer networks: what the last is foreseen to lose is a twentieth of what the first is."""
-_MADE_OF, _SURVEY, _LESSON = "made-of", "options", "lesson"
+_SURVEY, _LESSON = "options", "lesson"

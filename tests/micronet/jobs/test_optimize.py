@@ -16,6 +16,7 @@ from micronet.jobs.looks import Road, doubts
 from micronet.jobs.network import read_network
 from micronet.optimization.front import Allowance
 from micronet.optimization.stage import Made
+from micronet.tracks import track
 from micronet.transformation.prepare import prepare
 from tests.micronet.jobs.asking import ask, numbers
 
@@ -147,7 +148,7 @@ def test_a_journal_serves_another_choice_and_no_other_search(digits: Digits, tmp
     first = run(digits, tmp_path, points=1)
     more = run(digits, tmp_path, points=2, looks=1, margin=0.5)
     assert more.front[0] == first.front[0]
-    with pytest.raises(SettingsError, match="another search: it differs in settings"):
+    with pytest.raises(SettingsError, match="something else: it differs in seed"):
         run(digits, tmp_path, points=1, seed=1)
     other = tmp_path / "other.pth"
     state = torch.load(digits[0], weights_only=True)
@@ -156,6 +157,19 @@ def test_a_journal_serves_another_choice_and_no_other_search(digits: Digits, tmp
         JOBS["optimize"].run(
             JOBS["optimize"].settings.model_validate(asked(digits)), Path(other), Context(journal=tmp_path)
         )
+
+
+def test_a_search_goes_on_where_another_device_answers_otherwise(
+    digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """How hard its images are is found once; and a journal of a track that says something else is refused."""
+    first = run(digits, tmp_path, points=1)
+    monkeypatch.setattr("micronet.jobs.optimize.share_as_hard", lambda *_: 0.5)
+    assert run(digits, tmp_path, points=1) == first
+    cheaper = track("digits").model_copy(update={"baseline_math": 100})
+    monkeypatch.setattr("micronet.jobs.optimize.track", lambda *_: cheaper)
+    with pytest.raises(SettingsError, match="differs in track"):
+        run(digits, tmp_path, points=1)
 
 
 TUNING = {"steps": 30, "batch": 32, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}

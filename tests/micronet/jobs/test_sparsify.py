@@ -98,6 +98,6 @@ def test_with_a_journal_nothing_is_done_twice(digits: Digits, tmp_path: Path) ->
     given = job.settings.model_validate_json(json.dumps({**asked, "rounds": 2, "fine_tuning": {"epochs": 1}}))
     first = job.run(given, path, Context(None, "cpu", journal=tmp_path))
     entries = {entry.name: entry.stat().st_mtime_ns for entry in tmp_path.iterdir()}
-    assert set(entries) == {"sparsify", "round-1.fit", "round-2.fit"}
+    assert set(entries) == {"made-of", "sparsify", "round-1.fit", "round-2.fit"}
     assert job.run(given, path, Context(None, "cpu", journal=tmp_path)) == first
     assert {entry.name: entry.stat().st_mtime_ns for entry in tmp_path.iterdir()} == entries
