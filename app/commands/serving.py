@@ -1,7 +1,7 @@
 """Running the server: everything at once, or its two halves."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from pydantic import ValidationError
@@ -9,7 +9,9 @@ from pydantic import ValidationError
 from app.commands.options import DataDir, Home
 from app.failures import reported
 from micronet.errors import SettingsError
-from worker.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.settings import Settings
 
 Host = Annotated[str, typer.Option(help="Address to listen on; others than loopback need access tokens.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")]
@@ -71,8 +73,10 @@ def worker(
         run_worker(settings.model_copy(update={"lanes": kinds or settings.lanes, "slots": slots or settings.slots}))
 
 
-def read_settings(home: Path | None, data: Path | None) -> Settings:
+def read_settings(home: Path | None, data: Path | None) -> "Settings":
     """Settings from the environment, and what was given as options. Raises SettingsError."""
+    from worker.settings import Settings
+
     given = {name: path.absolute() for name, path in (("home", home), ("data", data)) if path is not None}
     try:
         return Settings(**given)  # type: ignore[arg-type]  # every key is a field of type Path

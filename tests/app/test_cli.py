@@ -38,6 +38,15 @@ def test_torch_stays_unloaded_until_a_command_needs_it() -> None:
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
+def test_what_reads_a_servers_settings_is_missed_by_servers_alone() -> None:
+    code = (
+        "import sys; sys.modules['pydantic_settings'] = None; from app.cli import app; "
+        "app(['count', '--architecture', 'digits', '--track', 'digits', '--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert json.loads(done.stdout)["operations"]["multiplications"] > 0
+
+
 @pytest.mark.parametrize(("arguments", "lanes"), [([], "short"), (["--kinds", "long"], "long")])
 def test_a_worker_takes_the_kinds_its_environment_names(
     arguments: list[str], lanes: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
