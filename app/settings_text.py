@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from micronet.contract import PipelineSettings
+from micronet.contract.pipeline import RECIPES, recipe
 from micronet.errors import SettingsError
 
 SettingsValue = TypeVar("SettingsValue", bound=BaseModel)
@@ -49,15 +51,51 @@ def pairs(option: str, given: Iterable[str], example: str) -> Mapping[str, objec
     return values
 
 
+def put_each_(settings: dict[str, Any], values: Mapping[str, object]) -> None:
+    """Set what KEY.PATHs lead to, wholes before parts of them. Raises SettingsError.
+
+    A part of a pipeline's stages that are not there yet is one of its recipe's, or of those it has by default.
+    """
+    for key, value in sorted(values.items(), key=lambda pair: pair[0].count(".")):
+        if key.startswith("stages."):
+            settings.setdefault("stages", _stages(settings.get("recipe")))
+        put_(settings, tuple(key.split(".")), value)
+
+
 def put_(settings: dict[str, Any], path: tuple[str, ...], value: object) -> None:
-    """Set settings[path], making objects on the way where there are none. Raises SettingsError."""
-    *parents, last = path
-    for parent in parents:
-        inner = settings.get(parent)
-        settings = settings.setdefault(parent, {}) if isinstance(inner, dict) or inner is None else {}
-        if settings is None:
-            raise SettingsError(f"{'.'.join(path)}: {parent} is null")
-    settings[last] = value
+    """Set settings[path], making objects on the way where there are none; entries of a list count from 0.
+
+    Raises SettingsError for an entry that is not there, and where the path leads into something without parts.
+    """
+    inner: Any = settings
+    for depth, key in enumerate(path):
+        if isinstance(inner, list):
+            place: Any = _place(inner, path, depth)
+        elif isinstance(inner, dict):
+            place = key
+        else:
+            said = "null" if inner is None else json.dumps(inner, default=str)
+            raise SettingsError(f"{'.'.join(path)}: {path[depth - 1]} is {said}, which has no {key}")
+        if depth == len(path) - 1:
+            inner[place] = value
+        else:
+            inner = inner[place] if isinstance(inner, list) else inner.setdefault(place, {})
+
+
+def _place(entries: list[Any], path: tuple[str, ...], depth: int) -> int:
+    if not (path[depth].isdecimal() and int(path[depth]) < len(entries)):
+        have = f"0 to {len(entries) - 1}" if entries else "none"
+        raise SettingsError(f"{'.'.join(path)}: {'.'.join(path[:depth])} has no entry {path[depth]}; there are {have}")
+    return int(path[depth])
+
+
+def _stages(named: object) -> list[dict[str, Any]]:
+    """The stages of a pipeline that says no more than, maybe, its recipe."""
+    if named in RECIPES:
+        stages: list[dict[str, Any]] = recipe(str(named))["stages"]
+        return stages
+    usual = PipelineSettings.model_fields["stages"].default
+    return [stage.model_dump(mode="json", exclude_unset=True) for stage in usual]
 
 
 def validated(kind: type[SettingsValue], settings: Mapping[str, Any]) -> SettingsValue:

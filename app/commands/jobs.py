@@ -19,7 +19,7 @@ from app.commands.options import DataDir, Device, File, Force, Json, OptionalFil
 from app.commands.scoring import show_result
 from app.failures import reported
 from app.progress_bar import ProgressBar
-from app.settings_text import pairs, put_, validated, whole
+from app.settings_text import pairs, put_, put_each_, validated, whole
 from app.tables import show_any
 from micronet.contract import JobSettings, ScoreResult, Value, files_named
 from micronet.errors import SettingsError
@@ -128,8 +128,7 @@ def put_all_(settings: dict[str, Any], single: Mapping[tuple[str, ...], object],
     for path, value in single.items():
         if value is not None:
             put_(settings, path, value)
-    for key, value in pairs("--set", sets, "learning_rate=0.05").items():
-        put_(settings, tuple(key.split(".")), value)
+    put_each_(settings, pairs("--set", sets, "learning_rate=0.05"))
 
 
 def with_teachers(job: Job, settings: dict[str, Any], files: Mapping[str, Path], all_given: bool = True) -> JobSettings:

@@ -18,7 +18,12 @@ Home = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY.PATH=JSON", help="One setting; repeatable.", show_default=False),
+    typer.Option(
+        "--set",
+        metavar="KEY.PATH=JSON",
+        help="One setting; repeatable. Stages of a pipeline, its recipe's too, count from 0: stages.0.epochs=9.",
+        show_default=False,
+    ),
 ]
 Teachers = Annotated[
     list[Path] | None,

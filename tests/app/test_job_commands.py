@@ -12,7 +12,8 @@ import pytest
 from app.commands.jobs import OWN_COMMANDS, put_all_, sha256_of, with_teachers
 from app.server import private_server
 from app.settings_text import validated, whole
-from micronet.contract import TrainResult, TrainSettings
+from micronet.contract import FineTuning, PipelineSettings, TrainResult, TrainSettings
+from micronet.contract.pipeline import FuseStage, SparsifyStage, TrainStage
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS
 from tests.app.test_cli import micronet
@@ -63,6 +64,59 @@ def test_single_settings_go_where_their_path_leads(sets: list[str], expected: Ma
     settings: dict[str, Any] = {}
     put_all_(settings, {("track",): None}, sets)
     assert settings == expected
+
+
+def test_one_setting_of_one_stage_of_a_recipe() -> None:
+    """Whichever comes first; all else is the recipe's."""
+    sets = ["stages.0.cuda_graphs=true", "recipe=cifar100", "stages.1.fine_tuning.epochs=2"]
+    settings: dict[str, Any] = {}
+    put_all_(settings, {}, sets)
+    changed = validated(PipelineSettings, settings)
+    usual = PipelineSettings(recipe="cifar100")
+    first, second, *rest = usual.stages
+    assert isinstance(first, TrainStage)
+    assert isinstance(second, SparsifyStage)
+    assert isinstance(second.fine_tuning, FineTuning)
+    fine_tuning = second.fine_tuning.model_copy(update={"epochs": 2})
+    expected = (
+        first.model_copy(update={"cuda_graphs": True}),
+        second.model_copy(update={"fine_tuning": fine_tuning}),
+        *rest,
+    )
+    assert changed == usual.model_copy(update={"stages": expected})
+
+
+@pytest.mark.parametrize(
+    "sets", [["stages.0.epochs=7"], ["stages.0.epochs=7", 'stages=[{"stage": "train"}, {"stage": "fuse"}]']]
+)
+def test_stages_that_no_recipe_names_are_the_usual_ones_or_those_given(sets: list[str]) -> None:
+    settings: dict[str, Any] = {}
+    put_all_(settings, {}, sets)
+    stages = validated(PipelineSettings, settings).stages
+    assert stages[0] == TrainStage(stage="train", epochs=7)
+    assert stages[1:] == (PipelineSettings().stages[1:] if len(sets) == 1 else (FuseStage(stage="fuse"),))
+
+
+@pytest.mark.parametrize(
+    ("sets", "words"),
+    [
+        (["recipe=cifar100", "stages.3.epochs=1"], r"stages\.3\.epochs: stages has no entry 3; there are 0 to 2"),
+        (["recipe=cifar100", "stages.train.epochs=1"], "no entry train; there are 0 to 2"),
+        (["stages=[]", "stages.0.epochs=1"], "no entry 0; there are none"),
+        (["seed=1", "seed.of.all=1"], r"seed\.of\.all: seed is 1, which has no of"),
+        (["bits=null", "bits.mul_bits=4"], "bits is null"),
+    ],
+)
+def test_a_path_that_leads_nowhere_is_said(sets: list[str], words: str) -> None:
+    with pytest.raises(SettingsError, match=words):
+        put_all_({}, {}, sets)
+
+
+def test_a_recipe_that_is_none_is_said_although_a_stage_of_it_is_set() -> None:
+    settings: dict[str, Any] = {}
+    put_all_(settings, {}, ["recipe=cifar", "stages.0.epochs=1"])
+    with pytest.raises(SettingsError, match="recipe: Input should be 'cifar100'"):
+        validated(PipelineSettings, settings)
 
 
 def test_a_single_teacher_needs_no_name(tmp_path: Path) -> None:
