@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 GIBI, MEBI = 1 << 30, 1 << 20
+
+_BEATS_OF_A_LEASE = 3  # at least
 
 Seconds = Annotated[float, Field(gt=0)]
 Bytes = Annotated[int, Field(ge=0)]
@@ -26,7 +28,8 @@ class Settings(BaseSettings):
     wall_seconds, long_wall_seconds   time limit of a job, by lane
     journal_bytes             of what a long job may write down to go on from
     lease_seconds             silence after which a worker counts as dead and its job goes back
-    beat_seconds              between signs of life of a running job; also how fast a cancel is seen
+    beat_seconds              between signs of life of a running job, a third of a lease at most; also how fast a cancel
+                              is seen
     reconcile_seconds         between looks for jobs that wait though a slot is free
     sweep_seconds             between sweeps of blobs
     blob_days, blob_bytes     how long files no waiting or running job needs are kept, and how many bytes in all
@@ -67,6 +70,18 @@ class Settings(BaseSettings):
     team_waiting_jobs: Annotated[int, Field(ge=1)] = 2000
     team_stored_bytes: Bytes = 100 * GIBI
     team_requests_per_second: Annotated[int, Field(ge=1)] = 1000
+
+    @field_validator("beat_seconds")
+    @classmethod
+    def _fits_a_lease(cls, beat: float, others: ValidationInfo) -> float:
+        """Lest jobs are taken from workers that live, at the first beat that comes late."""
+        lease = others.data.get("lease_seconds")
+        if lease is not None and lease < _BEATS_OF_A_LEASE * beat:
+            raise ValueError(
+                f"{beat:g} is too long for MICRONET_LEASE_SECONDS {lease:g}: at most {lease / _BEATS_OF_A_LEASE:g} is "
+                f"needed, or a lease of at least {_BEATS_OF_A_LEASE * beat:g}"
+            )
+        return beat
 
     @property
     def database(self) -> str:

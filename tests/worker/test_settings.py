@@ -45,6 +45,22 @@ def test_values_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, 
         Settings()
 
 
+@pytest.mark.parametrize(("lease", "beat"), [("30", "60"), ("30", "30"), ("2", None), (None, "10.1")])
+def test_a_lease_that_a_late_beat_loses_is_refused(
+    monkeypatch: pytest.MonkeyPatch, lease: str | None, beat: str | None
+) -> None:
+    for name, value in (("LEASE", lease), ("BEAT", beat)):
+        if value is not None:
+            monkeypatch.setenv(f"MICRONET_{name}_SECONDS", value)
+    with pytest.raises(ValidationError, match=r"too long for MICRONET_LEASE_SECONDS .* at most .* at least"):
+        Settings()
+
+
+def test_a_lease_of_three_beats_is_enough() -> None:
+    settings = Settings(lease_seconds=3, beat_seconds=1)
+    assert (settings.lease_seconds, settings.beat_seconds) == (3, 1)
+
+
 def test_slots_share_the_memory_and_lanes_have_their_own_time() -> None:
     one, two = (limits_by_lane(Settings(), slots) for slots in (1, 2))
     assert two["short"].memory_bytes == one["short"].memory_bytes // 2
