@@ -10,7 +10,7 @@ from micronet.analysis.attainable import attainable
 from micronet.analysis.dot_products import dot_products
 from micronet.analysis.operations import Call
 from micronet.analysis.shapes import Shapes, constants, tensor_refs
-from micronet.analysis.widths import COMPARISONS, FULL_WIDTH, JOINS, KEEPS_WIDTH, activation_grid
+from micronet.analysis.widths import COMPARISONS, FULL_WIDTH, JOINS, KEEPS_WIDTH, activation_grid, padding_value
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Graph, Node, Ref
 
@@ -109,18 +109,9 @@ def _kept(node: Node, fixed: frozenset[str]) -> str | None:
 
     Sizes and indices bring in no values; a constant that is compared with, joined to or padded around them does.
     """
-    if node.target not in KEEPS_WIDTH or _pads_with_value(node):
+    if node.target not in KEEPS_WIDTH or padding_value(node):  # of which the grid's range says nothing
         return None
     names = tensor_refs(node)
     sources = [name for name in names if name not in fixed]
     brings_constants = len(names) > len(sources) and node.target in COMPARISONS | JOINS
     return sources[0] if len(sources) == 1 and not brings_constants else None
-
-
-def _pads_with_value(node: Node) -> bool:
-    """Whether the node brings in a constant other than zero, which the grid's range says nothing about."""
-    values = (*node.args[2:], node.kwargs.get("value"))
-    return node.target in _PADS and any(isinstance(value, float | int) and value for value in values)
-
-
-_PADS = frozenset({aten.pad.default, aten.constant_pad_nd.default})

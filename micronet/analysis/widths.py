@@ -1,5 +1,6 @@
 """How many bits wide each value is."""
 
+import math
 import operator
 from collections.abc import Mapping
 
@@ -35,7 +36,11 @@ JOINS: frozenset[Target] = frozenset({aten.cat.default, aten.stack.default})
 """Operations that put several inputs into one result."""
 
 KEEPS_WIDTH: frozenset[Target] = COMPARISONS | {target for target, rule in RULES.items() if rule is FREE}
-"""Operations whose results are among their inputs (or zero), and so need no more bits than the widest of these."""
+"""Operations whose results are among their inputs, zero, or what they pad with (see `padding_value`), and so need no
+more bits than the widest of these."""
+
+PADS: frozenset[Target] = frozenset({aten.pad.default, aten.constant_pad_nd.default})
+"""Operations that put a number around a value."""
 
 QUANTIZERS: frozenset[Target] = frozenset(
     {aten.fake_quantize_per_tensor_affine.default, aten.fake_quantize_per_channel_affine.default}
@@ -53,8 +58,10 @@ def widths(graph: Graph) -> Mapping[str, int]:
         for name, weight in graph.weights.items()
     }
     bits[graph.input] = FULL_WIDTH
+    grids = dict[str, Grid | None](graph.formats)
     for node in graph.nodes:
-        bits[node.name] = _width(node, bits)
+        grids[node.name] = activation_grid(node) or _kept_grid(node, bits, grids)
+        bits[node.name] = _width(node, bits, grids[node.name])
     return bits
 
 
@@ -88,7 +95,28 @@ def weight_grid(node: Node, weights: Mapping[str, Tensor]) -> Grid | None:
     return Grid((high - low).bit_length(), low, high, tuple(weights[steps.name].tolist()), offsets, axis)
 
 
-def _width(node: Node, bits: Mapping[str, int]) -> int:
+def padding_value(node: Node) -> float:
+    """The number that the node puts around a value; 0 where that is zero, or where the node is no padding."""
+    values = (*node.args[2:], node.kwargs.get("value")) if node.target in PADS else ()
+    return next((float(value) for value in values if isinstance(value, float | int)), 0.0)
+
+
+def _kept_grid(node: Node, bits: Mapping[str, int], grids: Mapping[str, Grid | None]) -> Grid | None:
+    """The grid of the one value from which the node takes its own; sizes and indices are none."""
+    sources = {ref.name for ref in node.refs() if bits[ref.name]}
+    return grids.get(sources.pop()) if node.target in KEEPS_WIDTH and len(sources) == 1 else None
+
+
+def _lies_on(value: float, grid: Grid) -> bool:
+    """Whether `value`, in float32, is a point of a grid with one step for all."""
+    if grid.axis is not None:
+        return False
+    number, step = torch.tensor(value), torch.tensor(grid.steps[0])
+    point = (number / step).round()
+    return grid.low <= float(point) + grid.zero_points[0] <= grid.high and bool(point * step == number)
+
+
+def _width(node: Node, bits: Mapping[str, int], grid: Grid | None) -> int:
     if node.target in QUANTIZERS:
         low, high = node.args[-2:]
         assert isinstance(low, int)
@@ -96,6 +124,9 @@ def _width(node: Node, bits: Mapping[str, int]) -> int:
         return (high - low).bit_length()
     if is_size(node):
         return 0
+    value = padding_value(node)
+    if value not in (0, -math.inf) and (grid is None or not _lies_on(value, grid)):  # a max pool never gives -infinity
+        return FULL_WIDTH
     if node.target in KEEPS_WIDTH:
         return max((bits[ref.name] for ref in node.refs()), default=FULL_WIDTH) or FULL_WIDTH
     return FULL_WIDTH

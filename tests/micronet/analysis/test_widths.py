@@ -1,5 +1,6 @@
 """How wide values are, what the freebie is worth, and how one quantized tensor ends it."""
 
+import math
 import operator
 
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 from micronet.analysis.counts import count
 from micronet.analysis.widths import widths
 from micronet.graph.grid import Grid, fixed_point
-from micronet.graph.ir import Node, Ref
+from micronet.graph.ir import Node, Ref, Target
 from tests.micronet.analysis.graphs import X, aten, graph, node, quantizer, weigh
 
 EIGHT = quantizer("q", "x", 8)
@@ -48,6 +49,49 @@ def test_moving_and_choosing_keep_a_width_and_computing_loses_it(steps: list[Nod
     weights = {"order": torch.tensor([2, 0, 1]), "parameter": torch.ones(1)}
     steps = [EIGHT, *steps]
     assert widths(graph(*steps, weights=weights))[steps[-1].name] == bits
+
+
+@pytest.mark.parametrize(
+    ("grid", "value", "bits"),
+    [
+        ((0.25, 0, -128, 127), 0.0, 8),
+        ((0.25, 0, -128, 127), 0.3, 32),
+        ((0.25, 0, -128, 127), 0.75, 8),
+        ((0.25, 0, -128, 127), -32, 8),
+        ((0.25, 0, -128, 127), 32, 32),  # on a finer grid, or of more bits
+        ((0.25, 0, -128, 127), math.inf, 32),
+        ((0.25, 0, -128, 127), -math.inf, 8),  # which a max pool's border is filled with, and which never wins
+        ((0.1, 128, 0, 255), 0.3, 8),
+        ((0.1, 128, 0, 255), 12.7, 8),
+        ((0.1, 128, 0, 255), 12.8, 32),
+        ((0.1, 128, 0, 255), 0.35, 32),
+    ],
+)
+@pytest.mark.parametrize("between", [[], [aten.relu.default], [aten.max_pool2d.default]])
+def test_padding_with_a_number_is_as_wide_as_the_number(
+    grid: tuple[float, int, int, int], value: float, bits: int, between: list[Target]
+) -> None:
+    steps = [node("q", aten.fake_quantize_per_tensor_affine.default, X, *grid)]
+    for target in between:
+        steps.append(node("v", target, Q, *([(2, 2)] if target is aten.max_pool2d.default else [])))
+    source = Ref(steps[-1].name)
+    for pad in (
+        node("p", aten.constant_pad_nd.default, source, (1, 1), value),
+        node("p", aten.pad.default, source, (1, 1), "constant", value),
+        node("p", aten.pad.default, source, (1, 1), value=value),
+    ):
+        assert width(*steps, pad) == bits
+        assert width(*steps, pad, node("y", aten.view.default, P, (-1, 4))) == bits
+
+
+def test_padding_a_weight_is_as_wide_as_the_number_too() -> None:
+    def of(value: float, **formats: Grid) -> int:
+        pad = node("p", aten.constant_pad_nd.default, Ref("w"), (1, 1), value)
+        return widths(graph(pad, weights={"w": torch.ones(2, 2)}, formats=formats))["p"]
+
+    assert [of(value, w=fixed_point(4, (0,))) for value in (0.0, 7.0, 7.5, 8.0)] == [4, 4, 32, 32]
+    assert [of(value, w=fixed_point(4, (0, 1), axis=0)) for value in (0.0, 0.5)] == [4, 32]
+    assert of(7.0) == 32
 
 
 @pytest.mark.parametrize(
