@@ -51,12 +51,12 @@ class MemoryJournal:
 
     def read(self, name: str) -> Entry | None:
         """The entry, or None where there is none."""
-        return self.entries.get(name)
+        entry = self.entries.get(name)
+        return None if entry is None else _copied(entry)
 
     def write(self, name: str, entry: Entry) -> None:
         """Put it in place of what was there."""
-        tensors = {key: tensor.detach().clone() for key, tensor in entry.tensors.items()}
-        self.entries[_checked(name)] = Entry(json.loads(json.dumps(entry.facts)), tensors)
+        self.entries[_checked(name)] = _copied(entry)
 
 
 class DirectoryJournal:
@@ -158,6 +158,12 @@ class Section:
     def write(self, name: str, entry: Entry) -> None:
         """Put it in place of what was there."""
         self.journal.write(f"{self.prefix}.{name}", entry)
+
+
+def _copied(entry: Entry) -> Entry:
+    """An entry of its own, as from a file: whoever goes on from one changes its tensors in place."""
+    tensors = {key: tensor.detach().clone() for key, tensor in entry.tensors.items()}
+    return Entry(json.loads(json.dumps(entry.facts)), tensors)
 
 
 def _checked(name: str) -> str:

@@ -99,9 +99,14 @@ class _Run:
             epochs=tuple(state.reports),
             kept=state.kept,
             after=state.accuracy_of_kept(),
-            images=sum(report.steps for report in state.reports) * self._how.batch,
+            images=sum(report.steps for report in state.reports) * self._images_a_step(),
         )
         return state.kept_graph(), report
+
+    def _images_a_step(self) -> int:
+        """Of all processes together: a batch, or fewer where there are not as many."""
+        there = min(self._how.batch, len(self._images))
+        return len(self._task.world.part(torch.arange(there))) * self._task.world.size
 
     def _measured(self) -> Accuracy:
         """The network as it would be kept now, on the held-out images."""

@@ -36,6 +36,18 @@ def test_an_entry_does_not_change_with_the_tensors_it_was_made_of(journal: Journ
     assert torch.equal(read.tensors["weight"], torch.zeros(2))
 
 
+def test_an_entry_does_not_change_with_what_was_read(journal: Journal) -> None:
+    journal.write("epoch", Entry({"losses": [1]}, {"weight": torch.zeros(2)}))
+    first, entry = journal.read("epoch"), Entry({"losses": [1]})
+    assert first is not None
+    first.tensors["weight"].fill_(1)
+    first.facts["losses"].append(2)
+    again = journal.read("epoch")
+    assert again is not None
+    assert again.facts == entry.facts
+    assert torch.equal(again.tensors["weight"], torch.zeros(2))
+
+
 def test_entries_are_replaced_and_sections_are_apart(journal: Journal) -> None:
     first, second = Section(journal, "1-train"), Section(journal, "2-prune")
     for number in (1, 2):

@@ -81,6 +81,22 @@ def test_killed_anywhere_it_ends_with_the_same_bits(lives: int, optimizer: str) 
     assert whole.entries["fit"].facts == resumed.entries["fit"].facts
 
 
+def test_killed_again_and_again_within_an_epoch_it_ends_with_the_same_bits() -> None:
+    """What it goes on from stays as it was written down, though averages and momenta are changed in place."""
+    journal = Dying(2)
+    for _ in range(3):  # in the second epoch, each time
+        with pytest.raises(Killed):
+            trained(EVERYTHING, journal)
+    journal.lives = -1
+    assert same(trained(EVERYTHING), trained(EVERYTHING, journal))
+
+
+@pytest.mark.parametrize(("images", "seen"), [(20, 40), (64, 128), (100, 128), (130, 256)])
+def test_images_are_those_that_were_seen(images: int, seen: int) -> None:
+    """Batches of 64, two epochs: whole ones, or a single one of all there are."""
+    assert fit(TrainableNetwork(digits_graph()), SHORT, digits_task(images))[1].images == seen
+
+
 def test_a_finished_training_is_not_done_again() -> None:
     journal = MemoryJournal()
     first = trained(SHORT, journal)
