@@ -31,6 +31,11 @@ async def caller_of(request: Request, site: SiteDep) -> Caller:
     return caller
 
 
+async def is_known(request: Request, site: Site, caller: Caller) -> bool:
+    """Whether the sender of a request would still be taken for `caller`: tokens are revoked."""
+    return site.open_access or await site.tokens.team(_token_of(request)) == caller.team
+
+
 async def _team(request: Request, site: Site) -> Caller:
     token = _token_of(request)
     if not looks_like_token(token):

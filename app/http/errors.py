@@ -189,7 +189,7 @@ class TooManyUploads(HttpError):
 
 
 class TooManyStreams(HttpError):
-    """More event streams than the server holds open."""
+    """More event streams than the server holds open, or than a team may have of them."""
 
     code = "too-many-streams"
     title = "Too many event streams are open"

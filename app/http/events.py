@@ -2,16 +2,19 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from typing import Annotated
 
-from fastapi import APIRouter, Header
-from starlette.responses import StreamingResponse
+from fastapi import APIRouter, Header, Request
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
-from app.http.access import Caller, CallerDep
+from app.http.access import Caller, CallerDep, is_known
 from app.http.documented import Answers, problem
 from app.http.job_json import job_json
 from app.http.jobs import JobId, own_job
 from app.http.site import Site, SiteDep
+from worker.errors import Unavailable
 from worker.records.values import Job
 
 _KEEP_ALIVE_SECONDS = 15.0
@@ -26,8 +29,9 @@ _EVENT = {
 }
 _ANSWERS: Answers = {
     200: {"description": "A stream of events", "content": {"text/event-stream": {"schema": _EVENT}}},
+    204: {"description": "The job has ended, and its last version was seen: there is nothing to come back for"},
     404: problem(404, "No such job, or another team's"),
-    503: problem(503, "Too many streams are open"),
+    503: problem(503, "Too many streams are open, or too many of this team"),
 }
 LastEventId = Annotated[
     int | None, Header(alias="Last-Event-ID", ge=0, le=2**31 - 1, description="last version seen; it is not sent again")
@@ -35,9 +39,18 @@ LastEventId = Annotated[
 
 
 class EventStream(StreamingResponse):
-    """Server-sent events."""
+    """Server-sent events, while `watching`: entered before the answer begins, for then it can still be refused."""
 
     media_type = "text/event-stream"
+
+    def __init__(self, events: AsyncIterator[str], watching: AbstractContextManager[None]) -> None:
+        super().__init__(events, headers={"Cache-Control": "no-store"})
+        self._watching = watching
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer."""
+        with self._watching:
+            await super().__call__(scope, receive, send)
 
 
 def events_router() -> APIRouter:
@@ -48,36 +61,59 @@ def events_router() -> APIRouter:
         _stream,
         methods=["GET"],
         name="job_events",
+        status_code=200,
         response_class=EventStream,
         responses=_ANSWERS,
     )
     return router
 
 
-async def _stream(site: SiteDep, caller: CallerDep, job_id: JobId, last_event_id: LastEventId = None) -> EventStream:
+async def _stream(
+    request: Request, site: SiteDep, caller: CallerDep, job_id: JobId, last_event_id: LastEventId = None
+) -> Response:
     """The job, without its result, now and whenever it changes; the stream ends when the job has ended.
 
-    Each event is called `job`; its id is the version of the job. A comment every 15 seconds keeps the line open.
+    Each event is called `job`; its id is the version of the job. A comment every 15 seconds keeps the line open. The
+    stream also ends when its token is revoked.
     """
-    site.watch.check_room()
     job, position = await site.database.run(own_job, site, caller, job_id)
-    events = _events(site, caller, job, position, last_event_id)
-    return EventStream(events, headers={"Cache-Control": "no-store"})
+    if job.status.final and job.version == last_event_id:
+        return Response(status_code=204)
+    reader = _Reader(request, site, caller, job, position)
+    return EventStream(reader.events(last_event_id), site.watch.watching(job.id, caller.owner, reader.changed))
 
 
-async def _events(site: Site, caller: Caller, job: Job, position: int | None, last: int | None) -> AsyncIterator[str]:
-    with site.watch.watching(job.id) as changed:
+class _Reader:
+    """Who reads the events of a job: `job` and `position` are what was seen of it. `changed`: there is more to see."""
+
+    def __init__(self, request: Request, site: Site, caller: Caller, job: Job, position: int | None) -> None:
+        self._request, self._site, self._caller = request, site, caller
+        self._job, self._position = job, position
+        self.changed = asyncio.Event()
+
+    async def events(self, last: int | None) -> AsyncIterator[str]:
+        """What changed since the version `last`, and what changes, until the job or the token has ended."""
         while True:
+            job = self._job
             if job.version != last:
                 last = job.version
-                yield f"event: job\nid: {job.version}\ndata: {job_json(job, position, with_result=False)}\n\n"
+                yield f"event: job\nid: {job.version}\ndata: {job_json(job, self._position, with_result=False)}\n\n"
             if job.status.final:
                 return
             try:
                 async with asyncio.timeout(_KEEP_ALIVE_SECONDS):
-                    await changed.wait()
+                    await self.changed.wait()
             except TimeoutError:
                 yield ": still here\n\n"
-                continue
-            changed.clear()
-            job, position = await site.database.run(own_job, site, caller, job.id)
+            if not await self._is_known():
+                return
+            if self.changed.is_set():
+                self.changed.clear()
+                self._job, self._position = await self._site.database.run(own_job, self._site, self._caller, job.id)
+
+    async def _is_known(self) -> bool:
+        """Also where nobody can say just now: then nothing can be read that could be told."""
+        try:
+            return await is_known(self._request, self._site, self._caller)
+        except Unavailable:
+            return True

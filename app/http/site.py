@@ -47,7 +47,7 @@ def open_site(services: Services, open_access: bool, metrics: Metrics) -> Site:
         files,
         KnownTokens(services.records.tokens, database),
         Rates(services.settings.team_requests_per_second),
-        Watch(services.records.jobs, database),
+        Watch(services.records.jobs, database, open_access),
         metrics,
         Readiness(services, database, files),
     )

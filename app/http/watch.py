@@ -1,7 +1,7 @@
 """Who waits for a job to change: one query for all of them, four times a second."""
 
 import asyncio
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,44 +13,50 @@ from worker.errors import ServiceError
 from worker.records.jobs import JobRecords
 
 _SECONDS = 0.25
-_MOST = 200
+_MOST, _MOST_OF_OWNER = 200, 32
 
 log = structlog.get_logger()
 
 
 class Watch:
-    """Sets the events of those who watch a job whenever its version is another than before."""
+    """Sets the events of those who watch a job whenever its version is another than before.
 
-    def __init__(self, jobs: JobRecords, threads: Threads) -> None:
-        self._jobs, self._threads = jobs, threads
+    `open_access`: everybody is one owner, who then may have all the room there is.
+    """
+
+    def __init__(self, jobs: JobRecords, threads: Threads, open_access: bool) -> None:
+        self._jobs, self._threads, self._open = jobs, threads, open_access
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._versions: dict[str, int] = {}
         self._looking: asyncio.Task[None] | None = None
-        self._count = 0
-
-    def check_room(self) -> None:
-        """Raise TooManyStreams if no more may watch."""
-        if self._count >= _MOST:
-            raise TooManyStreams(f"{_MOST} event streams are open; ask for the job now and then instead.")
+        self._streams: Counter[str] = Counter()
 
     @contextmanager
-    def watching(self, job_id: str) -> Iterator[asyncio.Event]:
-        """An event that is set soon, then whenever the job has changed; who saw it clears it. Raises TooManyStreams."""
-        self.check_room()
-        changed = asyncio.Event()
-        self._count += 1
+    def watching(self, job_id: str, owner: str, changed: asyncio.Event) -> Iterator[None]:
+        """Sets `changed` soon, then whenever the job has changed; who saw it clears it. Raises TooManyStreams."""
+        self._check_room(owner)
+        self._streams[owner] += 1
         self._watchers[job_id].add(changed)
         self._versions.pop(job_id, None)  # so that what changed before this line is told too
         if self._looking is None or self._looking.done():
             self._looking = asyncio.create_task(self._look(), name="watch jobs")
         try:
-            yield changed
+            yield
         finally:
-            self._count -= 1
+            self._streams[owner] -= 1
+            if not self._streams[owner]:
+                del self._streams[owner]
             self._watchers[job_id].discard(changed)
             if not self._watchers[job_id]:
                 del self._watchers[job_id]
                 self._versions.pop(job_id, None)
+
+    def _check_room(self, owner: str) -> None:
+        advice = "ask for the job now and then instead."
+        if not self._open and self._streams[owner] >= _MOST_OF_OWNER:
+            raise TooManyStreams(f"{_MOST_OF_OWNER} event streams of your team are open; close some, or {advice}")
+        if self._streams.total() >= _MOST:
+            raise TooManyStreams(f"{_MOST} event streams are open; {advice}")
 
     async def _look(self) -> None:
         while self._watchers:

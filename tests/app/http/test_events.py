@@ -4,17 +4,19 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 
 import httpx
 import pytest
 
-from app.http import events, watch
+from app.http import events, tokens, watch
 from app.main import create_app
 from app.services import Services
 from tests.app.http.conftest import live, until
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted, problem
+from worker.errors import Unavailable
 from worker.records.values import Ending, Stage, Status
 
 
@@ -81,6 +83,7 @@ def test_a_stream_goes_on_where_it_was_lost(client: httpx.Client, services: Serv
         headers = {} if seen is None else {"Last-Event-ID": seen}
         with client.stream("GET", job["urls"]["events"], headers=headers) as answer:
             assert [event.status for event in read(answer.iter_lines())] == expected
+            assert answer.status_code == (200 if expected else 204), "204 tells a browser not to come back"
 
 
 def test_two_readers_of_one_job_are_both_told(client: httpx.Client, services: Services) -> None:
@@ -131,6 +134,7 @@ def test_a_quiet_line_is_kept_open(client: httpx.Client, monkeypatch: pytest.Mon
 
 def test_readers_that_leave_make_room(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch, "_MOST", 2)
+    monkeypatch.setattr(watch, "_MOST_OF_OWNER", 1)  # nobody's, on an open server
     job = accepted(client)
     where = job["urls"]["events"]
     with client.stream("GET", where) as one, client.stream("GET", where) as two:
@@ -146,6 +150,102 @@ def test_readers_that_leave_make_room(client: httpx.Client, monkeypatch: pytest.
             return answer.status_code == 200
 
     until(room)
+
+
+def test_of_those_who_come_at_once_all_get_an_answer(client: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "_MOST", 3)
+    where, gathered, statuses = accepted(client)["urls"]["events"], threading.Barrier(12), []
+
+    def listen() -> None:
+        gathered.wait(timeout=20)
+        with client.stream("GET", where) as answer:
+            statuses.append(answer.status_code)
+            lines = answer.iter_lines()  # let go of, it would hang up
+            next(lines)
+            gathered.wait(timeout=20)
+
+    readers = [threading.Thread(target=listen) for _ in range(12)]
+    for reader in readers:
+        reader.start()
+    for reader in readers:
+        reader.join(timeout=30)
+    assert sorted(statuses) == [200] * 3 + [503] * 9
+
+
+@pytest.fixture
+def guarded(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
+    monkeypatch.setattr(tokens, "_SECONDS", 0.0)
+    with (
+        live(create_app(services.settings, services, open_access=False)) as url,
+        httpx.Client(base_url=url, timeout=20) as connected,
+    ):
+        yield connected
+
+
+def bearer(services: Services, team: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {services.records.tokens.create(team)}"}
+
+
+def test_one_team_leaves_room_for_others(
+    guarded: httpx.Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (watch._MOST, watch._MOST_OF_OWNER) == (200, 32)
+    monkeypatch.setattr(watch, "_MOST", 4)
+    monkeypatch.setattr(watch, "_MOST_OF_OWNER", 2)
+    teams = [bearer(services, team) for team in ("blue", "red", "green")]
+    urls = [accepted(guarded, headers=team)["urls"]["events"] for team in teams]
+
+    def refused(team: int) -> str:
+        answer = guarded.get(urls[team], headers=teams[team])
+        assert answer.headers["retry-after"]
+        return str(problem(answer, 503, "too-many-streams")["detail"])
+
+    with ExitStack() as stack:
+        for team in (0, 0, 1, 1):
+            answer = stack.enter_context(guarded.stream("GET", urls[team], headers=teams[team]))
+            assert answer.status_code == 200
+        assert "2 event streams of your team are open" in refused(0)
+        assert "4 event streams are open" in refused(2)
+
+
+@pytest.mark.parametrize("quiet", [True, False])
+def test_a_stream_ends_with_its_token(
+    guarded: httpx.Client, services: Services, monkeypatch: pytest.MonkeyPatch, quiet: bool
+) -> None:
+    if quiet:
+        monkeypatch.setattr(events, "_KEEP_ALIVE_SECONDS", 0.3)
+    blue = bearer(services, "blue")
+    job = accepted(guarded, headers=blue)
+    with guarded.stream("GET", job["urls"]["events"], headers=blue) as answer:
+        stream = read(answer.iter_lines())
+        assert next(stream).status == "queued"
+        services.records.tokens.revoke("blue")
+        if not quiet:
+            services.records.jobs.cancel(job["id"])
+        assert list(stream) == []
+    problem(guarded.get(job["urls"]["events"], headers=blue), 401, "token-required")
+
+
+def test_a_quiet_stream_outlives_a_database_that_stays_away(
+    guarded: httpx.Client, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "_KEEP_ALIVE_SECONDS", 0.2)
+    blue = bearer(services, "blue")
+    job = accepted(guarded, headers=blue)
+    asked: list[str] = []
+
+    def away(token: str) -> str:
+        asked.append(token)
+        raise Unavailable("the database does not answer")
+
+    with guarded.stream("GET", job["urls"]["events"], headers=blue) as answer:
+        stream = read(answer.iter_lines())
+        assert next(stream).status == "queued"
+        with monkeypatch.context() as patch:
+            patch.setattr(services.records.tokens, "team", away)
+            until(lambda: len(asked) >= 2)
+        services.records.jobs.cancel(job["id"])
+        assert [event.status for event in stream] == ["canceled"]
 
 
 @pytest.mark.parametrize("seen", ["x", "-1", "1.5", "9" * 30])
