@@ -43,7 +43,7 @@ def sensitivities(subject: Subject, images: Tensor, seed: int) -> dict[str, Tens
     for probe in _probes(subject.graph, images, wanted, seed):
         size += probe.size
         for (_, name), (_, gradient) in probe.values.items():
-            squares = _by_channel(gradient.double().square())
+            squares = _by_channel(gradient.double().square(), _channels(subject, name, gradient))
             sums[name] = sums.get(name, torch.zeros_like(squares)) + squares
     return {name: total / size for name, total in sums.items()}
 
@@ -59,7 +59,7 @@ def noises(subject: Subject, images: Tensor, grids: Mapping[Key, Sequence[Grid]]
         size += probe.size
         for key, (value, gradient) in probe.values.items():
             for index, grid in enumerate(grids[key]):
-                error = _centred(on_grid(value, grid) - value)
+                error = _centred(on_grid(value, grid) - value, _channels(subject, key[1], value))
                 sums[key][index] += float((error * gradient).flatten(1).sum(1).double().square().sum())
     return {key: [one / size for one in found] for key, found in sums.items()}
 
@@ -94,9 +94,16 @@ def _gradients(site: Site, values: Tensor, gradients: Tensor) -> Tensor:
     return torch.matmul(made, read.transpose(2, 3)).flatten(1)
 
 
-def _centred(errors: Tensor) -> Tensor:
-    """Less their mean by channel, which a bias takes out."""
-    return errors - errors.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (errors.dim() - 2))
+def _channels(subject: Subject, name: str, value: Tensor) -> int:
+    """The axis of the channels of what the layer `name` makes and reads; of another `value` the usual one."""
+    site = subject.sites.get(name)
+    return site.channels if site is not None else 1 if value.dim() == 4 else -1
+
+
+def _centred(errors: Tensor, channels: int) -> Tensor:
+    """Less their mean by index of the axis `channels`, which a bias takes out."""
+    means = errors.movedim(channels, 0).flatten(1).mean(1)
+    return errors - means.view(-1, *[1] * (errors.dim() - 1 - channels % errors.dim()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +144,9 @@ def _run(graph: Graph, images: Tensor, wanted: Sequence[Key]) -> tuple[Tensor, d
     return logits - logits.mean(1, keepdim=True), {key: kept[key] for key in wanted}
 
 
-def _by_channel(squares: Tensor) -> Tensor:
-    """Sum over images, mean over positions: (N, channels, ...) to (channels,)."""
-    return squares.sum(0).flatten(1).mean(1) if squares.dim() > 2 else squares.sum(0)
+def _by_channel(squares: Tensor, channels: int) -> Tensor:
+    """Sum over images, mean over positions: (N, ...) to one number per index of the axis `channels`."""
+    return squares.movedim(channels, 1).sum(0).flatten(1).mean(1) if squares.dim() > 2 else squares.sum(0)
 
 
 def _tensor(value: object) -> Tensor:

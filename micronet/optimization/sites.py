@@ -33,8 +33,14 @@ class Site:
         """Filters of a group read the same columns."""
         return self.layer.groups
 
+    @property
+    def channels(self) -> int:
+        """The axis of what it reads and of what it makes that has one index per term of a filter, and per filter."""
+        return -1 if self.layer.weight.dim() == 2 else 1
+
     def columns(self, values: Tensor) -> Tensor:
-        """(groups, terms, n): what filters multiply, for every image and position of `values` (N, C, ...)."""
+        """(groups, terms, n): what filters multiply, for every image and position of `values` (N, C, ...), of a
+        fully connected layer (N, ..., C)."""
         layer = self.layer
         if layer.weight.dim() == 2:
             return values.reshape(-1, values.shape[-1]).t().unsqueeze(0)
@@ -48,7 +54,8 @@ class Site:
         return patches.permute(1, 4, 5, 0, 2, 3).reshape(layer.groups, self.rows.shape[1], -1)
 
     def outputs(self, values: Tensor) -> Tensor:
-        """(groups, filters per group, n): the layer's outputs (N, filters, ...) in the order of `columns`."""
+        """(groups, filters per group, n): the layer's outputs (N, filters, ...), of a fully connected
+        one (N, ..., filters), in the order of `columns`."""
         if self.layer.weight.dim() == 2:
             return values.reshape(-1, values.shape[-1]).t().unsqueeze(0)
         return values.transpose(0, 1).reshape(self.groups, len(self.layer.weight) // self.groups, -1)

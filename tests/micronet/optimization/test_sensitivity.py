@@ -8,6 +8,7 @@ from torch import nn
 
 from micronet.analysis.counts import Counts, count
 from micronet.analysis.widths import activation_grid
+from micronet.contract import OptimizeSettings
 from micronet.evaluation.inputs import unheard
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
@@ -19,6 +20,7 @@ from micronet.optimization.plan import Subject, subject
 from micronet.optimization.rounding import Rounding
 from micronet.optimization.sensitivity import BATCH, PROJECTIONS, moves, noises, sensitivities
 from micronet.optimization.sums import Inputs
+from micronet.optimization.survey import survey
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
 from tests.micronet import networks
@@ -99,6 +101,55 @@ def test_gradients_by_weights_are_those_of_autograd(kind: str) -> None:
             projection = torch.randn(logits.shape, generator=generator)
             total += float((moved * projection).flatten(1).sum(1).double().square().sum())
     assert found == pytest.approx(total / size, rel=0.05)
+
+
+class Tokens(nn.Module):
+    """A fully connected layer at each of 4 tokens, over three axes or four, or the same as a pointwise convolution."""
+
+    def __init__(self, filters: int, way: str) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.linear, self.way = nn.Linear(36, filters), way
+        self.conv = nn.Conv2d(36, filters, 1)
+        self.conv.weight, self.conv.bias = nn.Parameter(self.linear.weight[:, :, None, None]), self.linear.bias
+        self.act, self.last = nn.Hardswish(), nn.Linear(4 * filters, 3)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        tokens = x.flatten(2)  # (N, 4, 36)
+        if self.way == "convolution":
+            made = self.act(self.conv(tokens.transpose(1, 2).unsqueeze(3))).squeeze(3).transpose(1, 2)
+        elif self.way == "three axes":
+            made = self.act(self.linear(tokens))
+        else:
+            made = self.act(self.linear(tokens.reshape(-1, 2, 2, 36)))
+        return self.last(made.flatten(1))
+
+
+@pytest.mark.parametrize("filters", [5, 4])  # of which 4 are as many as there are tokens
+@pytest.mark.parametrize("way", ["three axes", "four axes"])
+def test_a_linear_layer_at_every_token_is_the_pointwise_convolution_it_is(filters: int, way: str) -> None:
+    with torch.random.fork_rng(devices=[]):
+        ours, theirs = (
+            subject(capture(Tokens(filters, one).eval().requires_grad_(False), networks.IMAGE))
+            for one in (way, "convolution")
+        )
+    x, settings = networks.images(64), OptimizeSettings(weight_bits=(4, 5), input_bits=(4, 5), gate_bits=(4, 5))
+    found = [
+        survey(of, x, settings, lambda layer: float(layer.operations.all_multiplications)) for of in (ours, theirs)
+    ]
+    felt = [sensitivities(of, x, 0) for of in (ours, theirs)]
+    for one, other in zip(ours.sites, theirs.sites, strict=True):
+        torch.testing.assert_close(felt[0][one], felt[1][other])
+        torch.testing.assert_close(found[0].errors[one], found[1].errors[other], rtol=1e-3, atol=0)
+        options = zip(found[0].layers[one], found[1].layers[other], strict=True)
+        assert all(a.loss == pytest.approx(b.loss, rel=0.01) and a.cost == b.cost for a, b in options)
+    gates = zip(found[0].gates.values(), found[1].gates.values(), strict=True)
+    assert all(
+        a.loss == pytest.approx(b.loss, rel=0.01) for one, other in gates for a, b in zip(one, other, strict=True)
+    )
+    graph = carry_out(ours, alike(ours, 6, 8), x, corrected=True, advance=unheard)
+    answers = [centred(interpret(one, x)) for one in (graph, ours.graph)]
+    assert float((answers[0] - answers[1]).square().sum() / answers[1].square().sum()) < 0.05
 
 
 def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
