@@ -106,7 +106,9 @@ def optimize(settings: OptimizeSettings, checkpoint: Path, context: Context) -> 
         layers=_layers(from_bytes(road[looks[-1].point].data)),
         score=scored,
         artifact=artifact,
-        scorer=scorer("cpu", settings.seed, source.track.dataset, source.train.split.sha256),
+        scorer=scorer(
+            str(choose_device(context.device)), settings.seed, source.track.dataset, source.train.split.sha256
+        ),
         warnings=tuple(dict.fromkeys((*source.warnings, *scored.warnings, *doubts(looks)))),
     )
 

@@ -162,10 +162,13 @@ def test_a_journal_serves_another_choice_and_no_other_search(digits: Digits, tmp
 def test_a_search_goes_on_where_another_device_answers_otherwise(
     digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """How hard its images are is found once; and a journal of a track that says something else is refused."""
+    """How hard its images are is found once, and the result says what it was made on; a journal of a track that says
+    something else is refused."""
     first = run(digits, tmp_path, points=1)
     monkeypatch.setattr("micronet.jobs.optimize.share_as_hard", lambda *_: 0.5)
-    assert run(digits, tmp_path, points=1) == first
+    monkeypatch.setattr("micronet.jobs.optimize.choose_device", lambda _: torch.device("cpu", 0))
+    there = first.scorer.model_copy(update={"device": "cpu:0"})
+    assert run(digits, tmp_path, points=1) == first.model_copy(update={"scorer": there})
     cheaper = track("digits").model_copy(update={"baseline_math": 100})
     monkeypatch.setattr("micronet.jobs.optimize.track", lambda *_: cheaper)
     with pytest.raises(SettingsError, match="differs in track"):
