@@ -6,7 +6,7 @@ import torch
 from onnx import TensorProto
 
 from micronet.onnx_reader.call import Call, Importers
-from micronet.onnx_reader.quantization import moved
+from micronet.onnx_reader.quantization import bits_in, moved
 from micronet.onnx_reader.shapes import expand
 from micronet.onnx_reader.tensors import BITS, FLOATS, type_name
 from micronet.onnx_reader.values import Floating, Known, Quantized, Value, carries_batch, check_shape, once
@@ -82,7 +82,7 @@ def _converted(call: Call, x: Floating, kind: int) -> Floating:
     if kind in FLOATS and carries_batch(x):
         raise call.unsupported("the batch size as a float.")
     dtype = _DTYPES.get(kind, torch.float32 if kind in FLOATS else torch.int64)
-    return Known(once(x.tensor).to(dtype).expand(x.shape), x.name, x.counted, kind)
+    return Known(once(x.tensor).to(dtype).expand(x.shape), x.name, x.counted, kind, bits=bits_in(x, kind))
 
 
 IMPORTERS: Importers = {

@@ -81,6 +81,14 @@ def moved(call: Call, value: Quantized, kind: int) -> Quantized:
     return replace(value, kind=kind)
 
 
+def bits_in(value: Known, kind: int) -> int | None:
+    """The width of constant integers that is less than their type's, if integers of the type `kind` may have it too."""
+    if value.bits is None or value.kind not in RANGES or kind not in RANGES:
+        return None
+    (_, lowest, _), (bits, low, _) = RANGES[value.kind], RANGES[kind]
+    return value.bits if value.bits <= bits and (low < 0) == (lowest < 0) else None
+
+
 def _range(call: Call, kind: int) -> tuple[int, int, int]:
     if kind not in RANGES:
         raise call.unsupported(f"quantization to {type_name(kind)}; integers of 4, 8, 16 or 32 bits are read.")

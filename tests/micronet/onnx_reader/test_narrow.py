@@ -246,6 +246,26 @@ def test_of_a_declared_and_a_clipped_width_the_narrower_counts(declared: str, bi
     assert import_graph(made).formats["w"].bits == bits
 
 
+@pytest.mark.parametrize(
+    ("back", "bits"), [(TensorProto.INT16, 4), (TensorProto.INT8, 4), (TensorProto.INT32, 4), (TensorProto.UINT8, 8)]
+)
+def test_a_width_outlives_a_cast_to_a_type_that_holds_it(back: int, bits: int) -> None:
+    """Runtimes clip no 16-bit integers, so they go through 32 bits; what is below zero is another number unsigned."""
+    kind = helper.tensor_dtype_to_np_dtype(back)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Cast", ["w"], ["wide"], to=TensorProto.INT32),
+        helper.make_node("Clip", ["wide", "low", "high"], ["clipped"]),
+        helper.make_node("Cast", ["clipped"], ["back"], to=back),
+        helper.make_node("DequantizeLinear", ["back", "scale", "zero"], ["d"]),
+        helper.make_node("Gemm", ["flat", "d"], ["y"], transB=1),
+    ]
+    ends = {"low": np.int32(-8), "high": np.int32(7)}
+    graph = import_graph(model(nodes, {"w": INT16, "scale": np.float32(1), "zero": np.zeros((), kind), **ends}))
+    assert graph.formats["w"].bits == bits
+    assert torch.equal(graph.weights["w"], torch.from_numpy(INT16.clip(-8, 7).astype(kind).astype(np.float32)))
+
+
 def test_a_constant_clipped_to_no_integer_is_refused() -> None:
     made = quantized_constants((-8, 7), (INT16 // 50).astype(np.int8), False)
     for index, initializer in enumerate(made.graph.initializer):
