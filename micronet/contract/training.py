@@ -116,9 +116,8 @@ class Training(Value):
     keep               the last epoch, or the one that is best on the held-out images
     precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32; of a teacher too, unless it
                        is quantized
-    cuda_graphs        on CUDA, the kernels from a batch to its gradients are recorded once and launched as one, and
-                       batches are made while those before them are learned from. For one process; on a CPU it changes
-                       nothing
+    cuda_graphs        on CUDA, the kernels from a batch to its gradients are recorded once and launched as one. For
+                       one process; on a CPU it changes nothing
     """
 
     epochs: Annotated[int, Field(ge=0, le=100_000)] = 200

@@ -65,13 +65,13 @@ class _Run:
         half = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
         teacher = Teacher.of(how, task)
         loss = Loss(task.world.together(network, task.device), half, teacher)
-        self._ahead: Ahead | None = None
+        self._ahead = Ahead(task.device) if task.device.type == "cuda" else None
         self._gradients: Gradients = EagerGradients(loss, network)
         if how.cuda_graphs and task.device.type == "cuda":
             check_recordable(network.graph(), "the network")
             if teacher is not None:
                 check_recordable(teacher.network.graph(), "the teacher")
-            self._ahead, self._gradients = Ahead(task.device), RecordedGradients(loss, network)
+            self._gradients = RecordedGradients(loss, network)
         self._state = State(network, how)
 
     def to_the_end(self) -> tuple[Graph, TrainingReport]:

@@ -1,7 +1,7 @@
 """What only a GPU can show: recorded steps are those of the operations one by one, and the same bits every time."""
 
 import gc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import pytest
@@ -157,6 +157,21 @@ def test_batches_come_in_order_and_whole() -> None:
 
     found = [(images.sum() / images.numel(), targets) for images, targets in Ahead(CUDA)(iter(batches()))]
     assert [(float(mean), int(target)) for mean, target in found] == [(float(i), i) for i in range(20)]
+
+
+@pytest.mark.parametrize("recorded", [True, False])
+def test_batches_are_made_ahead_with_and_without_a_recording(recorded: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    passed = []
+
+    class Counting(Ahead):
+        def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+            for batch in super().__call__(batches):
+                passed.append(batch[1].device.type)
+                yield batch
+
+    monkeypatch.setattr("micronet.training.fit.Ahead", Counting)
+    trained(FLOAT32.model_copy(update={"cuda_graphs": recorded}), digits_graph())
+    assert passed == ["cuda"] * 10  # two epochs of 320 images, 64 a batch
 
 
 def test_digits_are_learned() -> None:
