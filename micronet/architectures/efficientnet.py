@@ -3,11 +3,11 @@
 import math
 from typing import cast
 
-import torch
 from torch import Tensor, nn
 
 from micronet.architectures.layers import SqueezeExcitation, conv_norm, initialise_, round_channels, strides_to
 from micronet.architectures.options import EfficientNetOptions
+from micronet.architectures.stochastic_depth import StochasticDepth
 
 STAGES = (
     # expansion, kernel, stride of the first, channels, blocks
@@ -20,21 +20,6 @@ STAGES = (
     (6, 3, 1, 320, 1),
 )
 """Table 1 of the paper: B0."""
-
-
-class StochasticDepth(nn.Module):
-    """Training drops the branch of an image with probability p (Huang et al. 2016); evaluation is the identity."""
-
-    def __init__(self, drop_probability: float) -> None:
-        super().__init__()
-        self.drop_probability = drop_probability
-
-    def forward(self, branch: Tensor) -> Tensor:
-        """The branch (N, C, H, W), kept images scaled so that the mean stays."""
-        if not self.training or self.drop_probability == 0:
-            return branch
-        keep = 1 - self.drop_probability
-        return branch * torch.bernoulli(branch.new_full((len(branch), 1, 1, 1), keep)) / keep
 
 
 class MobileBlock(nn.Module):

@@ -1,8 +1,8 @@
-"""Normalizations, and Dropout, which does nothing here."""
+"""Normalizations, and Dropout, which does nothing but in training."""
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, multiply
-from micronet.onnx_reader.values import Floating
+from micronet.onnx_reader.values import Floating, Known
 
 
 def _batch_norm(call: Call) -> Floating:
@@ -46,13 +46,15 @@ def _instance_norm(call: Call) -> Floating:
 
 
 def _dropout(call: Call) -> Floating:
-    """Dropout outside training."""
-    call.ignore("seed", "ratio")
-    call.optional(1)
-    training = call.known(2)
+    """Dropout outside training. Its ratio, an attribute before opset 12, is for training the graph."""
+    call.ignore("seed")
+    x, ratio, default, training = call.tensor(0), call.number(1), call.real("ratio", 0.5), call.known(2)
     if training is not None and bool(training.tensor.any()):
         raise call.unsupported("a dropout in training mode.")
-    return call.tensor(0)
+    ratio = default if ratio is None else ratio
+    if not 0 <= ratio < 1:
+        raise call.corrupt(f"a ratio of {ratio}; ONNX has them from 0 to below 1.")
+    return x if isinstance(x, Known) or ratio == 0 else call.emit("dropout", x, ratio, False)
 
 
 IMPORTERS: Importers = {

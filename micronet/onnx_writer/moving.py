@@ -196,7 +196,7 @@ def _upsample_nearest(call: Call) -> str:
 
 
 WRITERS: Writers = {
-    **dict.fromkeys(IDENTITIES, _same),
+    **dict.fromkeys(IDENTITIES - {aten.dropout.default}, _same),
     **dict.fromkeys(
         (
             aten.view.default,

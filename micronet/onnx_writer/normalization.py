@@ -1,4 +1,4 @@
-"""Normalizations."""
+"""Normalizations, and Dropout."""
 
 import torch
 
@@ -45,8 +45,14 @@ def _scale(call: Call, index: int) -> str:
     return call.value(index)
 
 
+def _dropout(call: Call) -> str:
+    """Nothing to whoever runs the file, and what share to drop to whoever trains it."""
+    return call.emit("Dropout", call.value(0), call.value(1)) if call.number(1) else call.value(0)
+
+
 WRITERS: Writers = {
     aten.batch_norm.default: _batch_norm,
     aten.layer_norm.default: _layer_norm,
     aten.group_norm.default: _group_norm,
+    aten.dropout.default: _dropout,
 }

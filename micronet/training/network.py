@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from micronet.analysis.dot_products import factors
 from micronet.architectures.shakedrop import ShakeDrop
+from micronet.architectures.stochastic_depth import StochasticDepth
 from micronet.graph.interpret import last_uses
-from micronet.graph.ir import Graph, Node, Ref, substitute
+from micronet.graph.ir import Graph, Node, Ref, Target, substitute
 
 aten = torch.ops.aten
 
@@ -21,16 +23,17 @@ Behaviour = Callable[..., object]
 STATISTICS_MOMENTUM = 0.1
 """What a batch weighs in a batch norm's running mean and variance."""
 _SHAKEDROP_LAYER = "shake_drop"
+_STOCHASTIC_DEPTH_LAYER = "stochastic_depth"
 
 
 class TrainableNetwork(nn.Module):
     """Logits (N, classes) of images (N, *input_shape), by a graph with weights that learn.
 
-    In training mode batch norms take their statistics from the batch and move their running ones, dropout drops, and,
-    with `shakedrop`, the residual branches that the graph scales in place of ShakeDrop are shaken. In evaluation mode
-    it is the graph to the last bit. `views` replace weights by functions of them, by name; `behaviours` are what nodes
-    do while training, by name, on top of those above. Zeros that the weights of dot products have are held if
-    `hold_zeros`: call `hold_zeros_` after each step.
+    In training mode batch norms take their statistics from the batch and move their running ones, dropout drops values,
+    channels or, in place of stochastic depth, whole images, and, with `shakedrop`, the residual branches that the graph
+    scales in place of ShakeDrop are shaken. In evaluation mode it is the graph to the last bit. `views` replace weights
+    by functions of them, by name; `behaviours` are what nodes do while training, by name, on top of those above. Zeros
+    that the weights of dot products have are held if `hold_zeros`: call `hold_zeros_` after each step.
     """
 
     def __init__(
@@ -154,17 +157,22 @@ def is_shakedrop(node: Node) -> bool:
     return isinstance(node.args[1], float) and 0 <= node.args[1] < 1
 
 
+def is_stochastic_depth(node: Node) -> bool:
+    """Whether a node, which does nothing, stands where training drops the residual branches of whole images."""
+    return node.target is aten.dropout.default and node.layer.endswith(_STOCHASTIC_DEPTH_LAYER)
+
+
 def _behaviours(graph: Graph, shakedrop: bool) -> dict[str, Behaviour]:
     behaviours: dict[str, Behaviour] = {}
     for node in graph.nodes:
         if node.target is aten.batch_norm.default and not _is_frozen(graph, node):
             behaviours[node.name] = _batch_norm
-        elif node.target is aten.dropout.default:
-            behaviours[node.name] = lambda x, p, _train: aten.dropout.default(x, p, True)
+        elif is_stochastic_depth(node):
+            behaviours[node.name] = _Noise(StochasticDepth(_number(node)).train())
+        elif node.target in (aten.dropout.default, aten.feature_dropout.default):
+            behaviours[node.name] = partial(_dropout, node.target)
         elif shakedrop and is_shakedrop(node):
-            passed = node.args[1]
-            assert isinstance(passed, float)
-            behaviours[node.name] = _Shaken(ShakeDrop(1 - passed).train())
+            behaviours[node.name] = _Noise(ShakeDrop(1 - _number(node)).train())
     return behaviours
 
 
@@ -178,11 +186,22 @@ def _batch_norm(*args: object) -> object:
     return aten.batch_norm.default(x, scale, shift, mean, variance, True, STATISTICS_MOMENTUM, epsilon, cudnn)
 
 
-class _Shaken:
-    """Not a submodule: it has nothing to learn."""
+def _dropout(target: Target, x: Tensor, probability: float, _train: bool) -> object:
+    return target(x, probability, True)
 
-    def __init__(self, shakedrop: ShakeDrop) -> None:
-        self._shakedrop = shakedrop
 
-    def __call__(self, branch: Tensor, _passed: float) -> object:
-        return self._shakedrop(branch)
+def _number(node: Node) -> float:
+    """What a node says of its noise, behind the branch."""
+    number = node.args[1]
+    assert isinstance(number, float)
+    return number
+
+
+class _Noise:
+    """On a residual branch, by a module that is not a submodule: it has nothing to learn."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self._module = module
+
+    def __call__(self, branch: Tensor, *_evaluation: object) -> object:
+        return self._module(branch)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.architectures.load import create_network
+from micronet.architectures.stochastic_depth import StochasticDepth
 from micronet.contract import Distillation
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
@@ -16,7 +17,13 @@ from micronet.onnx_reader import import_graph
 from micronet.onnx_writer import to_model
 from micronet.training.fit import fit
 from micronet.training.mixing import soft_targets
-from micronet.training.network import TrainableNetwork, factor_names, is_shakedrop, learned_weights
+from micronet.training.network import (
+    TrainableNetwork,
+    factor_names,
+    is_shakedrop,
+    is_stochastic_depth,
+    learned_weights,
+)
 from micronet.training.state import State
 from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
@@ -53,6 +60,74 @@ def test_a_shaken_branch_has_a_gradient_of_its_own(pyramid: Graph) -> None:
     network = TrainableNetwork(pyramid).train()
     network(torch.randn(8, 3, 8, 8)).square().sum().backward()
     assert all(parameter.grad is not None for parameter in network.parameters() if parameter.requires_grad)
+
+
+class Noisy(nn.Module):
+    """What is left of each of 6 channels of 4x4 pixels, all 1."""
+
+    def __init__(self, noise: nn.Module) -> None:
+        super().__init__()
+        self.stochastic_depth = noise
+
+    def forward(self, images: Tensor) -> Tensor:
+        left: Tensor = self.stochastic_depth(images).flatten(1)
+        return left
+
+
+@pytest.mark.parametrize(
+    ("noise", "together"),
+    [(nn.Dropout(0.75), 1), (nn.Dropout2d(0.75), 16), (StochasticDepth(0.75), 96)],
+    ids=["values", "channels", "images"],
+)
+def test_what_training_drops(noise: nn.Module, together: int) -> None:
+    """A quarter stays, four times as large; what goes together are values, channels or images. Evaluation has all."""
+    layer = Noisy(noise)
+    graph, images = capture(layer, (6, 4, 4)), torch.ones(2000, 6, 4, 4)
+    if not isinstance(noise, StochasticDepth):
+        graph = replace(graph, nodes=tuple(replace(node, layer="noise") for node in graph.nodes))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        left = TrainableNetwork(graph).train()(images).reshape(-1, together)
+    assert left.unique().tolist() == [0, 4]
+    assert torch.equal(left.amin(1), left.amax(1))
+    assert float(left.mean()) == pytest.approx(1, abs=0.1)
+    assert together == 96 or not torch.equal(left.view(2000, -1).amin(1), left.view(2000, -1).amax(1))
+    assert torch.equal(TrainableNetwork(graph).eval()(images), images.flatten(1))
+
+
+DROPPING = {
+    "wideresnet": {"depth": 10, "width": 1, "dropout": 0.3},
+    "efficientnet": {"width_multiplier": 0.25, "image_size": 32, "dropout": 0.0, "stochastic_depth": 0.9},
+}
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_noise_of_training_survives_a_file(name: str) -> None:
+    network = create_network(name, {**DROPPING[name], "num_classes": 10})
+    with torch.no_grad():
+        graph = prepare(capture(network, (3, 32, 32)), fuse=False)
+    again = prepare(import_graph(to_model(graph)), fuse=False)
+    images = torch.randn(8, *graph.input_shape, generator=torch.Generator().manual_seed(0))
+
+    def noise(of: Graph) -> list[tuple[float, bool]]:
+        dropouts = [node for node in of.nodes if node.target is torch.ops.aten.dropout.default]
+        shares = [(node.args[1], is_stochastic_depth(node)) for node in dropouts]
+        return [(share, whole) for share, whole in shares if isinstance(share, float) and share]
+
+    def answers(of: Graph, seed: int) -> Tensor:
+        with torch.no_grad(), torch.random.fork_rng():
+            torch.manual_seed(seed)
+            logits: Tensor = TrainableNetwork(of).train()(images)
+        return logits
+
+    wanted = [0.3] * 3 if name == "wideresnet" else [0.9 * k / 16 for k in (2, 4, 6, 7, 9, 10, 12, 13, 14)]
+    for one in (graph, again):
+        assert noise(one) == [(pytest.approx(p, rel=1e-6), name == "efficientnet") for p in wanted]
+        assert not torch.equal(answers(one, 1), answers(one, 2))
+        assert torch.equal(TrainableNetwork(one).eval()(images), interpret(one, images))
+    torch.testing.assert_close(answers(again, 1), answers(graph, 1), rtol=1e-3, atol=1e-3)
+    fused = prepare(graph, fuse=True)
+    assert noise(prepare(import_graph(to_model(fused)), fuse=False)) == noise(again)
 
 
 def test_an_average_by_hand() -> None:
