@@ -1,7 +1,7 @@
 """Builder: nodes are written down, constants are folded, shapes are inferred, all in one place."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -12,6 +12,7 @@ from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
 from micronet.graph.names import Names
+from micronet.onnx_reader.operands import Operand, integers_in, mapped, meta_of, operands_in, tensor_of
 from micronet.onnx_reader.targets import EMITS, LAYOUT, TAKES_INTEGERS, TARGETS
 from micronet.onnx_reader.values import (
     BATCH,
@@ -27,8 +28,6 @@ from micronet.onnx_reader.values import (
     readable,
 )
 from micronet.onnx_reader.weights import Weights
-
-Operand = Known | Made | int | float | str | bool | torch.dtype | None | tuple["Operand", ...]
 
 MAX_INDEX = 2**63 - 1
 """What a slice to the end ends with, as torch writes it."""
@@ -86,7 +85,7 @@ class Builder:
         """Value of `target`; computed now if every operand is known and no stored parameter would become more."""
         shape = self._infer(target, args, kwargs)
         assert isinstance(shape, Tensor)
-        operands = list(_operands((*args, *kwargs.values())))
+        operands = list(operands_in((*args, *kwargs.values())))
         if all(isinstance(operand, Known) for operand in operands):
             known = [operand for operand in operands if isinstance(operand, Known)]
             if _may_fold(target, known, shape):
@@ -97,8 +96,8 @@ class Builder:
         """Values of a `target` that gives several, each taken out with getitem."""
         shapes = self._infer(target, args, {})
         assert isinstance(shapes, list | tuple)
-        if all(isinstance(operand, Known) for operand in _operands(args)):
-            known = [operand for operand in _operands(args) if isinstance(operand, Known)]
+        if all(isinstance(operand, Known) for operand in operands_in(args)):
+            known = [operand for operand in operands_in(args) if isinstance(operand, Known)]
             parts = self._compute(target, args, {})
             assert isinstance(parts, list | tuple)
             return [self._derived(part, known, None) for part in parts]
@@ -107,8 +106,8 @@ class Builder:
 
     def fold(self, target: Target, *args: Operand, **kwargs: Operand) -> Known:
         """Value of `target` on constants only. OnnxUnsupportedFeature if an operand is made at run time."""
-        known = [operand for operand in _operands((*args, *kwargs.values())) if isinstance(operand, Known)]
-        if len(known) != len(list(_operands((*args, *kwargs.values())))):
+        known = [operand for operand in operands_in((*args, *kwargs.values())) if isinstance(operand, Known)]
+        if len(known) != len(list(operands_in((*args, *kwargs.values())))):
             raise OnnxUnsupportedFeature(f"{self._what} is read on shapes and constants only, not on activations.")
         shape = self._infer(target, args, kwargs)
         assert isinstance(shape, Tensor)
@@ -120,14 +119,14 @@ class Builder:
 
     def _infer(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
         """What `target` gives, without data; every size is checked before anything is computed."""
-        for size in _integers((*args, *kwargs.values())):
+        for size in integers_in((*args, *kwargs.values())):
             if abs(size) > MAX_ELEMENTS and not multiple_of_batch(size) and size != MAX_INDEX:
                 raise FileTooLarge(f"{self._what} asks for a size of {size:,}; at most {MAX_ELEMENTS:,} is allowed.")
         try:
             result = on_meta(
                 target,
-                tuple(_map(argument, _meta) for argument in args),
-                {k: _map(v, _meta) for k, v in kwargs.items()},
+                tuple(mapped(argument, meta_of) for argument in args),
+                {k: mapped(v, meta_of) for k, v in kwargs.items()},
             )
         except (RuntimeError, IndexError, ValueError, TypeError) as error:
             raise self._misfit(args, error) from error
@@ -142,14 +141,15 @@ class Builder:
             return MemoryError(message)
         if "overflow" in message:
             return FileTooLarge(f"{self._what} asks for more elements than can be counted.")
-        shapes = " and ".join(readable(operand.shape) for operand in _operands(args))
+        shapes = " and ".join(readable(operand.shape) for operand in operands_in(args))
         return OnnxUnsupportedFeature(f"{self._what} does not fit operands of shape {shapes}: {message}")
 
     def _compute(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
         """What `target` gives for constants; some refuse integers only once they see them."""
         try:
             return target(
-                *(_map(argument, _tensor) for argument in args), **{key: _map(v, _tensor) for key, v in kwargs.items()}
+                *(mapped(argument, tensor_of) for argument in args),
+                **{key: mapped(v, tensor_of) for key, v in kwargs.items()},
             )
         except RuntimeError as error:
             raise self._misfit(args, error) from error
@@ -179,7 +179,7 @@ class Builder:
     def _record(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], shape: Tensor) -> Made:
         if shape.dtype != torch.float32:
             raise OnnxUnsupportedFeature(f"{self._what} computes integers from activations; only float32 is read.")
-        constants = [operand for operand in _operands((*args, *kwargs.values())) if isinstance(operand, Known)]
+        constants = [operand for operand in operands_in((*args, *kwargs.values())) if isinstance(operand, Known)]
         if target not in TAKES_INTEGERS and not all(value.tensor.is_floating_point() for value in constants):
             raise OnnxUnsupportedFeature(
                 f"{self._what} mixes integers with activations, which ONNX forbids; a Cast makes floats of them."
@@ -243,8 +243,9 @@ def _moved_grid(target: Target, args: tuple[Operand, ...]) -> Grid | None:
         return grid
     along = [-1 if axis == grid.axis else 1 for axis in range(len(source.shape))]
     numbers = torch.arange(len(grid.steps), dtype=torch.int32).reshape(along).expand(source.shape)
-    moved = target(numbers, *(_map(argument, _tensor) for argument in args[1:]))
+    moved = target(numbers, *(mapped(argument, tensor_of) for argument in args[1:]))
     assert isinstance(moved, Tensor)
+    moved = once(moved)
     for axis in (None, *range(moved.dim())) if moved.numel() else ():
         others = [other for other in range(moved.dim()) if other != axis]
         least, most = (moved.amin(others), moved.amax(others)) if others else (moved, moved)
@@ -272,39 +273,6 @@ def _may_fold(target: Target, known: list[Known], shape: Tensor) -> bool:
 def _holds_batch(*tensors: Tensor) -> bool:
     """Whether one of the shapes has N in it."""
     return any(multiple_of_batch(size) for tensor in tensors for size in tensor.shape)
-
-
-def _operands(argument: Operand) -> Iterator[Known | Made]:
-    if isinstance(argument, Known | Made):
-        yield argument
-    elif isinstance(argument, tuple):
-        for item in argument:
-            yield from _operands(item)
-
-
-def _integers(argument: Operand) -> Iterator[int]:
-    if isinstance(argument, int):
-        yield argument
-    elif isinstance(argument, tuple):
-        for item in argument:
-            yield from _integers(item)
-
-
-def _map(argument: Operand, function: Callable[[Known | Made], Tensor]) -> object:
-    if isinstance(argument, Known | Made):
-        return function(argument)
-    if isinstance(argument, tuple):
-        return [_map(item, function) for item in argument]
-    return argument
-
-
-def _meta(value: Known | Made) -> Tensor:
-    return value.meta if isinstance(value, Made) else value.tensor.to("meta")
-
-
-def _tensor(value: Known | Made) -> Tensor:
-    assert isinstance(value, Known)
-    return value.tensor
 
 
 def _identifier(name: str) -> str:

@@ -6,7 +6,8 @@ from onnx import AttributeProto, NodeProto
 from torch import Tensor
 
 from micronet.errors import CorruptFile, OnnxUnsupportedFeature
-from micronet.onnx_reader.builder import Builder, Operand
+from micronet.onnx_reader.builder import Builder
+from micronet.onnx_reader.operands import Operand
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import to_torch
 from micronet.onnx_reader.values import Floating, Known, Quantized, Value, multiple_of_batch

@@ -15,7 +15,8 @@ from micronet.graph.grid import Grid
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Ref
 from micronet.onnx_reader import EMITS, IMPORTERS, import_graph
-from micronet.onnx_reader.builder import Builder, Operand
+from micronet.onnx_reader.builder import Builder
+from micronet.onnx_reader.operands import Operand
 from micronet.onnx_reader.table import merged
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.values import Known
