@@ -1,6 +1,6 @@
 """What no image changes is computed once, here, and becomes a weight."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -16,14 +16,16 @@ from micronet.graph.ir import Graph, Node, substitute
 def fold_constants(graph: Graph) -> Graph:
     """The same function, with every node that reads only weights, or nothing, replaced by its result.
 
-    Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from. A
-    result made of literals only is a literal. A quantizer's result on a weight is a quantized weight; moved, that would
-    lose its grid, so nodes that read quantized weights stay. Raises UnknownOperation for numbers drawn at random: drawn
+    Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from,
+    unless it has more elements: a product of factors is stored as its factors. A result made of literals only is a
+    literal. A quantizer's result on a weight is a quantized weight; moved, that would lose its grid, so nodes that read
+    quantized weights stay. Raises UnknownOperation for numbers drawn at random: drawn
     once, they would be weights that nobody stores.
     """
     weights: dict[str, object] = dict(graph.weights)
     formats = dict(graph.formats)
     literals = set(graph.literals)
+    stored: dict[str, frozenset[str]] = {}  # of a node that stays, the weights it is made of
     nodes = []
     with torch.no_grad():
         for node in graph.nodes:
@@ -33,16 +35,24 @@ def fold_constants(graph: Graph) -> Graph:
                 continue
             _check_no_chance(node)
             kwargs = {key: substitute(argument, weights) for key, argument in node.kwargs.items()}
-            weights[node.name] = node.target(*(substitute(argument, weights) for argument in node.args), **kwargs)
+            value = node.target(*(substitute(argument, weights) for argument in node.args), **kwargs)
+            weights[node.name] = value
             grid = weight_grid(node, _tensors(weights)) if node.target in QUANTIZERS else None
             if grid is not None:
                 formats[node.name] = grid
             if all(name in literals for name in names):
                 literals.add(node.name)
-    folded = replace(
-        graph, nodes=tuple(nodes), weights=_tensors(weights), formats=formats, literals=frozenset(literals)
-    )
+            parts = frozenset[str]().union(*(stored.get(name, {name} - literals) for name in names))
+            if not isinstance(value, Tensor) or (grid is None and parts and value.numel() > _elements(parts, weights)):
+                stored[node.name] = parts
+                nodes.append(node)
+    tensors = {name: tensor for name, tensor in _tensors(weights).items() if name not in stored}
+    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
     return folded.live()
+
+
+def _elements(names: Iterable[str], values: Mapping[str, object]) -> int:
+    return sum(tensor.numel() for name in names if isinstance(tensor := values[name], Tensor))
 
 
 def _tensors(values: Mapping[str, object]) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """What no image changes becomes a weight."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 
 from micronet.analysis.counts import count
 from micronet.errors import UnknownOperation
+from micronet.evaluation.lowering import lower
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
@@ -89,6 +91,55 @@ def test_a_weight_quantized_in_training_stays_quantized(steps: str) -> None:
     x = torch.randn(2, 1, 8, 8)
     assert torch.equal(interpret(graph, x), module(x))
     assert count(graph).quantized
+
+
+class Factors(nn.Module):
+    """A weight (10, 64) that `made` computes from factors, a scale, and a weight of its size."""
+
+    def __init__(self, made: Callable[["Factors"], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.a, self.b = nn.Parameter(torch.randn(10, 2)), nn.Parameter(torch.randn(2, 64))
+        self.scale, self.full = nn.Parameter(torch.ones(1)), nn.Parameter(torch.randn(10, 64))
+        self.register_buffer("zero_points", torch.zeros(10, dtype=torch.int32))
+        self.made = made
+
+    def forward(self, x: Tensor) -> Tensor:
+        return nn.functional.linear(x.flatten(1), self.made(self))
+
+
+@pytest.mark.parametrize(
+    ("made", "elements", "bits"),
+    [
+        (lambda m: m.a @ m.b, 148, 32),
+        (lambda m: (m.a * 2) @ m.b + 1, 148, 32),
+        (lambda m: m.scale * (m.a @ m.b), 149, 32),
+        (lambda m: torch.cat(torch.split(m.a @ m.b, 5), 0), 148, 32),
+        (lambda m: m.scale.expand(10, 64) * torch.ones(10, 64), 1, 32),
+        (lambda m: m.full - m.full.mean(1, keepdim=True).expand(10, 64), 640, 32),
+        (lambda m: m.full * (m.a @ m.b), 640, 32),
+        (lambda m: torch.cat(torch.split(m.full, 5)[::-1], 0), 640, 32),
+        (lambda m: torch.fake_quantize_per_tensor_affine(m.a @ m.b, 0.125, 0, -8, 7), 640, 4),
+        (
+            lambda m: torch.fake_quantize_per_channel_affine(m.full, m.scale.expand(10), m.zero_points, 0, -8, 7),
+            640,
+            4,
+        ),
+    ],
+)
+def test_what_has_more_elements_than_it_is_made_of_is_stored_as_its_parts(
+    made: Callable[[Factors], Tensor], elements: int, bits: int
+) -> None:
+    module = Factors(made).eval().requires_grad_(False)
+    graph = fold_constants(capture(module, (1, 8, 8)))
+    parameters = [parameter for layer in count(graph).layers for parameter in layer.parameters]
+    assert sum(parameter.elements for parameter in parameters) == elements
+    assert {parameter.bits for parameter in parameters} == {bits}
+    x = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(interpret(graph, x), module(x))
+    torch.testing.assert_close(lower(graph, 2).run(x), module(x))
+    again = fold_constants(graph)
+    assert (again.nodes, again.weights.keys()) == (graph.nodes, graph.weights.keys())
 
 
 def test_random_numbers_are_no_constants() -> None:
