@@ -1,11 +1,13 @@
-"""The worker process: Celery listens for the doorbell, slots run jobs, a thread keeps house."""
+"""The worker process: Celery listens for the doorbell, slots run jobs, threads keep house."""
 
+import itertools
 import os
 import platform
 import signal
 import socket
 import threading
-import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -51,8 +53,7 @@ def run_worker(settings: Settings) -> None:
     worker = _open(settings)
     celery = make_celery(settings.broker)
     _listen(celery, worker.supervisor)
-    keeper = threading.Thread(target=_keep_house, args=(worker,), name="keeper", daemon=True)
-    keeper.start()
+    keeper = _start_keeping_house(worker)
     log.info("worker ready", worker=worker.id, lanes=settings.lanes, devices=[slot.device for slot in worker.slots])
     try:
         celery.Worker(
@@ -97,29 +98,47 @@ def _listen(celery: Celery, supervisor: Supervisor) -> None:
         supervisor.stop()
 
 
+def _start_keeping_house(worker: Worker) -> threading.Thread:
+    """The thread that gives signs of life. Sweeps have another: they may take minutes, and may be cut off anywhere."""
+    keeper = threading.Thread(target=_keep_house, args=(worker,), name="keeper", daemon=True)
+    sweeper = threading.Thread(target=_sweep_now_and_then, args=(worker,), name="sweeper", daemon=True)
+    keeper.start()
+    sweeper.start()
+    return keeper
+
+
 def _keep_house(worker: Worker) -> None:
-    """Signs of life, expired leases, jobs nobody rang for, and now and then a sweep."""
+    """Signs of life, expired leases, jobs nobody rang for."""
     settings = worker.settings
     reconciler = Reconciler(worker.records, settings.lease_seconds)
-    next_sweep, beat = time.monotonic(), 0
-    while True:
-        try:
-            beat += 1
+    for beat in itertools.count(1):
+        with _put_off_if_it_fails():
             worker.records.workers.beat(_description(worker, beat))
             reconciler.take_back()
             reconciler.forget_dead_workers()
             if worker.supervisor.has_free_slot() and worker.records.leases.waiting(settings.accepted_lanes()):
                 for _ in worker.slots:
                     threading.Thread(target=worker.supervisor.work_off, name="unrung", daemon=True).start()
-            if time.monotonic() >= next_sweep:
-                next_sweep = time.monotonic() + settings.sweep_seconds
-                sweep(settings, worker.records, worker.blobs)
-        except (ServiceError, OSError) as error:
-            log.warning("housekeeping put off", reason=str(error))
-        except Exception:  # whatever it is, the next round may go better, and a house nobody keeps fills up
-            log.exception("housekeeping put off")
         if worker.stopping.wait(settings.reconcile_seconds):
             return
+
+
+def _sweep_now_and_then(worker: Worker) -> None:
+    while True:
+        with _put_off_if_it_fails():
+            sweep(worker.settings, worker.records, worker.blobs)
+        if worker.stopping.wait(worker.settings.sweep_seconds):
+            return
+
+
+@contextmanager
+def _put_off_if_it_fails() -> Iterator[None]:
+    try:
+        yield
+    except (ServiceError, OSError) as error:
+        log.warning("housekeeping put off", reason=str(error))
+    except Exception:  # whatever it is, the next round may go better, and a house nobody keeps fills up
+        log.exception("housekeeping put off")
 
 
 def _description(worker: Worker, beat: int) -> WorkerSeen:

@@ -26,7 +26,7 @@ def sweep(settings: Settings, records: Records, blobs: Blobs) -> None:
     for location in records.journal.forget_ended():
         blobs.delete(location)
     records.jobs.forget_keys(settings.key_days)
-    known = records.blobs.locations()  # at once: to ask for each file takes minutes in which nobody keeps house
+    known = records.blobs.locations()  # at once: to ask for each file takes minutes
     abandoned = blobs.sweep(lambda location: location in known or records.blobs.is_known(location))
     directories = sweep_scratch(settings.scratch)
     partials = Partials(settings.partials).sweep(settings.partial_days)

@@ -1,0 +1,84 @@
+"""Keeping house: signs of life are given whatever else takes long, or fails."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from worker import main
+from worker.blobs.memory import MemoryBlobs
+from worker.errors import Unavailable
+from worker.main import Worker
+from worker.records import Records
+from worker.settings import Settings
+from worker.supervisor import Supervisor
+
+
+class Idle:
+    """A supervisor that has nothing to do."""
+
+    def has_free_slot(self) -> bool:
+        return False
+
+
+@pytest.fixture
+def worker(tmp_path: Path) -> Iterator[Worker]:
+    settings = Settings(home=tmp_path, reconcile_seconds=0.02, sweep_seconds=0.02)
+    records = Records(settings.database)
+    stopping = threading.Event()
+    yield Worker("w", settings, records, MemoryBlobs(), (), cast(Supervisor, Idle()), stopping)
+    stopping.set()
+    records.close()
+
+
+def beat(worker: Worker) -> int:
+    return max((seen.beat for seen in worker.records.workers.all()), default=0)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.01)
+
+
+def test_a_worker_beats_while_a_sweep_takes_long(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweeping, swept = threading.Event(), threading.Event()
+
+    def sweep(*_: object) -> None:
+        sweeping.set()
+        assert swept.wait(30)
+
+    monkeypatch.setattr(main, "sweep", sweep)
+    keeper = main._start_keeping_house(worker)
+    try:
+        assert sweeping.wait(20)
+        before = beat(worker)
+        until(lambda: beat(worker) > before + 3)
+    finally:
+        swept.set()
+        worker.stopping.set()
+        keeper.join(20)
+    assert not keeper.is_alive()
+
+
+@pytest.mark.parametrize("trouble", [Unavailable("away"), OSError("away"), ValueError("a fault of ours")])
+def test_what_fails_once_is_done_the_next_time(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    beats, troubles, sweeps = worker.records.workers.beat, [trouble, trouble], list[object]()
+
+    def fail() -> None:
+        if troubles:
+            raise troubles.pop()
+
+    monkeypatch.setattr(worker.records.workers, "beat", lambda seen: (fail(), beats(seen)))
+    monkeypatch.setattr(main, "sweep", lambda *_: (fail(), sweeps.append(None)))
+    keeper = main._start_keeping_house(worker)
+    until(lambda: beat(worker) > 3 and len(sweeps) > 3)
+    worker.stopping.set()
+    keeper.join(20)
+    assert troubles == []
