@@ -7,14 +7,20 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from app.http.access import CallerDep
-from app.http.cursors import cursor_pattern, cursor_to, place_of
+from app.http.errors import InvalidRequest
+from app.http.problems import Fault
 from app.http.site import SiteDep
 from micronet.contract import Accuracy, Name, ScoreTerms
 from micronet.contract.values import UNPRINTABLE
 from micronet.tracks import track as find_track
+from worker.errors import JobNotFound
 from worker.records.scores import BoardFilter, Entry, Order, SortKey
 
-Cursor = Annotated[str | None, Query(pattern=cursor_pattern("b"), description="from `next` of the page before")]
+_CURSOR = "b"
+"""Before the job of a page's last entry: a place in the order that stays, whatever is measured meanwhile."""
+Cursor = Annotated[
+    str | None, Query(pattern=f"^{_CURSOR}[0-9a-f]{{32}}$", description="from `next` of the page before")
+]
 Search = Annotated[
     str | None,
     Query(
@@ -83,26 +89,30 @@ async def _board(
     cursor: Cursor = None,
 ) -> Board:
     """Scores of one track. Ranks are those among the entries of this policy and team."""
-    offset = place_of(cursor) or 0
     find_track(track, site.services.settings.data)
-    entries, total = await site.database.run(
-        site.services.records.scores.entries,
-        BoardFilter(track, policy, team, qualifies, search),
-        Order(sort, descending=order == "desc"),
-        offset,
-        limit,
-    )
+    try:
+        found, total = await site.database.run(
+            site.services.records.scores.entries,
+            BoardFilter(track, policy, team, qualifies, search),
+            Order(sort, descending=order == "desc"),
+            0,
+            limit + 1,
+            cursor and cursor.removeprefix(_CURSOR),
+        )
+    except JobNotFound as error:
+        detail = f"{error} Ask for what the page that it is from was of, or from the beginning."
+        raise InvalidRequest([Fault(detail=detail, parameter="cursor")]) from error
+    entries = found[:limit]
     among = {"track": track, "policy": policy, "team": team, "qualifies": qualifies, "search": search}
     asked = {**among, "sort": sort, "order": order}
     given = {name: str(value).lower() if value is True or value is False else value for name, value in asked.items()}
-    after = offset + len(entries)
-    query = {**given, "limit": limit, "cursor": cursor_to("b", after)}
+    query = {**given, "limit": limit, "cursor": f"{_CURSOR}{entries[-1].job_id}" if entries else None}
     address = "/leaderboard?" + urlencode({name: value for name, value in query.items() if value is not None})
     return Board(
         track=track,
         entries=list(map(_entry, entries)),
         total=total,
-        next=address if entries and after < total else None,
+        next=address if len(found) > limit else None,
     )
 
 

@@ -5,9 +5,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Float, RowMapping, Select, Subquery, cast, func, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Float,
+    FromClause,
+    RowMapping,
+    Select,
+    Subquery,
+    cast,
+    func,
+    select,
+    true,
+)
 
 from micronet.contract import ScoreResult
+from worker.errors import JobNotFound
 from worker.records.clock import now
 from worker.records.database import Database
 from worker.records.tables import scores
@@ -101,16 +114,30 @@ class Scores:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def entries(self, wanted: BoardFilter, order: Order, offset: int, limit: int) -> tuple[tuple[Entry, ...], int]:
-        """A part of a track's board, and how many entries there are in all. `limit` 0: only how many."""
+    def entries(
+        self, wanted: BoardFilter, order: Order, offset: int, limit: int, after: str | None = None
+    ) -> tuple[tuple[Entry, ...], int]:
+        """A part of a track's board, and how many entries there are in all. `limit` 0: only how many.
+
+        `after`: the job of the entry that it comes after, wherever that stands by now. Raises JobNotFound without one.
+        """
         columns = [_SPARSITY if name == "sparsity" else scores.c[name] for name in _COLUMNS[order.by]]
         # databases differ where it is not said
         sorting = [(column.desc() if order.descending else column).nulls_last() for column in columns]
         places = _places(wanted)
         page = _entries(places).where(*_asked(wanted)).order_by(*sorting, places.c.place)
+        if after is not None:
+            nth = func.row_number().over(order_by=(*sorting, places.c.place)).label("nth")
+            joined = select(*places.c, nth).join_from(scores, places, places.c.job_id == scores.c.job_id)
+            listed = joined.where(*_asked(wanted)).cte("listed")
+            seen = select(listed.c.nth).where(listed.c.job_id == after).scalar_subquery()
+            page = _entries(listed).where(listed.c.nth > seen).order_by(listed.c.nth)
+        here = select(scores.c.job_id).where(*_of_board(wanted), *_asked(wanted), scores.c.job_id == after)
         total = select(func.count()).select_from(scores).where(*_of_board(wanted), *_asked(wanted))
 
         def work(connection: Connection) -> tuple[tuple[Entry, ...], int]:
+            if after is not None and connection.scalar(here) is None:
+                raise JobNotFound(f"job {after!r} has no entry among these.")
             rows = connection.execute(page.offset(offset).limit(limit)).mappings().all()
             return tuple(map(_entry, rows)), connection.scalar(total) or 0
 
@@ -197,7 +224,7 @@ def _places(wanted: BoardFilter, *facts: ColumnElement[Any]) -> Subquery:
     return select(scores.c.job_id, place, *facts).where(*_of_board(wanted)).subquery()
 
 
-def _entries(places: Subquery) -> Select[*tuple[Any, ...]]:
+def _entries(places: FromClause) -> Select[*tuple[Any, ...]]:
     query = select(*_SHOWN, _SPARSITY.label("sparsity"), places.c.place)
     return query.join_from(scores, places, places.c.job_id == scores.c.job_id)
 

@@ -67,6 +67,41 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     assert found == [best, second]
 
 
+@pytest.mark.parametrize("sort", ["score", "top1", "team", "bits"])
+@pytest.mark.parametrize("order", ["asc", "desc"])
+def test_no_entry_comes_twice_or_not_at_all_though_others_are_measured_meanwhile(
+    any_api: TestClient, any_services: Services, sort: str, order: str
+) -> None:
+    """What is new stands before, between and behind what was there: by score 0.05, 0.15 and 0.3 among 0.1 and 0.2."""
+    before = [
+        score(any_api, any_services, 345 + place, points, team=team)
+        for place, (points, team) in enumerate([(0.2, "b"), (0.1, None), (0.1, "b"), (0.2, None), (0.1, "c")])
+    ]
+    where = f"/leaderboard?track=digits&sort={sort}&order={order}"
+    expected = [entry["job"] for entry in any_api.get(where).json()["entries"]]
+    assert sorted(expected) == sorted(before)
+    page = any_api.get(f"{where}&limit=2").json()
+    found = [entry["job"] for entry in page["entries"]]
+    for points, correct, team in ((0.05, 360, "a"), (0.15, 346, "b"), (0.3, 342, "z")):
+        score(any_api, any_services, correct, points, team=team)
+    while page["next"] is not None:
+        page = any_api.get(page["next"]).json()
+        found += [entry["job"] for entry in page["entries"]]
+    assert len(found) == len(set(found))
+    assert [job for job in found if job in before] == expected
+
+
+def test_a_cursor_leads_on_in_its_own_list_only(any_api: TestClient, any_services: Services) -> None:
+    first = score(any_api, any_services, 350, 0.1, team="a")
+    last = score(any_api, any_services, 350, 0.2, team="b")
+    where = "/leaderboard?track=digits&cursor=b"
+    assert [entry["job"] for entry in any_api.get(where + first).json()["entries"]] == [last]
+    assert any_api.get(where + last).json()["entries"] == []
+    for wrong in (f"{first}&team=b", f"{first}&search=b", f"{first}&qualifies=false", "0" * 32, "1", "12"):
+        content = problem(any_api.get(where + wrong), 422, "invalid-request")
+        assert [fault["parameter"] for fault in content["errors"]] == ["cursor"]
+
+
 def test_those_without_a_team_come_last_on_every_database(any_api: TestClient, any_services: Services) -> None:
     nobody = score(any_api, any_services, 350, 0.1)
     team = score(any_api, any_services, 349, 0.2, team="a")
