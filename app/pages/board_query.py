@@ -44,6 +44,11 @@ class BoardQuery:
         return self.policy != BOTH
 
     @property
+    def narrowed(self) -> bool:
+        """Whether only some of the entries of this track and policy are asked for."""
+        return self.team is not None or self.search is not None
+
+    @property
     def order(self) -> Order:
         """As the records take it."""
         return Order(self.sort, self.descending)
@@ -57,6 +62,10 @@ class BoardQuery:
         """The view sorted by a column: the best first, and the other way round if it was that already."""
         descending = not self.descending if sort == self.sort else sort in _BEST_IS_LARGEST
         return replace(self, sort=sort, descending=descending, page=1)
+
+    def widened(self) -> "BoardQuery":
+        """The view with every entry of this track and policy."""
+        return replace(self, team=None, search=None, page=1)
 
     def at_page(self, page: int) -> "BoardQuery":
         """Another page of this view."""

@@ -60,6 +60,28 @@ def test_views(api: TestClient, board: dict[str, str], query: str, expected: lis
     assert names(api.get(f"/?track=digits&{query}").text) == expected
 
 
+@pytest.mark.parametrize(
+    ("query", "said", "elsewhere"),
+    [
+        ("search=zzz", "No entry that was asked for reaches the floor.", 'href="/?track=digits&amp;policy=report"'),
+        ("team=team+low", "No entry that was asked for reaches the floor.", 'href="/?track=digits&amp;policy=report"'),
+        ("page=9", "There are no entries on page 9.", 'href="/?track=digits&amp;policy=report"'),
+        ("search=a&page=9", "no entries on page 9.", 'href="/?track=digits&amp;policy=report&amp;search=a"'),
+        ("policy=challenge", "Nothing reaches the floor yet.", 'href="/ui/submit"'),
+        ("search=bet", "1 entry of those asked for reaches the floor.", 'href="/leaderboard.csv'),
+        ("team=team+beta", "1 entry of those asked for reaches the floor.", 'href="/leaderboard.csv'),
+        ("", "3 entries reach the floor.", 'href="/leaderboard.csv'),
+    ],
+)
+def test_a_view_says_of_itself_what_is_so_of_it(
+    api: TestClient, board: dict[str, str], query: str, said: str, elsewhere: str
+) -> None:
+    part = api.get(f"/?track=digits&{query}").text.partition('id="entries"')[2].partition('id="under"')[0]
+    assert said in part, part
+    assert elsewhere in part
+    assert ("Nothing reaches" in part) == (query == "policy=challenge")
+
+
 def test_headings_sort_and_say_so(api: TestClient, board: dict[str, str]) -> None:
     text = api.get("/?track=digits&sort=top1").text
     assert re.findall(r'aria-sort="(\w+)"><a href="[^"]*">([^<]*)<', text)[0] == ("descending", "Top-1")
