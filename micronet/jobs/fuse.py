@@ -21,7 +21,6 @@ from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare_and_tell
 from micronet.transformation.quantize import plain_batch_norms
-from micronet.transformation.spelling import drop_identities
 
 ARTIFACT = "fused.onnx"
 COMPARED_IMAGES = 8
@@ -47,7 +46,7 @@ def fuse_graph(original: Graph) -> tuple[Graph, FusingReport]:
     and shift it is in inference.
     """
     fused, merged = prepare_and_tell(original, fuse=True)
-    further = fuse_layers(drop_identities(fused))
+    further = fuse_layers(fused)
     fused = plain_batch_norms(further.graph)
     images = random_images(original, COMPARED_IMAGES)
     before, after = interpret(original, images), interpret(fused, images)

@@ -46,7 +46,6 @@ from micronet.training.task import accuracy
 from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import plain_batch_norms
-from micronet.transformation.spelling import drop_identities
 from micronet.version import version
 
 ARTIFACT = "optimized.onnx"
@@ -134,7 +133,7 @@ def _read(settings: OptimizeSettings, checkpoint: Path, context: Context) -> _So
     graph = prepare(graph, fuse=True)
     check_in_floating_point(graph)
     check_images_stand_alone(graph)
-    graph = plain_batch_norms(fuse_layers(drop_identities(graph)).graph)
+    graph = plain_batch_norms(fuse_layers(graph).graph)
     test, train = (
         normalized(settings.normalize, chosen, open_split(chosen, name, context.data_dir)) for name in _SPLITS
     )

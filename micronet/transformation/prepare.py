@@ -6,16 +6,16 @@ from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.fuse_batchnorm import MergedNorm, merge_batchnorms
 from micronet.transformation.merge_quantizers import merge_quantizers
 from micronet.transformation.recognize import recognize
-from micronet.transformation.spelling import one_spelling
+from micronet.transformation.spelling import drop_identities, one_spelling
 
 
 def prepare(graph: Graph, fuse: bool) -> Graph:
     """The graph with constants folded, quantizers merged, paddings and activation functions spelled one way and, if
-    asked, norms fused."""
+    asked, norms fused, with no dropout between a layer and its own."""
     return prepare_and_tell(graph, fuse)[0]
 
 
 def prepare_and_tell(graph: Graph, fuse: bool) -> tuple[Graph, tuple[MergedNorm, ...]]:
     """The same, and where the merged batch norms went."""
     graph = one_spelling(recognize(explicit_padding(merge_quantizers(fold_constants(graph)))))
-    return merge_batchnorms(graph) if fuse else (graph, ())
+    return merge_batchnorms(drop_identities(graph)) if fuse else (graph, ())
