@@ -1,10 +1,12 @@
 """The journal of a job, by its context: apart from it, since a context needs no torch. And whose journal it is."""
 
 import hashlib
-import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from micronet.contract import JobSettings
 from micronet.errors import SettingsError
@@ -22,9 +24,56 @@ _IDLE: Mapping[str, Any] = {"team": True, "name": True, "recipe": True, **_RECOR
 """Settings that change no result: whose it is, how the same steps are launched, and where others were taken from."""
 _SHOWN = {"title", "official", "note", "published", "required_correct"}
 """What a track says that changes neither images nor scores."""
+_JOB, _SETTINGS = "job", "settings"
 
 
-def opened_journal(context: Context, made_of: Mapping[str, str]) -> Journal:
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a job's results come of: nothing of the machine, for it may go on on another.
+
+    facts   in words or checksums, each under its name
+    free    settings that its journal is not bound to
+
+    Teachers are in the settings, by their checksums.
+    """
+
+    settings: JobSettings
+    facts: Mapping[str, str]
+    free: frozenset[str] = frozenset()
+
+    def entry(self) -> Entry:
+        """As a journal has it."""
+        settings = self.settings.model_dump_json(exclude={**_IDLE, **dict.fromkeys(self.free, True)})
+        return Entry({_JOB: type(self.settings).__name__, _SETTINGS: settings, **self.facts})
+
+    def differences(self, entry: Entry) -> Iterator[str]:
+        """Names of what the job that wrote `entry` had otherwise.
+
+        Settings are compared as this version reads them: one that it has and the writer's had not is at its default.
+        """
+        ours, theirs = self.entry().facts, entry.facts
+        if theirs.get(_JOB) != ours[_JOB]:  # its settings are of another kind
+            yield _JOB
+            return
+        try:
+            given = type(self.settings).model_validate_json(theirs[_SETTINGS])
+        except ValidationError:
+            yield "settings that this version does not know"
+            return
+        one, other = (_comparable(settings) for settings in (self.settings, given))
+        yield from (name for name in one if name not in self.free and one[name] != other[name])
+        yield from (name for name in {**ours, **theirs} if name != _SETTINGS and ours.get(name) != theirs.get(name))
+
+
+def origin(
+    settings: JobSettings, checkpoint: Path | None, chosen: Track, images: str, *, free: frozenset[str] = frozenset()
+) -> Origin:
+    """Of a job on a file, or on none, and a track. `images` is the checksum of those that it learns from."""
+    file = "none" if checkpoint is None else _checksum(checkpoint)
+    return Origin(settings, {"file": file, "track": chosen.model_dump_json(exclude=_SHOWN), "images": images}, free)
+
+
+def opened_journal(context: Context, comes_of: Origin) -> Journal:
     """What a job writes down in how far it is, if it comes of the same. Raises SettingsError for another job's.
 
     A journal that does not say what it is of is taken for this job's: it is new, an earlier version began it, or a
@@ -34,42 +83,19 @@ def opened_journal(context: Context, made_of: Mapping[str, str]) -> Journal:
         return MemoryJournal()
     pauses = context.pause_at is not None
     journal = DirectoryJournal(context.journal, PART_BYTES if pauses else None)
-    _own(journal, made_of)
+    entry = journal.read(MADE_OF)
+    if entry is None:
+        journal.write(MADE_OF, comes_of.entry())
+    elif others := list(comes_of.differences(entry)):
+        raise SettingsError(
+            f"the journal is that of something else: it differs in {' and '.join(others)}. Give a directory of its "
+            "own, or the file and the settings that it was begun with."
+        )
     return journal if context.pause_at is None else PausingJournal(journal, context.pause_at)
 
 
-def made_of(
-    settings: JobSettings, checkpoint: Path | None, chosen: Track, images: str, *, free: frozenset[str] = frozenset()
-) -> dict[str, str]:
-    """What a job's results come of, in words or checksums: nothing of the machine, for it may go on on another.
-
-    images  checksum of those that it learns from
-    free    settings that its journal is not bound to
-
-    Teachers are in the settings, by their checksums.
-    """
-    given = settings.model_dump(mode="json", exclude={**_IDLE, **dict.fromkeys(free, True)})
-    return {
-        "job": type(settings).__name__,
-        "file": "none" if checkpoint is None else _checksum(checkpoint),
-        **{name: json.dumps(value, sort_keys=True) for name, value in given.items()},
-        "track": chosen.model_dump_json(exclude=_SHOWN),
-        "images": images,
-    }
-
-
-def _own(journal: Journal, made_of: Mapping[str, str]) -> None:
-    entry = journal.read(MADE_OF)
-    if entry is None:
-        journal.write(MADE_OF, Entry(dict(made_of)))
-        return
-    others = [name for name in {**made_of, **entry.facts} if entry.facts.get(name) != made_of.get(name)]
-    if others:
-        what = "job" if "job" in others else " and ".join(others)  # another job has settings of its own
-        raise SettingsError(
-            f"the journal is that of something else: it differs in {what}. Give a directory of its own, or the file "
-            "and the settings that it was begun with."
-        )
+def _comparable(settings: JobSettings) -> dict[str, Any]:
+    return settings.model_dump(mode="json", exclude=dict(_IDLE))
 
 
 def _checksum(path: Path) -> str:

@@ -15,7 +15,7 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.jobs.context import Context
-from micronet.jobs.journals import made_of, opened_journal
+from micronet.jobs.journals import opened_journal, origin
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
@@ -83,7 +83,7 @@ def begin(settings: LearningSettings, checkpoint: Path | None, context: Context)
         holdout=normalized(settings.normalize, chosen, holdout),
         device=device,
         seed=settings.seed,
-        journal=SharedJournal(world, opened_journal(context, made_of(settings, checkpoint, chosen, whole.sha256))),
+        journal=SharedJournal(world, opened_journal(context, origin(settings, checkpoint, chosen, whole.sha256))),
         advance=context.progress.advance,
         teacher=lambda distillation: _teacher(distillation, chosen, context),
         world=world,

@@ -26,7 +26,7 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.journals import made_of, opened_journal
+from micronet.jobs.journals import opened_journal, origin
 from micronet.jobs.learning import check_in_floating_point, own
 from micronet.jobs.looks import Evaluating, Road, doubts
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
@@ -197,8 +197,9 @@ def _before(settings: OptimizeSettings, source: _Source, journal: Journal, conte
 
 def _journal(settings: OptimizeSettings, checkpoint: Path, source: _Source, context: Context) -> Journal:
     """Raises SettingsError for that of another search, or of one that an older version of this program made."""
-    comes_of = made_of(settings, checkpoint, source.track, source.train.split.sha256, free=_CHOOSE | _NAMED)
-    return opened_journal(context, {**comes_of, "version": f"{version()}, method {_METHOD}"})
+    comes_of = origin(settings, checkpoint, source.track, source.train.split.sha256, free=_CHOOSE | _NAMED)
+    method = {"version": f"{version()}, method {_METHOD}"}
+    return opened_journal(context, replace(comes_of, facts={**comes_of.facts, **method}))
 
 
 def _task(settings: OptimizeSettings, source: _Source, before: _Before, journal: Journal, context: Context) -> Task:

@@ -1,5 +1,6 @@
 """A journal serves the job that began it, and no other: what is refused, and what makes no difference."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import torch
 from micronet.architectures.load import create_network
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS, Context
-from micronet.jobs.journals import MADE_OF, made_of
+from micronet.jobs.journals import MADE_OF, origin
+from micronet.journal import Entry
 from micronet.tracks import track
 
 LEARNING = {"epochs": 1, "batch": 32, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}
@@ -116,10 +118,34 @@ def test_a_journal_that_does_not_say_what_it_is_of_goes_on_and_says_it_then(tmp_
         run("train", {**TRAIN, "seed": 1}, tmp_path)
 
 
-@pytest.mark.parametrize("kind", ["train", "prune", "sparsify", "quantize", "augment", "pipeline", "optimize"])
+KINDS = ["train", "prune", "sparsify", "quantize", "augment", "pipeline", "optimize"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_setting_is_in_it_but_those_that_change_nothing(kind: str) -> None:
     settings = JOBS[kind].settings.model_validate({})
-    said = made_of(settings, None, track("digits"), "0" * 64, free=frozenset({"floor"}))
+    entry = origin(settings, None, track("digits"), "0" * 64, free=frozenset({"floor"})).entry()
     left_out = {"team", "name", "recipe", "cuda_graphs", "floor"}
-    assert said.keys() == type(settings).model_fields.keys() - left_out | {"job", "file", "images", "track"}
-    assert not [text for text in said.values() if "cuda_graphs" in text]
+    assert json.loads(entry.facts["settings"]).keys() == type(settings).model_fields.keys() - left_out
+    assert "cuda_graphs" not in entry.facts["settings"]
+    assert entry.facts.keys() == {"job", "settings", "file", "images", "track"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_it_says_is_read_again_as_it_was(kind: str) -> None:
+    comes_of = origin(JOBS[kind].settings.model_validate({}), None, track("digits"), "0" * 64)
+    assert list(comes_of.differences(comes_of.entry())) == []
+
+
+def test_a_journal_from_before_there_was_a_setting_goes_on_with_its_default() -> None:
+    asked = {**SMALL, **LEARNING, "seed": 3}
+    comes_of = origin(JOBS["train"].settings.model_validate(asked), None, track("digits"), "0" * 64)
+    facts = comes_of.entry().facts
+    before = json.loads(facts["settings"])
+    del before["momentum"], before["augmentation"]["cutout"]
+    assert list(comes_of.differences(Entry({**facts, "settings": json.dumps(before)}))) == []
+    del before["seed"]
+    assert list(comes_of.differences(Entry({**facts, "settings": json.dumps(before)}))) == ["seed"]
+    before["unheard"] = 1
+    (odd,) = comes_of.differences(Entry({**facts, "settings": json.dumps(before)}))
+    assert odd == "settings that this version does not know"
