@@ -45,6 +45,9 @@ class Connection:
             self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, mounts=_DIRECT)
         except httpx.InvalidURL as error:
             raise ServerError("request", "The request cannot be sent", f"{url!r}: {error}", yours=True) from error
+        except (ImportError, ValueError) as error:  # of a proxy of a kind that httpx has not, or not without more
+            detail = f"the proxy that the environment names cannot be used: {error} Set another, or none."
+            raise ServerError("request", "The request cannot be sent", detail, yours=True) from error
         self._seconds, self._known = patience, False
 
     def close(self) -> None:

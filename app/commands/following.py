@@ -24,9 +24,9 @@ def followed(client: Client, job: dict[str, Any], progress: ProgressBar) -> dict
             job = now
             if job["stage"] is not None and job["stage"] != stage:
                 stage = job["stage"]
-                progress.stage(**stage)
-            if job["progress"] is not None:
-                progress.advance(**job["progress"])
+                progress.stage(stage["name"], stage["index"], stage["count"])
+            if (moved := job["progress"]) is not None:
+                progress.advance(moved["done"], moved["total"], moved["unit"])
     except Later as error:
         detail = f"{error}; the job goes on when the server does: `micronet job {job_id} --wait` waits for it."
         raise ServerError(error.code, error.title, detail, error.yours) from error
@@ -68,7 +68,7 @@ def show_state(job: dict[str, Any]) -> None:
         "status": job["status"],
         "place in the queue": job["queue_position"],
         "stage": job["stage"] and "{name} ({index}/{count})".format_map(job["stage"]),
-        "progress": job["progress"] and _counted(**job["progress"]),
+        "progress": job["progress"] and _counted(job["progress"]),
         "attempt": job["attempt"] or None,
         "team": job["team"],
         "name": job["name"],
@@ -81,5 +81,6 @@ def show_state(job: dict[str, Any]) -> None:
     show_rows(("", ""), rows, wide_console())
 
 
-def _counted(done: int, total: int | None, unit: str | None) -> str:
+def _counted(progress: dict[str, Any]) -> str:
+    done, total, unit = (progress[key] for key in ("done", "total", "unit"))
     return f"{done:,}{'' if total is None else f' of {total:,}'} {unit or ''}".rstrip()

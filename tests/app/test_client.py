@@ -85,6 +85,12 @@ def test_no_proxy_stands_between_a_client_and_its_own_machine(
     assert asked == ["HTTPProxy" if host == "server" else "ConnectionPool"]
 
 
+def test_a_proxy_that_cannot_be_used_is_named_as_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy:70")
+    with pytest.raises(ServerError, match=r"the proxy that the environment names cannot be used: .*gopher"):
+        Client("http://server:8000", None)
+
+
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are 1, 2, 4, 4 ... seconds where nobody asks for more; 20 s end before the seventh."""
     now, slept = [0.0], []

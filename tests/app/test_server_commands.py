@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
+from unittest.mock import MagicMock
 
 import pytest
 from click.testing import Result
@@ -18,6 +19,7 @@ from app.cli import app
 from app.client import Client, Later
 from app.client import client as client_module
 from app.commands.board import COLUMNS, SortKey
+from app.commands.following import followed, show_state
 from app.main import create_app
 from app.services import Services
 from tests.app.http.conftest import MakeServices, live, make_services  # noqa: F401  # fixtures
@@ -308,6 +310,19 @@ def test_a_result_of_another_version_is_the_servers_and_said_to_be_one(
     assert micronet("jobs", "--json").stdout == before
     assert f"`micronet job {job_id} --json`" in micronet("job", job_id, expected=3).stderr
     assert json.loads(micronet("job", job_id, "--json").stdout)["result"]["luck"] == 7
+
+
+def test_a_server_of_another_version_may_tell_more_of_how_far_a_job_is(capsys: pytest.CaptureFixture[str]) -> None:
+    job: dict[str, Any] = dict.fromkeys(("queue_position", "attempt", "team", "name", "checkpoint"))
+    job |= {"id": "1", "kind": "score", "status": "running", "created_at": "", "started_at": "", "finished_at": ""}
+    job |= {"stage": {"name": "evaluate", "index": 2, "count": 3, "more": 1}}
+    job |= {"progress": {"done": 1000, "total": 10_000, "unit": "images", "more": 1}}
+    show_state(job)
+    assert "1,000 of 10,000 images" in capsys.readouterr().out
+    told = MagicMock()
+    followed(MagicMock(follow=lambda _: [job]), job, told)
+    told.stage.assert_called_with("evaluate", 2, 3)
+    told.advance.assert_called_once_with(1000, 10_000, "images")
 
 
 def test_a_kind_of_another_version_is_said_to_be_one(
