@@ -126,8 +126,7 @@ def test_noise_of_training_survives_a_file(name: str) -> None:
         assert not torch.equal(answers(one, 1), answers(one, 2))
         assert torch.equal(TrainableNetwork(one).eval()(images), interpret(one, images))
     torch.testing.assert_close(answers(again, 1), answers(graph, 1), rtol=1e-3, atol=1e-3)
-    fused = prepare(graph, fuse=True)
-    assert noise(prepare(import_graph(to_model(fused)), fuse=False)) == noise(again)
+    assert noise(prepare(graph, fuse=True)) == []  # nobody trains what was fused
 
 
 def test_an_average_by_hand() -> None:
