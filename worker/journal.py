@@ -29,8 +29,7 @@ from worker.records.values import Job, JournalEntry, StoredBlob, Written
 log = structlog.get_logger()
 
 MAX_ENTRIES = 4096
-"""More than any one stage writes down, with as many rounds as the contract accepts, behind any number of finished ones.
-Their bytes have a limit of their own."""
+"""More than any one stage writes down with as many rounds as the contract accepts. Bytes have a limit of their own."""
 _LOOK_SECONDS = 1.0
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC

@@ -19,10 +19,11 @@ def fold_constants(graph: Graph) -> Graph:
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from,
     unless it has more elements: a product of factors is stored as its factors. A result made of literals only is a
     literal. A quantizer's result on a weight is a quantized weight; moved, that would lose its grid, so nodes that read
-    quantized weights stay. Raises UnknownOperation for numbers drawn at random: drawn
-    once, they would be weights that nobody stores.
+    quantized weights stay. Raises UnknownOperation for numbers drawn at random: drawn once, they would be weights that
+    nobody stores.
     """
-    weights: dict[str, object] = dict(graph.weights)
+    values: dict[str, object] = dict(graph.weights)
+    tensors = dict(graph.weights)
     formats = dict(graph.formats)
     literals = set(graph.literals)
     stored: dict[str, frozenset[str]] = {}  # of a node that stays, the weights it is made of
@@ -30,33 +31,31 @@ def fold_constants(graph: Graph) -> Graph:
     with torch.no_grad():
         for node in graph.nodes:
             names = tensor_refs(node)
-            if any(name not in weights or name in formats for name in names):
+            if any(name not in values or name in formats for name in names):
                 nodes.append(node)
                 continue
             _check_no_chance(node)
-            kwargs = {key: substitute(argument, weights) for key, argument in node.kwargs.items()}
-            value = node.target(*(substitute(argument, weights) for argument in node.args), **kwargs)
-            weights[node.name] = value
-            grid = weight_grid(node, _tensors(weights)) if node.target in QUANTIZERS else None
+            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
+            value = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
+            values[node.name] = value
+            if isinstance(value, Tensor):
+                tensors[node.name] = value
+            grid = weight_grid(node, tensors) if node.target in QUANTIZERS else None
             if grid is not None:
                 formats[node.name] = grid
             if all(name in literals for name in names):
                 literals.add(node.name)
             parts = frozenset[str]().union(*(stored.get(name, {name} - literals) for name in names))
-            if not isinstance(value, Tensor) or (grid is None and parts and value.numel() > _elements(parts, weights)):
+            if not isinstance(value, Tensor) or (grid is None and parts and value.numel() > _elements(parts, tensors)):
                 stored[node.name] = parts
                 nodes.append(node)
-    tensors = {name: tensor for name, tensor in _tensors(weights).items() if name not in stored}
-    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
+    weights = {name: tensor for name, tensor in tensors.items() if name not in stored}
+    folded = replace(graph, nodes=tuple(nodes), weights=weights, formats=formats, literals=frozenset(literals))
     return folded.live()
 
 
-def _elements(names: Iterable[str], values: Mapping[str, object]) -> int:
-    return sum(tensor.numel() for name in names if isinstance(tensor := values[name], Tensor))
-
-
-def _tensors(values: Mapping[str, object]) -> dict[str, Tensor]:
-    return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+def _elements(names: Iterable[str], tensors: Mapping[str, Tensor]) -> int:
+    return sum(tensors[name].numel() for name in names)
 
 
 def _check_no_chance(node: Node) -> None:
