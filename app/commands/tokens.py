@@ -25,16 +25,16 @@ def create(
     team: Team,
     home: Home = None,
     first: Annotated[
-        bool, typer.Option("--first", help="Only if nobody has a token yet: for the start of a server.")
+        bool, typer.Option("--first", help="Only if none was ever made: for the start of a server.")
     ] = False,
 ) -> None:
     """Make a token for TEAM and print it: the only time it is seen."""
     with reported(as_json=False):
         known = _tokens(home)
-        if first and known.count():
-            print("there are tokens already; none was made")
+        opened = not known.were_made()
+        if first and not opened:
+            print("there are tokens already, or were before they were revoked; none was made")
         else:
-            opened = not known.count()
             print(known.create(_checked(team)))
             if opened:
                 print("a server that is running asks for tokens when it is started again", file=sys.stderr)

@@ -1,6 +1,5 @@
 """What came of a job, made ready for the template of its kind."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
@@ -11,8 +10,16 @@ from app.pages.breakdown import LayerCost, Term, layer_costs, math_terms, storag
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
-from app.pages.stored import result_of
-from micronet.contract import BitWidths, FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook
+from app.pages.stored import result_of, settings_of
+from micronet.contract import (
+    BitWidths,
+    FrontPoint,
+    OptimizeResult,
+    PipelineResult,
+    ScoreResult,
+    ScoreSettings,
+    TestLook,
+)
 from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
@@ -103,9 +110,9 @@ def optimize_view(result: OptimizeResult, data_dir: Path | None) -> OptimizeView
 
 
 def widths_of(job: Job) -> BitWidths | None:
-    """The widths a job's settings declare."""
-    bits = json.loads(job.settings).get("bits")
-    return None if bits is None else BitWidths.model_validate(bits)
+    """The widths a job's settings declare; None as well where another version of this program took the settings."""
+    settings = settings_of(job)
+    return settings.bits if isinstance(settings, ScoreSettings) else None
 
 
 def _same_track(result: ScoreResult, data_dir: Path | None) -> Track | None:

@@ -126,6 +126,17 @@ def test_a_result_of_another_version_is_shown_as_far_as_it_can_be(api: TestClien
     assert api.get(f"/ui/submit?from={job['id']}").status_code == 422
 
 
+def test_widths_of_another_version_take_nothing_from_the_score(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits"})
+    scored(services, 350, 0.4)
+    with closing(Database(services.settings.database)) as database:
+        changes = {"settings": '{"bits": {"param_bits": "one"}}'}
+        database.write(lambda connection: connection.execute(update(jobs).values(**changes)))
+    answer = api.get(job["urls"]["page"])
+    assert answer.status_code == 200
+    assert "0.400000" in answer.text
+
+
 def test_the_command_line_means_the_very_settings(api: TestClient, services: Services) -> None:
     for settings in ({"recipe": "digits", "track": "cifar100"}, {"recipe": "report", "floor": None}):
         answer = api.post("/pipeline", files={"settings": (None, json.dumps(settings))})
