@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from micronet.analysis.accumulators import accumulator_bits
+from micronet.analysis.codebooks import codes_of
 from micronet.analysis.dot_products import DOT_PRODUCTS, constant_factor, dot_products
 from micronet.analysis.formulas import FREE, conversion
 from micronet.analysis.operations import Call, Operations
@@ -99,7 +100,8 @@ class _Layers:
         constant = node.name in self._constants
         call = Call(self._graph, self._shapes, node)
         operations = Operations() if constant else rule_of(node.target, node.layer or node.name)(call)
-        stored = (*self._parameters.get(node.name, ()), *self._grids.get(node.name, ()))
+        codes = codes_of(call) if constant else ()
+        stored = (*self._parameters.get(node.name, ()), *self._grids.get(node.name, ()), *codes)
         permutation = None if constant else permutation_of(call)
         if permutation is not None:
             operations, stored = permutation.operations, (permutation.parameter,)

@@ -42,7 +42,8 @@ def permutation_of(call: Call) -> Permutation | None:
     A channel shuffle (Zhang et al. 2018, ShuffleNet) is a reshape of C channels to (groups, C / groups), a transpose of
     these two, and a reshape back to C; torch has it as one operation, too. An `index_select` that is no plain slice is
     the other way to write it. Transposes that are not reshaped back are layout, and so are selections of places of an
-    image that enlarge it by the nearest element or give it a border: ONNX files have these as indices, too.
+    image that enlarge it by the nearest element or give it a border: ONNX files have these as indices, too. An image
+    has four axes and its channels on the second; of one with channels last, the rows count.
     """
     target = call.node.target
     if target is aten.index_select.default:
@@ -74,7 +75,7 @@ def _selection(call: Call) -> Permutation | None:
     size = shape[axis]
     if index is None or _is_slice(index):
         return None
-    if axis % len(shape) > _CHANNEL_AXIS and (_is_resize(index) or _is_border(index, size)):
+    if len(shape) == 4 and axis % len(shape) > _CHANNEL_AXIS and (_is_resize(index) or _is_border(index, size)):
         return None
     return _permutation(call, index.numel(), size)
 

@@ -52,8 +52,8 @@ class Origin:
         Settings are compared as this version reads them: one that it has and the writer's had not is at its default.
         """
         ours, theirs = self.entry().facts, entry.facts
-        if theirs.get(_JOB) != ours[_JOB]:  # its settings are of another kind
-            yield _JOB
+        if theirs.get(_JOB) != ours[_JOB]:  # its settings are of another kind, or told in another way
+            yield _JOB if _JOB in theirs else "version"
             return
         try:
             given = type(self.settings).model_validate_json(theirs[_SETTINGS])
@@ -77,7 +77,8 @@ def opened_journal(context: Context, comes_of: Origin) -> Journal:
     """What a job writes down in how far it is, if it comes of the same. Raises SettingsError for another job's.
 
     A journal that does not say what it is of is taken for this job's: it is new, an earlier version began it, or a
-    worker died that had stored others of its entries, which it does in no order.
+    worker died that had stored others of its entries, which it does in no order. One of optimize's that an earlier
+    version began says so in other words, and is refused.
     """
     if context.journal is None:
         return MemoryJournal()

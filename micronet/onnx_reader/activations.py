@@ -5,7 +5,7 @@ import math
 import torch
 
 from micronet.onnx_reader.call import Call, Importers
-from micronet.onnx_reader.elementwise import add, maximum, minimum, multiply, unary
+from micronet.onnx_reader.elementwise import add, maximum, minimum, multiply, no_batch, unary
 from micronet.onnx_reader.quantization import RANGES, clipped, narrowed
 from micronet.onnx_reader.shapes import reshape
 from micronet.onnx_reader.values import Floating, Known, Quantized, literal
@@ -25,6 +25,7 @@ def _clip(call: Call) -> Floating | Quantized:
     else:
         low, high = call.number(1), call.number(2)
     x, limit = call.tensor(0), torch.finfo(torch.float32).max
+    no_batch(call, x)
     if isinstance(x, Known) and x.kind in RANGES:
         return clipped(call, x, low, high)
     low = None if low is None or low <= -limit else low

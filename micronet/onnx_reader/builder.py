@@ -13,7 +13,7 @@ from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
 from micronet.graph.names import Names
 from micronet.onnx_reader.operands import Operand, integers_in, mapped, meta_of, operands_in, tensor_of
-from micronet.onnx_reader.targets import EMITS, LAYOUT, TAKES_INTEGERS, TARGETS
+from micronet.onnx_reader.targets import EMITS, LAYOUT, MOVES, TAKES_INTEGERS, TARGETS
 from micronet.onnx_reader.values import (
     BATCH,
     MAX_ELEMENTS,
@@ -100,7 +100,9 @@ class Builder:
             known = [operand for operand in operands_in(args) if isinstance(operand, Known)]
             parts = self._compute(target, args, {})
             assert isinstance(parts, list | tuple)
-            return [self._derived(part, known, None) for part in parts]
+            grids = _moved_grids(target, args, len(parts))
+            made = (self._derived(part, known, grid) for part, grid in zip(parts, grids, strict=True))
+            return [replace(part, bits=known[0].bits) for part in made]
         whole = self._append(target, args, {})
         return [Made(self._append(TARGETS["getitem"], (Made(whole, s), i), {}), s) for i, s in enumerate(shapes)]
 
@@ -137,7 +139,7 @@ class Builder:
 
     def _misfit(self, args: tuple[Operand, ...], error: Exception) -> Exception:
         message = str(error).splitlines()[0] if str(error) else type(error).__name__
-        if "memory" in message:
+        if "allocate memory" in message:
             return MemoryError(message)
         if "overflow" in message:
             return FileTooLarge(f"{self._what} asks for more elements than can be counted.")
@@ -159,7 +161,10 @@ class Builder:
     ) -> Known:
         result = self._compute(target, args, kwargs)
         assert isinstance(result, Tensor)
-        return self._derived(result, known, _moved_grid(target, args))
+        if target not in MOVES:
+            return self._derived(result, known, None)
+        (grid,) = _moved_grids(target, args, 1)
+        return replace(self._derived(result, known, grid), bits=known[0].bits)
 
     def _derived(self, result: Tensor, known: list[Known], grid: Grid | None) -> Known:
         """`result` as a constant that comes from `known`, and is named after the first parameter among them."""
@@ -230,25 +235,28 @@ class Builder:
         return Ref(name)
 
 
-def _moved_grid(target: Target, args: tuple[Operand, ...]) -> Grid | None:
-    """The grid of a constant that was only moved about; None where no axis has one step per index.
+def _moved_grids(target: Target, args: tuple[Operand, ...], parts: int) -> list[Grid | None]:
+    """The grid of each part of a constant that is only moved about, if it has one and one step per index of some axis.
 
     Where the steps went is read off their numbers, moved in the same way.
     """
     source = args[0] if args else None
-    if not isinstance(source, Known) or source.grid is None or target not in LAYOUT:
-        return None
+    if not isinstance(source, Known) or source.grid is None or source.grid.axis is None:
+        return [source.grid if isinstance(source, Known) else None] * parts
     grid = source.grid
-    if grid.axis is None:
-        return grid
     along = [-1 if axis == grid.axis else 1 for axis in range(len(source.shape))]
     numbers = torch.arange(len(grid.steps), dtype=torch.int32).reshape(along).expand(source.shape)
     moved = target(numbers, *(mapped(argument, tensor_of) for argument in args[1:]))
-    assert isinstance(moved, Tensor)
-    moved = once(moved)
-    for axis in (None, *range(moved.dim())) if moved.numel() else ():
-        others = [other for other in range(moved.dim()) if other != axis]
-        least, most = (moved.amin(others), moved.amax(others)) if others else (moved, moved)
+    assert isinstance(moved, Tensor | list | tuple)
+    return [_chosen(grid, part) for part in ([moved] if isinstance(moved, Tensor) else moved)]
+
+
+def _chosen(grid: Grid, numbers: Tensor) -> Grid | None:
+    """`grid` for the elements whose steps have these numbers; None where no axis has one step per index."""
+    numbers = once(numbers)
+    for axis in (None, *range(numbers.dim())) if numbers.numel() else ():
+        others = [other for other in range(numbers.dim()) if other != axis]
+        least, most = (numbers.amin(others), numbers.amax(others)) if others else (numbers, numbers)
         if torch.equal(least, most):
             places = least.reshape(-1).tolist()
             steps = tuple(grid.steps[place] for place in places)

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from micronet.graph.grid import Grid
 from micronet.onnx_reader.call import Call, Importers
-from micronet.onnx_reader.targets import TARGETS
+from micronet.onnx_reader.targets import FOLD_ONLY
 from micronet.onnx_reader.tensors import type_name
-from micronet.onnx_reader.values import Floating, Known, Made, Quantized
+from micronet.onnx_reader.values import Floating, Known, Made, Quantized, literal
 
 RANGES: Mapping[int, tuple[int, int, int]] = {
     TensorProto.INT4: (4, -8, 7),
@@ -60,7 +60,8 @@ def clipped(call: Call, value: Known, low: float | None, high: float | None) -> 
     """The integers of a constant clipped: stored in the bits that the range takes in an integer type like theirs."""
     _, lowest, highest = _range(call, value.kind)
     least, most = _within(call, (lowest, highest), low, high)
-    found = call.build.fold(TARGETS["clamp"], value, least, most)  # turned inside out, it is the upper end, as in ONNX
+    ends = (literal(torch.tensor(end, dtype=value.tensor.dtype)) for end in (min(least, most), most))
+    found = call.build.fold(FOLD_ONLY["clamp_between"], value, *ends)  # inside out, it is the upper end, as in ONNX
     bits = max(bits_holding(min(least, most), most, signed=lowest < 0), 1)
     return replace(found, bits=bits if value.bits is None else min(bits, value.bits))
 

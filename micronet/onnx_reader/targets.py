@@ -101,7 +101,10 @@ EMITS: frozenset[Target] = frozenset(TARGETS.values())
 LAYOUT: frozenset[Target] = frozenset(
     TARGETS[name] for name in ("reshape", "permute", "squeeze", "unsqueeze", "slice", "select", "expand")
 )
-"""Operations that move the elements of their first operand and keep their values."""
+"""Operations that look at the elements of their first operand in another way."""
+
+MOVES: frozenset[Target] = LAYOUT | {TARGETS["index_select"]}
+"""Operations whose every element is one of their first operand."""
 
 TAKES_INTEGERS: frozenset[Target] = frozenset({TARGETS["index_select"], TARGETS["fake_quantize_channels"]})
 """Operations on floats that one of their operands says something about in integers: indices, or zero points."""
@@ -120,6 +123,7 @@ FOLD_ONLY: MappingProxyType[str, Target] = MappingProxyType(
         "remainder": _aten.remainder.Tensor,
         "fmod": _aten.fmod.Tensor,
         "divide_integers": _aten.div.Tensor_mode,
+        "clamp_between": _aten.clamp.Tensor,
     }
 )
 """Operations that are computed on constants and shapes during the import, and never emitted."""

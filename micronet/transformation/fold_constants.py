@@ -1,6 +1,5 @@
 """What no image changes is computed once, here, and becomes a weight."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
@@ -17,16 +16,15 @@ def fold_constants(graph: Graph) -> Graph:
     """The same function, with every node that reads only weights, or nothing, replaced by its result.
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from,
-    unless it has more elements: a product of factors is stored as its factors. A result made of literals only is a
-    literal. A quantizer's result on a weight is a quantized weight; moved, that would lose its grid, so nodes that read
-    quantized weights stay. Raises UnknownOperation for numbers drawn at random: drawn once, they would be weights that
-    nobody stores.
+    also where that had fewer elements (factors, a codebook): what the layers multiply by is what is counted, rounded
+    and stored. A result made of literals only is a literal. A quantizer's result on a weight is a quantized weight;
+    moved, that would lose its grid, so nodes that read quantized weights stay. Raises UnknownOperation for numbers
+    drawn at random: drawn once, they would be weights that nobody stores.
     """
     values: dict[str, object] = dict(graph.weights)
     tensors = dict(graph.weights)
     formats = dict(graph.formats)
     literals = set(graph.literals)
-    stored: dict[str, frozenset[str]] = {}  # of a node that stays, the weights it is made of
     nodes = []
     with torch.no_grad():
         for node in graph.nodes:
@@ -45,17 +43,8 @@ def fold_constants(graph: Graph) -> Graph:
                 formats[node.name] = grid
             if all(name in literals for name in names):
                 literals.add(node.name)
-            parts = frozenset[str]().union(*(stored.get(name, {name} - literals) for name in names))
-            if not isinstance(value, Tensor) or (grid is None and parts and value.numel() > _elements(parts, tensors)):
-                stored[node.name] = parts
-                nodes.append(node)
-    weights = {name: tensor for name, tensor in tensors.items() if name not in stored}
-    folded = replace(graph, nodes=tuple(nodes), weights=weights, formats=formats, literals=frozenset(literals))
+    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
     return folded.live()
-
-
-def _elements(names: Iterable[str], tensors: Mapping[str, Tensor]) -> int:
-    return sum(tensors[name].numel() for name in names)
 
 
 def _check_no_chance(node: Node) -> None:

@@ -30,6 +30,5 @@ def merge_quantizers(graph: Graph) -> Graph:
 
 def _content(argument: Argument, weights: Mapping[str, Tensor]) -> Hashable:
     """What tells two grids apart: the numbers of steps and zero points, whatever they are called."""
-    if isinstance(argument, Ref) and argument.name in weights:
-        return tuple(weights[argument.name].tolist())
-    return argument
+    weight = weights.get(argument.name) if isinstance(argument, Ref) else None
+    return argument if weight is None or weight.dim() != 1 else tuple(weight.tolist())

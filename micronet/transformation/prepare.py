@@ -11,11 +11,12 @@ from micronet.transformation.spelling import drop_identities, one_spelling
 
 def prepare(graph: Graph, fuse: bool) -> Graph:
     """The graph with constants folded, quantizers merged, paddings and activation functions spelled one way and, if
-    asked, norms fused, with no dropout between a layer and its own."""
+    asked, norms fused, with no dropout between a layer and its own, or between a value and its quantizer."""
     return prepare_and_tell(graph, fuse)[0]
 
 
 def prepare_and_tell(graph: Graph, fuse: bool) -> tuple[Graph, tuple[MergedNorm, ...]]:
     """The same, and where the merged batch norms went."""
-    graph = one_spelling(recognize(explicit_padding(merge_quantizers(fold_constants(graph)))))
-    return merge_batchnorms(drop_identities(graph)) if fuse else (graph, ())
+    graph = fold_constants(drop_identities(graph) if fuse else graph)
+    graph = one_spelling(recognize(explicit_padding(merge_quantizers(graph))))
+    return merge_batchnorms(graph) if fuse else (graph, ())

@@ -168,9 +168,12 @@ def test_a_border_of_indices_costs_what_it_costs_as_one_operation(mode: str, bor
     assert torch.equal(interpret(picked, x), interpret(padded, x))
 
 
-@pytest.mark.parametrize("index", [[0, 1, 1], [1, 0]])
-def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: list[int]) -> None:
-    """2x192 weights of 8 bits are read through a selection of rows, which no image changes."""
+@pytest.mark.parametrize(("index", "codes"), [([0, 1, 1], 3), ([1, 0], 0)])
+def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: list[int], codes: int) -> None:
+    """2x192 weights of 8 bits are read through a selection of rows, which no image changes.
+
+    Where it has more rows than there are, it is a codebook, and needs its codes: one bit tells two rows apart.
+    """
     weights = {"w": torch.randint(1, 100, (2, 192)) / 8, "index": torch.tensor(index)}
     counts = count(
         graph(
@@ -185,8 +188,35 @@ def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: li
         )
     )
     assert totals(counts) == (2 * 192, 2 * 191)
-    assert parameters_of(counts) == (2 * 192, 2 * 192)
-    assert sum(parameter.elements * parameter.bits for layer in counts.layers for parameter in layer.parameters) == 3072
+    assert parameters_of(counts) == (2 * 192 + codes, 2 * 192 + codes)
+    stored = sum(parameter.elements * parameter.bits for layer in counts.layers for parameter in layer.parameters)
+    assert stored == 3072 + codes
+
+
+def test_codes_take_the_bits_that_tell_the_places_of_their_codebook_apart() -> None:
+    """4x48 weights out of 16 of 8 bits: 192 codes of 4 bits."""
+    weights = {"book": torch.arange(-8, 8) / 4, "index": torch.randint(0, 16, (192,))}
+    counts = count(
+        graph(
+            node("picked", aten.index_select.default, Ref("book"), 0, Ref("index")),
+            node("rows", aten.view.default, Ref("picked"), (4, 48)),
+            node("flat", aten.flatten.using_ints, X, 1),
+            node("y", aten.linear.default, Ref("flat"), Ref("rows")),
+            weights=weights,
+            formats={"book": fixed_point(8, (2,))},
+            literals=frozenset({"index"}),
+            shape=(3, 4, 4),
+        )
+    )
+    stored = sum(parameter.elements * parameter.bits for layer in counts.layers for parameter in layer.parameters)
+    assert stored == 16 * 8 + 192 * 4
+
+
+@pytest.mark.parametrize("index", [[0, 0, 1, 1, 2, 2], [0, 1, 2, 1, 0], [0, 1, 2, 0, 1, 2]])
+def test_channels_of_tokens_lie_on_their_last_axis_and_are_no_places_of_an_image(index: list[int]) -> None:
+    step = node("y", aten.index_select.default, X, 2, Ref("index"))
+    counts = count(graph(step, weights={"index": torch.tensor(index)}, literals=frozenset({"index"}), shape=(5, 3)))
+    assert parameters_of(counts) == (3 * len(index), len(index))
 
 
 def test_a_permutation_is_as_wide_as_what_it_moves() -> None:

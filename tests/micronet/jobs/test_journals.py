@@ -12,7 +12,7 @@ from micronet.architectures.load import create_network
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS, Context
 from micronet.jobs.journals import MADE_OF, origin
-from micronet.journal import Entry
+from micronet.journal import DirectoryJournal, Entry
 from micronet.tracks import track
 
 LEARNING = {"epochs": 1, "batch": 32, "augmentation": {"crop": 0, "flip": False, "policy": "none"}}
@@ -84,6 +84,12 @@ def test_another_kind_of_job_and_another_file_are_refused(begun: Path, tmp_path:
     run("train", TRAIN, journal, files[0])
     with pytest.raises(SettingsError, match=r"differs in file\."):
         run("train", TRAIN, journal, files[1])
+
+
+def test_what_an_earlier_version_said_in_other_words_is_that_versions(tmp_path: Path) -> None:
+    DirectoryJournal(tmp_path).write(MADE_OF, Entry({"mixing": "0.5", "file": "none"}))
+    with pytest.raises(SettingsError, match=r"differs in version\."):
+        run("train", TRAIN, tmp_path)
 
 
 def test_a_pipeline_goes_on_in_the_journal_of_its_own_stages_only(tmp_path: Path) -> None:

@@ -121,6 +121,24 @@ def test_one_number_for_every_image_is_stored_as_one_number(
     assert sum(parameter.elements for layer in count(graph).layers for parameter in layer.parameters) == stored
 
 
+@pytest.mark.parametrize("kind", [TensorProto.INT32, TensorProto.INT64])
+def test_the_number_of_images_is_no_constant_to_clip(kind: int) -> None:
+    nodes = [
+        node("Shape", "image", output="s"),
+        node("Cast", "s", output="i", to=kind),
+        node("Slice", "i", "zero", "one", output="n"),
+        node("Clip", "n", "low", "high", output="c"),
+        node("Cast", "c", output="k", to=TensorProto.INT64),
+        node("ConstantOfShape", "k", output="full", value=of("", [2.0])),
+        node("ReduceSum", "full", output="r", keepdims=1),
+        node("Mul", "image", "r"),
+    ]
+    numpy_kind = np.int32 if kind == TensorProto.INT32 else np.int64
+    ends = [of("low", 0, numpy_kind), of("high", 100, numpy_kind)]
+    with pytest.raises(OnnxUnsupportedFeature, match="batch size decides"):
+        import_graph(model(nodes, [*REST[:2], *ends], opset=17))
+
+
 def test_one_number_for_the_only_image_of_a_file_is_one_for_every_image() -> None:
     zeros = node("ConstantOfShape", "shape", output="zeros")
     weights = [of("shape", [1, 7, 4, 4], np.int64)]

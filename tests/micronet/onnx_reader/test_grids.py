@@ -11,7 +11,7 @@ from micronet.onnx_reader import import_graph
 from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.operands import Operand
 from micronet.onnx_reader.targets import TARGETS
-from micronet.onnx_reader.values import Known
+from micronet.onnx_reader.values import Known, literal
 from tests.micronet.onnx_reader.files import RANDOM, agreeing, array, model, node, of, targets
 
 
@@ -74,6 +74,8 @@ def test_a_dequantized_bias_keeps_the_grid_of_each_channel(op: str) -> None:
         ("slice", [1, 0, 1, 1], 0, (0, 1, 2)),
         ("select", [1, 1], 0, (0, 1, 2)),
         ("select", [0, 2], None, (2,)),
+        ("index_select", [0, literal(torch.tensor([2, 0]))], 0, (2, 0)),
+        ("index_select", [1, literal(torch.tensor([1, 0]))], 0, (0, 1, 2)),
     ],
 )
 def test_a_grid_follows_its_weight_where_an_axis_has_one_step_per_index(
@@ -90,6 +92,24 @@ def test_a_grid_follows_its_weight_where_an_axis_has_one_step_per_index(
         return
     steps, zeros = (tuple(numbers[place] for place in places) for numbers in (grid.steps, grid.zero_points))
     assert moved.grid == Grid(8, -128, 127, steps, zeros, axis)
+
+
+@pytest.mark.parametrize(
+    ("axis", "sizes", "steps"), [(0, (1, 2), ((0.5,), (0.25, 2.0))), (1, (1, 1), ((0.5, 0.25, 2.0),) * 2)]
+)
+def test_each_part_of_a_split_weight_has_its_part_of_the_grid(
+    axis: int, sizes: tuple[int, ...], steps: tuple[tuple[float, ...], ...]
+) -> None:
+    grid = Grid(8, -128, 127, (0.5, 0.25, 2.0), (0, 0, 0), axis=0)
+    build = Builder((), None)
+    build.begin("the split", ("parts",))
+    whole = Known(torch.randn(3, 2), "w", counted=True, grid=grid)
+    parts = build.emit_parts(TARGETS["split"], whole, sizes, axis)
+    grids = [part.grid for part in parts if isinstance(part, Known)]
+    assert [None if one is None else one.steps for one in grids] == list(steps)
+    integers = Known(torch.arange(6, dtype=torch.int32).reshape(3, 2), "w", counted=True, bits=4)
+    narrow = build.emit_parts(TARGETS["split"], integers, sizes, axis)
+    assert [part.bits for part in narrow if isinstance(part, Known)] == [4, 4]
 
 
 def test_a_dequantized_weight_that_was_reshaped_counts_with_its_bits() -> None:

@@ -224,6 +224,8 @@ def quantized_constants(
         (None, 15, np.uint8, (4, 0, 15)),
         (0, 1, np.uint8, (1, 0, 1)),
         (-16, 15, np.int32, (5, -16, 15)),
+        (-16, None, np.int32, (32, -(2**31), 2**31 - 1)),
+        (None, 15, np.int32, (32, -(2**31), 2**31 - 1)),
     ],
 )
 def test_clipped_constants_are_as_narrow_as_their_range(
@@ -264,6 +266,26 @@ def test_a_width_outlives_a_cast_to_a_type_that_holds_it(back: int, bits: int) -
     graph = import_graph(model(nodes, {"w": INT16, "scale": np.float32(1), "zero": np.zeros((), kind), **ends}))
     assert graph.formats["w"].bits == bits
     assert torch.equal(graph.weights["w"], torch.from_numpy(INT16.clip(-8, 7).astype(kind).astype(np.float32)))
+
+
+@pytest.mark.parametrize("clip", [True, False])
+def test_a_width_outlives_a_move(clip: bool) -> None:
+    """Of integers that were clipped, and of those that a file declares to be narrow."""
+    integers = np.arange(-8, 8, dtype=np.int8).repeat(25).reshape(100, 4)
+    nodes = [
+        helper.make_node("Flatten", ["x"], ["flat"]),
+        helper.make_node("Clip" if clip else "Identity", ["w", "low", "high"] if clip else ["w"], ["narrow"]),
+        helper.make_node("Transpose", ["narrow"], ["turned"], perm=[1, 0]),
+        helper.make_node("Gather", ["turned", "order"], ["picked"], axis=0),
+        helper.make_node("DequantizeLinear", ["picked", "scale", "zero"], ["d"]),
+        helper.make_node("Gemm", ["flat", "d"], ["y"], transB=1),
+    ]
+    constants = {"w": integers, "scale": np.float32(1), "zero": np.int8(0), "order": np.array([2, 0, 3])}
+    ends = {"low": np.int8(-8), "high": np.int8(7)} if clip else {}
+    graph = import_graph(model(nodes, constants | ends, None if clip else {"micronet.bits:w": "4"}))
+    assert {grid.bits for grid in graph.formats.values()} == {4}
+    (weight,) = (graph.weights[name] for name in graph.formats)
+    assert torch.equal(weight, torch.from_numpy(integers.T[[2, 0, 3]].astype(np.float32)))
 
 
 def test_a_constant_clipped_to_no_integer_is_refused() -> None:

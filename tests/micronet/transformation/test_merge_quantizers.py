@@ -89,6 +89,35 @@ def test_quantizers_of_one_value_and_one_grid_are_merged_and_no_others(
     assert torch.equal(interpret(merged, images(3)), interpret(captured, images(3)))
 
 
+def test_a_quantizer_behind_dropout_is_merged_where_dropout_goes() -> None:
+    drop = torch.nn.Dropout(0.5).eval()
+    behind, beside = (
+        capture(Apply(lambda x, d=d: (quantize(x, 0.5, 0, -8, 7) * quantize(d(x), 0.5, 0, -8, 7)).flatten(1)), IMAGE)
+        for d in (drop, torch.nn.Identity())
+    )
+    ours, theirs = (prepare(one, fuse=True) for one in (behind, beside))
+    assert sum(node.target in QUANTIZERS for node in ours.nodes) == 1
+    assert weigh(count(ours), "challenge") == weigh(count(theirs), "challenge")
+
+
+def test_a_weight_quantized_twice_is_on_the_second_grid() -> None:
+    """The second quantizer reads a quantized weight, so it stays in the graph, where it is free."""
+
+    class Twice(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.randn(4, 48))
+
+        def forward(self, x: Tensor) -> Tensor:
+            weight = quantize(quantize(self.weight, 0.125, 0, -128, 127), 0.5, 0, -8, 7)
+            return torch.nn.functional.linear(x.flatten(1)[:, :48], weight)
+
+    module = Twice()
+    prepared = prepare(capture(module, IMAGE), fuse=True)
+    assert [layer.weight_bits for layer in count(prepared).layers if layer.op == "linear"] == [4]
+    assert torch.equal(interpret(prepared, images(3)), module(images(3)))
+
+
 def test_the_output_may_be_a_quantizer_that_goes() -> None:
     merged = merge_quantizers(graph(quantizer("a", "x", 4), quantizer("b", "x", 4)))
     assert [node.name for node in merged.nodes] == ["a"] == [merged.output]
