@@ -34,6 +34,8 @@ def reported(as_json: bool) -> Iterator[None]:
         raise typer.Exit(PAUSED) from None
     except FileNotFoundError as error:
         _report(FileMissing(f"{error.filename}: there is no such file"), as_json)
+    except BrokenPipeError:  # who reads what is printed has read enough: typer ends the command
+        raise
     except OSError as error:
         _report(FileUnreadable(str(error)), as_json)
     except MemoryError:

@@ -142,14 +142,23 @@ def _patiently(bench: Bench, heart: Heart, act: Callable[[], T]) -> T:
 def _store(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Ending:
     """Result and artifacts of a job that succeeded, the artifacts in the store."""
     result, paths = collect(scratch, job.kind)
-    artifacts = tuple(_patiently(bench, heart, partial(_keep, bench, job, path)) for path in paths)
+    artifacts = tuple(_patiently(bench, heart, partial(_keep, bench, job, path, heart)) for path in paths)
     return Ending(Status.SUCCEEDED, result=result, artifacts=artifacts)
 
 
-def _keep(bench: Bench, job: Job, path: Path) -> Artifact:
+def _keep(bench: Bench, job: Job, path: Path, heart: Heart) -> Artifact:
+    """One artifact, stored and recorded. While the database is away it is this one copy that waits for it."""
+
     def record(blob: StoredBlob) -> tuple[StoredBlob, str]:
-        kept = bench.records.blobs.add(blob, job.owner, bench.quota)
-        return kept, kept.location
+        while True:
+            try:
+                kept = bench.records.blobs.add(blob, job.owner, bench.quota)
+            except Unavailable as error:
+                log.warning("artifact not recorded yet", job=job.id, reason=str(error))
+                if bench.stopping.wait(_RETRY_SECONDS) or interruption(heart, bench.stopping) is not None:
+                    raise
+            else:
+                return kept, kept.location
 
     with path.open("rb") as source, bench.blobs.create() as incoming:
         while chunk := source.read(CHUNK):

@@ -7,6 +7,7 @@ import os
 import re
 import stat
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ import structlog
 from worker.blobs import Blobs
 from worker.blobs.port import CHUNK
 from worker.blobs.settling import settle
-from worker.errors import JournalRefused, ServiceError
+from worker.errors import JournalRefused, ServiceError, Unavailable
 from worker.records import Records
 from worker.records.values import Job, JournalEntry, StoredBlob, Written
 
@@ -127,8 +128,17 @@ class JournalKeeper:
             self._blobs.delete(written.former)
 
     def _record(self, name: str, blob: StoredBlob) -> tuple[Written, str | None]:
-        written = self._records.journal.write(self._job, JournalEntry(name, blob))
-        return written, written.location
+        """Record a stored entry. While the database is away it is this one copy that waits for it."""
+        while True:
+            try:
+                written = self._records.journal.write(self._job, JournalEntry(name, blob))
+            except Unavailable as error:
+                log.warning("journal not recorded yet", job=self._job.id, reason=str(error))
+                if self._closed:
+                    raise
+            else:
+                return written, written.location
+            time.sleep(_LOOK_SECONDS)
 
 
 def _stamps(path: Path, limit: int) -> Mapping[str, _Stamp]:

@@ -1,5 +1,6 @@
 """Everything a deployment can choose, read once from MICRONET_* environment variables by the entry points."""
 
+from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,7 +77,7 @@ class Settings(BaseSettings):
     def _fits_a_lease(cls, beat: float, others: ValidationInfo) -> float:
         """Lest jobs are taken from workers that live, at the first beat that comes late."""
         lease = others.data.get("lease_seconds")
-        if lease is not None and lease < _BEATS_OF_A_LEASE * beat:
+        if lease is not None and lease < _BEATS_OF_A_LEASE * beat and not isclose(lease, _BEATS_OF_A_LEASE * beat):
             raise ValueError(
                 f"{beat:g} is too long for MICRONET_LEASE_SECONDS {lease:g}: at most {lease / _BEATS_OF_A_LEASE:g} is "
                 f"needed, or a lease of at least {_BEATS_OF_A_LEASE * beat:g}"

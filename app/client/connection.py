@@ -1,5 +1,7 @@
 """Requests that are asked again while nobody can answer them."""
 
+import ipaddress
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,8 +13,7 @@ from app.client.failures import Later, ServerError, checked, content_of, unreach
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds; each pause is twice as long as the one before."""
-_DIRECT: Mapping[str, None] = {f"all://{host}": None for host in ("127.0.0.1", "localhost", "[::1]")}
-"""This machine: whatever proxy the environment names, nothing between could reach it, or is to see the token."""
+_TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
 class Patience:
@@ -36,13 +37,34 @@ class Patience:
         self._pause *= 2
 
 
+def _headers(token: str | None) -> Mapping[str, str]:
+    if token is None:
+        return {}
+    if not _TOKEN.fullmatch(token):
+        detail = (
+            "the token has characters that no header can carry; tokens begin with mn_ and are of letters, digits, - _."
+        )
+        raise ServerError("request", "The request cannot be sent", detail, yours=True)
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host's name or address is this machine's own."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".") == "localhost"
+    return address.is_loopback or address.is_unspecified
+
+
 class Connection:
     """A connection to the server at `url`, which may be lost and found again. Times are seconds."""
 
     def __init__(self, url: str, token: str | None, timeout: float, patience: float) -> None:
-        headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         try:
-            self._http = httpx.Client(base_url=url, headers=headers, timeout=timeout, mounts=_DIRECT)
+            # To this machine directly: no proxy of the environment could reach it, or is to see the token.
+            direct = httpx.HTTPTransport() if _is_here(httpx.URL(url).host) else None
+            self._http = httpx.Client(base_url=url, headers=_headers(token), timeout=timeout, transport=direct)
         except httpx.InvalidURL as error:
             raise ServerError("request", "The request cannot be sent", f"{url!r}: {error}", yours=True) from error
         except (ImportError, ValueError) as error:  # of a proxy of a kind that httpx has not, or not without more

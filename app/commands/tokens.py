@@ -33,7 +33,7 @@ def create(
         known = _tokens(home)
         opened = not known.were_made()
         if first and not opened:
-            print("there are tokens already, or were before they were revoked; none was made")
+            print("tokens were made before, so none is now; `micronet token create TEAM` makes one")
         else:
             print(known.create(_checked(team)))
             if opened:

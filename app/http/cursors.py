@@ -1,4 +1,4 @@
-"""Where the next page of a list begins, as a word that means nothing to those who pass it on."""
+"""Where the next page of jobs begins, as a word that means nothing to those who pass it on."""
 
 _MOST_DIGITS = 12
 

@@ -1,5 +1,6 @@
 """Which team a token is of: asked of the database, remembered for a moment."""
 
+import asyncio
 import hashlib
 import re
 import time
@@ -23,6 +24,7 @@ class KnownTokens:
     def __init__(self, tokens: Tokens, threads: Threads) -> None:
         self._tokens, self._threads = tokens, threads
         self._known: dict[bytes, tuple[float, str]] = {}
+        self._asked: dict[bytes, asyncio.Task[str | None]] = {}
 
     async def team(self, token: str) -> str | None:
         """The team of a valid token, else None."""
@@ -30,7 +32,15 @@ class KnownTokens:
         until, team = self._known.get(key, (0.0, ""))
         if time.monotonic() < until:
             return team
-        found = await self._threads.run(self._tokens.team, token)
+        if (asked := self._asked.get(key)) is None:  # many who come with one token at once ask once
+            asked = self._asked[key] = asyncio.create_task(self._ask(key, token))
+        return await asyncio.shield(asked)
+
+    async def _ask(self, key: bytes, token: str) -> str | None:
+        try:
+            found = await self._threads.run(self._tokens.team, token)
+        finally:
+            del self._asked[key]
         if found is None:
             self._known.pop(key, None)
             return None

@@ -1,23 +1,25 @@
 """What came of a job, made ready for the template of its kind."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
+
+from pydantic import ValidationError
 
 from app.facts import facts
 from app.pages.breakdown import LayerCost, Term, layer_costs, math_terms, storage_terms
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
-from app.pages.stored import result_of, settings_of
+from app.pages.stored import result_of
 from micronet.contract import (
     BitWidths,
     FrontPoint,
     OptimizeResult,
     PipelineResult,
     ScoreResult,
-    ScoreSettings,
     TestLook,
 )
 from micronet.errors import MicronetError
@@ -110,9 +112,12 @@ def optimize_view(result: OptimizeResult, data_dir: Path | None) -> OptimizeView
 
 
 def widths_of(job: Job) -> BitWidths | None:
-    """The widths a job's settings declare; None as well where another version of this program took the settings."""
-    settings = settings_of(job)
-    return settings.bits if isinstance(settings, ScoreSettings) else None
+    """The widths a job's settings declare, whatever else another version of this program may have taken there."""
+    bits = json.loads(job.settings).get("bits")
+    try:
+        return None if bits is None else BitWidths.model_validate(bits)
+    except ValidationError:
+        return None
 
 
 def _same_track(result: ScoreResult, data_dir: Path | None) -> Track | None:

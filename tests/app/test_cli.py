@@ -5,11 +5,15 @@ import os
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import redirect_stderr, redirect_stdout, suppress
+from io import StringIO
 from pathlib import Path
 
 import pytest
+import typer
 
 from app.cli import app
+from app.failures import reported
 from app.score_options import OPTIONS, score_settings
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.errors import SettingsError
@@ -162,6 +166,26 @@ def test_failures_say_what_would_be_right(arguments: tuple[str, ...], exit_code:
     assert done.returncode == exit_code
     assert words in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_who_has_read_enough_is_no_failure() -> None:
+    """`micronet ... --json | head`: printing ends where the pipe's other end was closed, and no file is at fault."""
+    command = typer.Typer()
+
+    @command.command()
+    def much() -> None:
+        with reported(as_json=True):
+            print("x" * (1 << 20))
+
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing, "w") as closed, redirect_stdout(closed), redirect_stderr(StringIO()) as said:
+        with pytest.raises(SystemExit) as ended:
+            command([])
+        with suppress(BrokenPipeError):
+            closed.close()
+    assert ended.value.code == 1
+    assert said.getvalue() == ""
 
 
 def test_failures_are_json_where_results_are() -> None:

@@ -65,7 +65,9 @@ def test_a_server_nobody_ever_met_is_not_waited_for_and_one_that_was_is(monkeypa
 
 
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "server"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.2", "localhost", "localhost.", "[::1]", "[0:0:0:0:0:0:0:1]", "0.0.0.0", "server"]
+)
 def test_no_proxy_stands_between_a_client_and_its_own_machine(
     monkeypatch: pytest.MonkeyPatch, host: str, name: str
 ) -> None:
@@ -89,6 +91,20 @@ def test_a_proxy_that_cannot_be_used_is_named_as_what_is_wrong(monkeypatch: pyte
     monkeypatch.setenv("ALL_PROXY", "gopher://proxy:70")
     with pytest.raises(ServerError, match=r"the proxy that the environment names cannot be used: .*gopher"):
         Client("http://server:8000", None)
+
+
+def test_a_proxy_that_cannot_be_used_is_in_nobodys_way_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "gopher://proxy:70")
+    with Client("http://127.0.0.1:8000", "mn_secret"):
+        pass
+
+
+@pytest.mark.parametrize("token", ["mn_caf\N{LATIN SMALL LETTER E WITH ACUTE}", "mn_a\r\nX: y", "mn a", ""])
+@pytest.mark.parametrize("host", ["127.0.0.1", "server"])
+def test_a_token_that_no_header_can_carry_is_what_is_wrong(token: str, host: str) -> None:
+    with pytest.raises(ServerError, match="begin with mn_") as raised:
+        Client(f"http://{host}:8000", token)
+    assert raised.value.yours
 
 
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -79,7 +79,7 @@ def connected(
     """A client whose every request goes through this network."""
     real = httpx.Client
     with patch.context() as only_now:
-        only_now.setattr(httpx, "Client", lambda **options: real(**options, transport=network))
+        only_now.setattr(httpx, "Client", lambda **options: real(**options | {"transport": network}))
         return Client(url, patience=patience)
 
 

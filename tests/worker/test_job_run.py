@@ -113,9 +113,11 @@ def test_a_store_that_is_away_for_a_while_fails_no_job(bench: Bench, blobs: Fail
     assert blobs.trouble == []
 
 
-def test_a_database_that_is_away_for_a_while_fails_no_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_is_away_for_a_while_fails_no_job_and_makes_no_copies(
+    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
     job = claimed(bench)
-    add, trouble = bench.records.blobs.add, [Unavailable("the database does not answer")]
+    add, trouble = bench.records.blobs.add, [Unavailable("the database does not answer")] * 3
 
     def add_later(*arguments: object) -> object:
         if trouble:
@@ -123,8 +125,23 @@ def test_a_database_that_is_away_for_a_while_fails_no_job(bench: Bench, monkeypa
         return add(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench.records.blobs, "add", add_later)
+    monkeypatch.setattr("worker.job_run._RETRY_SECONDS", 0.01)
     assert ran(bench, job, QuickRunner()).status is Status.SUCCEEDED
     assert trouble == []
+    assert list(blobs.files.values()).count(MADE) == 1
+
+
+def test_a_worker_that_stops_while_the_database_is_away_gives_its_job_back(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(bench)
+
+    def add_never(*_: object) -> object:
+        bench.stopping.set()
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(bench.records.blobs, "add", add_never)
+    assert ran(bench, job, QuickRunner()).status is Status.QUEUED
 
 
 def test_an_artifact_whose_record_was_written_though_nobody_heard_of_it_stays(

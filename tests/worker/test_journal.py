@@ -137,18 +137,23 @@ def test_what_was_written_though_nobody_heard_of_it_stays(
     job = claimed(records)
     make(tmp_path / "scratch")
     directory = tmp_path / "scratch" / "journal"
-    write_record, trouble = records.journal.write, [Unavailable("the database does not answer")]
+    write_record, trouble = records.journal.write, [Unavailable("the database does not answer")] * 4
 
     def write_unheard(job: Job, entry: JournalEntry) -> Written:
+        """Three times it does not come to writing; then nobody hears of it."""
+        if len(trouble) > 1:
+            raise trouble.pop()
         written = write_record(job, entry)
         if trouble:
             raise trouble.pop()
         return written
 
     monkeypatch.setattr(records.journal, "write", write_unheard)
+    monkeypatch.setattr("worker.journal._LOOK_SECONDS", 0.01)
     with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
         write(directory, "state", b"epoch 3")
         assert keeper.settle(10)
+    assert keeper.got_on
     assert trouble == []
     assert list(blobs.files.values()) == [b"epoch 3"]
     fetch(records, blobs, job, tmp_path / "scratch")

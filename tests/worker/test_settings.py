@@ -56,9 +56,10 @@ def test_a_lease_that_a_late_beat_loses_is_refused(
         Settings()
 
 
-def test_a_lease_of_three_beats_is_enough() -> None:
-    settings = Settings(lease_seconds=3, beat_seconds=1)
-    assert (settings.lease_seconds, settings.beat_seconds) == (3, 1)
+@pytest.mark.parametrize(("lease", "beat"), [(3, 1), (0.3, 0.1), (3.3, 1.1)])
+def test_a_lease_of_three_beats_is_enough(lease: float, beat: float) -> None:
+    settings = Settings(lease_seconds=lease, beat_seconds=beat)
+    assert (settings.lease_seconds, settings.beat_seconds) == (lease, beat)
 
 
 def test_slots_share_the_memory_and_lanes_have_their_own_time() -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 import structlog
 
 from worker.blobs.port import Blobs, Incoming
-from worker.errors import Unavailable
+from worker.errors import ServiceError, Unavailable
 from worker.records.values import StoredBlob
 
 T = TypeVar("T")
@@ -29,19 +29,19 @@ def settle(
     """
     incoming.settled = True
     try:
-        blob = incoming.keep()
-        answer, location = record(blob)
-    except Unavailable:
+        try:
+            blob = incoming.keep()
+            answer, location = record(blob)
+        except Unavailable:
+            raise
+        except BaseException:
+            abandon(incoming)
+            raise
+        if location != blob.location and not _takes_place_of(store, location, blob, replace):
+            abandon(incoming)
+        return answer
+    finally:
         incoming.close()
-        raise
-    except BaseException:
-        abandon(incoming)
-        raise
-    if location == blob.location or _takes_place_of(store, location, blob, replace):
-        incoming.close()
-    else:
-        abandon(incoming)
-    return answer
 
 
 def abandon(incoming: Incoming) -> None:
@@ -71,6 +71,6 @@ def _takes_place_of(store: Blobs, location: str | None, blob: StoredBlob, replac
         return False
     try:
         return replace(blob.sha256, location, blob.location)
-    except Unavailable as error:
+    except ServiceError as error:  # away, or full: who sent the file has it recorded, and the next copy may do it
         log.warning("lost file not replaced yet", sha256=blob.sha256, reason=str(error))
         return True

@@ -8,8 +8,10 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
+from app.pages.results import widths_of
 from app.pages.stored import chosen_of, settings_of
 from app.services import Services
+from micronet.contract import BitWidths
 from tests.app.http.conftest import called
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
@@ -126,15 +128,20 @@ def test_a_result_of_another_version_is_shown_as_far_as_it_can_be(api: TestClien
     assert api.get(f"/ui/submit?from={job['id']}").status_code == 422
 
 
-def test_widths_of_another_version_take_nothing_from_the_score(api: TestClient, services: Services) -> None:
+@pytest.mark.parametrize("settings", ['{"bits": {"param_bits": "one"}}', '{"gone": 1, "bits": {"add_bits": 24}}'])
+def test_settings_of_another_version_take_nothing_from_the_score(
+    api: TestClient, services: Services, settings: str
+) -> None:
     job = accepted(api, {"track": "digits"})
     scored(services, 350, 0.4)
     with closing(Database(services.settings.database)) as database:
-        changes = {"settings": '{"bits": {"param_bits": "one"}}'}
+        changes = {"settings": settings}
         database.write(lambda connection: connection.execute(update(jobs).values(**changes)))
     answer = api.get(job["urls"]["page"])
     assert answer.status_code == 200
     assert "0.400000" in answer.text
+    known = widths_of(services.records.jobs.read(job["id"]))
+    assert known == (BitWidths(add_bits=24) if "gone" in settings else None)
 
 
 def test_the_command_line_means_the_very_settings(api: TestClient, services: Services) -> None:

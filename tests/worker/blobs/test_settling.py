@@ -6,7 +6,7 @@ import pytest
 
 from worker.blobs.memory import MemoryBlobs
 from worker.blobs.settling import has_gone, settle
-from worker.errors import StorageQuota, Unavailable
+from worker.errors import StorageFull, StorageQuota, Unavailable
 from worker.records.values import StoredBlob
 
 
@@ -47,10 +47,10 @@ Record = Callable[[StoredBlob], tuple[str, str | None]]
 
 
 def settled(store: MemoryBlobs, row: Recorded, record: Record | None = None) -> str:
+    incoming = store.create()
+    incoming.write(b"content")
     try:
-        with store.create() as incoming:
-            incoming.write(b"content")
-            return settle(incoming, store, record or row.record, row.replace)
+        return settle(incoming, store, record or row.record, row.replace)
     finally:
         assert store.open_files == set()
 
@@ -79,7 +79,9 @@ def test_what_was_refused_goes(store: MemoryBlobs, row: Recorded) -> None:
     assert store.files == {}
 
 
-@pytest.mark.parametrize("trouble", [None, Unavailable("the database does not answer")])
+@pytest.mark.parametrize(
+    "trouble", [None, Unavailable("the database does not answer"), StorageFull("the database's disk is full")]
+)
 def test_it_takes_the_place_of_a_file_that_is_lost(
     store: MemoryBlobs, row: Recorded, trouble: Exception | None
 ) -> None:
