@@ -18,8 +18,8 @@ def codes_of(call: Call) -> tuple[Parameter, ...]:
     index = call.argument(2) if call.node.target is torch.ops.aten.index_select.default else None
     if not isinstance(index, Ref) or index.name not in call.graph.literals:
         return ()
-    axis, (codes,) = call.argument(1), call.shapes[index.name]
-    assert isinstance(axis, int)
     if prod(call.shapes[call.node.name]) <= prod(call.shape(0)):
         return ()
+    axis, (codes,) = call.argument(1), call.shapes[index.name]  # one index without an axis makes no more than there is
+    assert isinstance(axis, int)
     return (Parameter(f"{call.node.name}.codes", codes, codes, max((call.shape(0)[axis] - 1).bit_length(), 1)),)

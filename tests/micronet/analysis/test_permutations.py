@@ -193,6 +193,15 @@ def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: li
     assert stored == 3072 + codes
 
 
+def test_one_row_of_a_quantized_weight_by_a_bare_number_needs_no_code() -> None:
+    weights = {"w": torch.randint(1, 100, (2, 48)) / 8, "index": torch.tensor(1)}
+    picked = node("picked", aten.index_select.default, Ref("w"), 0, Ref("index"))
+    nodes = node("flat", aten.flatten.using_ints, X, 1), node("y", aten.linear.default, Ref("flat"), Ref("picked"))
+    formats, literals = {"w": fixed_point(8, (3,))}, frozenset({"index"})
+    counts = count(graph(picked, *nodes, weights=weights, formats=formats, literals=literals, shape=(3, 4, 4)))
+    assert parameters_of(counts) == (2 * 48, 2 * 48)
+
+
 def test_codes_take_the_bits_that_tell_the_places_of_their_codebook_apart() -> None:
     """4x48 weights out of 16 of 8 bits: 192 codes of 4 bits."""
     weights = {"book": torch.arange(-8, 8) / 4, "index": torch.randint(0, 16, (192,))}
