@@ -14,14 +14,7 @@ from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
 from app.pages.stored import result_of
-from micronet.contract import (
-    BitWidths,
-    FrontPoint,
-    OptimizeResult,
-    PipelineResult,
-    ScoreResult,
-    TestLook,
-)
+from micronet.contract import BitWidths, FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook
 from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
