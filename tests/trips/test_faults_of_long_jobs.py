@@ -13,6 +13,7 @@ import sqlalchemy
 from micronet.contract import TrainSettings
 from micronet.jobs import JOBS, Context
 from tests.trips.deployment import Deployment, until
+from tests.trips.networks import write_slow
 from tests.trips.processes import job_processes, nothing_stays
 from tests.trips.services import S3Server
 
@@ -129,10 +130,12 @@ def test_three_deaths_with_progress_in_between(embedded: Deployment, undisturbed
 
 
 @pytest.mark.slow
-def test_a_job_that_dies_twice_without_getting_on_has_failed(embedded: Deployment) -> None:
+def test_a_job_that_dies_twice_without_getting_on_has_failed(embedded: Deployment, tmp_path: Path) -> None:
+    """It measures its network before it writes anything down, and of this one that takes far longer than to kill it."""
     embedded.start_api()
     embedded.start_worker()
-    job_id = submit(embedded, LONG.replace('"batch": 32', '"batch": 1'))  # epochs too long to end in time
+    network = write_slow(tmp_path / "slow.onnx", layers=300)
+    job_id = embedded.submit(network, '{"track": "digits", "epochs": 400}', kind="train")["id"]
     for attempt in (1, 2):
         until(lambda: embedded.job(job_id)["attempt"] == attempt, 60, "the attempt")  # noqa: B023
         os.kill(process_of_the_job(embedded), signal.SIGKILL)
