@@ -13,6 +13,11 @@ import structlog
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The trips first, which take longest: at the end, what several processes have left is shared out better."""
+    items.sort(key=lambda item: "trips" not in item.path.parts)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _plain_logs() -> None:
     """Without a picture of every local variable, which takes seconds to draw."""

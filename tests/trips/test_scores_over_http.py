@@ -35,25 +35,25 @@ def by_command(checkpoint: Path, data: Path, settings: str) -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("deployment", "names"),
-    [("embedded", ("kaist_v2_pr15", "osi_60")), ("team_server", ("kaist_v2_pr45", "osi_60_folded"))],
+    ("deployment", "name"),
+    [("embedded", "osi_60"), ("team_server", "kaist_v2_pr45")],
     indirect=["deployment"],
 )
 def test_published_networks_as_by_command(
-    deployment: Deployment, names: tuple[str, str], shared_dir: Path, cifar100_dir: Path
+    deployment: Deployment, name: str, shared_dir: Path, cifar100_dir: Path
 ) -> None:
-    """One file of each team on each kind of deployment; the browser sees all four."""
-    files = [shared_dir / "checkpoints" / f"{name}.onnx" for name in names]
+    """One file of each team, each on a kind of deployment; that all four give what was published, the library's tests
+    show."""
+    file = shared_dir / "checkpoints" / f"{name}.onnx"
     deployment.start_api()
     deployment.start_worker(MICRONET_DATA=str(cifar100_dir))
-    jobs = [deployment.submit(file, SETTINGS) for file in files]
-    for file, job in zip(files, jobs, strict=True):
-        ended = deployment.ended(job["id"], 300)
-        assert ended["status"] == "succeeded", ended["error"]
-        assert ended["result"] == by_command(file, cifar100_dir, SETTINGS)
+    job = deployment.submit(file, SETTINGS)
+    ended = deployment.ended(job["id"], 300)
+    assert ended["status"] == "succeeded", ended["error"]
+    assert ended["result"] == by_command(file, cifar100_dir, SETTINGS)
     with deployment.client() as client:
         board = client.get("/leaderboard", params={"track": "cifar100"}).json()
-    assert sorted(entry["job"] for entry in board["entries"]) == sorted(job["id"] for job in jobs)
+    assert [entry["job"] for entry in board["entries"]] == [job["id"]]
 
 
 def test_a_state_dict_as_by_command(deployment: Deployment, digits: tuple[Path, str], tmp_path: Path) -> None:
