@@ -162,7 +162,7 @@ class Section:
 
 def _copied(entry: Entry) -> Entry:
     """An entry of its own, as from a file: whoever goes on from one changes its tensors in place."""
-    tensors = {key: tensor.detach().clone() for key, tensor in entry.tensors.items()}
+    tensors = {key: tensor.detach().to("cpu", copy=True) for key, tensor in entry.tensors.items()}
     return Entry(json.loads(json.dumps(entry.facts)), tensors)
 
 

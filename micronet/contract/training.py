@@ -114,8 +114,8 @@ class Training(Value):
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
     hold_zeros         weights of dot products that are zero stay so
     keep               the last epoch, or the one that is best on the held-out images
-    precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32; of a teacher too, unless it
-                       is quantized
+    precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32; of a teacher too. `auto` is
+                       float32, and so is a teacher, where the network is quantized
     cuda_graphs        on CUDA, the kernels from a batch to its gradients are recorded once and launched as one. For
                        one process; on a CPU it changes nothing
     """

@@ -138,15 +138,38 @@ def content_sha256(images: Tensor, labels: Tensor) -> str:
     return digest.hexdigest()
 
 
-def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
-    """Network input float32 (n, C, H, W) of `images` uint8 (n, C, H, W): (x / 255 - mean) / std, per channel.
+@dataclass(frozen=True, slots=True, eq=False)
+class Normalization:
+    """(x / 255 - mean) / std, per channel: three float32 operations in just this order.
 
-    Three float32 operations in just this order, so that the values equal, bit for bit, what training code everywhere
-    computes. Folding them into one multiply-add would be off by an ulp, and a borderline answer could flip.
+    So the values equal, bit for bit, what training code everywhere computes. Folding them into one multiply-add would
+    be off by an ulp, and a borderline answer could flip. The three are tensors (C, 1, 1) on the images' device: by a
+    plain number CUDA does not divide, it multiplies by the reciprocal.
+    """
+
+    white: Tensor
+    mean: Tensor
+    std: Tensor
+
+    @classmethod
+    def of(cls, mean: Sequence[float], std: Sequence[float], device: torch.device) -> Self:
+        """For images on `device`. Raises ValueError unless mean and std have as many values."""
+        if len(mean) != len(std):
+            raise ValueError(f"{len(mean)} means and {len(std)} deviations: one per channel")
+        values = torch.tensor([[255.0] * len(mean), mean, std], dtype=torch.float32, device=device)
+        return cls(*values.view(3, -1, 1, 1))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Network input float32 (n, C, H, W) of uint8 (n, C, H, W). Raises ValueError for other numbers of channels."""
+        if images.shape[1] != len(self.mean):
+            channels = images.shape[1]
+            raise ValueError(f"images of {channels} channels, {len(self.mean)} means and deviations: one per channel")
+        return images.to(torch.float32).div_(self.white).sub_(self.mean).div_(self.std)
+
+
+def normalize(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Network input float32 (n, C, H, W) of `images` uint8 (n, C, H, W), where they are: see `Normalization`.
+
     Raises ValueError unless mean and std have one value per channel.
     """
-    channels = images.shape[1]
-    if not len(mean) == len(std) == channels:
-        raise ValueError(f"images of {channels} channels, {len(mean)} means and {len(std)} deviations: one per channel")
-    shift, scale = (torch.tensor(v, dtype=torch.float32, device=images.device).view(-1, 1, 1) for v in (mean, std))
-    return images.to(torch.float32).div_(255).sub_(shift).div_(scale)
+    return Normalization.of(mean, std, images.device)(images)

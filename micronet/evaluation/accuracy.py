@@ -18,7 +18,7 @@ from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 
 Logits = Callable[[Tensor], Tensor]
-"""From a normalized batch on the CPU to logits."""
+"""From a normalized batch to logits, both on the device."""
 
 CACHE_BYTES = 25 << 20
 """Activations of one batch on the CPU: about what a processor's caches hold. Larger batches run slower, not faster."""
@@ -46,10 +46,10 @@ def evaluate(
     if bit_true:
         check_exact(graph)
     batch = CUDA_BATCH if device.type == "cuda" else cpu_batch(graph)
-    logits = _runner(graph, device, batch, bit_true)
+    logits = logits_of(graph, device, batch, bit_true)
 
     def correct_answers(start: int) -> tuple[int, int]:
-        images, labels = inputs.batch(start, batch)
+        images, labels = inputs.batch(start, batch, device)
         answers = logits(images)
         if not bool(torch.isfinite(answers).all()):
             raise NumericalError(
@@ -74,11 +74,21 @@ def cpu_batch(graph: Graph) -> int:
     return max(4, min(64, CACHE_BYTES // per_image))
 
 
-def _runner(graph: Graph, device: torch.device, batch: int, bit_true: bool) -> Logits:
-    """A lowered program on the CPU; node by node on CUDA."""
+def logits_of(graph: Graph, device: torch.device, batch: int, bit_true: bool) -> Logits:
+    """From batches of at most `batch` images to logits: a lowered program on the CPU, node by node on CUDA.
+
+    Among cuDNN's algorithms are some that transform (FFT, Winograd): their sums are exact in no precision. Without it
+    torch gathers patches and multiplies matrices.
+    """
     if device.type == "cpu":
         return lower(exactly(graph) if bit_true else graph, batch).run
     graph = widen(graph) if bit_true else graph
     there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
-    dtype = torch.float64 if bit_true else torch.float32
-    return lambda images: interpret(there, images.to(device, dtype, memory_format=torch.channels_last))
+    if not bit_true:
+        return lambda images: interpret(there, images.contiguous(memory_format=torch.channels_last))
+
+    def exact(images: Tensor) -> Tensor:
+        with torch.backends.cudnn.flags(enabled=False):
+            return interpret(there, images.double())
+
+    return exact

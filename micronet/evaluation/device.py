@@ -5,6 +5,7 @@ import os
 import sys
 
 import torch
+from torch import Tensor
 
 from micronet.errors import SettingsError
 
@@ -18,6 +19,14 @@ def choose_device(name: str = "auto") -> torch.device:
     if name not in there:
         raise SettingsError(f"device {name!r}: this machine has {', '.join(there)}; auto chooses")
     return torch.device(name)
+
+
+def brought(tensor: Tensor, device: torch.device) -> Tensor:
+    """`tensor`, of the CPU, on `device`, which goes on computing: for CUDA it is copied from page-locked memory.
+
+    From any other memory a copy waits until the stream has done all that was asked of it before.
+    """
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor.to(device)
 
 
 def make_repeatable() -> None:

@@ -3,9 +3,13 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from micronet.data.split import Split, normalize
+from micronet.evaluation.device import brought
+
+_CPU = torch.device("cpu")
 
 Advance = Callable[[int, int, str], None]
 """Hears that `done` of `total` units are finished."""
@@ -26,10 +30,11 @@ class Inputs:
     def __len__(self) -> int:
         return len(self.split)
 
-    def batch(self, start: int, size: int) -> tuple[Tensor, Tensor]:
-        """Images float32 (n, C, H, W) and labels int64 (n,) from `start` on; n is `size`, or what is left."""
+    def batch(self, start: int, size: int, device: torch.device = _CPU) -> tuple[Tensor, Tensor]:
+        """Images float32 (n, C, H, W) from `start` on, normalized on `device`, to the same bits on any, and labels
+        int64 (n,) on the CPU; n is `size`, or what is left."""
         images, labels = self.split.batch(start, min(start + size, len(self.split)))
-        return normalize(images, self.mean, self.std), labels
+        return normalize(brought(images, device), self.mean, self.std), labels
 
     def take(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """Images float32 (n, C, H, W) and labels int64 (n,) at `indices`, int64 (n,), in that order."""

@@ -10,15 +10,15 @@ Batch = tuple[Tensor, Tensor]
 
 
 class Ahead:
-    """Batches of a CUDA device, each made while the one before it is learned from.
+    """Batches of a CUDA device, each made while the one before it is learned from: on a stream of its own.
 
-    Making one waits for the device again and again, each time a number drawn on the CPU is brought there. On a stream
-    of its own that waits for the batch alone, and the kernels of the step in progress fill the device meanwhile.
+    That stream goes first where both want the device. A batch is made by hundreds of small kernels, each of which
+    would otherwise wait for one of the step in progress, which fills the device.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
-        self._own = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._own = torch.cuda.Stream(device, priority=-1)  # type: ignore[no-untyped-call]
 
     def __call__(self, batches: Iterator[Batch]) -> Iterator[Batch]:
         """The same batches in the same order."""

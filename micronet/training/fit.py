@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.shapes import shapes
+from micronet.analysis.widths import quantizes
 from micronet.contract import Accuracy, EpochReport, Training, TrainingReport
 from micronet.errors import NumericalError, SettingsError
 from micronet.graph.ir import Graph
@@ -28,7 +29,9 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     """Train `network`, in place, and give the graph that is kept, and how it went.
 
     Everything an epoch draws comes of the seed and its number, and the journal has the state at the end of each: broken
-    off anywhere and called again, it goes on from the last whole epoch, and on one device ends with the same bits.
+    off anywhere and called again, it goes on from the last whole epoch, and on one device ends with the same bits; on
+    CUDA unless gradients are gathered in whichever order threads come: of indexing, of enlarging, and of max pooling
+    where windows overlap, as in a ResNet for ImageNet.
     With several processes (`task.world`) each takes its share of every batch, and gradients are averaged. Batch norms
     see a share only; after each epoch all take over the first process's running statistics, so that the network that
     is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, and
@@ -62,9 +65,8 @@ class _Run:
         self._images = TrainingImages(task.train, task.device, Augmenter(how.augmentation))
         self._length = Length.of(how, len(self._images))
         self._classes = shapes(network.graph())[network.output][1]
-        half = how.precision == "bfloat16" or (how.precision == "auto" and task.device.type == "cuda")
         teacher = Teacher.of(how, task)
-        loss = Loss(task.world.together(network, task.device), half, teacher)
+        loss = Loss(task.world.together(network, task.device), in_half(how, network.graph(), task.device), teacher)
         self._ahead = Ahead(task.device) if task.device.type == "cuda" else None
         self._gradients: Gradients = EagerGradients(loss, network)
         if how.cuda_graphs and task.device.type == "cuda":
@@ -160,6 +162,16 @@ class _Run:
             if self._task.device.type == "cuda" and images.dim() == 4:
                 images = images.contiguous(memory_format=torch.channels_last)
             yield images, targets
+
+
+def in_half(how: Training, graph: Graph, device: torch.device) -> bool:
+    """Whether convolutions and products are computed in bfloat16.
+
+    By itself on CUDA alone, and never where values are on grids: those of over 8 bits need more than it has.
+    """
+    if how.precision == "auto":
+        return device.type == "cuda" and not quantizes(graph)
+    return how.precision == "bfloat16"
 
 
 def derived_seed(*parts: int) -> int:

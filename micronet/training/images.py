@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from micronet.data.split import Pixels, normalize
+from micronet.data.split import Normalization, Pixels
+from micronet.evaluation.device import brought
 from micronet.evaluation.inputs import Inputs
 from micronet.training.augmentation import Augmenter
 
@@ -13,6 +14,7 @@ class TrainingImages:
 
     def __init__(self, inputs: Inputs, device: torch.device, augment: Augmenter) -> None:
         self._inputs, self._device, self._augment = inputs, device, augment
+        self._normalized = Normalization.of(inputs.mean, inputs.std, device)
         split = inputs.split
         in_memory = isinstance(split.images, Tensor | Pixels)
         self._images = split.images[:].to(device) if in_memory else None
@@ -26,7 +28,10 @@ class TrainingImages:
 
         `generator`, on the CPU whatever the device, draws what is done to them.
         """
-        there = indices.to(self._device)
-        bytes_ = self._inputs.split.take(indices)[0].to(self._device) if self._images is None else self._images[there]
-        images = normalize(self._augment.on_bytes(bytes_, generator), self._inputs.mean, self._inputs.std)
+        there = brought(indices, self._device)
+        pixels = self._images[there] if self._images is not None else self._read(indices)
+        images = self._normalized(self._augment.on_bytes(pixels, generator))
         return self._augment.on_inputs(images, generator), self._labels[there]
+
+    def _read(self, indices: Tensor) -> Tensor:
+        return brought(self._inputs.split.take(indices)[0], self._device)

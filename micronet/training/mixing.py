@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from micronet.contract import Training
+from micronet.evaluation.device import brought
 
 
 def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
@@ -23,7 +24,7 @@ def mix(images: Tensor, targets: Tensor, how: Training, generator: torch.Generat
         return images, targets
     way = ways[int(torch.randint(len(ways), (1,), generator=generator))]
     alpha = how.mixup if way is mixup else how.cutmix
-    partners = torch.randperm(len(images), generator=generator).to(images.device)
+    partners = brought(torch.randperm(len(images), generator=generator), images.device)
     return way(images, targets, partners, _beta(alpha, generator), generator)
 
 

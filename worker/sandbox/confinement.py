@@ -19,7 +19,7 @@ _SYSTEM = (
 )  # fmt: skip
 """Whole directories of libraries, but never /usr, /etc or /proc: secrets and other processes lie there."""
 
-_SYSTEM_GPU = ("/sys", "/usr/local/cuda", "/proc/driver/nvidia", "/proc/devices", "/proc/modules")
+_SYSTEM_GPU = ("/sys", "/usr/local/cuda", "/usr/local/nvidia", "/proc/driver/nvidia", "/proc/devices", "/proc/modules")
 
 
 class SandboxError(Exception):

@@ -5,6 +5,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from micronet.evaluation.device import brought
+
 Matrices = Callable[[Tensor, int, int], Tensor]
 """(N, 6) float64, from parameters float64 (N,), height and width.
 
@@ -29,7 +31,7 @@ def transformed(images: Tensor, matrices: Tensor) -> Tensor:
     """
     a, b, c, d, e, f = matrices.unbind(1)
     centred = torch.stack([a, b, c + a * 0.5 + b * 0.5, d, e, f + d * 0.5 + e * 0.5])
-    fixed = (centred * 65536 + 0.5).floor().long().to(images.device).view(6, -1, 1, 1)
+    fixed = brought((centred * 65536 + 0.5).floor().long(), images.device).view(6, -1, 1, 1)
     height, width = images.shape[2:]
     y = torch.arange(height, device=images.device).view(-1, 1)
     x = torch.arange(width, device=images.device)

@@ -5,6 +5,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from micronet.contract import Augmentation, AugmentationPolicy
+from micronet.evaluation.device import brought
 from micronet.training.augmentation.policies import Policy, following, trivial
 
 
@@ -23,7 +24,7 @@ class Augmenter:
         if self._how.crop:
             images = shifted(images, self._how.crop, generator)
         if self._how.flip:
-            chosen = torch.rand(len(images), generator=generator).to(images.device) < 0.5
+            chosen = brought(torch.rand(len(images), generator=generator), images.device) < 0.5
             images = torch.where(chosen.view(-1, 1, 1, 1), images.flip(3), images)
         return images if self._policy is None else self._policy(images, generator)
 
@@ -41,7 +42,7 @@ def _policy(policy: str | AugmentationPolicy) -> Policy | None:
 def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
     """Each image moved by up to `most` pixels up, down, left and right, zeros coming in (He et al. 2016)."""
     count, _, height, width = images.shape
-    offsets = torch.randint(2 * most + 1, (2, count, 1), generator=generator).to(images.device)
+    offsets = brought(torch.randint(2 * most + 1, (2, count, 1), generator=generator), images.device)
     rows = offsets[0] + torch.arange(height, device=images.device)
     columns = offsets[1] + torch.arange(width, device=images.device)
     padded = F.pad(images, (most,) * 4)
@@ -52,10 +53,10 @@ def shifted(images: Tensor, most: int, generator: torch.Generator) -> Tensor:
 def cut_out(images: Tensor, side: int, generator: torch.Generator) -> Tensor:
     """A square of zeros at a place of its own in each image; the border may cut some of it off (DeVries and Taylor)."""
     count, _, height, width = images.shape
-    centres = [torch.randint(size, (count, 1), generator=generator).to(images.device) for size in (height, width)]
+    drawn = [torch.randint(size, (count, 1), generator=generator) for size in (height, width)]
     inside = [
         (torch.arange(size, device=images.device) - centre + side // 2 >= 0)
         & (torch.arange(size, device=images.device) - centre + side // 2 < side)
-        for size, centre in zip((height, width), centres, strict=True)
+        for size, centre in zip((height, width), (brought(one, images.device) for one in drawn), strict=True)
     ]
     return images.masked_fill((inside[0][:, :, None] & inside[1][:, None, :]).unsqueeze(1), 0.0)

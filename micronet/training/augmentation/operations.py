@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.contract import OperationName
+from micronet.evaluation.device import brought
 from micronet.training.augmentation.affine import affine, rotation, shear_x, shear_y, translation_x, translation_y
 
 Parameters = Callable[[Tensor, torch.Size, torch.Generator], Tensor]
@@ -151,7 +152,7 @@ def cut_square(images: Tensor, squares: Tensor) -> Tensor:
 
     (DeVries and Taylor 2017; AutoAugment's grey is the mean colour of its data.) `squares` (N, 3): side, row, column.
     """
-    sides, *centres = squares.to(images.device).long().unbind(1)
+    sides, *centres = brought(squares, images.device).long().unbind(1)
     inside = [
         torch.arange(size, device=images.device) - (centre - sides // 2).unsqueeze(1)
         for size, centre in zip(images.shape[2:], centres, strict=True)
@@ -187,7 +188,7 @@ def _blended(degenerate: Tensor, images: Tensor, factors: Tensor) -> Tensor:
 
 def _each(values: Tensor, images: Tensor) -> Tensor:
     """One value per image, (N,), to multiply with images."""
-    return values.to(images.device).view(-1, 1, 1, 1)
+    return brought(values, images.device).view(-1, 1, 1, 1)
 
 
 OPERATIONS: Mapping[OperationName, Operation] = {

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.contract import AugmentationOperation, AugmentationPolicy
+from micronet.evaluation.device import brought
 from micronet.training.augmentation.operations import OPERATIONS, TRIVIAL
 
 Policy = Callable[[Tensor, torch.Generator], Tensor]
@@ -51,6 +52,6 @@ def operated(images: Tensor, numbers: Tensor, magnitudes: Tensor, generator: tor
     for name, operation in OPERATIONS.items():
         at = (numbers == _NUMBERS[name]).nonzero().squeeze(1)
         if name != "identity" and len(at):
-            there = at.to(images.device)
+            there = brought(at, images.device)
             result[there] = operation(images[there], magnitudes[at], generator)
     return result

@@ -8,9 +8,10 @@ from micronet.data.datasets import open_split
 from micronet.data.split import Split
 from micronet.errors import NumericalError, SettingsError
 from micronet.evaluation import accuracy, threads
-from micronet.evaluation.accuracy import evaluate
+from micronet.evaluation.accuracy import evaluate, logits_of
+from micronet.evaluation.bit_true import check_exact
 from micronet.evaluation.calibration import calibrate
-from micronet.evaluation.device import choose_device
+from micronet.evaluation.device import choose_device, make_repeatable
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
@@ -23,6 +24,7 @@ from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 CPU = torch.device("cpu")
 DIGITS = track("digits")
+needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
 @pytest.fixture(scope="module")
@@ -117,7 +119,25 @@ def test_a_device_this_machine_lacks_is_named(name: str) -> None:
         choose_device(name)
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@needs_cuda
 def test_cuda_and_cpu_agree(graph: Graph, inputs: Inputs) -> None:
+    make_repeatable()
     there, here = (evaluate(quantized(graph, inputs, 8), inputs, torch.device(name)) for name in ("cuda", "cpu"))
     assert abs(there.correct - here.correct) <= 1
+
+
+@needs_cuda
+@pytest.mark.parametrize("bits", [3, 8, 12])
+def test_where_sums_are_exact_cuda_gives_the_very_logits_of_the_cpu(graph: Graph, inputs: Inputs, bits: int) -> None:
+    on_grids = quantized(graph, inputs, bits)
+    check_exact(on_grids)
+    here, there = (
+        torch.cat([logits_of(on_grids, device, 64, True)(inputs.batch(at, 64, device)[0]).cpu() for at in (0, 64, 128)])
+        for device in (CPU, torch.device("cuda"))
+    )
+    assert torch.equal(here.double(), there)
+
+
+@needs_cuda
+def test_images_are_normalized_to_the_same_bits_on_cuda(inputs: Inputs) -> None:
+    assert torch.equal(inputs.batch(0, 360, torch.device("cuda"))[0].cpu(), inputs.batch(0, 360)[0])

@@ -7,9 +7,11 @@ import torch
 from torch import Tensor
 
 from micronet.contract import Distillation
+from micronet.evaluation.calibration import calibrate
+from micronet.training.fit import in_half
 from micronet.training.loss import Loss, Teacher
 from micronet.training.network import TrainableNetwork
-from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_weights
+from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_activations, quantize_weights
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 HOW = SHORT.model_copy(update={"distillation": Distillation(teacher="0" * 64)})
@@ -48,3 +50,25 @@ def test_what_learns_is_computed_in_half_precision_and_its_loss_is_not() -> None
     images, labels = digits_task().train.take(torch.arange(64))
     loss = Loss(network, half=True, teacher=None)(images, torch.nn.functional.one_hot(labels, 10).float())
     assert (seen, loss.dtype) == ([torch.bfloat16], torch.float32)
+
+
+@pytest.mark.parametrize(
+    ("precision", "device", "bits", "half"),
+    [
+        ("auto", "cuda", None, True),
+        ("auto", "cuda:1", None, True),
+        ("auto", "cpu", None, False),
+        ("auto", "cuda", Quantization(12, 32), False),
+        ("auto", "cuda", Quantization(32, 12), False),
+        ("float32", "cuda", None, False),
+        ("bfloat16", "cpu", None, True),
+    ],
+)
+def test_by_itself_only_a_network_on_no_grid_learns_in_half_precision_and_only_on_cuda(
+    precision: str, device: str, bits: Quantization | None, half: bool
+) -> None:
+    graph = plain_batch_norms(digits_graph())
+    if bits is not None:
+        train = digits_task().train
+        graph = quantize_activations(quantize_weights(graph, bits), bits, lambda g, seen: calibrate(g, seen, train))
+    assert in_half(SHORT.model_copy(update={"precision": precision}), graph, torch.device(device)) is half
