@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from app.errors import FileMissing, FileUnreadable, MachineTooSmall, NotGoodEnough
+from app.printable import printable
 from micronet.errors import MicronetError, Paused
 
 YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED = 1, 3, 4, 75
@@ -47,7 +48,9 @@ def _report(error: MicronetError, as_json: bool) -> None:
         said = {"code": error.code, "title": error.title, "detail": str(error), "yours": error.yours}
         print(json.dumps(said), file=sys.stderr)
     else:
-        message = Text.assemble((f"{error.title} ", "bold red"), (f"[{error.code}]", "dim"), f"\n{error}")
+        message = Text.assemble(
+            (f"{error.title} ", "bold red"), (f"[{error.code}]", "dim"), f"\n{printable(str(error))}"
+        )
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)  # a terminal folds it, and a log need not
     raise typer.Exit(_exit_code(error))
 

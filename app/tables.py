@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.facts import facts
+from app.printable import printable
 from micronet.contract import Layer, ScoreResult, Value
 
 COSTLIEST = 10
@@ -23,7 +24,7 @@ def show_any(result: Value, console: Console) -> None:
     """What any job answers: its numbers, accuracies and files, those of its report too; and warnings."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in facts(result):
-        table.add_row(name.replace("_", " "), text)
+        table.add_row(Text(name.replace("_", " ")), Text(printable(text)))
     warnings = getattr(result, "warnings", ())
     console.print(Group(table, *_warnings(warnings)))
 
@@ -40,7 +41,7 @@ def show_rows(
     for name in columns:
         table.add_column(name, no_wrap=name in whole, justify="right" if name in numbers else "left")
     for row in rows:
-        table.add_row(*map(Text, row))  # as it is: what looks like markup may be somebody's name
+        table.add_row(*(Text(printable(cell)) for cell in row))  # what looks like markup may be somebody's name
     console.print(table)
 
 
@@ -108,9 +109,9 @@ def _costliest(result: ScoreResult) -> Table:
         share = points(layer) / result.score.total if result.score.total else 0.0
         bits = f"{'-' if layer.weight_bits is None else layer.weight_bits}/{layer.activation_bits}"
         numbers = (f"{layer.parameters:,}", bits, f"{layer.math:,.0f}", f"{layer.storage:,.0f}", f"{share:.1%}")
-        table.add_row(layer.name, layer.op, *numbers)
+        table.add_row(Text(printable(layer.name)), layer.op, *numbers)
     return table
 
 
 def _warnings(warnings: tuple[str, ...]) -> list[RenderableType]:
-    return [Text.assemble(("\nwarning: ", "yellow"), warning) for warning in warnings]
+    return [Text.assemble(("\nwarning: ", "yellow"), printable(warning)) for warning in warnings]

@@ -14,12 +14,12 @@ import safetensors
 import safetensors.torch
 from torch import Tensor
 
-from micronet.errors import Paused
+from micronet.errors import Paused, SettingsError
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,127}")
 _FACTS, _PARTS = "facts", "parts"
-_PART = ".PART-"
-"""Between an entry's name and what tells its parts apart: in no name of an entry."""
+_PART, _DIGITS = ".PART-", 16
+"""Between an entry's name and what tells its parts apart: in no name of an entry. And how much of a checksum does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,22 +71,34 @@ class DirectoryJournal:
         self._directory, self._part_bytes = directory, part_bytes
 
     def read(self, name: str) -> Entry | None:
-        """The entry, or None where there is none."""
+        """The entry, or None where there is none. Raises SettingsError for one that is not whole."""
         path = self._directory / _checked(name)
         if not path.exists():
             return None
+        try:
+            return self._read(path)
+        except (safetensors.SafetensorError, FileNotFoundError, KeyError, ValueError) as error:
+            raise SettingsError(
+                f"the journal's {path} is damaged ({error}). Copy the whole journal again from where it was written, "
+                "or give an empty directory to begin anew."
+            ) from None
+
+    def _read(self, path: Path) -> Entry:
         with safetensors.safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
             facts, parts = json.loads(metadata[_FACTS]), json.loads(metadata.get(_PARTS, "[]"))
             tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118  # no mapping
         if parts:
-            tensors = safetensors.torch.load(b"".join((self._directory / part).read_bytes() for part in parts))
+            content = b"".join((self._directory / part).read_bytes() for part in parts)
+            if f"{_PART}{hashlib.sha256(content).hexdigest()[:_DIGITS]}." not in parts[0]:
+                raise ValueError("its parts are not those that it names")
+            tensors = safetensors.torch.load(content)
         return Entry(facts, tensors)
 
     def write(self, name: str, entry: Entry) -> None:
         """Put it in place of what was there. Raises OSError where there is no room."""
         whole = self._temporary(_checked(name))
-        tensors = {key: tensor.detach().cpu().contiguous() for key, tensor in entry.tensors.items()}
+        tensors = _apart({key: tensor.detach().cpu().contiguous() for key, tensor in entry.tensors.items()})
         metadata = {_FACTS: json.dumps(entry.facts)}
         safetensors.torch.save_file(tensors, whole, metadata=metadata)
         parts: list[str] = []
@@ -104,7 +116,7 @@ class DirectoryJournal:
     def _divided(self, name: str, whole: Path, part_bytes: int) -> list[str]:
         """Names of the parts of the file `whole`, which are on the disk then, beside those of the entry before."""
         with whole.open("rb") as file:
-            checksum = hashlib.file_digest(file, "sha256").hexdigest()[:16]
+            checksum = hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS]
             file.seek(0)
             parts: list[str] = []
             while data := file.read(part_bytes):
@@ -112,6 +124,17 @@ class DirectoryJournal:
                 self._temporary(parts[-1]).write_bytes(data)
                 _put(self._temporary(parts[-1]), self._directory / parts[-1])
         return parts
+
+
+def _apart(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each in memory of its own, as such a file has them: of weights, one may be a view of another."""
+    seen = set[int]()
+    found = {}
+    for key, tensor in tensors.items():
+        memory = tensor.untyped_storage().data_ptr()
+        found[key] = tensor.clone() if memory in seen else tensor
+        seen.add(memory)
+    return found
 
 
 def _put(temporary: Path, path: Path) -> None:

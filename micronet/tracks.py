@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
@@ -21,7 +21,10 @@ Deviation = Annotated[float, Field(gt=0.0, le=1.0)]
 
 
 class Published(BaseModel):
-    """A result that was published for a track, to compare with: `top1` is null where it was not told."""
+    """A result that was published for a track, to compare with: `top1` is null where it was not told.
+
+    `policy` is the one its score was counted by; that of another does not compare.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -29,6 +32,7 @@ class Published(BaseModel):
     year: Annotated[int, Field(strict=True, ge=1900, le=9999)]
     score: Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
     top1: Annotated[float, Field(ge=0.0, le=1.0)] | None = None
+    policy: Literal["report", "challenge"] = "challenge"
     note: str = ""
 
 
@@ -95,9 +99,9 @@ _FIELD_OF_2019 = (
     Published(entrant="KAIST AI", year=2019, score=0.0054),
     Published(entrant="KAIST AI", year=2019, score=0.0056),
     Published(entrant="OSI AI", year=2019, score=0.0058, top1=0.8003),
-    Published(entrant="WaveComp", year=2019, score=0.0456, top1=0.80003, note=_WAVECOMP),
-    Published(entrant="WaveComp", year=2019, score=0.0464, top1=0.8047, note=_WAVECOMP),
-    Published(entrant="WaveComp", year=2019, score=0.0467, top1=0.8015, note=_WAVECOMP),
+    Published(entrant="WaveComp", year=2019, score=0.0456, top1=0.80003, policy="report", note=_WAVECOMP),
+    Published(entrant="WaveComp", year=2019, score=0.0464, top1=0.8047, policy="report", note=_WAVECOMP),
+    Published(entrant="WaveComp", year=2019, score=0.0467, top1=0.8015, policy="report", note=_WAVECOMP),
 )
 
 _CIFAR100 = Track(

@@ -22,7 +22,7 @@ from app.progress_bar import ProgressBar
 from app.settings_text import pairs, put_, put_each_, validated, whole
 from app.tables import show_any
 from micronet.contract import JobSettings, ScoreResult, Value, files_named
-from micronet.errors import SettingsError
+from micronet.errors import MicronetError, SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
 
 OWN_COMMANDS = frozenset({"score", "count"})
@@ -100,14 +100,26 @@ def _run_here(
             put_(given, ("architecture", "options"), dict(pairs("--option", option, "depth=272")))
         wanted = with_teachers(job, given, files)
         output.mkdir(parents=True, exist_ok=True)
-        made = getattr(import_module(job.entry.partition(":")[0]), "ARTIFACT", None)
-        check_free(output, () if made is None else (made,), force)  # now, rather than after a week
+        check_free(output, artifacts_of(job, wanted), force)  # now, rather than after a week
         prepare_process()
         with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
             context = Context(data, device, progress, Path(outputs), journal, files, pause_at)
-            result = job.run(wanted, file, context)
+            try:
+                result = job.run(wanted, file, context)
+            except MicronetError:  # the stages of a pipeline before the one that failed have made their files
+                move_all(Path(outputs), output, force)
+                raise
             move_all(Path(outputs), output, force)
     show_answer(result, as_json)
+
+
+def artifacts_of(job: Job, settings: JobSettings) -> Iterable[str]:
+    """Names of the files that the job may make."""
+    module = import_module(job.entry.partition(":")[0])
+    if hasattr(module, "artifacts"):
+        names: Iterable[str] = module.artifacts(settings)
+        return names
+    return (module.ARTIFACT,) if hasattr(module, "ARTIFACT") else ()
 
 
 def pause_of(job: Job, minutes: float, journal: Path | None) -> float:

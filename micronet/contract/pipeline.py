@@ -95,6 +95,16 @@ class PipelineSettings(LearningSettings):
         return self
 
     @model_validator(mode="after")
+    def _sparse_after_pruning(self) -> Self:
+        names = [stage.stage for stage in self.stages]
+        if "sparsify" in names and "prune" in names[names.index("sparsify") :]:
+            raise ValueError(
+                "stages: every prune comes before sparsify; it mixes the weights of a layer, and the zeros among them "
+                "would be none any more"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _quantized_last(self) -> Self:
         early = [stage for stage in self.stages[:-1] if isinstance(stage, QuantizeStage)]
         if early:
@@ -106,8 +116,9 @@ class StageReport(Value):
     """What a stage made of the network: sizes, accuracies, score, its file, and its own report.
 
     `index` counts from 1; 0 is the file the pipeline began with. `accepted` is false where a stage fell under the floor
-    and was undone. The score is that of the file as the score job gives it, widths being the file's own. `accuracy` is
-    the test set's.
+    and was undone. The score is that of the file as the score job gives it, widths being the file's own and batch norms
+    merged; `totals` are of the file as it is, with the batch norms that the next stage learns with. `accuracy` is the
+    test set's.
     """
 
     index: int

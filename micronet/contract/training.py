@@ -112,7 +112,8 @@ class Training(Value):
     augmentation       of the images
     distillation       null: no teacher
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)
-    hold_zeros         weights of dot products that are zero stay so
+    hold_zeros         weights of dot products that are zero stay so; those of a fresh network, which nobody made
+                       sparse, learn
     keep               the last epoch, or the one that is best on the held-out images
     precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32; of a teacher too. `auto` is
                        float32, and so is a teacher, where the network is quantized

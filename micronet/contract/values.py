@@ -11,7 +11,11 @@ from micronet.contract.words import prose_and_rows, words_of_fields
 Bits = Annotated[int, Field(ge=2, le=32, description="bits; 32 means not quantized")]
 UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 """As in a regular expression: control characters, and those that turn the direction of a line."""
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=rf"^[^{UNPRINTABLE}]+$")]
+_BLANK = r" \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
+"""Likewise: spaces, and what has no width."""
+NAME_PATTERN = rf"^[^{UNPRINTABLE}]*[^{UNPRINTABLE}{_BLANK}][^{UNPRINTABLE}]*$"
+"""Printable, and something of it to be seen."""
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
 
 
 class Value(BaseModel):

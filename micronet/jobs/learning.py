@@ -2,12 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from micronet.architectures import find_architecture
 from micronet.architectures.load import create_network
-from micronet.contract import Accuracy, Distillation, LearningSettings, Scorer
+from micronet.contract import Accuracy, Distillation, LearningSettings, Scorer, Training
 from micronet.data.datasets import open_split
 from micronet.errors import AlreadyQuantized, SettingsError
 from micronet.evaluation.device import choose_device
@@ -24,6 +25,8 @@ from micronet.tracks import Track, track
 from micronet.training.distributed import SharedJournal, is_first, join, own_device
 from micronet.training.task import Task, accuracy
 from micronet.transformation.prepare import prepare
+
+How = TypeVar("How", bound=Training)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,11 @@ def starting_network(settings: LearningSettings, checkpoint: Path | None) -> tup
     network = create_network(name, options, settings.seed)
     with torch.no_grad():
         return prepare(capture(network, find_architecture(name).parse(options).input_shape), fuse=False), ()
+
+
+def of_fresh(how: How) -> How:
+    """The training of a network that is made for it: whatever is zero there is where it starts, and none to hold."""
+    return how.model_copy(update={"hold_zeros": False})
 
 
 def check_in_floating_point(graph: Graph) -> None:

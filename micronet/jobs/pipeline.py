@@ -1,6 +1,6 @@
 """The pipeline: one stage after the other, every stage's network, accuracy and score kept."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,23 +12,28 @@ from micronet.analysis.totals import network_totals
 from micronet.contract import (
     PipelineResult,
     PipelineSettings,
+    PruningReport,
     ScoreSettings,
     ScoreTerms,
     Stage,
     StageReport,
     Value,
 )
-from micronet.errors import SettingsError
+from micronet.contract.pipeline import QuantizeStage, SparsifyStage, TrainStage
+from micronet.errors import ArchitectureNotAccepted, SettingsError
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.fuse import fuse_graph
-from micronet.jobs.learning import Lesson, begin, own
+from micronet.jobs.learning import Lesson, begin, of_fresh, own
+from micronet.jobs.prune import prune_warnings
+from micronet.jobs.quantize import check_quantizing
 from micronet.jobs.result import Evidence, score_result
 from micronet.journal import Entry
 from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
+from micronet.sparsity.magnitude import kept_weights
 from micronet.sparsity.stage import sparsify
 from micronet.training.stage import train
 from micronet.training.state import forget_
@@ -46,6 +51,7 @@ STAGES: Mapping[str, StageFunction] = {
 }
 """What each stage does: from a graph, its settings and a task to a graph and a report."""
 DONE = "done"
+START = "0-start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +74,44 @@ def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Conte
     stages.begin("read")
     if checkpoint is None and settings.stages[0].stage != "train":
         raise SettingsError("a fresh network has to be trained first: begin with a train stage, or send a checkpoint.")
-    road = _Road(settings, begin(settings, checkpoint, context), context)
+    lesson = _begin(settings, checkpoint, context)
+    _check(settings, lesson.graph)
+    road = _Road(settings, lesson, context)
     if checkpoint is not None:
         road.start()
     for name, stage in zip(names, settings.stages, strict=True):
         stages.begin(name)
-        road.go(name, stage)
+        fresh = checkpoint is None and name == names[0]
+        road.go(name, of_fresh(stage) if fresh and isinstance(stage, TrainStage) else stage)
         if road.stopped:
             break
     return road.result()
+
+
+def artifacts(settings: PipelineSettings) -> tuple[str, ...]:
+    """Names of the files that a pipeline makes: of what it began with, and of each stage."""
+    return (f"{START}.onnx", *(f"{index}-{stage.stage}.onnx" for index, stage in enumerate(settings.stages, 1)))
+
+
+def _begin(settings: PipelineSettings, checkpoint: Path | None, context: Context) -> Lesson:
+    """As `begin`; an ONNX file takes the place of the network that a recipe is for."""
+    try:
+        return begin(settings, checkpoint, context)
+    except ArchitectureNotAccepted:
+        if settings.recipe is None or settings.architecture != PipelineSettings(recipe=settings.recipe).architecture:
+            raise
+        return begin(settings.model_copy(update={"architecture": None}), checkpoint, context)
+
+
+def _check(settings: PipelineSettings, graph: Graph) -> None:
+    """Raise SettingsError for what a stage would find wrong only after those before it."""
+    same_layers = True
+    for stage in settings.stages:
+        if isinstance(stage, QuantizeStage):
+            check_quantizing(stage)
+        same_layers &= stage.stage in ("train", "sparsify")  # the others make new layers
+        if isinstance(stage, SparsifyStage) and same_layers:
+            kept_weights(graph, stage.keep_layers)
 
 
 class _Road:
@@ -90,7 +125,7 @@ class _Road:
 
     def start(self) -> None:
         """The file as it came is what the stages are measured against, and what is left where none is accepted."""
-        self._take(self._done("0-start") or self._finish("0-start", self._graph, None))
+        self._take(self._done(START) or self._finish(START, self._graph, None))
 
     def go(self, name: str, stage: Stage) -> None:
         """One stage: as the journal has it, or done now."""
@@ -115,8 +150,13 @@ class _Road:
             score=last.score,
             artifact=last.artifact,
             scorer=self._lesson.scorer(),
-            warnings=self._lesson.warnings,
+            warnings=(*self._lesson.warnings, *self._warnings()),
         )
+
+    def _warnings(self) -> Iterator[str]:
+        for stage in self._reports:
+            if isinstance(stage.report, PruningReport):
+                yield from (f"{stage.index}-{stage.stage}: {warning}" for warning in prune_warnings(stage.report))
 
     def _take(self, done: _Finished) -> None:
         self._reports.append(done.report)

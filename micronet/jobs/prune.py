@@ -1,14 +1,17 @@
 """The prune job: a network with fewer channels, in its layers' eigenbases, fine-tuned."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
-from micronet.contract import PruneResult, PruneSettings
+from micronet.contract import PruneResult, PruneSettings, PruningReport
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, own
 from micronet.pruning import stage
 
 ARTIFACT = "pruned.onnx"
+_SPARSE = 0.05
+"""The share of zeros from which on a network was made sparse."""
 
 
 def prune(settings: PruneSettings, checkpoint: Path, context: Context) -> PruneResult:
@@ -29,5 +32,17 @@ def prune(settings: PruneSettings, checkpoint: Path, context: Context) -> PruneR
         accuracy=accuracy,
         artifact=write_artifact(graph, ARTIFACT, context),
         scorer=lesson.scorer(),
-        warnings=lesson.warnings,
+        warnings=(*lesson.warnings, *prune_warnings(report)),
     )
+
+
+def prune_warnings(report: PruningReport) -> Iterator[str]:
+    """What the owner of a pruned network should know about it."""
+    if report.rounds and not report.kept_rounds:
+        yield "the first round fell below the floor; the network is unchanged."
+    before, after = (1 - totals.nonzero / max(1, totals.parameters) for totals in (report.before, report.after))
+    if before >= _SPARSE and after < before / 2:
+        yield (
+            f"{before:.0%} of the parameters were zero before and {after:.0%} are now: pruning mixes the weights of a "
+            "layer, and zeros among them are none any more. Prune first, then sparsify."
+        )

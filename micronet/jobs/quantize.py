@@ -10,6 +10,7 @@ from pathlib import Path
 
 from micronet.analysis.widths import FULL_WIDTH
 from micronet.contract import QuantizeResult, QuantizeSettings, Scorer
+from micronet.contract.quantizing import Quantizing
 from micronet.errors import SettingsError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
@@ -33,7 +34,7 @@ ARTIFACT = "quantized.onnx"
 
 def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> QuantizeResult:
     """Quantize the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
-    _check(settings)
+    check_quantizing(settings)
     context = own(context)
     stages, advance = Stages(context.progress, _stage_names(settings)), context.progress.advance
     stages.begin("read")
@@ -89,7 +90,7 @@ def _read(settings: QuantizeSettings, checkpoint: Path, context: Context) -> _So
     return _Source(graph, chosen, partial(calibration_images, settings, chosen, context), warnings)
 
 
-def _check(settings: QuantizeSettings) -> None:
+def check_quantizing(settings: Quantizing) -> None:
     """Raise SettingsError for what would be found wrong only after much work."""
     if settings.train is not None:
         check_precision(settings.train)

@@ -26,8 +26,10 @@ def sparsify(settings: SparsifySettings, checkpoint: Path, context: Context) -> 
     artifact = write_artifact(graph, ARTIFACT, context)
     warnings = lesson.warnings
     if not report.rounds:
+        which = "outside keep_layers " if settings.keep_layers else ""
         warnings += (
-            f"the network came with all the zeros that sparsity {settings.sparsity:g} asks for; it is unchanged.",
+            f"{which}the network came with all the zeros that sparsity {settings.sparsity:g} asks for: "
+            "it is unchanged.",
         )
     elif not report.kept_rounds:
         warnings += (f"the first round fell below the floor of {settings.floor:g}; the network is unchanged.",)

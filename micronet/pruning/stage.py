@@ -1,7 +1,7 @@
 """The prune stage: rounds of cutting, fine-tuning and growing back, until there are enough of them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from torch import Tensor
 
@@ -116,11 +116,11 @@ def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entr
 
 
 def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: Task) -> Entry:
-    """Fine-tune, count, write it down."""
+    """Fine-tune, with draws of this round and of no other, count, write it down."""
     tuning = how.fine_tuning
     graph = from_bytes(begun.tensors[GRAPH])
     network = TrainableNetwork(graph, shakedrop=tuning.shakedrop, hold_zeros=tuning.hold_zeros)
-    tuned, training = fit(network, tuning, section)
+    tuned, training = fit(network, tuning, replace(section, seed=derived_seed(section.seed, number, 1)))
     report = PruneRound(
         round=number,
         removed=begun.facts["removed"],

@@ -66,6 +66,13 @@ def share_of_zeros(graph: Graph, kept: Iterable[str] = ()) -> float:
     return sum(int((weight == 0).sum()) for weight in weights) / elements if elements else 0.0
 
 
+def least_share_of_zeros(graph: Graph, kept: Iterable[str] = ()) -> float:
+    """The share of the layer that has the fewest, those of `kept` aside; 0 where there are none."""
+    left_alone = frozenset(kept)
+    weights = [graph.weights[name] for name in sparse_weights(graph) if name not in left_alone]
+    return min((int((weight == 0).sum()) / max(1, weight.numel()) for weight in weights), default=0.0)
+
+
 def _together(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:
     return _smallest_gone(weights, [weight.abs().flatten() for weight in weights.values()], sparsity)
 

@@ -13,7 +13,13 @@ from micronet.contract import (
 )
 from micronet.graph.ir import Graph
 from micronet.journal import Entry
-from micronet.sparsity.magnitude import kept_weights, set_smallest_to_zero, share_of_zeros, sparse_weights
+from micronet.sparsity.magnitude import (
+    kept_weights,
+    least_share_of_zeros,
+    set_smallest_to_zero,
+    share_of_zeros,
+    sparse_weights,
+)
 from micronet.training.fit import derived_seed, fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.state import forget_
@@ -37,8 +43,9 @@ def sparsify(graph: Graph, how: Sparsifying, task: Task) -> tuple[Graph, Sparsif
 def scheduled(start: float, end: float, step: int, steps: int) -> float:
     """The share of zeros to go for in round `step` of `steps`, from 1.
 
-    s_n = s_f + (s_0 - s_f) (1 - n/N)^3, with s_0 what the network came with: many at first, while many are redundant,
-    and few in the end (Zhu and Gupta 2017, arXiv 1710.01878, equation 1).
+    s_n = s_f + (s_0 - s_f) (1 - n/N)^3, with s_0 what the network came with (layer by layer: the layer that has the
+    fewest): many at first, while many are redundant, and few in the end (Zhu and Gupta 2017, arXiv 1710.01878,
+    equation 1).
     """
     return end + (start - end) * (1 - step / steps) ** 3
 
@@ -62,7 +69,8 @@ class _Stage:
     def __init__(self, graph: Graph, how: Sparsifying, task: Task) -> None:
         self._graph, self._how, self._task = graph, how, task
         self._kept = kept_weights(graph, how.keep_layers)
-        self._start = share_of_zeros(graph, self._kept)
+        shares = least_share_of_zeros if how.scope == "layer" else share_of_zeros
+        self._start = min(shares(graph, self._kept), how.sparsity)
 
     def to_the_end(self) -> tuple[Graph, SparsifyingReport]:
         before = self._task.holdout_accuracy(self._graph)

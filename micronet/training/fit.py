@@ -149,7 +149,17 @@ class _Run:
                 f"the loss is {loss} in epoch {epoch + 1}: training came apart. A lower learning_rate "
                 f"({self._how.learning_rate:g} now) or some warmup_epochs help."
             )
+        if self._task.world.mean(self._not_finite()):
+            raise NumericalError(
+                f"weights or running statistics are infinite or NaN after epoch {epoch + 1}, whose loss is {loss:g}: "
+                f"training came apart. A lower learning_rate ({self._how.learning_rate:g} now) helps."
+            )
         return loss, count, rate
+
+    def _not_finite(self) -> Tensor:
+        """Share of the tensors that change while training that have a value which is no number."""
+        finite = [tensor.isfinite().all() for tensor in self._network.tensors().values()]
+        return 1 - torch.stack(finite).float().mean() if finite else torch.zeros((), device=self._task.device)
 
     def _batches(self, order: Tensor, count: int, generator: torch.Generator) -> Iterator[Batch]:
         """`count` batches of the images in this order, int64 (n,), or this process's parts of them."""

@@ -54,4 +54,6 @@ def cutmix(
 def _beta(alpha: float, generator: torch.Generator) -> float:
     """One draw of Beta(alpha, alpha), from two of a gamma distribution."""
     first, second = torch._standard_gamma(torch.full((2,), alpha, dtype=torch.float64), generator=generator).tolist()
-    return float(first / (first + second)) if first + second else 0.5
+    if first + second > 2 * torch.finfo(torch.float64).tiny:
+        return float(first / (first + second))
+    return float(torch.randint(2, (1,), generator=generator))  # torch has no smaller ones: all of one, or of the other

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from micronet.analysis.dot_products import factors
 from micronet.architectures.shakedrop import ShakeDrop
 from micronet.architectures.stochastic_depth import StochasticDepth
+from micronet.errors import SettingsError
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Graph, Node, Ref, Target, substitute
 
@@ -183,6 +184,12 @@ def _is_frozen(graph: Graph, norm: Node) -> bool:
 
 def _batch_norm(*args: object) -> object:
     x, scale, shift, mean, variance, _, _, epsilon, cudnn = args
+    assert isinstance(x, Tensor)
+    if x.numel() == x.shape[1]:
+        raise SettingsError(
+            "a batch norm sees one value for each channel, of which there is no variance: learning needs a batch of 2 "
+            "images at least, and as many of them to learn from."
+        )
     return aten.batch_norm.default(x, scale, shift, mean, variance, True, STATISTICS_MOMENTUM, epsilon, cudnn)
 
 

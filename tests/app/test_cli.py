@@ -9,8 +9,11 @@ from contextlib import redirect_stderr, redirect_stdout, suppress
 from io import StringIO
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
 import typer
+from onnx import TensorProto, helper, numpy_helper
 
 from app.cli import app
 from app.failures import reported
@@ -209,3 +212,28 @@ def test_tracks_and_architectures_are_listed() -> None:
     assert {"pyramidnet", "wideresnet", "digits"} <= {network["name"] for network in networks}
     assert "pyramidnet" in micronet("architectures").stdout
     assert "36,500,000" in micronet("tracks").stdout
+
+
+def test_names_out_of_a_file_are_words_and_nothing_else(tmp_path: Path) -> None:
+    """Neither markup nor orders to the terminal."""
+    names = ["head[/b]conv", "\x1b[2J\x1b]0;title\x07"]
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "first"], ["hidden"], transB=1, name=names[0]),
+        helper.make_node("Gemm", ["hidden", "last"], ["logits"], transB=1, name=names[1]),
+    ]
+    weights = {"first": np.ones((16, 64), np.float32), "last": np.ones((10, 16), np.float32)}
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 8, 8])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
+        [numpy_helper.from_array(values, name) for name, values in weights.items()],
+    )
+    file = tmp_path / "named.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(file))
+    done = micronet("count", str(file), "--track", "digits", "--unquantized")
+    assert done.returncode == 0, done.stderr
+    assert names[0] in done.stdout
+    assert "\N{REPLACEMENT CHARACTER}[2J" in done.stdout
+    assert "\x1b" not in done.stdout

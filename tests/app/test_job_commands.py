@@ -219,3 +219,31 @@ def test_a_server_trains_with_a_teacher_and_gives_the_network_back(tmp_path: Pat
         assert sha256_of(tmp_path / "fetched" / result.artifact.name) == result.artifact.sha256
         waiting = micronet(*asked, "--no-wait", "--json")
         assert json.loads(waiting.stdout)["settings"]["distillation"]["teacher"] == sha256_of(Path(teacher[1]))
+
+
+def road(output: Path, *stages: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+    learning = {"steps": 3, "augmentation": {"policy": "none"}}
+    asked = {
+        "track": "digits",
+        "architecture": {"name": "digits"},
+        "stages": [{"stage": "train", **learning}, *stages],
+    }
+    return micronet("pipeline", "--settings", json.dumps(asked), "--output", str(output))
+
+
+def test_a_pipeline_that_may_not_replace_a_file_says_so_before_it_trains(tmp_path: Path) -> None:
+    (tmp_path / "2-fuse.onnx").write_text("mine")
+    failed = road(tmp_path, {"stage": "fuse"})
+    assert failed.returncode == 1
+    assert "2-fuse.onnx is there already: give --force" in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["2-fuse.onnx"]
+    assert (tmp_path / "2-fuse.onnx").read_text() == "mine"
+
+
+def test_what_a_pipeline_made_before_a_stage_failed_is_kept(tmp_path: Path) -> None:
+    tuning = {"epochs": 2, "batch": 8, "learning_rate": 100, "weight_decay": 1.0, "augmentation": {"policy": "none"}}
+    failed = road(tmp_path, {"stage": "sparsify", "fine_tuning": tuning})
+    assert failed.returncode == 1
+    assert "training came apart" in failed.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["1-train.onnx"]
+    assert micronet("count", str(tmp_path / "1-train.onnx"), "--track", "digits").returncode == 0

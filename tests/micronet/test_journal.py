@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from micronet.errors import Paused
+from micronet.errors import Paused, SettingsError
 from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal, PausingJournal, Section
 
 
@@ -126,3 +126,39 @@ def test_a_pausing_journal_stops_after_what_it_wrote(tmp_path: Path) -> None:
     read = paused.read("fit")
     assert read is not None
     assert read.facts == {"number": 2}
+
+
+def test_tensors_that_share_memory_are_written_too(journal: Journal) -> None:
+    whole = torch.arange(6.0)
+    journal.write("epoch", Entry({}, {"whole": whole, "same": whole.view(2, 3), "end": whole[3:]}))
+    read = journal.read("epoch")
+    assert read is not None
+    assert torch.equal(read.tensors["whole"], whole)
+    assert torch.equal(read.tensors["same"], whole.view(2, 3))
+    assert torch.equal(read.tensors["end"], whole[3:])
+
+
+@pytest.mark.parametrize("part_bytes", [None, 100])
+@pytest.mark.parametrize("left", [0, 7, 0.5, 0.99])
+def test_a_file_that_was_not_copied_whole_is_named(part_bytes: int | None, left: float, tmp_path: Path) -> None:
+    journal = DirectoryJournal(tmp_path, part_bytes)
+    journal.write("epoch", Entry({"number": 1}, {"weight": torch.zeros(1000)}))
+    for path in tmp_path.iterdir():
+        size = path.stat().st_size
+        with path.open("r+b") as file:
+            file.truncate(int(left * size) if left < 1 else int(left))
+    with pytest.raises(SettingsError, match=r"epoch is damaged \(.*\)\. Copy the whole journal again"):
+        journal.read("epoch")
+
+
+@pytest.mark.parametrize("harm", ["missing", "changed"])
+def test_parts_have_to_be_there_and_those_that_were_written(harm: str, tmp_path: Path) -> None:
+    journal = DirectoryJournal(tmp_path, 1000)
+    journal.write("epoch", Entry({}, {"weight": torch.zeros(1000)}))
+    part = max(tmp_path.glob("epoch.PART-*"))
+    if harm == "missing":
+        part.unlink()
+    else:
+        part.write_bytes(bytes([1]) * part.stat().st_size)
+    with pytest.raises(SettingsError, match="Copy the whole journal again"):
+        journal.read("epoch")

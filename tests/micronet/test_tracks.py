@@ -31,6 +31,7 @@ entrant = "Aviary"
 year = 2024
 score = 0.5
 top1 = 0.95
+policy = "report"
 
 [[published]]
 entrant = "Nest"
@@ -76,6 +77,7 @@ def test_the_field_of_2019_is_as_published() -> None:
         ("WaveComp", 0.0467, 0.8015),
     ]
     assert {one.year for one in published} == {2019}
+    assert [one.policy for one in published] == ["challenge"] * 4 + ["report"] * 3
     assert all(not other.published for other in BUILT_IN.values() if other.name != "cifar100")
 
 
@@ -124,8 +126,8 @@ def test_a_team_adds_its_own(tmp_path: Path) -> None:
 def test_and_what_others_have_published_there(tmp_path: Path) -> None:
     published = tracks(_write(tmp_path, BIRDS + SIGHTINGS))["birds"].published
     assert [one.model_dump() for one in published] == [
-        {"entrant": "Nest", "year": 2025, "score": 0.25, "top1": None, "note": "a preprint"},
-        {"entrant": "Aviary", "year": 2024, "score": 0.5, "top1": 0.95, "note": ""},
+        {"entrant": "Nest", "year": 2025, "score": 0.25, "top1": None, "policy": "challenge", "note": "a preprint"},
+        {"entrant": "Aviary", "year": 2024, "score": 0.5, "top1": 0.95, "policy": "report", "note": ""},
     ]
 
 
@@ -137,6 +139,7 @@ def test_and_what_others_have_published_there(tmp_path: Path) -> None:
         ("= 0.5", "= 0.0", "published.0.score: Input should be greater than 0"),
         ("= 0.5", "= inf", "published.0.score: Input should be a finite number"),
         ("= 0.95", "= 95.0", "published.0.top1: Input should be less than or equal to 1"),
+        ('"report"', '"mine"', "published.0.policy: Input should be 'report' or 'challenge'"),
         ("top1 = 0.95", "correct = 570", "published.0.correct: Extra inputs are not permitted"),
     ],
 )

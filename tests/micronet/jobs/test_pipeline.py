@@ -1,13 +1,15 @@
 """The whole road in small: stages as jobs of their own would do them, killed anywhere, and held to a floor."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from micronet.contract import PipelineResult, PipelineSettings, files_named
+from micronet.contract import PipelineResult, PipelineSettings, PruneSettings, files_named
 from micronet.contract.pipeline import RECIPES, recipe
-from micronet.errors import SettingsError
+from micronet.errors import ArchitectureNotAccepted, SettingsError
 from micronet.jobs import JOBS, Context
 from micronet.journal import DirectoryJournal, Entry
 
@@ -160,3 +162,54 @@ def test_a_teacher_of_all_teaches_every_stage_that_has_none_of_its_own() -> None
     assert asked.stages[0].distillation.weight == 0.9  # type: ignore[union-attr]
     assert files_named(asked) == ("b" * 64, "a" * 64)
     assert PipelineSettings.model_validate(asked.model_dump()) == asked
+
+
+def test_prune_comes_before_sparsify() -> None:
+    with pytest.raises(ValidationError, match="every prune comes before sparsify"):
+        settings(stages=[STAGES[0], STAGES[2], STAGES[1]])
+    settings(stages=[STAGES[0], STAGES[1], STAGES[2], STAGES[2]])
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ({"stage": "quantize", "train": {"precision": "bfloat16"}}, "train.precision"),
+        ({"stage": "quantize", "bits": {"mul_bits": 20}}, "mul_bits 20"),
+        ({"stage": "quantize", "layers": {"fc": {"mul_bits": 20}}}, "mul_bits of fc 20"),
+        ({"stage": "sparsify", "keep_layers": ["conv3"]}, "did you mean 'conv"),
+    ],
+)
+def test_what_a_late_stage_would_refuse_is_refused_before_anything_is_trained(
+    stage: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    journal = tmp_path / "journal"
+    with pytest.raises(SettingsError, match=words):
+        run(settings(stages=[STAGES[0], stage]), tmp_path / "road", journal)
+    assert [path.name for path in journal.iterdir()] == ["made-of"]
+
+
+def test_a_file_that_holds_its_network_takes_the_place_of_a_recipes(
+    whole: tuple[PipelineResult, Path], tmp_path: Path
+) -> None:
+    file = whole[1] / "1-train.onnx"
+    fuse = [{"stage": "fuse"}]
+    asked = PipelineSettings.model_validate({"recipe": "digits", "stages": fuse})
+    assert run(PipelineSettings.model_validate_json(asked.model_dump_json()), tmp_path, file=file).stages
+    named = {"recipe": "digits", "stages": fuse, "architecture": {"name": "resnet", "options": {}}}
+    with pytest.raises(ArchitectureNotAccepted, match="resnet"):
+        run(PipelineSettings.model_validate(named), tmp_path, file=file)
+
+
+def test_pruning_a_sparse_file_says_what_becomes_of_its_zeros(
+    whole: tuple[PipelineResult, Path], tmp_path: Path
+) -> None:
+    sparse = whole[1] / "3-sparsify.onnx"
+    asked = settings(architecture=None, stages=[STAGES[1]])
+    (warning,) = run(asked, tmp_path, file=sparse).warnings
+    assert re.match(r"1-prune: 4\d% of the parameters were zero before and \d% are now", warning)
+    assert not whole[0].warnings
+    one = PruneSettings.model_validate({"track": "digits", **{k: v for k, v in STAGES[1].items() if k != "stage"}})
+    assert JOBS["prune"].run(one, sparse, Context(device="cpu")).warnings == (warning.removeprefix("1-prune: "),)
+    floored = one.model_copy(update={"floor": 1.0})
+    found = JOBS["prune"].run(floored, whole[1] / "1-train.onnx", Context(device="cpu"))
+    assert found.warnings == ("the first round fell below the floor; the network is unchanged.",)

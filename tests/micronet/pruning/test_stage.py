@@ -7,7 +7,15 @@ import pytest
 import torch
 
 from micronet.analysis.totals import network_totals
-from micronet.contract import NO_AUGMENTATION, FineTuning, PruneRound, Pruning, PruningReport
+from micronet.contract import (
+    NO_AUGMENTATION,
+    FineTuning,
+    PruneRound,
+    Pruning,
+    PruningReport,
+    Training,
+    TrainingReport,
+)
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.journal import DirectoryJournal, Journal
@@ -21,6 +29,7 @@ from micronet.pruning.saved import from_bytes, to_bytes
 from micronet.pruning.stage import accuracy_of, prune
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
+from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import captured, images
 from tests.micronet.pruning.test_factors import CPU, some_inputs
@@ -187,3 +196,15 @@ def test_every_kind_of_network_is_cut_and_comes_back_from_its_file(name: str) ->
     second = cut(again, how, some_inputs(2, graph.input_shape), CPU, seed=1)
     assert second is not None
     assert network_totals(merge(second.graph)).parameters < network_totals(smaller).parameters
+
+
+def test_every_round_draws_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    seeds = []
+
+    def noting(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
+        seeds.append(task.seed)
+        return fit(network, how, task)
+
+    monkeypatch.setattr("micronet.pruning.stage.fit", noting)
+    pruned(HOW.model_copy(update={"fine_tuning": TUNING.model_copy(update={"epochs": 1})}))
+    assert len({*seeds, digits_task().seed}) == 3

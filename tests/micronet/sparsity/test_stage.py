@@ -1,9 +1,11 @@
 """The stage: its schedule, its rounds, its floor, and the same bits after any interruption."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from micronet.architectures.load import create_network
 from micronet.contract import NO_AUGMENTATION, FineTuning, Sparsifying
@@ -178,3 +180,24 @@ def _on_noise(graph: Graph) -> None:
     assert sum(layer.nonzero for layer in report.layers) == weights - round(0.8 * weights)
     assert report.kept_rounds == 2
     assert all(bool((sparse.weights[n] == 0)[graph.weights[n] == 0].all()) for n in sparse_weights(graph))
+
+
+@pytest.mark.parametrize("rounds", [1, 4])
+def test_layer_by_layer_no_layer_loses_more_than_it_is_asked_for(trained: Graph, rounds: int) -> None:
+    """Though one came with so many zeros that all of them together have more than that."""
+    most = {name: trained.weights[name] for name in sparse_weights(trained)}
+    largest = max(most, key=lambda name: most[name].numel())
+    sparse = replace(trained, weights={**trained.weights, **_smallest_gone(most, largest, 0.95)})
+    assert share_of_zeros(sparse) > 0.6
+    how = Sparsifying(sparsity=0.5, scope="layer", rounds=rounds, fine_tuning=FineTuning(epochs=0))
+    graph, report = sparsify(sparse, how, digits_task())
+    goals = [done.sparsity for done in report.rounds]
+    assert goals == sorted(goals)
+    for name in most:
+        zeros = float((graph.weights[name] == 0).float().mean())
+        assert zeros == pytest.approx(0.95 if name == largest else 0.5, abs=0.01), name
+
+
+def _smallest_gone(weights: dict[str, Tensor], name: str, share: float) -> dict[str, Tensor]:
+    magnitudes = weights[name].abs()
+    return {name: weights[name] * (magnitudes > magnitudes.flatten().quantile(share))}

@@ -12,6 +12,7 @@ from torch import nn
 from micronet.architectures.load import create_network
 from micronet.contract import Training
 from micronet.errors import NumericalError, SettingsError
+from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
 from micronet.journal import MemoryJournal
@@ -192,3 +193,20 @@ def test_nothing_of_a_training_waits_for_the_garbage_collector() -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_batch_norm_of_one_value_says_that_the_batch_is_too_small() -> None:
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.BatchNorm1d(8), nn.Linear(8, 10))
+    with torch.no_grad():
+        graph = capture(network, (1, 8, 8))
+    with pytest.raises(SettingsError, match="a batch of 2 images at least"):
+        fit(TrainableNetwork(graph), SHORT.model_copy(update={"batch": 1}), digits_task())
+
+
+def test_running_statistics_that_are_no_numbers_are_no_network() -> None:
+    """Their network's loss may be: in training they are not looked at."""
+    graph = digits_graph()
+    name = next(name for name in graph.weights if name.endswith("running_var"))
+    graph.weights[name].fill_(float("inf"))  # type: ignore[index]
+    with pytest.raises(NumericalError, match=r"infinite or NaN after epoch 1, whose loss is \d"):
+        fit(TrainableNetwork(graph), SHORT, digits_task())

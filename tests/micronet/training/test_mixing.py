@@ -5,7 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from micronet.contract import Training
-from micronet.training.mixing import cutmix, mix, mixup, soft_targets
+from micronet.training.mixing import _beta, cutmix, mix, mixup, soft_targets
 
 GENERATOR = torch.Generator
 
@@ -69,3 +69,11 @@ def test_with_both_ways_a_coin_chooses() -> None:
         bool(((m := mix(images, torch.eye(16), how, generator)[0]) == 0).logical_or(m == 1).all()) for _ in range(60)
     ]
     assert 15 < sum(pure) < 45
+
+
+def test_a_share_that_is_all_or_nothing_is_never_half() -> None:
+    """Both draws of a gamma distribution of so small a parameter are too small for a number at times."""
+    generator = GENERATOR().manual_seed(0)
+    shares = [_beta(0.001, generator) for _ in range(300)]
+    assert {round(share) for share in shares} == {0, 1}
+    assert 0.5 not in shares
