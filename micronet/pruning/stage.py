@@ -41,7 +41,8 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
     While rounds go on, a layer that has lost directions is computed as rotations and a core, so that the next round
     finds the directions that are left; in the end each layer is merged into its cheapest form. The journal has every
     round's cut and its end (and fine-tuning every epoch): broken off anywhere and called again, it goes on from there,
-    and on one device ends with the same bits. Raises NotWritable for what ONNX cannot say, and what `fit` raises.
+    and on one device ends with the same bits. Networks stay in it for as long as something may be made of them. Raises
+    NotWritable for what ONNX cannot say, and what `fit` raises.
     """
     before, accuracy = network_totals(graph), _accuracy_before(graph, task)
     standing, rounds, kept = Standing(graph), list[PruneRound](), 0
@@ -53,6 +54,7 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
         if how.floor is not None and accuracy_of(finished[1]).top1 < how.floor:
             break
         standing, kept = finished[0], len(rounds)
+        _lighten(kept - 1, task)
     final = merge(standing.graph) if kept else graph
     return final, PruningReport(
         before=before,
@@ -90,7 +92,8 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
     """What round `number` makes of `standing`, or None where nothing is left to remove.
 
     Cut and tuned networks are always those that the journal gives back, so that it makes no difference to a single bit
-    whether they were written a moment or a crash ago.
+    whether they were written a moment or a crash ago. Of a round that was followed by another only the report is left:
+    nobody asks for the network that then stands here.
     """
     section = task.section(f"round-{number}")
     begun = section.journal.read(CUT) or _begin(number, standing, how, section)
@@ -98,9 +101,21 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
         return None
     ended = section.journal.read(DONE) or _end(number, standing, begun, how, section)
     forget_(section.journal)
-    back = {name: Returning.of(tensors) for name, tensors in _grouped(begun.tensors).items()}
-    standing = Standing(from_bytes(ended.tensors[GRAPH]), back, begun.facts["coming_back"])
-    return standing, PruneRound.model_validate(ended.facts)
+    returning = {key: tensor for key, tensor in begun.tensors.items() if key != GRAPH}
+    if GRAPH in begun.tensors:
+        section.journal.write(CUT, Entry(begun.facts, returning))
+    back = {name: Returning.of(tensors) for name, tensors in _grouped(returning).items()}
+    graph = from_bytes(ended.tensors[GRAPH]) if GRAPH in ended.tensors else standing.graph
+    return Standing(graph, back, begun.facts["coming_back"]), PruneRound.model_validate(ended.facts)
+
+
+def _lighten(number: int, task: Task) -> None:
+    """Leave of a round, which another has taken the place of, what it reported."""
+    journal = task.section(f"round-{number}").journal
+    for name in (DONE, CUT) if number else ():
+        entry = journal.read(name)
+        if entry is not None and entry.tensors:
+            journal.write(name, Entry(entry.facts))
 
 
 def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entry | None:

@@ -18,7 +18,7 @@ from micronet.contract import (
 )
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import DirectoryJournal, Journal
+from micronet.journal import DirectoryJournal, Entry, Journal
 from micronet.onnx_reader import import_graph, load_model
 from micronet.pruning.annealing import grown
 from micronet.pruning.blocks import find_blocks
@@ -208,3 +208,23 @@ def test_every_round_draws_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micronet.pruning.stage.fit", noting)
     pruned(HOW.model_copy(update={"fine_tuning": TUNING.model_copy(update={"epochs": 1})}))
     assert len({*seeds, digits_task().seed}) == 3
+
+
+def test_a_journal_has_no_more_networks_than_something_may_be_made_of(tmp_path: Path) -> None:
+    """However many rounds there are; and so it leads to the same end."""
+    how = HOW.model_copy(update={"ratio": 0.1, "rounds": 4, "fine_tuning": TUNING.model_copy(update={"epochs": 1})})
+    sizes = []
+
+    class Measuring(DirectoryJournal):
+        def write(self, name: str, entry: Entry) -> None:
+            super().write(name, entry)
+            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
+
+    graph, report = pruned(how, Measuring(tmp_path))
+    assert len(report.rounds) == 4
+    network = len(to_bytes(trained()).numpy().tobytes())
+    assert max(sizes) < 12 * network
+    assert sizes[-1] < 4 * network
+    again, report_again = pruned(how, DirectoryJournal(tmp_path))
+    assert same(graph, again)
+    assert report == report_again
