@@ -87,8 +87,9 @@ def rounding_constant(grid: Grid) -> float | None:
 
 
 def clip_ends(grid: Grid) -> tuple[float, float]:
-    """Smallest and largest value of a fixed-point grid."""
-    return grid.low * grid.steps[0], grid.high * grid.steps[0]
+    """Smallest and largest value of a grid of one step."""
+    zero_point = grid.zero_points[0]
+    return (grid.low - zero_point) * grid.steps[0], (grid.high - zero_point) * grid.steps[0]
 
 
 def round_to_grid_(x: Tensor, constant: float) -> Tensor:

@@ -26,7 +26,10 @@ def _conv(call: Call) -> Floating:
 
 
 def _gemm(call: Call) -> Floating:
-    """Gemm as linear: transposition, alpha and beta go into constants, and cost a node only on activations."""
+    """Gemm as linear: transposition, alpha and beta go into constants, and cost a node only on activations.
+
+    Alpha costs one on weights that have a grid, too: scaled, they would be on no grid of the file's.
+    """
     a, b, c = call.tensor(0), call.tensor(1), call.optional(2)
     alpha, beta = call.real("alpha", 1.0), call.real("beta", 1.0)
     if len(a.shape) != 2 or len(b.shape) != 2:
@@ -34,7 +37,7 @@ def _gemm(call: Call) -> Floating:
     if call.whole("transA", 0):
         a = call.emit("permute", a, (1, 0))
     weight = b if call.whole("transB", 0) else call.emit("permute", b, (1, 0))
-    if isinstance(weight, Known) and alpha != 1:
+    if isinstance(weight, Known) and weight.grid is None and alpha != 1:
         weight, alpha = call.emit("mul", weight, alpha), 1.0
     if c is not None and beta != 1:
         c = call.emit("mul", c, beta)

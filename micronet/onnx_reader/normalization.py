@@ -6,9 +6,10 @@ from micronet.onnx_reader.values import Floating, Known
 
 
 def _batch_norm(call: Call) -> Floating:
-    """BatchNormalization with the statistics of training."""
+    """BatchNormalization with the statistics of training. Before opset 14 more outputs than one ask for the batch's."""
     call.ignore("momentum")
-    if call.whole("training_mode", 0) or call.whole("spatial", 1) != 1:
+    learning = call.output_count > 1 if call.opset < 14 else bool(call.whole("training_mode", 0))
+    if learning or call.whole("spatial", 1) != 1:
         raise call.unsupported("a batch norm in training mode or per pixel.")
     x, scale, bias, mean, variance = (call.tensor(index) for index in range(5))
     return call.emit("batch_norm", x, scale, bias, mean, variance, False, 0.1, call.real("epsilon", 1e-5), False)

@@ -219,3 +219,24 @@ def test_a_float64_value_is_rounded_as_fake_quantization_does() -> None:
 
     graph = capture(Wide(), IMAGE)
     assert torch.equal(lower(graph, 5).run(images(5)), interpret(graph, images(5)))
+
+
+@pytest.mark.parametrize("between", [nn.Identity, nn.ReLU, lambda: nn.MaxPool2d(2), lambda: nn.AvgPool2d(2)])
+@pytest.mark.parametrize(("zero_point", "ends"), [(-128, (-128, 127)), (100, (0, 255)), (0, (-128, 127))])
+def test_a_grid_that_is_not_about_zero_bounds_what_comes_after_it(
+    between: Callable[[], nn.Module], zero_point: int, ends: tuple[int, int]
+) -> None:
+    """The quantizer behind may only leave its clipping out where nothing lies outside."""
+
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.between = between()
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.between(torch.fake_quantize_per_tensor_affine(x, 0.1, zero_point, *ends))
+            return torch.fake_quantize_per_tensor_affine(x, 0.125, 0, -128, 127).flatten(1)
+
+    graph = fold_constants(capture(Twice(), IMAGE))
+    shown = images(5) * 20
+    assert torch.equal(lower(graph, 5).run(shown), interpret(graph, shown))

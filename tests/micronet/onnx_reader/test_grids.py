@@ -141,3 +141,17 @@ def test_quantizing_by_one_scale_and_back_by_another_is_refused() -> None:
     nodes = [node("QuantizeLinear", "image", "s", output="q"), node("DequantizeLinear", "q", "t")]
     with pytest.raises(OnnxUnsupportedFeature):
         import_graph(model(nodes, [of("s", 0.5), of("t", 0.25)]))
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_a_dequantized_weight_keeps_its_grid_whatever_it_is_multiplied_with(transposed: int) -> None:
+    nodes = [
+        node("DequantizeLinear", "w", "s", output="float"),
+        node("Flatten", "image", output="flat"),
+        node("Gemm", "flat", "float", "b", output="y", transB=transposed, alpha=0.3),
+        node("Reshape", "y", "shape"),
+    ]
+    shape = (5, 48) if transposed else (48, 5)
+    weights = [of("w", RANDOM.integers(-8, 8, shape), np.int8), of("s", 0.5), array("b", 5)]
+    graph = agreeing(model(nodes, [*weights, of("shape", [0, 5, 1, 1], np.int64)]))
+    assert graph.formats["w"].bits == 8

@@ -5,7 +5,7 @@ import pytest
 import torch
 from onnx import NodeProto, helper
 
-from micronet.errors import CorruptFile
+from micronet.errors import CorruptFile, OnnxUnsupportedFeature
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Ref
 from micronet.onnx_reader import EMITS, IMPORTERS, import_graph
@@ -185,3 +185,16 @@ def test_an_operation_with_two_importers_is_refused() -> None:
 
 def test_one_row_per_target() -> None:
     assert len(EMITS) == len(TARGETS)
+
+
+@pytest.mark.parametrize(("opset", "attributes"), [(7, {}), (9, {}), (13, {}), (15, {"training_mode": 1})])
+def test_a_batch_norm_that_would_learn_is_refused(opset: int, attributes: dict[str, int]) -> None:
+    """Before opset 14 it is one because it gives the statistics as well."""
+    given = [array(name, 3) for name in ("scale", "shift", "mean")] + [of("variance", [1, 2, 3])]
+    names = ["image", *(weight.name for weight in given)]
+    norm = helper.make_node("BatchNormalization", names, ["x", "new_mean", "new_variance"], **attributes)
+    with pytest.raises(OnnxUnsupportedFeature, match="a batch norm in training mode"):
+        import_graph(model([norm], given, opset=opset))
+    del norm.output[1:]
+    if not attributes:
+        agreeing(model([norm], given, opset=opset))
