@@ -13,7 +13,7 @@ import copy
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import torch
@@ -49,6 +49,22 @@ EIGHT = Quantization(8, 8)
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A way to compute, and how to measure its images a second.
+
+    passes    1: forward; 3: forward and backward
+    dtype     of its convolutions and products
+    compiles  takes minutes before it computes anything
+    """
+
+    what: str
+    passes: int
+    dtype: torch.dtype
+    measure: Callable[[], float]
+    compiles: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Bench:
     """A device, its rates at multiplying matrices, by type, in operations a second, and what is computed on it."""
 
@@ -75,11 +91,20 @@ class Bench:
         if self.device.type == "cuda":
             torch.cuda.synchronize(self.device)
 
-    def show(self, what: str, images: float, passes: int, dtype: torch.dtype) -> None:
-        """One row, of `images` a second that went through the network forward, or forward and backward (3)."""
+    def noise(self, images: int) -> Inputs:
+        """Pixels and labels drawn evenly."""
+        generator = torch.Generator().manual_seed(0)
+        pixels = torch.randint(256, (images, *self.chosen.input_shape), generator=generator, dtype=torch.uint8)
+        labels = torch.randint(self.chosen.classes, (images,), generator=generator)
+        return Inputs(Split.of("noise", pixels, labels), self.chosen.mean, self.chosen.std)
+
+    def show(self, row: Row) -> None:
+        """Measure and print one row."""
+        images = row.measure()
         multiplications = sum(layer.operations.multiplications for layer in count(self.graph).layers)
-        share = images * passes * 2 * multiplications / self.rates[dtype]
-        print(f"| {what} | {str(dtype).removeprefix('torch.')} | {images:,.0f} | {100 * share:.1f} % |", flush=True)
+        share = images * row.passes * 2 * multiplications / self.rates[row.dtype]
+        kind = str(row.dtype).removeprefix("torch.")
+        print(f"| {row.what} | {kind} | {images:,.0f} | {100 * share:.1f} % |", flush=True)
 
 
 def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
@@ -97,7 +122,7 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2.0 * side**3 / best
 
 
-def training(bench: Bench, steps: int) -> None:
+def training(bench: Bench, steps: int) -> Iterator[Row]:
     """Steps of the recipe's optimizer on one batch; then a whole training."""
     how, device = bench.how, bench.device
     half = in_half(how, bench.graph, device)
@@ -107,85 +132,86 @@ def training(bench: Bench, steps: int) -> None:
     labels = torch.arange(how.batch, device=device) % bench.chosen.classes
     targets = F.one_hot(labels, bench.chosen.classes).float()
 
-    for what, compiled in (("plain PyTorch", False), ("plain PyTorch, torch.compile", True)):
+    def plain(compiled: bool) -> float:
         module = copy.deepcopy(bench.module).to(device, memory_format=torch.channels_last).train()
         optimizer = torch.optim.SGD(module.parameters(), how.learning_rate, how.momentum, nesterov=True)
         called = torch.compile(module) if compiled else module
 
-        def plain_step(called: Callable[[Tensor], Tensor] = called, optimizer: torch.optim.SGD = optimizer) -> None:
+        def step() -> None:
             optimizer.zero_grad(set_to_none=True)
             with torch.autocast(device.type, torch.bfloat16, enabled=half):
                 logits = called(images)
             F.cross_entropy(logits.float(), targets).backward()
             optimizer.step()
 
-        bench.show(f"training: {what}", how.batch / bench.seconds(plain_step, steps), 3, dtype)
+        return how.batch / bench.seconds(step, steps)
 
-    ways = [("ours", EagerGradients), *([("ours, cuda_graphs", RecordedGradients)] if device.type == "cuda" else [])]
-    for what, kind in ways:
+    def ours(kind: type[EagerGradients | RecordedGradients]) -> float:
         network = TrainableNetwork(bench.graph).to(device).train()
         gradients, state = kind(Loss(network, half, None), network), State(network, how)
 
-        def our_step(gradients: Callable[[Tensor, Tensor], Tensor] = gradients, state: State = state) -> None:
+        def step() -> None:
             gradients(images, targets)
             state.step_(how.learning_rate)
 
-        bench.show(f"training: {what}", how.batch / bench.seconds(our_step, steps), 3, dtype)
+        return how.batch / bench.seconds(step, steps)
 
-    for recorded in {False, device.type == "cuda"}:
+    def whole(recorded: bool) -> float:
         epoch = how.model_copy(update={"epochs": 1, "steps": steps, "cuda_graphs": recorded, "distillation": None})
-        noise = Inputs(noise_split(bench.chosen, how.batch * steps), bench.chosen.mean, bench.chosen.std)
-        few = Inputs(noise_split(bench.chosen, 1), bench.chosen.mean, bench.chosen.std)
+        learned, few = bench.noise(how.batch * steps), bench.noise(1)
 
-        def whole(epoch: Training = epoch, noise: Inputs = noise, few: Inputs = few) -> None:
-            fit(TrainableNetwork(bench.graph), epoch, Task(noise, few, device))
+        def step() -> None:
+            fit(TrainableNetwork(bench.graph), epoch, Task(learned, few, device))  # with a journal of its own
 
-        name = f"training: ours{', cuda_graphs' if recorded else ''}, with its batches made, start and end"
-        bench.show(name, how.batch * steps / bench.seconds(whole, 1), 3, dtype)
+        return how.batch * steps / bench.seconds(step, 1)
+
+    yield Row("training: plain PyTorch", 3, dtype, lambda: plain(False))
+    yield Row("training: ours", 3, dtype, lambda: ours(EagerGradients))
+    yield Row("training: ours, with its batches made, start and end", 3, dtype, lambda: whole(False))
+    if device.type == "cuda":
+        yield Row("training: ours, cuda_graphs", 3, dtype, lambda: ours(RecordedGradients))
+        yield Row("training: ours, cuda_graphs, with its batches made, start and end", 3, dtype, lambda: whole(True))
+    yield Row("training: plain PyTorch, torch.compile", 3, dtype, lambda: plain(True), compiles=True)
 
 
-def evaluation(bench: Bench, steps: int) -> None:
+def evaluation(bench: Bench, steps: int) -> Iterator[Row]:
     """Batches through the network on grids of 8 bits, in float32 and with exact sums."""
-    device, mean, std = bench.device, bench.chosen.mean, bench.chosen.std
-    shown = Inputs(noise_split(bench.chosen, 64), mean, std)
+    device, shown = bench.device, bench.noise(64)
     graph = quantize_weights(prepare(bench.graph, fuse=True), EIGHT)
     graph = quantize_activations(graph, EIGHT, lambda whole, seen: calibrate(whole, seen, shown))
     batch = CUDA_BATCH if device.type == "cuda" else cpu_batch(graph)
-    weights = {name: weight.to(device) for name, weight in graph.weights.items()}
-    there = replace(graph, weights=weights)
-    images = Inputs(noise_split(bench.chosen, batch), mean, std).batch(0, batch, device)[0]
-    images = images.contiguous(memory_format=torch.channels_last)
+    there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
+    images = bench.noise(batch).batch(0, batch, device)[0].contiguous(memory_format=torch.channels_last)
 
-    def plain(images: Tensor) -> Tensor:
-        return interpret(there, images)
+    def plain(compiled: bool) -> float:
+        def logits(images: Tensor) -> Tensor:
+            return interpret(there, images)
 
-    compiled = torch.compile(plain)
-    peers = [("plain PyTorch", plain), ("plain PyTorch, torch.compile", compiled)]
-    for what, logits in peers:
+        called = torch.compile(logits) if compiled else logits
 
-        def step(logits: Callable[[Tensor], Tensor] = logits) -> None:
+        def step() -> None:
             with torch.no_grad():
-                logits(images)
+                called(images)
 
-        bench.show(f"evaluation at 8 bits: {what}", batch / bench.seconds(step, steps), 1, torch.float32)
-    for what, exact in (("ours", False), ("ours, bit-true", True)):
-        run = logits_of(graph, device, batch, exact)
+        return batch / bench.seconds(step, steps)
 
-        def several(run: Callable[[Tensor], Tensor] = run) -> None:
-            def step(_: int) -> None:
-                run(images)
+    def ours(bit_true: bool) -> float:
+        run = logits_of(graph, device, batch, bit_true)
 
+        def step(_: int) -> None:
+            run(images)
+
+        def several() -> None:
             for _ in in_order(step, range(steps)) if device.type == "cpu" else map(step, range(steps)):
                 pass
 
-        bench.show(f"evaluation at 8 bits: {what}", batch * steps / bench.seconds(several, 1), 1, torch.float32)
+        return batch * steps / bench.seconds(several, 1)
 
-
-def noise_split(chosen: Track, images: int) -> Split:
-    """Pixels and labels drawn evenly."""
-    generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(256, (images, *chosen.input_shape), generator=generator, dtype=torch.uint8)
-    return Split.of("noise", pixels, torch.randint(chosen.classes, (images,), generator=generator))
+    dtype = torch.float32
+    yield Row("evaluation at 8 bits: plain PyTorch", 1, dtype, lambda: plain(False))
+    yield Row("evaluation at 8 bits: ours", 1, dtype, lambda: ours(False))
+    yield Row("evaluation at 8 bits: ours, bit-true", 1, dtype, lambda: ours(True))
+    yield Row("evaluation at 8 bits: plain PyTorch, torch.compile", 1, dtype, lambda: plain(True), compiles=True)
 
 
 def main(name: str = "auto", batch: str = "", recipe: str = "cifar100") -> None:
@@ -208,8 +234,9 @@ def main(name: str = "auto", batch: str = "", recipe: str = "cifar100") -> None:
     print(f"{where}, torch {torch.__version__}, batch {how.batch}; 10^12 operations a second of matrices: {rates}\n")
     print("| | precision | images a second | share of that rate |\n| --- | --- | --- | --- |")
     steps = 50 if device.type == "cuda" else 3
-    training(bench, steps)
-    evaluation(bench, steps)
+    rows = [*training(bench, steps), *evaluation(bench, steps)]
+    for row in sorted(rows, key=lambda row: row.compiles):  # those last: where time runs out, the others are there
+        bench.show(row)
 
 
 if __name__ == "__main__":
