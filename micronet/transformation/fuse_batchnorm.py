@@ -150,7 +150,10 @@ def _merge(layer: Node, norm: Node, names: Names, weight: Tensor, bias: Tensor) 
 
 
 def _weight_and_bias(graph: Graph, layer: Node, users: Mapping[str, list[Node]]) -> tuple[Tensor, Tensor | None] | None:
-    """Constant tensors of a layer that alone reads them and that is not quantized, or None."""
+    """Constant tensors of a layer that alone reads them and that is not quantized, or None.
+
+    A weight that is a literal, of which nothing is stored, stays one: all of what it became would be.
+    """
     weight = layer.args[1]
     bias = layer.args[2] if len(layer.args) > 2 else None
     for argument in (weight, bias):
@@ -158,7 +161,7 @@ def _weight_and_bias(graph: Graph, layer: Node, users: Mapping[str, list[Node]])
             continue
         if not isinstance(argument, Ref) or argument.name not in graph.weights or argument.name in graph.formats:
             return None
-        if argument is weight and len(users[argument.name]) != 1:
+        if argument is weight and (len(users[argument.name]) != 1 or argument.name in graph.literals):
             return None
     assert isinstance(weight, Ref)
     return graph.weights[weight.name], graph.weights[bias.name] if isinstance(bias, Ref) else None

@@ -206,3 +206,18 @@ def test_two_norms_in_a_row_of_which_the_first_is_read_twice() -> None:
     fused = fuse_batchnorm(graph)
     assert _norms(fused) == []
     _check(graph, fused)
+
+
+def test_a_kernel_that_is_no_parameter_stays_none() -> None:
+    """Merged, a blur of which nothing is stored would be stored filter by filter."""
+    blur = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, groups=CHANNELS, bias=False)
+    norm = nn.BatchNorm2d(CHANNELS).eval()
+    nn.init.constant_(blur.weight, 1 / 9)
+    stem = nn.Conv2d(IMAGE[0], CHANNELS, 1)
+    network = nn.Sequential(stem, blur, norm, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    with torch.no_grad():
+        graph = capture(network, IMAGE)
+    (kernel,) = (name for name, weight in graph.weights.items() if weight.shape == blur.weight.shape)
+    stored = replace(graph, literals=graph.literals | {kernel})
+    assert not _norms(fuse_batchnorm(graph))
+    assert fuse_batchnorm(stored) == stored
