@@ -22,6 +22,8 @@ from micronet.training.task import Task
 
 BEFORE, CUT, DONE = "before", "cut", "done"
 """Entries of the journal: accuracy of the network as it came; and of each round, before and after fine-tuning."""
+_LIGHT = "light"
+"""The fact of these entries that their tensors are not needed any more."""
 GRAPH, BACK = "graph", "back/"
 """Tensors of these entries: a network, and what of its blocks comes back."""
 
@@ -95,27 +97,46 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
     whether they were written a moment or a crash ago. Of a round that was followed by another only the report is left:
     nobody asks for the network that then stands here.
     """
-    section = task.section(f"round-{number}")
-    begun = section.journal.read(CUT) or _begin(number, standing, how, section)
+    section = _section(number, task)
+    begun, ended = section.journal.read(CUT), section.journal.read(DONE) if _is_whole(number, task) else None
+    if begun is None or (ended is None and GRAPH not in begun.tensors):
+        begun = _begin(number, standing, how, section)
     if begun is None:
         return None
-    ended = section.journal.read(DONE) or _end(number, standing, begun, how, section)
+    ended = ended or _end(number, standing, begun, how, section)
     forget_(section.journal)
     returning = {key: tensor for key, tensor in begun.tensors.items() if key != GRAPH}
     if GRAPH in begun.tensors:
         section.journal.write(CUT, Entry(begun.facts, returning))
     back = {name: Returning.of(tensors) for name, tensors in _grouped(returning).items()}
-    graph = from_bytes(ended.tensors[GRAPH]) if GRAPH in ended.tensors else standing.graph
-    return Standing(graph, back, begun.facts["coming_back"]), PruneRound.model_validate(ended.facts)
+    graph = standing.graph if ended.facts.get(_LIGHT) else from_bytes(ended.tensors[GRAPH])
+    report = {name: fact for name, fact in ended.facts.items() if name != _LIGHT}
+    return Standing(graph, back, begun.facts["coming_back"]), PruneRound.model_validate(report)
 
 
 def _lighten(number: int, task: Task) -> None:
     """Leave of a round, which another has taken the place of, what it reported."""
-    journal = task.section(f"round-{number}").journal
+    journal = _section(number, task).journal
     for name in (DONE, CUT) if number else ():
         entry = journal.read(name)
-        if entry is not None and entry.tensors:
-            journal.write(name, Entry(entry.facts))
+        if entry is not None and not entry.facts.get(_LIGHT):
+            journal.write(name, Entry({**entry.facts, _LIGHT: True}))
+
+
+def _is_whole(number: int, task: Task) -> bool:
+    """Whether a round need not be done again: its end is written down and what the next one begins with, or that one's.
+
+    A worker that died may have stored a light entry, and nothing of what took its place.
+    """
+    journal = _section(number, task).journal
+    begun, ended = journal.read(CUT), journal.read(DONE)
+    if begun is None or ended is None:
+        return False
+    return not (begun.facts.get(_LIGHT) or ended.facts.get(_LIGHT)) or _is_whole(number + 1, task)
+
+
+def _section(number: int, task: Task) -> Task:
+    return task.section(f"round-{number}")
 
 
 def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entry | None:

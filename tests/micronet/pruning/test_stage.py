@@ -228,3 +228,15 @@ def test_a_journal_has_no_more_networks_than_something_may_be_made_of(tmp_path: 
     again, report_again = pruned(how, DirectoryJournal(tmp_path))
     assert same(graph, again)
     assert report == report_again
+
+
+@pytest.mark.parametrize("lost", ["round-4.done", "round-4.*", "round-[34].done", "round-[234].*", "round-2.cut", "*"])
+def test_it_goes_on_from_whatever_a_worker_had_stored(lost: str, tmp_path: Path) -> None:
+    """Which it does in no order: what makes an entry light may be there, and what it was to make room for not."""
+    how = HOW.model_copy(update={"ratio": 0.1, "rounds": 4, "fine_tuning": TUNING.model_copy(update={"epochs": 1})})
+    graph, report = pruned(how, DirectoryJournal(tmp_path))
+    for entry in tmp_path.glob(lost):
+        entry.unlink()
+    again, report_again = pruned(how, DirectoryJournal(tmp_path))
+    assert same(graph, again)
+    assert report == report_again
