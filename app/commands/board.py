@@ -20,9 +20,12 @@ SortKey = Literal[
 ]
 Track = Annotated[str, typer.Option(help="Track; `micronet tracks` lists them.", show_default=False)]
 Policy = Annotated[
-    Literal["report", "challenge"] | None, typer.Option(help="Only scores by this policy.", show_default=False)
+    Literal["report", "challenge"] | None,
+    typer.Option(help="Only scores by this policy, ranked: those of two do not compare.", show_default=False),
 ]
-Team = Annotated[str | None, typer.Option(help="Only this team's, ranked among themselves.", show_default=False)]
+Team = Annotated[
+    str | None, typer.Option(help="Only this team's; with --policy, ranked among themselves.", show_default=False)
+]
 Qualifies = Annotated[
     bool | None,
     typer.Option("--qualifying/--under-floor", help="Only those that qualify, or that do not.", show_default=False),

@@ -1,5 +1,6 @@
 """What there is to choose from: tracks, architectures, data sets."""
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -19,7 +20,7 @@ def tracks(data: DataDir = None, as_json: Json = False) -> None:
 
         known = all_tracks(data)
     if as_json:
-        Console().print_json(data=[track.model_dump(mode="json") for track in known.values()])
+        print(json.dumps([track.model_dump(mode="json") for track in known.values()], indent=2))
         return
     columns = ("name", "data set", "input", "correct answers needed", "baseline storage", "baseline math")
     rows = (
@@ -44,12 +45,8 @@ def architectures(as_json: Json = False) -> None:
         known = all_architectures()
     schemas = {name: architecture.options.model_json_schema() for name, architecture in known.items()}
     if as_json:
-        Console().print_json(
-            data=[
-                {"name": name, "summary": architecture.summary, "options": schemas[name]}
-                for name, architecture in known.items()
-            ]
-        )
+        found = [{"name": name, "summary": row.summary, "options": schemas[name]} for name, row in known.items()]
+        print(json.dumps(found, indent=2))
         return
     rows = ((name, row.summary, _options(schemas[name])) for name, row in known.items())
     show_rows(("name", "network", "options"), rows, Console())

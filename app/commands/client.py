@@ -25,6 +25,7 @@ from app.commands.options import (
     Teachers,
     Token,
 )
+from app.errors import FileUnreadable
 from app.failures import reported
 from app.progress_bar import ProgressBar
 from app.score_limits import BEST, Limits, Standard, score_of
@@ -87,6 +88,8 @@ def submit(
     limits = Limits(fail_above, fail_worse_than, fail_below_floor)
     if limits and not wait:
         raise typer.BadParameter("--no-wait does not wait for a score that could fail.")
+    if output is not None and not wait:
+        raise typer.BadParameter("--no-wait does not wait for files that --output could fetch.")
     with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
         wanted = _checked(kind, file, settings, set_ or [], teacher or [])
         limits.check_apply(wanted)
@@ -111,11 +114,13 @@ def submit(
 def _checked(
     kind: str, file: Path | None, settings: dict[str, Any], sets: list[str], teachers: list[Path]
 ) -> JobSettings:
-    """Settings of a job of this kind. Raises SettingsError, FileNotFoundError."""
+    """Settings of a job of this kind. Raises SettingsError, FileNotFoundError, FileUnreadable."""
     if kind not in JOBS:
         raise SettingsError(f"--kind {kind}: there are the kinds {', '.join(JOBS)}")
     if file is None and JOBS[kind].file == "needed":
         raise SettingsError(f"a {kind} job needs a FILE.")
+    if file is not None and file.is_dir():
+        raise FileUnreadable(f"{file}: this is a directory, and a file is needed")
     if file is not None and not file.is_file():
         raise FileNotFoundError(2, "No such file", str(file))
     put_all_(settings, {}, sets)

@@ -34,7 +34,8 @@ Limit = Annotated[int, Query(ge=1, le=100)]
 
 
 class BoardEntry(BaseModel):
-    """A measured score. `rank` is by score among those that qualify; null for those under the floor.
+    """A measured score. `rank` is by score among those that qualify; null for those under the floor, and for all where
+    no policy was asked for: scores of two do not compare.
 
     `sparsity` is the share of the parameters that are zero.
     """
@@ -88,7 +89,7 @@ async def _board(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Board:
-    """Scores of one track. Ranks are those among the entries of this policy and team."""
+    """Scores of one track. Ranks are those among the entries of this policy and team; without a policy, none are."""
     find_track(track, site.services.settings.data)
     try:
         found, total = await site.database.run(
@@ -110,15 +111,15 @@ async def _board(
     address = "/leaderboard?" + urlencode({name: value for name, value in query.items() if value is not None})
     return Board(
         track=track,
-        entries=list(map(_entry, entries)),
+        entries=[_entry(entry, ranked=policy is not None) for entry in entries],
         total=total,
         next=address if len(found) > limit else None,
     )
 
 
-def _entry(entry: Entry) -> BoardEntry:
+def _entry(entry: Entry, ranked: bool) -> BoardEntry:
     return BoardEntry(
-        rank=entry.rank,
+        rank=entry.rank if ranked else None,
         job=entry.job_id,
         team=entry.team,
         name=entry.name,

@@ -12,7 +12,7 @@ from app.http.problems import Problem
 from app.http.submissions import FILE, FILENAME, FILENAME_LENGTH, SETTINGS, SHA256
 from micronet.architectures import architectures
 from micronet.jobs import JOBS
-from micronet.tracks import tracks
+from micronet.tracks import BUILT_IN, tracks
 from worker.settings import Settings
 
 _OPEN_TAGS = {"server"}
@@ -22,7 +22,10 @@ Json = dict[str, Any]
 
 
 def install_openapi(app: FastAPI, settings: Settings, open_access: bool) -> None:
-    """Have `app` describe itself, limits included; the document is made once, when somebody asks."""
+    """Have `app` describe itself, limits included; the document is made once, when somebody asks.
+
+    Anybody may ask: where tokens are needed, it names the built-in tracks as examples, and not this server's own.
+    """
 
     def document() -> Json:
         if app.openapi_schema is None:
@@ -40,12 +43,13 @@ def _document(app: FastAPI, settings: Settings, open_access: bool) -> Json:
     schemas["Problem"] = _adopt(
         schemas, "Problem", Problem.model_json_schema(ref_template=f"{SCHEMAS}Problem.{{model}}")
     )
+    named = {"enum": list(tracks(settings.data))} if open_access else {"examples": list(BUILT_IN)}
     for kind in JOBS:
-        document["paths"][f"/{kind}"]["post"]["requestBody"] = _form(schemas, kind, settings)
+        document["paths"][f"/{kind}"]["post"]["requestBody"] = _form(schemas, kind, settings, named)
     checkpoint = document["paths"]["/checkpoints/{sha256}"]
     checkpoint["put"]["requestBody"] = checkpoint["patch"]["requestBody"] = _file(settings)
     _bound_pieces(checkpoint["patch"], settings)
-    _name_tracks(document, settings)
+    _name_tracks(document, named)
     for method, operation in _operations(document):
         _leave_out_null(operation)
         _add_problems(method, operation, open_access)
@@ -81,11 +85,14 @@ def _adopt(schemas: Json, prefix: str, schema: Json) -> Json:
     return schema
 
 
-def _form(schemas: Json, kind: str, settings: Settings) -> Json:
-    """The form of one kind of job: a file, or the hash of one, or for some kinds neither but an architecture."""
+def _form(schemas: Json, kind: str, settings: Settings, named: Json) -> Json:
+    """The form of one kind of job: a file, or the hash of one, or for some kinds neither but an architecture.
+
+    `named`: what its schema says of a track, beside that it is a name.
+    """
     schema = JOBS[kind].settings.model_json_schema(ref_template=f"{SCHEMAS}{kind}.{{model}}")
     schemas[f"{kind}.Settings"] = _adopt(schemas, kind, schema)
-    _describe_settings(schemas, kind, settings)
+    _describe_settings(schemas, kind, named)
     given = {"$ref": f"{SCHEMAS}{kind}.Settings"}
     file = {
         "type": "string",
@@ -121,11 +128,11 @@ def _with_architecture(schemas: Json, kind: str) -> Json:
     return dict(schema)
 
 
-def _describe_settings(schemas: Json, kind: str, settings: Settings) -> None:
+def _describe_settings(schemas: Json, kind: str, named: Json) -> None:
     """Names of tracks and architectures, and each architecture's options: what this very server takes."""
     properties = schemas[f"{kind}.Settings"]["properties"]
     if "track" in properties:
-        properties["track"]["enum"] = list(tracks(settings.data))
+        properties["track"] |= named
     schema = schemas[f"{kind}.ArchitectureSettings"]
     choices = []
     for name, architecture in architectures().items():
@@ -149,10 +156,10 @@ def _bound_pieces(operation: Json, settings: Settings) -> None:
             parameter["schema"]["maximum"] = settings.upload_bytes
 
 
-def _name_tracks(document: Json, settings: Settings) -> None:
+def _name_tracks(document: Json, named: Json) -> None:
     for parameter in document["paths"]["/leaderboard"]["get"]["parameters"]:
         if parameter["name"] == "track":
-            parameter["schema"] = {"type": "string", "enum": list(tracks(settings.data))}
+            parameter["schema"] |= named
 
 
 _EVERYWHERE: Mapping[int, str] = {500: "A fault of the server", 503: "The database does not answer"}

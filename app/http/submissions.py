@@ -63,7 +63,7 @@ class Submission:
 
     async def _read(self, request: Request, boundary: bytes, limit: int, stack: AsyncExitStack) -> None:
         chunks = body_chunks(request, limit, self._limits.idle_seconds)
-        name, text = "", bytearray()
+        name, text, left = "", bytearray(), self._limits.form_bytes
         async for event in form_events(chunks, boundary):
             if isinstance(event, PartBegan):
                 name, text = self._known(event.name), bytearray()
@@ -73,9 +73,11 @@ class Submission:
             elif name == FILE and self._form.upload is not None:
                 await self._form.upload.write(event)
             else:
+                left -= len(event)
+                if left < 0:
+                    most = f"{self._limits.form_bytes:,} bytes"
+                    raise BodyTooLarge(f"all fields but the file are over their limit of {most} together.")
                 text += event
-                if len(text) > self._limits.form_bytes:
-                    raise BodyTooLarge(f"{name} is over the limit of {self._limits.form_bytes:,} bytes.")
 
     def _known(self, name: str) -> str:
         if name not in (FILE, SETTINGS, SHA256, FILENAME):

@@ -79,7 +79,8 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     chosen = _chosen(known, query.track)
     query = await site.database.run(_with_policy, site, query)
     found = await site.database.run(_find, site, query)
-    rows = _with_published(query, found, chosen.published)
+    published = [row for row in chosen.published if not query.ranked or row.policy == query.policy]
+    rows = _with_published(query, found, published)
     return render(
         request,
         "board.html",
@@ -89,10 +90,10 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         policies=(*POLICIES, BOTH),
         headings=[_heading(query, text, key) for text, key in _COLUMNS],
         rows=rows,
-        published=[row for row in chosen.published if row not in rows],
+        published=[row for row in published if row not in rows],
         found=found,
         pages=-(-found.total // PAGE_SIZE),
-        drawing=draw_front(found.points, found.front, chosen, chosen.published),
+        drawing=draw_front(found.points, found.front, chosen, published),
         team=caller.team,
         csv=query.address(CSV),
     )
@@ -126,7 +127,7 @@ def _find(site: Site, query: BoardQuery) -> Found:
 
 def _heading(query: BoardQuery, text: str, key: SortKey | None) -> Heading:
     if key is None:
-        return Heading(text, None, None)
+        return Heading(text if query.team is None else f"{text} in team", None, None)
     direction = "descending" if query.descending else "ascending"
     return Heading(text, query.sorted_by(key).address(), direction if key == query.sort else None)
 

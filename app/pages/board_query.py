@@ -63,6 +63,10 @@ class BoardQuery:
         descending = not self.descending if sort == self.sort else sort in _BEST_IS_LARGEST
         return replace(self, sort=sort, descending=descending, page=1)
 
+    def of_team(self, team: str | None) -> "BoardQuery":
+        """The view with the entries of one team, or of all."""
+        return replace(self, team=team, page=1)
+
     def widened(self) -> "BoardQuery":
         """The view with every entry of this track and policy."""
         return replace(self, team=None, search=None, page=1)

@@ -68,7 +68,7 @@ class PageForm(Submission):
         try:
             return score_form.settings_of(self.given)
         except SettingsError as error:
-            fault = Fault(detail=str(error), pointer="/settings/architecture/options")
+            fault = Fault(detail=str(error)[:300], pointer="/settings/architecture/options")
             raise InvalidSettings([fault]) from error
 
     async def _keep(self) -> None:

@@ -61,7 +61,15 @@ def _sign_in(request: Request, error: TokenRequired) -> Response:
         return error_page(request, error)
     query = f"?{request.url.query}" if request.url.query else ""
     if "hx-request" in request.headers:  # a part of a page that looks again: it is the page that has to come back
-        page = urlsplit(request.headers.get("hx-current-url", ""))
-        following = page.path + (f"?{page.query}" if page.query else "")
-        return Response(status_code=204, headers={"HX-Redirect": f"{SIGN_IN}?next={quote(following, safe='')}"})
+        following = quote(_whole_page(request), safe="")
+        return Response(status_code=204, headers={"HX-Redirect": f"{SIGN_IN}?next={following}"})
     return see_other(f"{SIGN_IN}?next={quote(request.url.path + query, safe='')}")
+
+
+def _whole_page(request: Request) -> str:
+    """Where the page is that a part of was asked for; "/" where what says so is no address."""
+    try:
+        page = urlsplit(request.headers.get("hx-current-url", ""))
+    except ValueError:
+        return "/"
+    return page.path + (f"?{page.query}" if page.query else "")

@@ -44,8 +44,7 @@ async def _sign_in(request: Request, site: SiteDep) -> Response:
         fault = "This is not a valid token, or not any more. Tokens begin with mn_; who runs the server makes them."
         return render(request, "sign_in.html", 422, next=following, fault=fault)
     answer = see_other(following)
-    secure = request.url.scheme == "https"
-    answer.set_cookie(COOKIE, token, _SECONDS, httponly=True, samesite="lax", secure=secure)
+    answer.set_cookie(COOKIE, token, _SECONDS, httponly=True, samesite="lax", secure=_is_encrypted(request))
     return answer
 
 
@@ -60,6 +59,11 @@ async def _sign_out(request: Request) -> Response:
 def _check_own(request: Request) -> None:
     if is_of_another_site(request.headers):
         raise CrossSite("signing in and out is for this server's own pages.")
+
+
+def _is_encrypted(request: Request) -> bool:
+    """Whether the browser speaks HTTPS: with us, or by its own word with a proxy that this server was not told of."""
+    return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
 
 
 def _local(address: str) -> str:

@@ -205,6 +205,11 @@ def test_bad_files_end_in_one_line(name: str, tmp_path: Path) -> None:
     assert json.loads(done.stderr)["code"] == bad.error.code
 
 
+@pytest.mark.parametrize("command", ["tracks", "architectures"])
+def test_json_has_no_colours_though_they_are_forced(command: str) -> None:
+    assert json.loads(micronet(command, "--json", FORCE_COLOR="1").stdout)
+
+
 def test_tracks_and_architectures_are_listed() -> None:
     tracks = json.loads(micronet("tracks", "--json").stdout)
     assert {"cifar100", "imagenet", "digits"} <= {track["name"] for track in tracks}

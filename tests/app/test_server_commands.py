@@ -187,7 +187,7 @@ def test_the_leaderboard_for_people_and_for_spreadsheets(file: str, services: Se
         micronet("submit", file, *DIGITS, "--team", "blue", "--name", "=1+1")
         micronet("submit", file, *DIGITS, "--team", "red", "--unquantized")
         micronet("submit", file, *DIGITS)
-    lines = micronet("leaderboard", *DIGITS).stdout.splitlines()
+    lines = micronet("leaderboard", *DIGITS, "--policy", "report").stdout.splitlines()
     assert lines[0].split() == [
         *("rank", "team", "name", "top-1", "margin", "score", "storage", "math", "bits", "sparsity", "policy", "date"),
     ]
@@ -196,6 +196,8 @@ def test_the_leaderboard_for_people_and_for_spreadsheets(file: str, services: Se
         ["1", "blue", "=1+1"],
         ["2", "97.22%", "+2.22"],
     ]
+    unranked = micronet("leaderboard", *DIGITS).stdout.splitlines()
+    assert [line.split()[0] for line in unranked[1:]] == ["-"] * 3, "of two policies none is before the other"
     assert lines[1].split()[3:9] == ["-0.28", "0.100000", "0.050000", "0.050000", "-", "10.0%"]
     assert lines[2].split()[7:9] == ["0.100000", "9/12"]
     assert micronet("leaderboard", *DIGITS, "--sort", "score", "--descending", "--limit", "1").stdout.count("\n") == 2
@@ -203,7 +205,7 @@ def test_the_leaderboard_for_people_and_for_spreadsheets(file: str, services: Se
     def rows(*options: str) -> list[dict[str, str]]:
         return list(csv.DictReader(io.StringIO(micronet("leaderboard", *DIGITS, "--csv", *options).stdout)))
 
-    found = rows("--qualifying")
+    found = rows("--qualifying", "--policy", "report")
     assert tuple(found[0]) == COLUMNS
     assert [(row["rank"], row["name"], row["score"], row["correct"]) for row in found] == [
         ("1", "'=1+1", "0.2", "350"),
@@ -270,6 +272,7 @@ def test_a_score_is_compared_with_a_job_that_was_named(file: str, services: Serv
     ("options", "exit_code", "words"),
     [
         (("--fail-above", "0.1", "--no-wait"), 2, "--no-wait"),
+        (("--output", "out", "--no-wait"), 2, "--output"),
         (("--fail-above", "low"), 2, "--fail-above"),
         (("--fail-above", "nan"), 1, "--fail-above"),
         (("--fail-above", "1", "--kind", "fuse"), 1, "--kind score"),
@@ -277,12 +280,18 @@ def test_a_score_is_compared_with_a_job_that_was_named(file: str, services: Serv
         (("--fail-worse-than", "best", "--no-evaluate"), 1, "without accuracy"),
     ],
 )
-def test_limits_that_could_never_be_passed_are_wrong_usage(
+def test_what_could_never_come_about_is_wrong_usage(
     file: str, options: tuple[str, ...], exit_code: int, words: str
 ) -> None:
     track = () if "fuse" in options else DIGITS
     assert words in micronet("submit", file, *track, *options, expected=exit_code).stderr
     assert json.loads(micronet("jobs", "--json").stdout) == []
+
+
+def test_a_directory_is_said_to_be_one(tmp_path: Path) -> None:
+    said = micronet("submit", str(tmp_path), *DIGITS, expected=1).stderr
+    assert f"{tmp_path}: this is a directory" in said.replace("\n", "")
+    assert "no such file" in micronet("submit", str(tmp_path / "none"), *DIGITS, expected=1).stderr
 
 
 def test_a_bound_is_a_bound(file: str, services: Services) -> None:

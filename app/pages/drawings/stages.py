@@ -28,7 +28,7 @@ class StagePoint:
 
 @dataclass(frozen=True, slots=True)
 class StagesDrawing:
-    """Both panels; lines lead through the stages that were accepted."""
+    """Both panels; lines lead through the stages that were accepted. `floor` is the track's, not the pipeline's."""
 
     points: tuple[StagePoint, ...]
     accuracy_line: str
@@ -36,6 +36,7 @@ class StagesDrawing:
     accuracy_ticks: tuple[tuple[float, str], ...]
     score_ticks: tuple[tuple[float, str], ...]
     floor: float | None
+    floor_text: str
     measured: str
     width: int = WIDTH
     height: int = HEIGHT
@@ -73,6 +74,7 @@ def draw_stages(result: PipelineResult, track: Track | None) -> StagesDrawing:
         tuple((accuracy(value), f"{100 * value:g}") for value in accuracy.ticks(5)),
         tuple((score(value), f"{value:g}") for value in score.ticks()),
         None if floor is None else accuracy(floor),
+        "" if floor is None else f"floor of the track {floor:.2%}",
         "test images" if tested else "held-out training images",
     )
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.pages.formats import number
-from micronet.contract import UNPRINTABLE
+from micronet.contract.values import NAME_PATTERN
 
 _COMPARED: Mapping[str, str] = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _COUNTED: tuple[tuple[str, str, str], ...] = (
@@ -13,7 +13,7 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
     ("minProperties", "maxProperties", "keys"),
 )
 _PATTERNS: Mapping[str, str] = {
-    rf"^[^{UNPRINTABLE}]+$": "printable",
+    NAME_PATTERN: "printable, not blank",
     r"^[0-9a-f]{64}$": "64 hexadecimal digits, lower case",
 }
 

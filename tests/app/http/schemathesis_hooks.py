@@ -11,8 +11,10 @@ import schemathesis
 from pydantic import ValidationError
 
 from micronet.architectures import find_architecture
+from micronet.contract.values import NAME_PATTERN
 from micronet.errors import ArchitectureError
 from micronet.jobs import JOBS
+from micronet.tracks import BUILT_IN
 from worker.settings import Settings
 
 _KEY = re.compile(r"[\x21-\x7e]{1,255}")
@@ -44,10 +46,15 @@ def _is_length(headers: Any) -> bool:
 
 @schemathesis.hook
 def filter_case(context: Any, case: Any) -> bool:
-    """What is within all bounds and does not fit together is left out, and so are places in a list that nobody gave."""
-    cursor = (case.query or {}).get("cursor")
+    """What is within all bounds and does not fit together is left out, and so are places in a list that nobody gave,
+    and names that could be those of tracks, where the document does not tell which there are.
+    """
+    query = case.query or {}
+    cursor, track = query.get("cursor"), query.get("track")
     if case.path == "/leaderboard" and isinstance(cursor, str) and _CURSOR.fullmatch(cursor):
         return False
+    if "security" in case.operation.definition.raw and isinstance(track, str) and track not in BUILT_IN:
+        return re.fullmatch(NAME_PATTERN, track) is None or len(track) > 200
     settings = case.body.get("settings") if isinstance(case.body, dict) else None
     return _fits_together(case.path.strip("/"), settings) and all(_depth_fits(part) for part in _objects(settings))
 

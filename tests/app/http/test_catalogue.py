@@ -36,7 +36,7 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     best = score(any_api, any_services, 350, 0.1, team="a", name="n")
     under = score(any_api, any_services, 300, 0.05, team="b")
     second = score(any_api, any_services, 349, 0.2, team="b")
-    board = any_api.get("/leaderboard?track=digits").json()
+    board = any_api.get("/leaderboard?track=digits&policy=report").json()
     assert [(entry["job"], entry["rank"]) for entry in board["entries"]] == [(under, None), (best, 1), (second, 2)]
     assert (board["track"], board["total"], board["next"]) == ("digits", 3, None)
     entry = board["entries"][1]
@@ -65,6 +65,13 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
         found += [entry["job"] for entry in page["entries"]]
         where = page["next"]
     assert found == [best, second]
+
+
+def test_scores_are_ranked_by_one_policy_or_not_at_all(api: TestClient, services: Services) -> None:
+    score(api, services, 350, 0.1)
+    for query, ranks in (("", [None]), ("&policy=report", [1]), ("&team=b", []), ("&policy=challenge", [])):
+        entries = api.get(f"/leaderboard?track=digits{query}").json()["entries"]
+        assert [entry["rank"] for entry in entries] == ranks, query
 
 
 @pytest.mark.parametrize("sort", ["score", "top1", "team", "bits"])
@@ -152,7 +159,15 @@ def test_tracks_of_this_server_are_listed_and_taken(make_services: MakeServices,
     with called(make_services(data=tmp_path)) as client:
         listed = client.get("/tracks").json()["tracks"][-1]
         assert listed["name"] == "own"
-        assert listed["published"] == [{"entrant": "Aviary", "year": 2024, "score": 0.5, "top1": None, "note": ""}]
+        (sighting,) = listed["published"]
+        assert sighting == {
+            "entrant": "Aviary",
+            "year": 2024,
+            "score": 0.5,
+            "top1": None,
+            "policy": "challenge",
+            "note": "",
+        }
         accepted(client, {"track": "own"})
         document = client.get("/openapi.json").json()
         assert "own" in document["components"]["schemas"]["score.Settings"]["properties"]["track"]["enum"]

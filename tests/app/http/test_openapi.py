@@ -1,5 +1,6 @@
 """The document of the contract: schemathesis holds the running server to it, with good requests and bad ones."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 from app.main import create_app
 from app.services import Services
 from micronet.jobs import JOBS
+from micronet.tracks import BUILT_IN
 from tests.app.http.conftest import MakeServices, live
 from tests.app.http.results import score_text
 from worker.records.values import Ending, JobError, Status
@@ -114,6 +116,22 @@ def test_limits_are_in_the_document() -> None:
     assert "cifar100" in settings["track"]["enum"]
     limit = next(p for p in document["paths"]["/jobs"]["get"]["parameters"] if p["name"] == "limit")
     assert (limit["schema"]["minimum"], limit["schema"]["maximum"]) == (1, 100)
+
+
+def test_who_has_no_token_is_told_of_no_track_but_the_built_in(tmp_path: Path) -> None:
+    (tmp_path / "tracks").mkdir()
+    own = BUILT_IN["digits"].model_dump(mode="json", exclude={"official", "name", "note", "published"})
+    text = "\n".join(["name = 'secret'", *(f"{key} = {value!r}" for key, value in own.items())])
+    (tmp_path / "tracks" / "own.toml").write_text(text)
+    for open_access in (True, False):
+        document = create_app(Settings(data=tmp_path), open_access=open_access).openapi()
+        of_settings = document["components"]["schemas"]["score.Settings"]["properties"]["track"]
+        asked = document["paths"]["/leaderboard"]["get"]["parameters"]
+        (of_board,) = [parameter["schema"] for parameter in asked if parameter["name"] == "track"]
+        for schema in (of_settings, of_board):
+            assert schema.get("enum") == ([*BUILT_IN, "secret"] if open_access else None)
+            assert schema.get("examples") == (None if open_access else [*BUILT_IN])
+        assert ("secret" in json.dumps(document)) == open_access
 
 
 def test_tokens_are_in_the_document_where_they_are_needed() -> None:

@@ -164,6 +164,8 @@ HOSTILE_SETTINGS: dict[str, tuple[str | bytes, str]] = {
     "a name with a line feed": ('{"name": "a\\nb"}', "/settings/name"),
     "a name that turns text round": ('{"name": "a\\u202eb"}', "/settings/name"),
     "a name with half a character": ('{"name": "\\ud800"}', "/settings"),
+    "a name of nothing but spaces": ('{"name": " \u00a0\u3000"}', "/settings/name"),
+    "a team of nothing to be seen": ('{"team": " \\u200b"}', "/settings/team"),
     "a team of 300 characters": (json.dumps({"team": "x" * 300}), "/settings/team"),
     "a name of 500,000 characters": (json.dumps({"name": "x" * 500_000}), "/settings/name"),
 }
@@ -237,6 +239,22 @@ def test_other_bodies_are_refused(api: TestClient) -> None:
 def test_settings_over_their_limit_are_refused(services: Services, api: TestClient) -> None:
     problem(send(api, " " * (services.settings.form_bytes + 1)), 413, "body-too-large")
     assert stored_files(services) == []
+
+
+def test_all_fields_but_the_file_have_one_limit_together(make_services: MakeServices) -> None:
+    """64 bytes of a hash, and 1,024 in all: 960 are left for settings."""
+    services = make_services(form_bytes=1024)
+    with called(services) as client:
+        sha256 = accepted(client)["checkpoint"]["sha256"]
+
+        def named(spaces: int) -> httpx.Response:
+            parts = {"settings": (None, "{}" + " " * spaces), "checkpoint_sha256": (None, sha256)}
+            return client.post("/score", files=parts)
+
+        assert named(958).status_code == 202
+        content = problem(named(959), 413, "body-too-large")
+        assert "1,024" in content["detail"]
+        assert send(client, content=b"x" * 2000, settings="{}" + " " * 1022).status_code == 202
 
 
 def test_a_file_over_the_limit_is_refused(make_services: MakeServices) -> None:

@@ -109,6 +109,13 @@ def test_sums_add_up_to_the_examples() -> None:
         ]
 
 
+def test_the_bound_of_proven_accumulators_is_the_one_that_is_proven() -> None:
+    """The ends of a sum, as `micronet.analysis.accumulators` has them: narrower than magnitudes times the largest."""
+    text = " ".join(guide_body(tuple(BUILT_IN.values()), True, UPLOAD_BYTES).split())
+    assert "between P × lowest − N × highest + bias and P × highest − N × lowest + bias" in text
+    assert "magnitudes" not in text
+
+
 @pytest.mark.parametrize("row", SUBMISSIONS, ids=lambda row: row.name)
 def test_the_published_scores_come_from_their_totals(row: Submission) -> None:
     assert f"{row.score:.4f}" == row.published

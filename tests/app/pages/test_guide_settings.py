@@ -12,6 +12,7 @@ from pydantic import BaseModel, Field
 from app.pages.guide.limits import limits_of
 from app.pages.guide.schema import Row, tables_of
 from micronet.contract import JobSettings
+from micronet.contract.values import NAME_PATTERN
 from micronet.jobs import JOBS
 from tests.app.pages.guide_page import guide
 
@@ -125,6 +126,7 @@ def test_rows_say_type_limits_choices_and_both_defaults() -> None:
         ({"minItems": 0, "maxItems": 2}, "at most 2 of them"),
         ({"minLength": 1, "maxLength": 200}, "1 to 200 characters"),
         ({"each": "> 0", "maxItems": 2}, "each > 0, at most 2 of them"),
+        ({"pattern": NAME_PATTERN}, "printable, not blank"),
     ],
 )
 def test_limits_are_written_as_people_do(schema: dict[str, Any], words: str) -> None:

@@ -44,6 +44,15 @@ def test_a_pipeline_is_drawn_and_written_down_stage_by_stage(api: TestClient, se
     for words in ("1 train", "2 prune (undone: under the floor)", "97.22", "55.56", "0.500000", "8.0", "3-fuse.onnx"):
         assert words in plain, words
     assert "stage prune fell under the floor" in plain
+    assert "floor of the track 95.00%" in plain
+
+
+def test_the_floor_in_the_picture_of_a_pipeline_is_the_tracks_and_says_so() -> None:
+    measured, not_measured = (stage(1, "train", 4.0, correct=correct) for correct in (350, None))
+    drawn = draw_stages(PipelineResult.model_validate_json(pipeline_text(measured)), track("digits"))
+    assert (drawn.floor is not None, drawn.floor_text) == (True, "floor of the track 95.00%")
+    held_out = draw_stages(PipelineResult.model_validate_json(pipeline_text(not_measured)), track("digits"))
+    assert (held_out.floor, held_out.floor_text) == (None, "")
 
 
 @pytest.mark.parametrize("scores", [(0.0,), (1.0, 1.0, 1.0), (0.3, 0.31), (900.0, 1e-7), tuple(range(1, 66))])

@@ -34,6 +34,27 @@ def sign_in(client: TestClient, token: str, following: str = "/ui/jobs") -> None
     assert "samesite=lax" in cookie
 
 
+@pytest.mark.parametrize("origin", ["http://localhost", "https://localhost"])
+def test_behind_a_proxy_that_speaks_https_the_cookie_goes_over_nothing_else(
+    guarded: TestClient, token: str, origin: str
+) -> None:
+    answer = guarded.post("/ui/sign-in", data={"token": token, "next": "/"}, headers={"Origin": origin})
+    assert answer.status_code == 303
+    assert ("secure" in answer.headers["set-cookie"].lower()) == origin.startswith("https")
+
+
+@pytest.mark.parametrize(
+    ("page", "following"),
+    [
+        ("http://localhost/ui/jobs?status=failed", "%2Fui%2Fjobs%3Fstatus%3Dfailed"),
+        ("http://[", "%2F"),
+    ],
+)
+def test_a_part_of_a_page_leads_its_page_to_the_form(guarded: TestClient, page: str, following: str) -> None:
+    answer = guarded.get("/ui/jobs", headers={"HX-Request": "true", "HX-Current-URL": page})
+    assert (answer.status_code, answer.headers["hx-redirect"]) == (204, f"/ui/sign-in?next={following}")
+
+
 @pytest.mark.parametrize(
     "page", ["/", "/?track=digits&policy=report", "/ui/jobs", "/ui/submit", "/ui/jobs/" + "0" * 32]
 )

@@ -155,6 +155,18 @@ def test_refused_before_its_fields_the_form_is_as_it_comes(make_services: MakeSe
     assert 'name="evaluate" value="on" checked' in answer.text
 
 
+def test_what_a_refused_form_shows_again_is_bounded_however_many_its_fields(make_services: MakeServices) -> None:
+    """5 bytes on the page for each of 1,024 at most; the rest is the form's own."""
+    with called(make_services(form_bytes=1024)) as page:
+        usual = len(page.get("/ui/submit").text)
+        several = post(page, content=None, **dict.fromkeys(("name", "team", "track"), "<" * 400))
+        assert several.status_code == 413
+        assert len(several.text) < usual + 8000
+        option = post(page, content=None, architecture__options="'" * 1000)
+        assert option.status_code == 422
+        assert len(option.text) < usual + 9000, "once where it was put in; what is wrong with it quotes its beginning"
+
+
 def test_a_file_that_is_gone_is_said_to_be_gone(page: TestClient) -> None:
     answer = post(page, content=None, checkpoint_sha256="a" * 64, filename="n.onnx", track="digits")
     assert answer.status_code == 422
