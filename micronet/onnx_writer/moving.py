@@ -1,10 +1,12 @@
 """Operations that move values about: reshapes, transposes, slices, joins, borders."""
 
 import operator
+from collections.abc import Mapping
 
 import torch
 
 from micronet.graph.ir import Ref
+from micronet.onnx_reader.resizing import nearest, nearest_by_torch, ratio
 from micronet.onnx_writer.call import Call, Writers
 from micronet.onnx_writer.linear import shaped
 from micronet.transformation.spelling import IDENTITIES
@@ -175,13 +177,17 @@ def _pixel_shuffle(call: Call) -> str:
 
 
 def _upsample_nearest(call: Call) -> str:
-    """The nearest element, by the ratio of the sizes; a scale that says otherwise is refused."""
+    """Resize by the sizes where that picks the elements torch picks, else a Gather along each axis."""
     vector = call.node.target is aten.upsample_nearest2d.vec
     given = call.argument(2) if vector else (call.argument(2), call.argument(3))
-    sizes = [(call.fixed(0, axis), call.made(axis)) for axis in (2, 3)]
     scales = given if isinstance(given, tuple) else (None, None)
-    if any(scale is not None and scale != new / old for scale, (old, new) in zip(scales, sizes, strict=True)):
-        raise call.refuse("a scale that is not the ratio of the sizes.")
+    sizes = [(call.fixed(0, axis), call.made(axis)) for axis in (2, 3)]
+    tables = [
+        nearest_by_torch(*size, scale if isinstance(scale, int | float) else None)
+        for size, scale in zip(sizes, scales, strict=True)
+    ]
+    if tables != [nearest(*size, ratio(*size), "asymmetric", "floor") for size in sizes]:
+        return _gathered(call, dict(zip((2, 3), tables, strict=True)))
     return call.emit(
         "Resize",
         call.value(0),
@@ -193,6 +199,16 @@ def _upsample_nearest(call: Call) -> str:
         coordinate_transformation_mode="asymmetric",
         nearest_mode="floor",
     )
+
+
+def _gathered(call: Call, tables: Mapping[int, list[int]]) -> str:
+    """Elements by number, axis by axis. The numbers are written one by one, for as one tensor they would be stored."""
+    x = call.value(0)
+    for axis, table in tables.items():
+        if table != list(range(call.fixed(0, axis))):
+            numbers = {place: call.draft.filled(torch.tensor([place]), (1,)) for place in sorted(set(table))}
+            x = call.emit("Gather", x, call.emit("Concat", *map(numbers.__getitem__, table), axis=0), axis=axis)
+    return x
 
 
 WRITERS: Writers = {
