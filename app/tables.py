@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.facts import facts
-from app.printable import printable
+from app.printable import on_one_line, printable
 from micronet.contract import Layer, ScoreResult, Value
 
 COSTLIEST = 10
@@ -24,7 +24,7 @@ def show_any(result: Value, console: Console) -> None:
     """What any job answers: its numbers, accuracies and files, those of its report too; and warnings."""
     table = Table(box=None, show_header=False, pad_edge=False)
     for name, text in facts(result):
-        table.add_row(Text(name.replace("_", " ")), Text(printable(text)))
+        table.add_row(Text(name.replace("_", " ")), Text(on_one_line(text)))
     warnings = getattr(result, "warnings", ())
     console.print(Group(table, *_warnings(warnings)))
 
@@ -41,7 +41,7 @@ def show_rows(
     for name in columns:
         table.add_column(name, no_wrap=name in whole, justify="right" if name in numbers else "left")
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))  # what looks like markup may be somebody's name
+        table.add_row(*(Text(on_one_line(cell)) for cell in row))  # what looks like markup may be somebody's name
     console.print(table)
 
 
@@ -109,7 +109,7 @@ def _costliest(result: ScoreResult) -> Table:
         share = points(layer) / result.score.total if result.score.total else 0.0
         bits = f"{'-' if layer.weight_bits is None else layer.weight_bits}/{layer.activation_bits}"
         numbers = (f"{layer.parameters:,}", bits, f"{layer.math:,.0f}", f"{layer.storage:,.0f}", f"{share:.1%}")
-        table.add_row(Text(printable(layer.name)), layer.op, *numbers)
+        table.add_row(Text(on_one_line(layer.name)), layer.op, *numbers)
     return table
 
 

@@ -71,13 +71,13 @@ class DirectoryJournal:
         self._directory, self._part_bytes = directory, part_bytes
 
     def read(self, name: str) -> Entry | None:
-        """The entry, or None where there is none. Raises SettingsError for one that is not whole."""
+        """The entry, or None where there is none. Raises SettingsError for one cut short, or not of its own parts."""
         path = self._directory / _checked(name)
         if not path.exists():
             return None
         try:
             return self._read(path)
-        except (safetensors.SafetensorError, FileNotFoundError, KeyError, ValueError) as error:
+        except (safetensors.SafetensorError, FileNotFoundError, KeyError, TypeError, ValueError) as error:
             raise SettingsError(
                 f"the journal's {path} is damaged ({error}). Copy the whole journal again from where it was written, "
                 "or give an empty directory to begin anew."

@@ -22,7 +22,7 @@ from app.progress_bar import ProgressBar
 from app.settings_text import pairs, put_, put_each_, validated, whole
 from app.tables import show_any
 from micronet.contract import JobSettings, ScoreResult, Value, files_named
-from micronet.errors import MicronetError, SettingsError
+from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
 
 OWN_COMMANDS = frozenset({"score", "count"})
@@ -106,11 +106,18 @@ def _run_here(
             context = Context(data, device, progress, Path(outputs), journal, files, pause_at)
             try:
                 result = job.run(wanted, file, context)
-            except MicronetError:  # the stages of a pipeline before the one that failed have made their files
-                move_all(Path(outputs), output, force)
+            except BaseException as error:
+                if kind == "pipeline" and is_all_there_will_be(error, journal):
+                    move_all(Path(outputs), output, force)
                 raise
             move_all(Path(outputs), output, force)
     show_answer(result, as_json)
+
+
+def is_all_there_will_be(error: BaseException, journal: Path | None) -> bool:
+    """Whether what the stages before made is to be kept: the same command goes on from a journal, but to no other end
+    where a training came apart."""
+    return isinstance(error, NumericalError) if journal is not None else not isinstance(error, Paused)
 
 
 def artifacts_of(job: Job, settings: JobSettings) -> Iterable[str]:

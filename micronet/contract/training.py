@@ -115,8 +115,8 @@ class Training(Value):
     hold_zeros         weights of dot products that are zero stay so; those of a fresh network, which nobody made
                        sparse, learn
     keep               the last epoch, or the one that is best on the held-out images
-    precision          `auto`: bfloat16 for convolutions and products on CUDA, else float32; of a teacher too. `auto` is
-                       float32, and so is a teacher, where the network is quantized
+    precision          `auto`: bfloat16 for convolutions and products on CUDA where the network is not quantized, else
+                       float32; of a teacher too, unless it is quantized itself
     cuda_graphs        on CUDA, the kernels from a batch to its gradients are recorded once and launched as one. For
                        one process; on a CPU it changes nothing
     """

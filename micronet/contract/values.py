@@ -12,7 +12,7 @@ Bits = Annotated[int, Field(ge=2, le=32, description="bits; 32 means not quantiz
 UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
 """As in a regular expression: control characters, and those that turn the direction of a line."""
 _BLANK = r" \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
-"""Likewise: spaces, and what has no width."""
+"""Likewise: spaces, and most of what has no width."""
 NAME_PATTERN = rf"^[^{UNPRINTABLE}]*[^{UNPRINTABLE}{_BLANK}][^{UNPRINTABLE}]*$"
 """Printable, and something of it to be seen."""
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from micronet.contract import ArtifactFile, AugmentationPolicy, AugmentResult, AugmentSettings
 from micronet.jobs.context import Context, Stages
-from micronet.jobs.learning import begin, own
+from micronet.jobs.learning import begin, of_fresh, own
 from micronet.training.augmentation.search import search, stages
 
 ARTIFACT = "policy.json"
@@ -17,7 +17,7 @@ def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context
     announced = Stages(context.progress, ("read", *stages(settings), "write"))
     announced.begin("read")
     lesson = begin(settings, checkpoint, context)
-    found = search(lesson.graph, settings, lesson.task, announced.begin)
+    found = search(lesson.graph, of_fresh(settings) if checkpoint is None else settings, lesson.task, announced.begin)
     announced.begin("write")
     return AugmentResult(
         track=lesson.track.name,

@@ -89,7 +89,7 @@ def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Conte
 
 
 def artifacts(settings: PipelineSettings) -> tuple[str, ...]:
-    """Names of the files that a pipeline makes: of what it began with, and of each stage."""
+    """Names of the files that a pipeline may make: of the file that it began with, and of each stage."""
     return (f"{START}.onnx", *(f"{index}-{stage.stage}.onnx" for index, stage in enumerate(settings.stages, 1)))
 
 

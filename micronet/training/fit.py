@@ -157,9 +157,9 @@ class _Run:
         return loss, count, rate
 
     def _not_finite(self) -> Tensor:
-        """Share of the tensors that change while training that have a value which is no number."""
+        """How many of the tensors that change while training have a value which is no number."""
         finite = [tensor.isfinite().all() for tensor in self._network.tensors().values()]
-        return 1 - torch.stack(finite).float().mean() if finite else torch.zeros((), device=self._task.device)
+        return sum((~one for one in finite), torch.zeros((), device=self._task.device))
 
     def _batches(self, order: Tensor, count: int, generator: torch.Generator) -> Iterator[Batch]:
         """`count` batches of the images in this order, int64 (n,), or this process's parts of them."""

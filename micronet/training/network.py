@@ -188,7 +188,7 @@ def _batch_norm(*args: object) -> object:
     if x.numel() == x.shape[1]:
         raise SettingsError(
             "a batch norm sees one value for each channel, of which there is no variance: learning needs a batch of 2 "
-            "images at least, and as many of them to learn from."
+            "images at least for each process, and as many to learn from."
         )
     return aten.batch_norm.default(x, scale, shift, mean, variance, True, STATISTICS_MOMENTUM, epsilon, cudnn)
 

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from app.commands.jobs import OWN_COMMANDS, put_all_, sha256_of, with_teachers
+from app.commands.jobs import OWN_COMMANDS, is_all_there_will_be, put_all_, sha256_of, with_teachers
 from app.server import private_server
 from app.settings_text import validated, whole
 from micronet.contract import FineTuning, PipelineSettings, TrainResult, TrainSettings
 from micronet.contract.pipeline import FuseStage, SparsifyStage, TrainStage
-from micronet.errors import SettingsError
+from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS
 from tests.app.test_cli import micronet
 
@@ -247,3 +247,20 @@ def test_what_a_pipeline_made_before_a_stage_failed_is_kept(tmp_path: Path) -> N
     assert "training came apart" in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["1-train.onnx"]
     assert micronet("count", str(tmp_path / "1-train.onnx"), "--track", "digits").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("error", "without", "journaled"),
+    [
+        (NumericalError("apart"), True, True),
+        (MemoryError(), True, False),
+        (KeyboardInterrupt(), True, False),
+        (SettingsError("damaged"), True, False),
+        (Paused(), False, False),
+    ],
+)
+def test_what_stages_made_is_kept_where_nothing_else_leads_to_it(
+    error: BaseException, without: bool, journaled: bool, tmp_path: Path
+) -> None:
+    assert is_all_there_will_be(error, None) is without
+    assert is_all_there_will_be(error, tmp_path) is journaled
