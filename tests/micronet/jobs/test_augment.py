@@ -8,9 +8,11 @@ import pytest
 from pydantic import ValidationError
 
 from micronet.contract import Augmentation, AugmentationPolicy, AugmentResult, AugmentSettings
+from micronet.graph.ir import Graph
 from micronet.jobs import JOBS, Context
 from micronet.journal import DirectoryJournal, Entry
-from micronet.training.augmentation.search import SEARCHED, least, tried
+from micronet.training.augmentation.search import SEARCHED, Begin, Found, least, search, tried
+from micronet.training.task import Task
 from tests.micronet.jobs.test_score import Heard
 
 SMALL: Mapping[str, Any] = {
@@ -39,6 +41,18 @@ def test_it_writes_a_policy_that_training_takes(tmp_path: Path) -> None:
     assert 0 < result.loss_with < 10
     names = ["read", "train fold 1", "search fold 1", "train fold 2", "search fold 2", "measure", "write"]
     assert heard.stages == [(name, place + 1, 7) for place, name in enumerate(names)]
+
+
+def test_a_fresh_networks_zeros_are_not_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = list[AugmentSettings]()
+
+    def searched(graph: Graph, settings: AugmentSettings, task: Task, begin: Begin) -> Found:
+        asked.append(settings)
+        return search(graph, settings, task, begin)
+
+    monkeypatch.setattr("micronet.jobs.augment.search", searched)
+    found(Context(device="cpu"))
+    assert [settings.hold_zeros for settings in asked] == [False]
 
 
 @pytest.fixture(scope="module")
