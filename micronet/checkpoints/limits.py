@@ -14,7 +14,7 @@ class Limits:
     zip_entries       files in an archive; PyTorch writes one per tensor
     zip_ratio         unpacked to packed bytes of one entry; PyTorch does not compress at all
     pickle_bytes      length of the pickle that describes the tensors (the tensors' values lie outside it)
-    pickle_steps      instructions of that pickle; a tensor takes about fifty
+    pickle_steps      instructions of that pickle, and entries that its calls may copy; a tensor takes about fifty
     pickle_depth      containers opened inside each other
     header_bytes      length of a safetensors header; a tensor takes about 120
     tensors           entries of the state dict

@@ -7,7 +7,7 @@ from micronet.checkpoints.failures import show
 from micronet.checkpoints.limits import Limits
 from micronet.checkpoints.pickle_globals import ADVICE, INERT, STORAGES, UNSUPPORTED_TENSORS
 from micronet.checkpoints.tensor_claims import StorageClaim, TensorClaim, layout_problem, storage_problem, unsupported
-from micronet.errors import UnsafePickle
+from micronet.errors import CorruptFile, UnsafePickle
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +40,36 @@ def call(function: object, arguments: object, limits: Limits) -> object:
         ) from error
 
 
-def check_key(key: object) -> str | int | float | bool | None:
-    """`key`, if it is one that hashes in constant time: nested tuples can be made to hash for ages.
+def copied_by(arguments: object) -> int:
+    """How many entries a call on `arguments` may copy, they and what they hold; CHARACTERS of text count as one.
 
-    Raises UnsafePickle for any other type.
+    A memo hands one list to any number of calls, so these are not bounded by the instructions that filled it.
     """
+    given = arguments if isinstance(arguments, tuple) else ()
+    entries = len(given) + sum(len(item) for item in given if isinstance(item, list | tuple | dict | frozenset))
+    return entries + sum(len(item) for item in given if isinstance(item, str | bytes)) // CHARACTERS
+
+
+CHARACTERS = 32
+"""Characters that take about the memory of one entry of a list."""
+
+
+def check_key(key: object) -> str | int | float | bool | None:
+    """`key`, if it hashes and compares in constant time: nested tuples can be made to hash for ages.
+
+    Raises UnsafePickle for any other type, CorruptFile for text longer than KEY_CHARACTERS.
+    """
+    if isinstance(key, str) and len(key) > KEY_CHARACTERS:
+        raise CorruptFile(
+            f"The pickle has the key {show(key)} of {len(key)} characters; a name is short and printable."
+        )
     if key is None or isinstance(key, str | bool | float) or (isinstance(key, int) and key.bit_length() <= 64):
         return key
     raise UnsafePickle(f"A dictionary in the pickle has {show(key)} for a key, not a name or a number. {ADVICE}")
+
+
+KEY_CHARACTERS = 2**16
+"""Longest key of a dictionary, and of a storage. Two equal keys are compared as often as a pickle names them."""
 
 
 def _tensor(limits: Limits, *arguments: object) -> TensorClaim:

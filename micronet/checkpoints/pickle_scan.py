@@ -12,7 +12,7 @@ from itertools import islice
 
 from micronet.checkpoints.failures import guarded, show
 from micronet.checkpoints.limits import Limits
-from micronet.checkpoints.pickle_calls import ALLOWED, Global, Ordered, call, check_key
+from micronet.checkpoints.pickle_calls import ALLOWED, Global, Ordered, call, check_key, copied_by
 from micronet.checkpoints.pickle_globals import ADVICE, STORAGES, full_name, refuse
 from micronet.checkpoints.tensor_claims import StorageClaim, TensorClaim
 from micronet.errors import CorruptFile, FileTooLarge, UnknownFormat, UnsafePickle
@@ -94,6 +94,7 @@ class _Machine:
         self.memo: dict[object, object] = {}
         self.storages: dict[str, StorageClaim] = {}
         self.tensors: list[TensorClaim] = []
+        self.copied = 0
 
     def push(self, value: object) -> None:
         self.stack.append(value)
@@ -142,6 +143,11 @@ class _Machine:
 
     def reduce(self, _: object) -> None:
         arguments, function = self.stack.pop(), self.stack.pop()
+        self.copied += copied_by(arguments)
+        if self.copied > self.limits.pickle_steps:
+            raise FileTooLarge(
+                f"Calls in the pickle copy more than {self.limits.pickle_steps} entries; a state dict has far fewer."
+            )
         value = call(function, arguments, self.limits)
         if isinstance(value, TensorClaim):
             self.tensors.append(value)
@@ -154,6 +160,7 @@ class _Machine:
 
     def persistent(self, _: object) -> None:
         claim = _storage(self.stack.pop())
+        check_key(claim.key)
         if self.storages.setdefault(claim.key, claim) != claim:
             raise CorruptFile(f"The pickle describes the storage {show(claim.key)} in two ways. {RESAVE}")
         self.push(claim)

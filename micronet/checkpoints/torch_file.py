@@ -67,8 +67,8 @@ def _check_legacy_storages(file: BinaryIO, facts: PickleFacts, keys: object, off
     """A storage the file does not fill would show what lay in memory before, so the keys must be the claims."""
     if (
         not isinstance(keys, list)
-        or not all(isinstance(key, str) for key in keys)
-        or sorted(keys) != sorted(facts.storages)
+        or not all(isinstance(key, str) and key in facts.storages for key in keys)
+        or not len(keys) == len(set(keys)) == len(facts.storages)
     ):
         raise CorruptFile(f"The list of storages does not name the storages that the tensors use. {RESAVE}")
     end = file.seek(0, os.SEEK_END)

@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping, Sequence
 from onnx import AttributeProto, NodeProto
 from torch import Tensor
 
-from micronet.errors import CorruptFile, OnnxUnsupportedFeature
+from micronet.errors import CorruptFile, FileTooLarge, OnnxUnsupportedFeature
 from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.operands import Operand
 from micronet.onnx_reader.targets import TARGETS
-from micronet.onnx_reader.tensors import to_torch
+from micronet.onnx_reader.tensors import MAX_RANK, to_torch
 from micronet.onnx_reader.values import Floating, Known, Quantized, Value, multiple_of_batch
 
 
@@ -87,11 +87,16 @@ class Call:
             return value
         raise self.unsupported(f"operand {index} depends on the image; only a constant is read there.")
 
-    def integers(self, index: int) -> tuple[int, ...] | None:
-        """Entries of the shape or index vector `index`, None if it is absent."""
+    def integers(self, index: int, most: int = MAX_RANK) -> tuple[int, ...] | None:
+        """Entries of the vector `index`, None if it is absent. Raises FileTooLarge for more than `most`.
+
+        An operand of a few bytes may have endless entries, and a shape needs no more than a value has dimensions.
+        """
         known = self.known(index)
         if known is None:
             return None
+        if (entries := known.tensor.numel()) > most:
+            raise FileTooLarge(f"{self.what}: operand {index} has {entries:,} entries; at most {most:,} are allowed.")
         if known.tensor.is_floating_point() or known.tensor.dim() > 1:
             raise self.corrupt(f"operand {index} is no vector of integers.")
         return tuple(int(entry) for entry in known.tensor.reshape(-1).tolist())

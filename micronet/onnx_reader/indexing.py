@@ -3,24 +3,56 @@
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
+from micronet.errors import FileTooLarge
 from micronet.onnx_reader.builder import MAX_INDEX
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.shapes import axes_in, expand, reshape
 from micronet.onnx_reader.targets import TARGETS
-from micronet.onnx_reader.values import BATCH, Floating, Known, Made, literal, multiple_of_batch
+from micronet.onnx_reader.tensors import MAX_RANK
+from micronet.onnx_reader.values import BATCH, Floating, Known, Made, literal, multiple_of_batch, once
 from micronet.onnx_reader.windows import trailing
 
+MAX_INDICES = 2**20
+"""Longest vector of indices. Relative positions among 24 x 24 patches, 576 * 576 of them, take a third of it."""
 
-def take(call: Call, x: Floating, axis: int, indices: Sequence[int]) -> Floating:
-    """Elements `indices` (not negative) of `x` along `axis`: nothing, a slice, or a selection by index."""
-    picked = list(indices)
-    if picked == list(range(x.shape[axis])):
+
+def take(call: Call, x: Floating, axis: int, indices: Sequence[int] | Tensor) -> Floating:
+    """Elements `indices` (not negative) of `x` along `axis`: nothing, a slice, or a selection by index.
+
+    Raises FileTooLarge for more than MAX_INDICES, and for more constants than an import may compute.
+    """
+    picked = _charged(call, indices)
+    run = _run(picked)
+    if run == range(x.shape[axis]):
         return x
-    step = picked[1] - picked[0] if len(picked) > 1 else 1
-    if picked and step > 0 and picked == list(range(picked[0], picked[-1] + 1, step)):
-        return call.emit("slice", x, axis, picked[0], picked[-1] + 1, step)
-    return call.emit("index_select", x, axis, literal(torch.tensor(picked, dtype=torch.int64), "indices"))
+    if run:
+        return call.emit("slice", x, axis, run[0], run[-1] + 1, run.step)
+    return call.emit("index_select", x, axis, literal(picked, "indices"))
+
+
+def _charged(call: Call, indices: Sequence[int] | Tensor) -> Tensor:
+    """A copy of `indices`, which counts among the constants that the import computes."""
+    _check_count(call, len(indices))
+    wanted = torch.as_tensor(indices, dtype=torch.int64)
+    return call.build.fold(TARGETS["add"], literal(wanted), literal(torch.tensor(0))).tensor
+
+
+def _check_count(call: Call, count: int) -> None:
+    if count > MAX_INDICES:
+        raise FileTooLarge(f"{call.what} picks {count:,} elements by index; at most {MAX_INDICES:,} are allowed.")
+
+
+def _run(picked: Tensor) -> range | None:
+    """The range that `picked` counts through, None if it ever stays, turns or changes its step."""
+    if not len(picked):
+        return range(0)
+    first = int(picked[0])
+    step = int(picked[1]) - first if len(picked) > 1 else 1
+    if step < 1 or not torch.equal(picked, torch.arange(len(picked)) * step + first):
+        return None
+    return range(first, first + len(picked) * step, step)
 
 
 def _slice(call: Call) -> Floating:
@@ -51,7 +83,7 @@ def _slice_axis(call: Call, x: Floating, axis: int, part: slice) -> Floating:
         return call.emit("slice", x, axis, start, last, step)
     if multiple_of_batch(size):
         raise call.unsupported("a slice backwards through the batch.")
-    return call.emit("index_select", x, axis, literal(torch.arange(start, min(start, end), step), "indices"))
+    return take(call, x, axis, range(start, end, step))
 
 
 def _gather(call: Call) -> Floating:
@@ -59,38 +91,41 @@ def _gather(call: Call) -> Floating:
     x, indices = call.tensor(0), call.known(1)
     if indices is None or indices.tensor.is_floating_point():
         raise call.corrupt("the indices are no integers.")
+    _check_count(call, indices.tensor.numel())
     (axis,) = axes_in(call, (call.whole("axis", 0),), len(x.shape))
-    size, wanted = x.shape[axis], indices.tensor.long()
+    size, wanted = x.shape[axis], once(indices.tensor).long()
     if bool(((wanted < -size) | (wanted >= size)).any()):
         raise call.corrupt(f"an index lies outside a dimension of {size}.")
     if wanted.dim() == 0:
         return call.emit("select", x, axis, int(wanted % size))
-    flat = [int(index) % size for index in wanted.reshape(-1).tolist()]
     if multiple_of_batch(size):
         raise call.unsupported("a choice of images of the batch.")
+    flat = (wanted % size).expand(indices.shape).reshape(-1)
     if indices.counted and len(flat) > 1 and isinstance(x, Made):
         picked = _take_stored(call, x, axis, flat, indices)
     else:
         picked = take(call, x, axis, flat)
-    return reshape(call, picked, (*x.shape[:axis], *wanted.shape, *x.shape[axis + 1 :]))
+    return reshape(call, picked, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
-def _take_stored(call: Call, x: Floating, axis: int, flat: list[int], indices: Known) -> Floating:
+def _take_stored(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:
     """A selection of activations by indices the file stores, which count as its parameters."""
-    if flat == list(range(flat[0], flat[-1] + 1)):
-        return take(call, x, axis, flat)
-    stored = Known(torch.tensor(flat), indices.name, counted=True, kind=indices.kind)
+    picked = _charged(call, flat)
+    run = _run(picked)
+    if run is not None and run.step == 1:
+        return take(call, x, axis, picked)
+    stored = Known(picked, indices.name, counted=True, kind=indices.kind)
     return call.emit("index_select", x, axis, stored)
 
 
 def _split(call: Call) -> list[Floating]:
     x = call.tensor(0)
     (axis,) = axes_in(call, (call.whole("axis", 0),), len(x.shape))
-    sizes = call.ints("split") if call.opset < 13 else call.integers(1)
+    sizes = call.ints("split") if call.opset < 13 else call.integers(1, max(call.output_count, MAX_RANK))
     parts = call.whole("num_outputs", call.output_count) if call.opset >= 18 else call.output_count
     size = x.shape[axis]
     if sizes is None:
-        if parts < 1 or (size % parts and call.opset < 18):
+        if parts < 1 or parts != call.output_count or (size % parts and call.opset < 18):
             raise call.corrupt(f"{size} does not split into {parts} parts.")
         each = -(-size // parts)
         sizes = (*(each,) * (parts - 1), size - each * (parts - 1))
@@ -129,7 +164,7 @@ def _pad_amounts(call: Call, rank: int) -> tuple[list[int], list[int]]:
     if call.opset < 11:
         pads, axes = call.ints("pads") or (), None
     else:
-        pads, axes = call.integers(1) or (), call.integers(3)
+        pads, axes = call.integers(1, 2 * MAX_RANK) or (), call.integers(3)
     places = tuple(range(rank)) if axes is None else axes_in(call, axes, rank)
     if len(pads) != 2 * len(places):
         raise call.corrupt(f"{len(pads)} pads do not match {len(places)} axes.")
@@ -159,18 +194,18 @@ def _pad(call: Call) -> Floating:
     return x
 
 
-def _border(call: Call, mode: str, size: int, before: int, after: int) -> list[int]:
+def _border(call: Call, mode: str, size: int, before: int, after: int) -> Tensor:
     """Which element of a row of `size` each element of the padded row copies."""
-    if max(before, after) > 2**20 or size < 1:
+    if size < 1 or max(before, after) > MAX_INDICES or not 0 <= before + size + after <= MAX_INDICES:
         raise call.unsupported(f"a border of {max(before, after)} copied elements on {size}.")
-    places = range(-before, size + after)
+    places = torch.arange(-before, size + after)
     if mode == "edge":
-        return [min(max(place, 0), size - 1) for place in places]
+        return places.clamp(0, size - 1)
     if mode == "wrap":
-        return [place % size for place in places]
+        return places % size
     if mode != "reflect" or max(before, after) >= size:
         raise call.unsupported(f"padding in mode {mode!r} by {max(before, after)} on {size}.")
-    return [size - 1 - abs(size - 1 - abs(place)) for place in places]
+    return size - 1 - (size - 1 - places.abs()).abs()
 
 
 def _depth_to_space(call: Call) -> Floating:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.indexing import take
+from micronet.onnx_reader.tensors import check_rank
 from micronet.onnx_reader.values import BATCH, MAX_ELEMENTS, Floating, multiple_of_batch
 
 Row = NDArray[np.float32]
@@ -130,6 +131,7 @@ def _vector(call: Call, index: int) -> tuple[float, ...] | None:
     known = call.known(index)
     if known is None or known.tensor.numel() == 0:
         return None
+    check_rank(known.tensor.numel(), f"What {call.what} scales")
     return tuple(float(scale) for scale in known.tensor.reshape(-1).tolist())
 
 

@@ -5,11 +5,14 @@ import math
 import torch
 
 from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.tensors import check_rank
 from micronet.onnx_reader.values import BATCH, Floating, Known, at_batch, literal, multiple_of_batch
 
 
 def axes_in(call: Call, axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
     """`axes` counted from 0. CorruptFile if one is out of range or named twice."""
+    if len(axes) > rank:
+        raise call.corrupt(f"{len(axes):,} axes are too many for {rank} dimensions.")
     if any(not -rank <= axis < rank for axis in axes):
         raise call.corrupt(f"axes {axes} are not all within {rank} dimensions.")
     positive = tuple(axis % rank for axis in axes)
@@ -20,6 +23,7 @@ def axes_in(call: Call, axes: tuple[int, ...], rank: int) -> tuple[int, ...]:
 
 def reshape(call: Call, x: Floating, shape: tuple[int, ...]) -> Floating:
     """`x` in another shape; where a size is a multiple of N, the node says -1, so that the batch stays free."""
+    check_rank(len(shape), f"A value of {call.what}")
     if shape == x.shape:
         return x
     free = tuple(-1 if multiple_of_batch(size) else size for size in shape)
@@ -128,6 +132,7 @@ def _unsqueeze(call: Call) -> Floating:
     x, axes = call.tensor(0), _axes(call)
     if axes is None:
         raise call.corrupt("the axes are missing.")
+    check_rank(len(x.shape) + len(axes), f"A value of {call.what}")
     for axis in sorted(axes_in(call, axes, len(x.shape) + len(axes))):
         x = call.emit("unsqueeze", x, axis)
     return x
@@ -143,6 +148,7 @@ def _expand(call: Call) -> Floating:
 def expand(call: Call, x: Floating, wanted: tuple[int, ...]) -> Floating:
     """`x` broadcast with `wanted`, in both directions as ONNX has it."""
     rank = max(len(wanted), len(x.shape))
+    check_rank(rank, f"A value of {call.what}")
     have = (1,) * (rank - len(x.shape)) + x.shape
     wanted = (1,) * (rank - len(wanted)) + wanted
     shape = []

@@ -11,6 +11,9 @@ from torch import Tensor
 from micronet.errors import CorruptFile, FileTooLarge, NotFinite, OnnxExternalData, OnnxUnsupportedFeature
 from micronet.onnx_reader.values import MAX_ELEMENTS
 
+MAX_RANK = 64
+"""Largest number of dimensions of any one value, as many as NumPy allows."""
+
 FLOATS = frozenset({TensorProto.FLOAT, TensorProto.DOUBLE, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 
 BITS: Mapping[int, int] = {
@@ -42,6 +45,12 @@ _FIELD: Mapping[int, str] = {
 }
 
 
+def check_rank(rank: int, what: str) -> None:
+    """Raise FileTooLarge unless a value may have `rank` dimensions: the product of endless sizes takes endless time."""
+    if rank > MAX_RANK:
+        raise FileTooLarge(f"{what} has {rank:,} dimensions; at most {MAX_RANK} are allowed.")
+
+
 def check_tensor(tensor: TensorProto) -> None:
     """Raise unless `tensor` is of a type that is read, holds its data itself, and holds as much as its dims declare."""
     what = f"Tensor {tensor.name!r}"
@@ -49,6 +58,7 @@ def check_tensor(tensor: TensorProto) -> None:
         raise OnnxExternalData(f"{what} lies outside the file; save the model with its weights inside it.")
     if tensor.data_type not in BITS:
         raise OnnxUnsupportedFeature(f"{what} has the element type {type_name(tensor.data_type)}, which is not read.")
+    check_rank(len(tensor.dims), what)
     if any(size < 0 for size in tensor.dims):
         raise CorruptFile(f"{what} has the dims {list(tensor.dims)}; a size cannot be negative.")
     elements = math.prod(tensor.dims)

@@ -74,6 +74,18 @@ def _text(value: bytes) -> bytes:
     return b"X" + len(value).to_bytes(4, "little") + value
 
 
+def _legacy_keys(keys: bytes) -> Callable[[Path], Path]:
+    """A legacy file whose list of storages is the pickle `keys`."""
+    usual = pickle.dumps(["0"], 2)
+    data = pickled({"w": tensor(Storage())}, legacy=True)
+    return lambda folder: content(
+        torch_legacy(folder / "a", data, storages=b"").read_bytes().replace(usual, PROTO + keys)
+    )(folder)
+
+
+TWO_TEXTS = _text(b"a" * 2**22) + b"q\0" + _text(b"a" * 2**22) + b"q\x01"
+"""Two equal texts, h0 and h1, that take long to compare."""
+
 DOUBLING = b"".join(b"q" + bytes([i]) + b"h" + bytes([i]) + b"\x86" for i in range(200))
 """Two hundred times: remember the value, take it twice, make a pair: 2**200 leaves in 800 bytes."""
 
@@ -150,13 +162,19 @@ PICKLES: Mapping[str, BadFile] = {
         ),
         UnsupportedTensor,
     ),
-    "legacy_keys_of_pairs": BadFile(
-        lambda folder: content(
-            torch_legacy(folder / "a", pickled({"w": tensor(Storage())}, legacy=True), storages=b"")
-            .read_bytes()
-            .replace(pickle.dumps(["0"], 2), PROTO + b"])" + DOUBLING + b"a.")
-        )(folder),
-        CorruptFile,
+    "legacy_keys_of_pairs": BadFile(_legacy_keys(b"])" + DOUBLING + b"a."), CorruptFile),
+    "legacy_keys_compared": BadFile(_legacy_keys(b"](" + TWO_TEXTS + b"h\0h\x01" * 100_000 + b"e."), CorruptFile),
+    "keys_compared": BadFile(_raw(PROTO + TWO_TEXTS + b"}" + b"h\0Nsh\x01Ns" + b"."), CorruptFile),
+    "call_of_one_list": BadFile(
+        _raw(
+            PROTO
+            + b"ccollections\nOrderedDict\nq\0]("
+            + b"K\x01N\x86" * 100_000
+            + b"e\x85q\x01"
+            + b"h\0h\x01R" * 30
+            + b"."
+        ),
+        FileTooLarge,
     ),
     "marks": BadFile(_raw(PROTO + b"(" * 100_000 + b"."), FileTooLarge),
     "nested_lists": BadFile(_raw(PROTO + b"]" * 100_000 + b"a" * 99_999 + b"."), NoStateDict),

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from torch._weights_only_unpickler import _get_allowed_globals
 
 from micronet.checkpoints.limits import Limits
-from micronet.checkpoints.pickle_calls import ALLOWED
+from micronet.checkpoints.pickle_calls import ALLOWED, KEY_CHARACTERS
 from micronet.checkpoints.pickle_scan import STEPS, scan_pickle
 from micronet.checkpoints.tensor_claims import layout_problem
-from micronet.errors import CheckpointError
+from micronet.errors import CheckpointError, CorruptFile, FileTooLarge
 from tests.micronet.checkpoints.containers import Storage, pickled, tensor
 
 DIMENSIONS = 8
@@ -39,6 +39,34 @@ def test_facts_name_storages_and_tensors() -> None:
     assert len(facts.tensors) == 2
     assert isinstance(facts.root, dict)
     assert list(facts.root) == ["a", "b"]
+
+
+def test_storages_have_short_keys() -> None:
+    scan(pickled(tensor(Storage("a" * KEY_CHARACTERS))))
+    with pytest.raises(CorruptFile, match="characters"):
+        scan(pickled(tensor(Storage("a" * (KEY_CHARACTERS + 1)))))
+
+
+COPIES = {
+    "OrderedDict": b"ccollections\nOrderedDict\nq\0](" + b"K\x01N\x86" * 100 + b"e\x85",
+    "set": b"c__builtin__\nset\nq\0](" + b"K\x01" * 100 + b"e\x85",
+    "Size": b"ctorch\nSize\nq\0](" + b"K\x01" * 100 + b"e\x85",
+    "Counter": b"ccollections\nCounter\nq\0}(" + b"".join(b"K%cK\x01" % key for key in range(100)) + b"u\x85",
+    "encode": b"c_codecs\nencode\nq\0X" + (3200).to_bytes(4, "little") + b"a" * 3200 + b"X\6\0\0\0latin1\x86",
+    "what is not called": b"ctorch._utils\n_rebuild_sparse_tensor\nq\0(" + b"N" * 101 + b"t",
+}
+"""A function, h0, and arguments for it with a hundred entries in some five hundred instructions at most."""
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_calls_on_one_memoized_argument_are_charged_for_its_entries(name: str) -> None:
+    def calling(times: int) -> io.BytesIO:
+        return io.BytesIO(b"\x80\x02" + COPIES[name] + b"q\x01" + b"h\0h\x01R" * times + b".")
+
+    limits = Limits(pickle_steps=1000)
+    scan_pickle(calling(9), limits)
+    with pytest.raises(FileTooLarge, match="copy"):
+        scan_pickle(calling(10), limits)
 
 
 @given(
