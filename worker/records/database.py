@@ -35,7 +35,8 @@ class Database:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            options = {"connect_timeout": 5, "options": "-c timezone=UTC"}
+            # a server that was set up in no language would have text read as bytes
+            options = {"connect_timeout": 5, "options": "-c timezone=UTC", "client_encoding": "utf8"}
             # no ping before each use: a connection that broke is found by using it, and the work is done again anyway
             self.engine = create_engine(self.url, connect_args=options, pool_size=20)
         self._writer = self.engine.execution_options(micronet_write=True)
