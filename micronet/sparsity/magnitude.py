@@ -26,8 +26,7 @@ def set_smallest_to_zero(graph: Graph, sparsity: float, scope: Scope = "global",
     Of equal magnitudes those that come first, in the order of the graph, go first. Zeros stay zero: a network that has
     more of them than it is asked for is given back as it is. Biases and batch norms are left alone.
     """
-    left_alone = frozenset(kept)
-    weights = {name: graph.weights[name] for name in sparse_weights(graph) if name not in left_alone}
+    weights = _without(graph, kept)
     if not weights:
         return graph
     return replace(graph, weights={**graph.weights, **_SCOPES[scope](weights, sparsity)})
@@ -60,17 +59,21 @@ def kept_weights(graph: Graph, names: Sequence[str]) -> frozenset[str]:
 
 def share_of_zeros(graph: Graph, kept: Iterable[str] = ()) -> float:
     """Zeros among the weights of dot products, those named in `kept` aside, as a share of these; 0 where none are."""
-    left_alone = frozenset(kept)
-    weights = [graph.weights[name] for name in sparse_weights(graph) if name not in left_alone]
+    weights = _without(graph, kept).values()
     elements = sum(weight.numel() for weight in weights)
     return sum(int((weight == 0).sum()) for weight in weights) / elements if elements else 0.0
 
 
 def least_share_of_zeros(graph: Graph, kept: Iterable[str] = ()) -> float:
     """The share of the layer that has the fewest, those of `kept` aside; 0 where there are none."""
-    left_alone = frozenset(kept)
-    weights = [graph.weights[name] for name in sparse_weights(graph) if name not in left_alone]
+    weights = _without(graph, kept).values()
     return min((int((weight == 0).sum()) / max(1, weight.numel()) for weight in weights), default=0.0)
+
+
+def _without(graph: Graph, kept: Iterable[str]) -> dict[str, Tensor]:
+    """The weights of dot products but those named in `kept`, by name."""
+    left_alone = frozenset(kept)
+    return {name: graph.weights[name] for name in sparse_weights(graph) if name not in left_alone}
 
 
 def _together(weights: Mapping[str, Tensor], sparsity: float) -> dict[str, Tensor]:

@@ -10,10 +10,9 @@ from io import StringIO
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 import typer
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from app.cli import app
 from app.failures import reported
@@ -21,6 +20,7 @@ from app.score_options import OPTIONS, score_settings
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.errors import SettingsError
 from tests.micronet.checkpoints.corpus import CORPUS
+from tests.trips.networks import save
 from worker.settings import Settings
 
 MICRONET = str(Path(sys.executable).with_name("micronet"))
@@ -228,15 +228,7 @@ def test_names_out_of_a_file_are_words_and_nothing_else(tmp_path: Path) -> None:
         helper.make_node("Gemm", ["hidden", "last"], ["logits"], transB=1, name=names[1]),
     ]
     weights = {"first": np.ones((16, 64), np.float32), "last": np.ones((10, 16), np.float32)}
-    graph = helper.make_graph(
-        nodes,
-        "network",
-        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", 1, 8, 8])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 10])],
-        [numpy_helper.from_array(values, name) for name, values in weights.items()],
-    )
-    file = tmp_path / "named.onnx"
-    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), str(file))
+    file = save(tmp_path / "named.onnx", nodes, weights)
     done = micronet("count", str(file), "--track", "digits", "--unquantized")
     assert done.returncode == 0, done.stderr
     assert names[0] in done.stdout

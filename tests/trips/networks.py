@@ -12,7 +12,7 @@ UNQUANTIZED = '{"track": "digits", "policy": "challenge", "bits": null}'
 def write_slow(path: Path, layers: int, channels: int = 256) -> Path:
     """`layers` convolutions that share one weight: a small file, and 38 million multiplications a layer and image."""
     nodes = [*_slow_nodes(layers), helper.make_node("Gemm", ["flat", "last"], ["logits"], transB=1)]
-    return _save(path, nodes, _slow_weights(channels))
+    return save(path, nodes, _slow_weights(channels))
 
 
 def write_heavy(path: Path, layers: int, width: int) -> Path:
@@ -23,7 +23,7 @@ def write_heavy(path: Path, layers: int, width: int) -> Path:
     weights["last"] = random.normal(0, 0.1, (10, width)).astype(np.float32)
     nodes = [*_slow_nodes(layers), helper.make_node("Gemm", ["flat", "wide"], ["broad"], transB=1)]
     nodes.append(helper.make_node("Gemm", ["broad", "last"], ["logits"], transB=1))
-    return _save(path, nodes, weights)
+    return save(path, nodes, weights)
 
 
 def write_greedy(path: Path, factor: int, copies: int = 1) -> Path:
@@ -41,7 +41,7 @@ def write_greedy(path: Path, factor: int, copies: int = 1) -> Path:
         helper.make_node("Flatten", ["pooled"], ["flat"]),
         helper.make_node("Gemm", ["flat", "last"], ["logits"], transB=1),
     ]
-    return _save(path, nodes, weights)
+    return save(path, nodes, weights)
 
 
 def _slow_weights(channels: int) -> dict[str, np.ndarray]:
@@ -64,7 +64,8 @@ def _slow_nodes(layers: int) -> list[onnx.NodeProto]:
     return nodes
 
 
-def _save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> Path:
+def save(path: Path, nodes: list[onnx.NodeProto], weights: dict[str, np.ndarray]) -> Path:
+    """A file of `nodes`, from `image` (N, 1, 8, 8) to `logits` (N, 10)."""
     graph = helper.make_graph(
         nodes,
         "network",
