@@ -9,6 +9,7 @@ from micronet.analysis.accumulators import accumulator_bits
 from micronet.analysis.codebooks import codes_of
 from micronet.analysis.dot_products import DOT_PRODUCTS, constant_factor, dot_products
 from micronet.analysis.formulas import FREE, conversion
+from micronet.analysis.numbers import number_bits, operand_numbers, tensor_bits
 from micronet.analysis.operations import Call, Operations
 from micronet.analysis.parameters import Parameter, batch_norm_grids, parameters
 from micronet.analysis.permutations import permutation_of
@@ -29,7 +30,8 @@ class LayerCounts:
     operations           exact counts
     parameters           tensors stored for it, each tensor of the network with exactly one layer; the exponent of its
                          result's fixed-point grid included
-    weight_bits          of the widest constant it multiplies or adds, a layer's bias aside; None where it has none
+    weight_bits          of the widest constant it computes with: a weight (a layer's bias aside), or a number that the
+                         operation has in itself, such as a factor or the end of a clip; None where there is none
     activation_bits      of the widest value it reads
     binary               whether its weights are -1 and +1, times values that are not quantized (one sign bit decides)
     exponents            fixed-point exponents its weights share; 1 for a dot-product layer that is not quantized, too
@@ -140,18 +142,22 @@ class _Layers:
         return computes and conversion(Call(self._graph, self._shapes, node)) == Operations()
 
     def _operands(self, node: Node) -> list[str]:
-        """Constants the node computes with, literals aside; of a dot product its factor, for a bias only adds."""
+        """Constants the node computes with; of a dot product its factor, for a bias only adds."""
         if node.target in DOT_PRODUCTS:
             factor = constant_factor(node, self._constants)
             return [] if factor is None else [factor]
-        names = [ref.name for ref in node.refs() if ref.name in self._constants]
-        return [name for name in names if name not in self._graph.literals and self._bits[name]]
+        return [ref.name for ref in node.refs() if ref.name in self._constants and self._bits[ref.name]]
 
     def _weight_bits(self, node: Node) -> int | None:
         if node.target is aten.batch_norm.default:
             grid, _ = batch_norm_grids(self._graph, node)
             return FULL_WIDTH if grid is None else grid.bits
-        return max((self._bits[name] for name in self._operands(node)), default=None)
+        numbers = map(number_bits, operand_numbers(node))
+        return max((*numbers, *map(self._constant_bits, self._operands(node))), default=None)
+
+    def _constant_bits(self, name: str) -> int:
+        """Of a weight its width; of a literal, on which nobody puts a grid, that of its numbers."""
+        return tensor_bits(self._graph.weights[name]) if name in self._graph.literals else self._bits[name]
 
     def _activation_bits(self, node: Node) -> int:
         return max((self._bits[ref.name] for ref in node.refs() if ref.name not in self._constants), default=FULL_WIDTH)

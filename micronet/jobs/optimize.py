@@ -196,10 +196,13 @@ def _before(settings: OptimizeSettings, source: _Source, journal: Journal, conte
 
 
 def _journal(settings: OptimizeSettings, checkpoint: Path, source: _Source, context: Context) -> Journal:
-    """Raises SettingsError for that of another search, or of one that an older version of this program made."""
+    """Raises SettingsError for that of another search, or of one that an older version of this program made.
+
+    Test images say how hard held-out ones are made, so another set of them makes another search.
+    """
     comes_of = origin(settings, checkpoint, source.track, source.train.split.sha256, free=_CHOOSE | _NAMED)
-    method = {"version": f"{version()}, method {_METHOD}"}
-    return opened_journal(context, replace(comes_of, facts={**comes_of.facts, **method}))
+    more = {"test images": source.test.split.sha256, "version": f"{version()}, method {_METHOD}"}
+    return opened_journal(context, replace(comes_of, facts={**comes_of.facts, **more}))
 
 
 def _task(settings: OptimizeSettings, source: _Source, before: _Before, journal: Journal, context: Context) -> Task:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 from micronet.analysis.counts import count
 from micronet.contract import Accuracy, FrontPoint, OptimizeResult, ScoreTerms
+from micronet.data.datasets import open_split
 from micronet.errors import AlreadyQuantized, Paused, SettingsError
 from micronet.jobs import JOBS, Context
 from micronet.jobs.looks import Road, doubts
@@ -163,7 +165,7 @@ def test_a_search_goes_on_where_another_device_answers_otherwise(
     digits: Digits, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """How hard its images are is found once, and the result says what it was made on; a journal of a track that says
-    something else is refused."""
+    something else, or of other test images, is refused."""
     first = run(digits, tmp_path, points=1)
     monkeypatch.setattr("micronet.jobs.optimize.share_as_hard", lambda *_: 0.5)
     monkeypatch.setattr("micronet.jobs.optimize.choose_device", lambda _: torch.device("cpu", 0))
@@ -172,6 +174,10 @@ def test_a_search_goes_on_where_another_device_answers_otherwise(
     cheaper = track("digits").model_copy(update={"baseline_math": 100})
     monkeypatch.setattr("micronet.jobs.optimize.track", lambda *_: cheaper)
     with pytest.raises(SettingsError, match="differs in track"):
+        run(digits, tmp_path, points=1)
+    monkeypatch.setattr("micronet.jobs.optimize.track", track)
+    monkeypatch.setattr("micronet.jobs.optimize.open_split", lambda *of: replace(open_split(*of), sha256=str(of[1])))
+    with pytest.raises(SettingsError, match="differs in images and test images"):
         run(digits, tmp_path, points=1)
 
 
