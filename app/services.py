@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from worker.blobs import Blobs, open_blobs
+from worker.belonging import open_store
+from worker.blobs import Blobs
 from worker.celery_app import CeleryBell
 from worker.doorbell import Doorbell
 from worker.partials import Partials
@@ -31,6 +32,7 @@ class Services:
 
 
 def open_services(settings: Settings) -> Services:
-    """The services `settings` name. Raises Unavailable, OSError or ValueError where one cannot be had."""
+    """The services `settings` name. Raises ServiceError, OSError or ValueError where one cannot be had."""
     records = Records(settings.database)
-    return Services(settings, records, open_blobs(settings.blobs, settings.scratch), CeleryBell(settings.broker))
+    blobs = open_store(settings.blobs, settings.scratch, records)
+    return Services(settings, records, blobs, CeleryBell(settings.broker))

@@ -2,7 +2,6 @@
 
 import queue
 import threading
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import structlog
@@ -10,6 +9,7 @@ from celery import Celery
 from kombu import Exchange, Queue
 
 from worker import bell_directory
+from worker.urls import directory_of
 
 RING = "micronet.ring"
 LANES = ("short", "long")
@@ -45,9 +45,8 @@ def make_celery(broker_url: str) -> Celery:
 
 
 def _transport(broker_url: str) -> dict[str, object]:
-    parts = urlsplit(broker_url)
-    if parts.scheme == "file":
-        folder = Path(parts.path)
+    folder = directory_of(broker_url)
+    if folder is not None:
         bell_directory.register(folder)
         options: dict[str, object] = {
             "data_folder_in": str(folder),
@@ -56,7 +55,8 @@ def _transport(broker_url: str) -> dict[str, object]:
             "polling_interval": _POLLING_SECONDS,
         }
         return {"broker_url": f"{bell_directory.SCHEME}://localhost", "broker_transport_options": options}
-    if parts.scheme in ("redis", "rediss"):
+    scheme = urlsplit(broker_url).scheme
+    if scheme in ("redis", "rediss"):
         options = {
             "global_keyprefix": "micronet:",
             "socket_connect_timeout": 3,
@@ -64,7 +64,7 @@ def _transport(broker_url: str) -> dict[str, object]:
             "socket_keepalive": True,
         }
         return {"broker_url": broker_url, "broker_transport_options": options}
-    raise ValueError(f"broker at {parts.scheme}://: file:///directory or redis://host:port/number is needed")
+    raise ValueError(f"broker at {scheme}://: file:///directory or redis://host:port/number is needed")
 
 
 class CeleryBell:

@@ -13,6 +13,7 @@ MicronetError
 │   ├── StorageFull                the server's disk
 │   ├── HashMismatch               the body is not what its address says
 │   ├── Unavailable                database or blob store do not answer
+│   ├── WrongStore                 the files are not those of the records
 │   └── BlobCorrupt                a stored file is not what it was
 └── JobEnded                   a job ended without a word of its own, or had to be ended
     ├── OutOfMemory
@@ -121,6 +122,14 @@ class Unavailable(ServiceError):
     title = "A part of the server does not answer"
     yours = False
     retryable = True
+
+
+class WrongStore(ServiceError):
+    """The blob store is another deployment's, or not there: the records name files that it has not."""
+
+    code = "wrong-store"
+    title = "Records and files do not belong together"
+    yours = False
 
 
 class BlobCorrupt(ServiceError):

@@ -15,7 +15,8 @@ import structlog
 from celery import Celery, signals
 
 from micronet.version import version
-from worker.blobs import Blobs, open_blobs
+from worker.belonging import open_store
+from worker.blobs import Blobs
 from worker.celery_app import RING, make_celery
 from worker.devices import devices
 from worker.errors import ServiceError
@@ -74,7 +75,7 @@ def run_worker(settings: Settings) -> None:
 def _open(settings: Settings) -> Worker:
     stopping = threading.Event()
     records = Records(settings.database, _DATABASE_PATIENCE)
-    blobs = open_blobs(settings.blobs, settings.scratch)
+    blobs = open_store(settings.blobs, settings.scratch, records)
     slots = tuple(Slot(device, Runner(settings.data, log.info)) for device in devices(settings.slots))
     for slot in slots:
         slot.runner.start()

@@ -3,6 +3,7 @@
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import quote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -11,8 +12,12 @@ GIBI, MEBI = 1 << 30, 1 << 20
 
 _BEATS_OF_A_LEASE = 3  # at least
 
-Seconds = Annotated[float, Field(gt=0)]
-Bytes = Annotated[int, Field(ge=0)]
+_YEAR = 366 * 24 * 3600.0
+"""Longer than anything is waited for; timers and clocks of the system hold it."""
+
+Seconds = Annotated[float, Field(gt=0, le=_YEAR)]
+Days = Annotated[float, Field(gt=0, le=100 * 366)]
+Bytes = Annotated[int, Field(ge=0, le=1 << 60)]
 
 
 class Settings(BaseSettings):
@@ -60,10 +65,10 @@ class Settings(BaseSettings):
     beat_seconds: Seconds = 1
     reconcile_seconds: Seconds = 5
     sweep_seconds: Seconds = 600
-    blob_days: Annotated[float, Field(gt=0)] = 30
+    blob_days: Days = 30
     blob_bytes: Bytes = 200 * GIBI
-    partial_days: Annotated[float, Field(gt=0)] = 1
-    key_days: Annotated[float, Field(gt=0)] = 7
+    partial_days: Days = 1
+    key_days: Days = 7
     min_free_bytes: Bytes = 512 * MEBI
     upload_bytes: Annotated[int, Field(ge=1)] = 4 * GIBI
     form_bytes: Annotated[int, Field(ge=1024)] = MEBI
@@ -89,21 +94,21 @@ class Settings(BaseSettings):
         """URL of the records, with its password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{self.home.absolute() / 'micronet.db'}"
+        return f"sqlite:///{quote(str(self.home.absolute() / 'micronet.db'))}"
 
     @property
     def broker(self) -> str:
         """URL of the doorbell, with its password."""
-        return (
-            f"file://{self.home.absolute() / 'bell'}" if self.broker_url is None else self.broker_url.get_secret_value()
-        )
+        if self.broker_url is not None:
+            return self.broker_url.get_secret_value()
+        return (self.home.absolute() / "bell").as_uri()
 
     @property
     def blobs(self) -> str:
         """URL of the blobs, with its secrets."""
-        return (
-            f"file://{self.home.absolute() / 'blobs'}" if self.blobs_url is None else self.blobs_url.get_secret_value()
-        )
+        if self.blobs_url is not None:
+            return self.blobs_url.get_secret_value()
+        return (self.home.absolute() / "blobs").as_uri()
 
     @property
     def scratch(self) -> Path:

@@ -75,10 +75,17 @@ def _broker(settings: "Settings") -> str:
 
 
 def _blobs(settings: "Settings") -> str:
+    from worker.belonging import hold_together
     from worker.blobs import open_blobs
+    from worker.records import Records
 
     blobs = open_blobs(settings.blobs, settings.scratch)
     blobs.check()
+    records = Records(settings.database, patience=2)
+    try:
+        hold_together(records, blobs)
+    finally:
+        records.close()
     free = blobs.free_bytes() or 0
     if free < settings.min_free_bytes:
         raise Ailing(f"{free / GIBI:.1f} GiB free: uploads are refused below {settings.min_free_bytes / GIBI:.1f} GiB")

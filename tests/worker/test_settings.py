@@ -37,7 +37,17 @@ def test_variables_are_read_and_passwords_are_not_shown(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("LEASE_SECONDS", "0"), ("UPLOAD_BYTES", "-1"), ("LANES", "all"), ("SLOTS", "0"), ("MEMORY_BYTES", "5")],
+    [
+        ("LEASE_SECONDS", "0"),
+        ("UPLOAD_BYTES", "-1"),
+        ("LANES", "all"),
+        ("SLOTS", "0"),
+        ("MEMORY_BYTES", "5"),
+        ("BLOB_DAYS", "1000000"),
+        ("SWEEP_SECONDS", "inf"),
+        ("LONG_WALL_SECONDS", "1e10"),
+        ("KEY_DAYS", "nan"),
+    ],
 )
 def test_values_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"MICRONET_{name}", value)

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from worker.blobs.directory import DirectoryBlobs
 from worker.blobs.port import Blobs, Incoming
+from worker.urls import directory_of
 
 __all__ = ["Blobs", "Incoming", "open_blobs"]
 
@@ -14,11 +15,12 @@ def open_blobs(url: str, scratch: Path) -> Blobs:
 
     `scratch` is where uploads to a remote store wait. Raises ValueError for any other URL.
     """
-    parts = urlsplit(url)
-    if parts.scheme in ("", "file"):
-        return DirectoryBlobs(Path(parts.path))
-    if parts.scheme == "s3":
+    directory = directory_of(url)
+    if directory is not None:
+        return DirectoryBlobs(directory)
+    scheme = urlsplit(url).scheme
+    if scheme == "s3":
         from worker.blobs.s3 import S3Blobs  # noqa: PLC0415  # boto3 is only there for those who use it
 
         return S3Blobs(url, scratch / "uploads")
-    raise ValueError(f"blobs at {parts.scheme}://: a directory or s3://bucket/prefix is needed")
+    raise ValueError(f"blobs at {scheme}://: a directory or s3://bucket/prefix is needed")

@@ -1,29 +1,63 @@
 """Files in a directory, on one host or on a file system the hosts share."""
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from secrets import token_hex
 from typing import BinaryIO
 
-from worker.blobs.port import Incoming, LockedFile, is_location, new_location, remove_abandoned
+from worker.blobs.port import IDENTITY, Incoming, LockedFile, is_location, new_location, remove_abandoned
 from worker.records.values import StoredBlob
 
 
 class DirectoryBlobs:
-    """A file lies at its location from its first byte on; what makes it a blob is its record."""
+    """A file lies at its location from its first byte on; what makes it a blob is its record.
+
+    A directory that was there and is not any more, such as one that came unmounted, is a store that does not answer:
+    nothing in it is lost, and nothing is written below the place where it was.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self._is_claimed = False
 
     def create(self) -> Incoming:
         """Begin a file."""
+        self._check_it_is_there()
         return _IncomingFile(self.root, new_location())
 
     def open(self, location: str) -> BinaryIO:
         """The file, for reading."""
-        return self._path(location).open("rb")
+        try:
+            return self._path(location).open("rb")
+        except FileNotFoundError:
+            self._check_it_is_there()
+            raise
+
+    def identity(self) -> str | None:
+        """As in the port."""
+        try:
+            identity = (self.root / IDENTITY).read_text(encoding="ascii").strip()
+        except FileNotFoundError:
+            self._check_it_is_there()
+            return None
+        self._is_claimed = True
+        return identity
+
+    def claim(self, identity: str) -> None:
+        """As in the port. Of several that claim at once the last is heard."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        file = LockedFile(self.root / f".{IDENTITY}-{token_hex(8)}")
+        try:
+            file.append(f"{identity}\n".encode("ascii"))
+            file.sync()
+            os.replace(file.path, self.root / IDENTITY)
+        finally:
+            file.remove()
+            file.close()
 
     def delete(self, location: str) -> None:
         """Delete the file."""
@@ -41,6 +75,10 @@ class DirectoryBlobs:
         """Space left on the file system, for an ordinary user."""
         self.root.mkdir(parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
+
+    def _check_it_is_there(self) -> None:
+        if self._is_claimed and not (self.root / IDENTITY).exists():
+            raise OSError(errno.ENODEV, "the blob store is not there any more (is it mounted?)", str(self.root))
 
     def check(self) -> None:
         """Write and delete a file."""

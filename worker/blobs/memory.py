@@ -14,6 +14,7 @@ class MemoryBlobs:
     def __init__(self) -> None:
         self.files: dict[str, bytes] = {}
         self.open_files: set[str] = set()
+        self._identity: str | None = None
 
     def create(self) -> Incoming:
         """Begin a file."""
@@ -28,6 +29,14 @@ class MemoryBlobs:
     def delete(self, location: str) -> None:
         """Delete the file."""
         self.files.pop(location, None)
+
+    def identity(self) -> str | None:
+        """What was claimed."""
+        return self._identity
+
+    def claim(self, identity: str) -> None:
+        """Whose it is."""
+        self._identity = identity
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
         """Delete files nobody recorded and nobody is writing."""

@@ -15,6 +15,8 @@ from worker.errors import BlobCorrupt
 from worker.records.values import StoredBlob
 
 CHUNK = 1 << 20
+IDENTITY = "store-id"
+"""Name of the file that says whose the store is; a location is never called that."""
 
 
 class Blobs(Protocol):
@@ -24,10 +26,16 @@ class Blobs(Protocol):
         """Begin a file. Raises OSError (ENOSPC and others) as writing does."""
 
     def open(self, location: str) -> BinaryIO:
-        """The file, for reading. Raises FileNotFoundError."""
+        """The file, for reading. Raises FileNotFoundError where it alone is missing, OSError for the whole store."""
 
     def delete(self, location: str) -> None:
         """Delete the file; nothing happens if it is not there."""
+
+    def identity(self) -> str | None:
+        """What `claim` wrote; None where nobody did. Raises OSError where the store does not answer."""
+
+    def claim(self, identity: str) -> None:
+        """Write down whose the store is. Raises OSError."""
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
         """Delete files that no record knows and no living process is still writing; how many there were."""

@@ -14,7 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
-from worker.blobs.port import Incoming, LockedFile, is_location, new_location, remove_abandoned
+from worker.blobs.port import IDENTITY, Incoming, LockedFile, is_location, new_location, remove_abandoned
 from worker.records.values import StoredBlob
 
 _ABANDONED_AFTER = timedelta(days=1)  # longer than any upload takes
@@ -59,6 +59,21 @@ class S3Blobs:
             raise OSError(f"the blob store does not answer: {error}") from error
         return cast(BinaryIO, _ObjectStream(body))
 
+    def identity(self) -> str | None:
+        """As in the port: an object beside the files."""
+        try:
+            with self.open(IDENTITY) as stream:
+                return stream.read().decode("ascii").strip()
+        except FileNotFoundError:
+            return None
+
+    def claim(self, identity: str) -> None:
+        """As in the port."""
+        try:
+            self._client.put_object(Bucket=self._bucket, Key=self.key(IDENTITY), Body=f"{identity}\n".encode("ascii"))
+        except (ClientError, BotoCoreError) as error:
+            raise OSError(f"the blob store does not take the file: {error}") from error
+
     def delete(self, location: str) -> None:
         """Delete the object. Raises OSError."""
         try:
@@ -67,9 +82,11 @@ class S3Blobs:
             raise OSError(f"the blob store does not delete the file: {error}") from error
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete objects of more than a day that nobody recorded, and what dead processes left in the spool."""
+        """Delete objects of more than a day that nobody recorded, and what dead processes left: files in the spool, and
+        parts of objects that were never completed."""
         swept = sum(remove_abandoned(path, lambda: False) for path in self.spool.glob("??/*"))
         yesterday = datetime.now(UTC) - _ABANDONED_AFTER
+        swept += self._abort_uploads(yesterday)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
         for item in (item for page in pages for item in page.get("Contents", ())):
             location = item["Key"].removeprefix(self.key(""))
@@ -77,6 +94,19 @@ class S3Blobs:
                 self.delete(location)
                 swept += 1
         return swept
+
+    def _abort_uploads(self, before: datetime) -> int:
+        """Those that began `before`; how many. Their parts are stored, though no listing of objects shows them."""
+        pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=self.key(""))
+        old = [
+            upload
+            for page in pages
+            for upload in page.get("Uploads", ())
+            if upload["Initiated"] < before and is_location(upload["Key"].removeprefix(self.key("")))
+        ]
+        for upload in old:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
+        return len(old)
 
     def free_bytes(self) -> int | None:
         """Space left in the spool: the store itself does not say."""

@@ -7,6 +7,7 @@ from worker.records.journal import JournalRecords
 from worker.records.leases import Leases
 from worker.records.migrate import migrate
 from worker.records.scores import Scores
+from worker.records.store import StoreRecords
 from worker.records.tokens import Tokens
 from worker.records.workers import Workers
 
@@ -21,6 +22,7 @@ class Records:
         self.leases = Leases(self.database)
         self.blobs = BlobRecords(self.database)
         self.journal = JournalRecords(self.database)
+        self.store = StoreRecords(self.database)
         self.scores = Scores(self.database)
         self.tokens = Tokens(self.database)
         self.workers = Workers(self.database)

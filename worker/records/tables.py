@@ -152,6 +152,8 @@ scores = Table(  # one row for each measured score: what the leaderboard sorts a
     Index(None, "track", "qualifies", "score"),
 )
 
+store = Table("store", metadata, Column("identity", String(32), primary_key=True))  # of the files: one row
+
 workers = Table(
     "workers",
     metadata,

@@ -19,7 +19,7 @@ from tests.trips.services import S3Server
 from worker.blobs import Blobs, open_blobs, s3
 from worker.blobs.directory import DirectoryBlobs
 from worker.blobs.memory import MemoryBlobs
-from worker.blobs.port import copy_checked
+from worker.blobs.port import copy_checked, new_location
 from worker.blobs.s3 import S3Blobs
 from worker.errors import BlobCorrupt
 from worker.records.values import StoredBlob
@@ -147,6 +147,35 @@ def test_a_sweep_touches_nothing_that_is_no_blob(
             blobs.open(forgotten.location)
     assert (tmp_path / "de" / "report.pdf").exists()
     assert client.list_objects_v2(Bucket="shared")["KeyCount"] == 1
+
+
+def test_a_store_says_whose_it_is(blobs: Blobs) -> None:
+    keep(blobs, b"a file")
+    assert blobs.identity() is None
+    for identity in ("one", "the other"):
+        blobs.claim(identity)
+        assert blobs.identity() == identity
+    assert blobs.sweep(lambda location: True) == 0
+    assert blobs.identity() == "the other"
+
+
+def test_parts_of_an_object_whose_sender_was_killed_are_swept(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    client = boto3.client("s3", endpoint_url=s3_server.endpoint, region_name="us-east-1")
+    client.create_bucket(Bucket="parts")
+    blobs = open_blobs(s3_server.url.replace(f"s3://{s3_server.bucket}", "s3://parts"), tmp_path)
+    assert isinstance(blobs, S3Blobs)
+    ours, others = blobs.key(new_location()), "de/report.pdf"
+    for key in (ours, others):
+        upload = client.create_multipart_upload(Bucket="parts", Key=key)["UploadId"]
+        client.upload_part(Bucket="parts", Key=key, UploadId=upload, PartNumber=1, Body=b"half")
+    for days, swept in ((1e5, 0), (-1, 1)):  # the server in the test gives all uploads one date, long ago
+        monkeypatch.setattr(s3, "_ABANDONED_AFTER", timedelta(days=days))
+        assert blobs.sweep(lambda location: False) == swept
+    assert [upload["Key"] for upload in client.list_multipart_uploads(Bucket="parts")["Uploads"]] == [others]
 
 
 def test_a_file_whose_writer_was_killed_is_swept(tmp_path: Path) -> None:
