@@ -1,10 +1,7 @@
 """Settings as text from strangers, to a value a job can use, or to all that is wrong with them."""
 
-import json
-import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import NoReturn
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -17,10 +14,11 @@ from micronet.contract import ArchitectureSettings, JobSettings, Value
 from micronet.errors import MicronetError
 from micronet.jobs import Job
 from micronet.tracks import track
+from worker.bounded_json import JsonBounds, JsonRefused, parse
 
 _FAULTS = 20
-_MOST_VALUES, _MOST_KEYS = 10_000, 1000
-"""In all, and in one object: to say what is wrong with a million of them would keep the server from everybody else."""
+_BOUNDS = JsonBounds(values=20_000, keys=1000)
+"""To say what is wrong with a million values would keep the server from everybody else."""
 
 
 def read_settings(job: Job, raw: bytes, caller: Caller, data_dir: Path | None) -> JobSettings:
@@ -36,44 +34,13 @@ def read_settings(job: Job, raw: bytes, caller: Caller, data_dir: Path | None) -
     return settings
 
 
-def _checked_json(raw: bytes) -> str:
-    """The text, if it is JSON by the letter: no key twice, no NaN, no number beyond all bounds, not too deep."""
-    if raw.count(b",") >= _MOST_VALUES:  # some of them may be text, of which no setting has so much either
-        raise _whole(f"the settings have more than {_MOST_VALUES:,} values.")
+def _checked_json(raw: bytes) -> bytes:
+    """The text, if it is JSON by the letter and says no more than settings do."""
     try:
-        text = raw.decode("utf-8")
-        json.loads(text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite)
-    except UnicodeDecodeError:
-        raise _whole("the settings are not UTF-8.") from None
-    except RecursionError:
-        raise _whole("the settings are nested too deeply.") from None
-    except ValueError as error:
-        raise _whole(f"the settings are not JSON: {str(error)[:200]}.") from None
-    return text
-
-
-def _object(pairs: list[tuple[str, object]]) -> None:
-    if len(pairs) > _MOST_KEYS:
-        raise ValueError(f"an object has {len(pairs):,} keys, and may have {_MOST_KEYS:,}")
-    keys = [key for key, _ in pairs]
-    if len(set(keys)) < len(keys):
-        twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"key {twice[:80]!r} comes twice")
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number of JSON")
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text[:80]} is too large")
-    return number
-
-
-def _whole(detail: str) -> InvalidSettings:
-    return InvalidSettings([Fault(detail=detail, pointer="/settings")])
+        parse(raw, _BOUNDS)
+    except JsonRefused as error:
+        raise InvalidSettings([Fault(detail=f"the settings cannot be read: {error}.", pointer="/settings")]) from None
+    return raw
 
 
 def _fault(detail: ErrorDetails) -> Fault:

@@ -8,14 +8,10 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
-from pydantic import ValidationError
-
-from micronet.jobs import JOBS
 from worker.errors import OutputRefused
-from worker.limits import MEBI
 from worker.runner.orders import RESULT
+from worker.runner.results import MAX_RESULT_BYTES, checked
 
-MAX_RESULT_BYTES = 64 * MEBI
 MAX_ARTIFACTS = 65
 """Those of the longest pipeline: one of each stage, and the file it began with."""
 MAX_ENTRIES = 10_000
@@ -33,7 +29,7 @@ def collect(scratch: Path, kind: str) -> tuple[str, list[Path]]:
         names.remove(_RESULT_NAME)
         if len(names) > MAX_ARTIFACTS:
             raise OutputRefused(f"{len(names)} artifacts are more than {MAX_ARTIFACTS}")
-        result = _checked_result(_read(directory, _RESULT_NAME), kind)
+        result = checked(_read(directory, _RESULT_NAME), kind)
         for name in names:
             _check_artifact(directory, name)
     return result, [scratch / _OUT / name for name in names]
@@ -57,13 +53,6 @@ def bytes_below(directory: Path) -> int | None:
         except OSError:  # nested so deep that it has no path, or closed to its own owner
             return None
     return total
-
-
-def _checked_result(text: bytes, kind: str) -> str:
-    try:
-        return JOBS[kind].result.model_validate_json(text).model_dump_json()
-    except ValidationError as error:
-        raise OutputRefused(f"the result is no {kind} result: {error.error_count()} faults") from error
 
 
 def _read(directory: int, name: str) -> bytes:

@@ -13,6 +13,7 @@ from app.http.schemas import JobView
 from app.http.submissions import clean_filename
 from app.services import Services
 from micronet.contract import ScoreSettings
+from micronet.contract.training import MOST_LISTS
 from micronet.jobs import JOBS
 from tests.app.http.conftest import MakeServices, called, stored_files
 from tests.app.http.sending import NETWORK, accepted, pointers, problem, send
@@ -168,6 +169,9 @@ HOSTILE_SETTINGS: dict[str, tuple[str | bytes, str]] = {
     "a team of nothing to be seen": ('{"team": " \\u200b"}', "/settings/team"),
     "a team of 300 characters": (json.dumps({"team": "x" * 300}), "/settings/team"),
     "a name of 500,000 characters": (json.dumps({"name": "x" * 500_000}), "/settings/name"),
+    "100,000 values": (json.dumps({"name": [[1]] * 100_000}), "/settings"),
+    "10,000 lists in lists": (json.dumps({"name": [[[[[]]]]] * 10_000}), "/settings"),
+    "2,000 keys": (json.dumps(dict.fromkeys(map(str, range(2000)))), "/settings"),
 }
 
 
@@ -179,6 +183,13 @@ def test_hostile_settings_are_refused_by_name(api: TestClient, services: Service
     assert len(json.dumps(content)) < 5000
     assert stored_files(services) == []
     assert api.get("/jobs").json() == {"jobs": [], "next": None}
+
+
+def test_there_is_room_for_the_longest_policy(api: TestClient) -> None:
+    operation = {"operation": "invert", "probability": 0.5, "magnitude": 0.5}
+    policy = {"policies": [[operation] * 8] * MOST_LISTS}
+    settings = {"architecture": {"name": "digits"}, "track": "digits", "augmentation": {"policy": policy}}
+    assert send(api, settings, kind="train").status_code == 202
 
 
 def test_every_fault_is_named_at_once(api: TestClient) -> None:
