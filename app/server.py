@@ -5,7 +5,7 @@ import math
 import os
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
@@ -13,6 +13,7 @@ import uvicorn
 from app.http.connection import Connection
 from app.main import create_app
 from app.processes import Child, end_all, keep_running
+from app.services import open_services
 from micronet.errors import SettingsError
 from worker.records import Records
 from worker.settings import Settings
@@ -34,33 +35,32 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def run_api(settings: Settings, listening: socket.socket) -> None:
-    """Serve HTTP on `listening` until SIGTERM. Raises SettingsError where strangers could get in without tokens."""
-    app = create_app(settings, open_access=is_open(settings, listening))
-    configuration = uvicorn.Config(
-        app,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        http=Connection,
-        ws="none",
-        timeout_keep_alive=math.ceil(settings.idle_seconds),
-        timeout_graceful_shutdown=5,
-    )
-    uvicorn.Server(configuration).run(sockets=[listening])
+    """Serve HTTP on `listening` until SIGTERM.
+
+    Raises SettingsError where strangers could get in without tokens, and as `open_services` does.
+    """
+    with closing(open_services(settings)) as services:
+        app = create_app(settings, services, open_access=is_open(services.records, listening))
+        configuration = uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            http=Connection,
+            ws="none",
+            timeout_keep_alive=math.ceil(settings.idle_seconds),
+            timeout_graceful_shutdown=5,
+        )
+        uvicorn.Server(configuration).run(sockets=[listening])
 
 
-def is_open(settings: Settings, listening: socket.socket) -> bool:
+def is_open(records: Records, listening: socket.socket) -> bool:
     """Whether everybody may do everything: only on loopback, and only while no token was ever made.
 
     Revoking the last one opens nothing: then nobody gets in until another is made. Raises SettingsError where
     strangers could get in.
     """
-    records = Records(settings.database)
-    try:
-        tokens = records.tokens.were_made()
-    finally:
-        records.close()
-    if tokens:
+    if records.tokens.were_made():
         return False
     address = ipaddress.ip_address(listening.getsockname()[0])
     if not address.is_loopback:
@@ -74,9 +74,10 @@ def is_open(settings: Settings, listening: socket.socket) -> bool:
 def serve(settings: Settings, listening: socket.socket, say: Callable[[str], None]) -> None:
     """API and worker, until SIGTERM or SIGINT; whichever dies is started again, on the same socket.
 
-    Raises SettingsError, before anything starts, where strangers could get in without tokens.
+    Raises, before anything starts, what `run_api` does.
     """
-    tokens = "" if is_open(settings, listening) else "; access tokens are needed"
+    with closing(open_services(settings)) as services:
+        tokens = "" if is_open(services.records, listening) else "; access tokens are needed"
     host, port = listening.getsockname()[:2]
     say(f"http://{f'[{host}]' if ':' in host else host}:{port}  (state in {settings.home}{tokens})")
     keep_running(_halves(settings, listening))

@@ -32,7 +32,7 @@ class Services:
 
 
 def open_services(settings: Settings) -> Services:
-    """The services `settings` name. Raises ServiceError, OSError or ValueError where one cannot be had."""
+    """The services `settings` name. Raises ServiceError, and SettingsError for addresses that are none."""
     records = Records(settings.database)
     blobs = open_store(settings.blobs, settings.scratch, records)
     return Services(settings, records, blobs, CeleryBell(settings.broker))

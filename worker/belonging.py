@@ -20,7 +20,7 @@ _SAMPLE = 20
 def open_store(url: str, scratch: Path, records: Records) -> Blobs:
     """The store at `url` (see `open_blobs`), which is these records' own, as far as it answers by now.
 
-    Raises WrongStore, Unavailable and ValueError.
+    Raises WrongStore, Unavailable and SettingsError.
     """
     blobs = open_blobs(url, scratch)
     try:

@@ -8,6 +8,7 @@ import structlog
 from celery import Celery
 from kombu import Exchange, Queue
 
+from micronet.errors import SettingsError
 from worker import bell_directory
 from worker.urls import directory_of
 
@@ -22,7 +23,7 @@ log = structlog.get_logger()
 def make_celery(broker_url: str) -> Celery:
     """A Celery application on the broker at `broker_url`: file:///directory, or redis://...
 
-    Acknowledging late with a prefetch of one leaves the bells to workers that are free. Raises ValueError for others.
+    Acknowledging late with a prefetch of one leaves the bells to workers that are free. Raises SettingsError otherwise.
     """
     celery = Celery("micronet", set_as_current=False)
     celery.conf.update(
@@ -64,7 +65,7 @@ def _transport(broker_url: str) -> dict[str, object]:
             "socket_keepalive": True,
         }
         return {"broker_url": broker_url, "broker_transport_options": options}
-    raise ValueError(f"broker at {scheme}://: file:///directory or redis://host:port/number is needed")
+    raise SettingsError(f"broker at {scheme}://: file:///directory or redis://host:port/number is needed")
 
 
 class CeleryBell:

@@ -50,9 +50,9 @@ class Worker:
 
 
 def run_worker(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; running jobs then go back. Raises ServiceError if the records cannot be opened."""
-    worker = _open(settings)
+    """Work until SIGTERM or SIGINT; running jobs then go back. Raises ServiceError, SettingsError."""
     celery = make_celery(settings.broker)
+    worker = _open(settings)
     _listen(celery, worker.supervisor)
     keeper = _start_keeping_house(worker)
     log.info("worker ready", worker=worker.id, lanes=settings.lanes, devices=[slot.device for slot in worker.slots])

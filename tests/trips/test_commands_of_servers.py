@@ -14,6 +14,9 @@ import pytest
 
 from tests.trips.deployment import Deployment, free_port, until
 from tests.trips.processes import children
+from worker.belonging import open_store
+from worker.records import Records
+from worker.settings import Settings
 
 Digits = tuple[Path, str]
 
@@ -170,6 +173,33 @@ def test_doctor_on_services_that_are_away(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert answer.stdout.count("ILL") >= 4
     assert "secret" not in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("command", ["serve", "api", "worker"])
+@pytest.mark.parametrize(
+    ("slip", "said"),
+    [
+        ({"MICRONET_DATABASE_URL": "sqlite:///{home}/mistyped.db"}, "[wrong-store]\nthe blob store is that of other"),
+        ({"MICRONET_BROKER_URL": "amqp://host"}, "[settings]\nbroker at amqp://: file:///directory or redis://"),
+        ({"MICRONET_BLOBS_URL": "ftp://host/blobs"}, "[settings]\nblobs at ftp://: a directory or s3://bucket"),
+        ({"MICRONET_SWEEP_SECONDS": "inf"}, "[settings]\nMICRONET_SWEEP_SECONDS: Input should be less than"),
+    ],
+    ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
+)
+def test_a_slip_in_a_setting_is_said_before_anything_starts(
+    tmp_path: Path, command: str, slip: dict[str, str], said: str
+) -> None:
+    settings = Settings(home=tmp_path)
+    records = Records(settings.database)
+    open_store(settings.blobs, settings.scratch, records)
+    records.close()
+    listening = [] if command == "worker" else ["--port", "0"]
+    there = {name: value.format(home=tmp_path) for name, value in slip.items()}
+    answer = micronet(tmp_path, command, *listening, **there)
+    assert answer.returncode in (1, 3)
+    assert said in answer.stderr
+    assert "Traceback" not in answer.stderr
+    assert "started" not in answer.stderr + answer.stdout
 
 
 def _runs(pid: int) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from micronet.errors import SettingsError
 from tests.worker.conftest import REDIS
 from worker.celery_app import RING, CeleryBell, make_celery
 
@@ -59,5 +60,5 @@ def test_ringing_without_a_broker_neither_waits_nor_fails() -> None:
 
 @pytest.mark.parametrize("url", ["amqp://localhost", "memory://", "http://x"])
 def test_other_brokers_are_refused_with_what_would_do(url: str) -> None:
-    with pytest.raises(ValueError, match="redis://host:port"):
+    with pytest.raises(SettingsError, match="redis://host:port"):
         make_celery(url)

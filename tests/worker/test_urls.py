@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from micronet.errors import SettingsError
 from worker.blobs import open_blobs
 from worker.blobs.directory import DirectoryBlobs
 from worker.records import Records
@@ -37,5 +38,5 @@ def test_other_urls_are_none_and_half_a_path_is_refused() -> None:
     assert directory_of("s3://bucket/prefix") is None
     assert directory_of("redis://host/0") is None
     for url in ("file:///data/entry #1", "file:///data/who?"):
-        with pytest.raises(ValueError, match="%23"):
+        with pytest.raises(SettingsError, match="%23"):
             directory_of(url)

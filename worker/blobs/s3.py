@@ -14,6 +14,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
+from micronet.errors import SettingsError
 from worker.blobs.port import IDENTITY, Incoming, LockedFile, is_location, new_location, remove_abandoned
 from worker.records.values import StoredBlob
 
@@ -32,7 +33,7 @@ class S3Blobs:
         options = parse_qs(parts.query)
         unknown = sorted(set(options) - {"endpoint_url", "region"})
         if unknown or not parts.hostname:
-            raise ValueError(f"{url}: s3://bucket/prefix?endpoint_url=http://host:port&region=name is needed")
+            raise SettingsError(f"{url}: s3://bucket/prefix?endpoint_url=http://host:port&region=name is needed")
         self._bucket = parts.hostname
         self._prefix = parts.path.strip("/")
         self.spool = spool

@@ -15,6 +15,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from micronet.errors import SettingsError
 from tests.trips.services import S3Server
 from worker.blobs import Blobs, open_blobs, s3
 from worker.blobs.directory import DirectoryBlobs
@@ -233,5 +234,5 @@ def test_an_s3_store_that_breaks_off_in_mid_file_is_an_oserror(tmp_path: Path, m
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://?endpoint_url=x", "s3://bucket/x?surprise=1"])
 def test_other_urls_are_refused_with_what_would_do(url: str, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="s3://bucket/prefix"):
+    with pytest.raises(SettingsError, match="s3://bucket/prefix"):
         open_blobs(url, tmp_path)
