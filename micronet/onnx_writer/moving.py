@@ -26,9 +26,15 @@ def _reshape(call: Call) -> str:
     have, want = call.sizes(0), call.result
     if have == want:
         return call.value(0)
-    if have[0] is None and len(want) == 2 and want[0] is None:
+    if have[0] is None and len(want) == 2 and want[0] is None and _keeps_first(call):
         return call.emit("Flatten", call.value(0), axis=1)
     return shaped(call, call.value(0))
+
+
+def _keeps_first(call: Call) -> bool:
+    """Whether the first axis keeps its size: rows (N T, C) of images (N, T, C) are no Flatten of them."""
+    before, after = (call.draft.images_per_size(name, 0) for name in (call.name(0), call.node.name))
+    return before == after
 
 
 def _permute(call: Call) -> str:

@@ -150,6 +150,16 @@ def test_comes_back_and_onnxruntime_agrees(name: str) -> None:
     np.testing.assert_allclose(by_onnxruntime(graph, batch), ours.numpy(), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_what_was_read_is_written_again(name: str) -> None:
+    """A job writes what another's file gave it; there a linear layer on (N, T, C) is one on rows (N T, C)."""
+    read = back(graph_of(CASES[name]), fuse=False)
+    again, batch = back(read, fuse=False), images(read, 3)
+    assert torch.equal(interpret(again, batch), interpret(read, batch))
+    check_same(read, again)
+    np.testing.assert_allclose(by_onnxruntime(read, batch), interpret(read, batch).numpy(), rtol=1e-4, atol=1e-4)
+
+
 def test_quantizers_per_channel_come_back() -> None:
     steps, zeros = torch.tensor([0.5, 0.25, 0.1, 1.0]), torch.tensor([0, 3, 1, 2], dtype=torch.int32)
 
