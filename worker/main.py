@@ -18,7 +18,6 @@ from micronet.version import version
 from worker.belonging import open_store
 from worker.blobs import Blobs
 from worker.celery_app import RING, make_celery
-from worker.devices import devices
 from worker.errors import ServiceError
 from worker.job_run import Bench
 from worker.reconciler import Reconciler
@@ -26,7 +25,7 @@ from worker.records import Records
 from worker.records.values import WorkerSeen
 from worker.runner import Runner
 from worker.settings import Settings
-from worker.slots import Slot, limits_by_lane
+from worker.slots import Slot, limits_by_lane, slots_of
 from worker.supervisor import Supervisor
 from worker.sweeping import sweep
 
@@ -55,7 +54,7 @@ def run_worker(settings: Settings) -> None:
     worker = _open(settings)
     _listen(celery, worker.supervisor)
     keeper = _start_keeping_house(worker)
-    log.info("worker ready", worker=worker.id, lanes=settings.lanes, devices=[slot.device for slot in worker.slots])
+    log.info("worker ready", worker=worker.id, lanes=settings.lanes, devices=_devices(worker))
     try:
         celery.Worker(
             pool="threads",
@@ -76,14 +75,15 @@ def _open(settings: Settings) -> Worker:
     stopping = threading.Event()
     records = Records(settings.database, _DATABASE_PATIENCE)
     blobs = open_store(settings.blobs, settings.scratch, records)
-    slots = tuple(Slot(device, Runner(settings.data, log.info)) for device in devices(settings.slots))
-    for slot in slots:
+    slots = slots_of(settings, lambda: Runner(settings.data, log.info))
+    ordinary = [slot for slot in slots if not slot.reserved]
+    for slot in ordinary:
         slot.runner.start()
-    limits = limits_by_lane(settings, len(slots))
+    limits = limits_by_lane(settings, len(ordinary))
     quota = settings.team_stored_bytes
     bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping, quota)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
-    supervisor = Supervisor(bench, slots, worker_id, settings.accepted_lanes())
+    supervisor = Supervisor(bench, slots, worker_id)
     return Worker(worker_id, settings, records, blobs, slots, supervisor, stopping)
 
 
@@ -117,7 +117,8 @@ def _keep_house(worker: Worker) -> None:
             worker.records.workers.beat(_description(worker, beat))
             reconciler.take_back()
             reconciler.forget_dead_workers()
-            if worker.supervisor.has_free_slot() and worker.records.leases.waiting(settings.accepted_lanes()):
+            free = worker.supervisor.free_lanes()
+            if free and worker.records.leases.waiting(free):
                 for _ in worker.slots:
                     threading.Thread(target=worker.supervisor.work_off, name="unrung", daemon=True).start()
         if worker.stopping.wait(settings.reconcile_seconds):
@@ -147,12 +148,17 @@ def _description(worker: Worker, beat: int) -> WorkerSeen:
         id=worker.id,
         host=platform.node(),
         lanes=worker.settings.lanes,
-        devices=tuple(slot.device for slot in worker.slots),
+        devices=_devices(worker),
         isolation=_walls(worker.slots),
         version=version(),
         beat=beat,
         seen_at="",
     )
+
+
+def _devices(worker: Worker) -> tuple[str, ...]:
+    """Of the slots that are there for any job."""
+    return tuple(slot.device for slot in worker.slots if not slot.reserved)
 
 
 def _walls(slots: tuple[Slot, ...]) -> tuple[str, ...]:

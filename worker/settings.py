@@ -29,8 +29,11 @@ class Settings(BaseSettings):
     broker_url                doorbell; a directory under home, or redis://...
     blobs_url                 files; a directory (path or file://), or s3://bucket/prefix[?endpoint_url=...]
     lanes                     kinds of job this worker takes: short, long, both
-    slots                     jobs at a time; by default one for each GPU, or one on the CPU
-    memory_bytes              of one job; by default three quarters of the machine divided by its slots
+    slots                     jobs at a time; by default one for each GPU, or one on the CPU. A worker of both lanes has
+                              one more, for short jobs while all of these have long ones
+    memory_bytes              of one job; by default three quarters of the machine shared among those that may run at
+                              once: of a single slot for both lanes, two thirds of that for a long job and a third for a
+                              short one
     wall_seconds, long_wall_seconds   time limit of a job, by lane
     journal_bytes             of what a long job may write down to go on from
     lease_seconds             silence after which a worker counts as dead and its job goes back

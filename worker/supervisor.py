@@ -1,6 +1,5 @@
 """The supervisor: free slots take waiting jobs, in turn, until none waits."""
 
-import queue
 import threading
 from collections.abc import Sequence
 
@@ -9,7 +8,7 @@ import structlog
 from worker.errors import ServiceError
 from worker.job_run import Bench, run_job
 from worker.records.values import Job
-from worker.slots import Slot
+from worker.slots import LONG, Slot
 
 log = structlog.get_logger()
 
@@ -17,14 +16,12 @@ log = structlog.get_logger()
 class Supervisor:
     """Runs jobs on its slots. Any number of threads may call `work_off`, as often as they like."""
 
-    def __init__(self, bench: Bench, slots: Sequence[Slot], worker_id: str, lanes: tuple[str, ...]) -> None:
-        self._bench, self._worker_id, self._lanes = bench, worker_id, lanes
-        self._free: queue.SimpleQueue[Slot] = queue.SimpleQueue()
+    def __init__(self, bench: Bench, slots: Sequence[Slot], worker_id: str) -> None:
+        self._bench, self._worker_id = bench, worker_id
         self._slots = tuple(slots)
-        self._idle = threading.Condition()
-        self._busy = 0
-        for slot in slots:
-            self._free.put(slot)
+        self._changed = threading.Condition()
+        self._taken: dict[Slot, str | None] = {}
+        """Slots that are not free, and the lane of the job that each of them runs."""
 
     def work_off(self) -> None:
         """Take a free slot and run jobs on it until none waits; nothing if none is free: busy ones look again."""
@@ -33,9 +30,11 @@ class Supervisor:
         except ServiceError as error:  # the reconciler looks again when the database is back
             log.warning("nothing claimed", reason=str(error))
 
-    def has_free_slot(self) -> bool:
-        """Whether a slot is idle at this moment."""
-        return not self._free.empty()
+    def free_lanes(self) -> tuple[str, ...]:
+        """The lanes of which a job could start at this moment."""
+        with self._changed:
+            slot = self._free()
+            return () if slot is None else slot.lanes
 
     def stop(self) -> None:
         """Running jobs go back, nothing new is claimed. Returns at once; `join` waits."""
@@ -43,8 +42,8 @@ class Supervisor:
 
     def join(self, seconds: float) -> bool:
         """Wait until every slot is idle, then end their processes; false if that took longer."""
-        with self._idle:
-            idle = self._idle.wait_for(lambda: self._busy == 0, seconds)
+        with self._changed:
+            idle = self._changed.wait_for(lambda: not self._taken, seconds)
         for slot in self._slots:
             slot.runner.close()
         return idle
@@ -56,29 +55,40 @@ class Supervisor:
             if slot is None:
                 return
             try:
-                while (job := self._claim()) is not None:
+                while (job := self._claim(slot)) is not None:
+                    slot.runner.start()  # which a reserved one is not before it is needed
                     run_job(self._bench, job, slot.runner, slot.device)
             finally:
                 self._give_back(slot)
-            if self._bench.records.leases.waiting(self._lanes) == 0:
+            if self._bench.records.leases.waiting(slot.lanes) == 0:
                 return
 
     def _take(self) -> Slot | None:
-        with self._idle:
-            try:
-                slot = self._free.get_nowait()
-            except queue.Empty:
-                return None
-            self._busy += 1
+        with self._changed:
+            slot = self._free()
+            if slot is not None:
+                self._taken[slot] = None
             return slot
 
-    def _give_back(self, slot: Slot) -> None:
-        with self._idle:
-            self._busy -= 1
-            self._free.put(slot)
-            self._idle.notify_all()
+    def _free(self) -> Slot | None:
+        """A slot that may take a job now; a reserved one only while each of the others has a long job."""
+        for slot in self._slots:
+            if slot not in self._taken and (not slot.reserved or self._others_are_long()):
+                return slot
+        return None
 
-    def _claim(self) -> Job | None:
+    def _others_are_long(self) -> bool:
+        return all(self._taken.get(slot) == LONG for slot in self._slots if not slot.reserved)
+
+    def _give_back(self, slot: Slot) -> None:
+        with self._changed:
+            del self._taken[slot]
+            self._changed.notify_all()
+
+    def _claim(self, slot: Slot) -> Job | None:
         if self._bench.stopping.is_set():
             return None
-        return self._bench.records.leases.claim(self._worker_id, self._lanes)
+        job = self._bench.records.leases.claim(self._worker_id, slot.lanes)
+        with self._changed:
+            self._taken[slot] = None if job is None else job.lane
+        return job

@@ -20,8 +20,8 @@ from worker.supervisor import Supervisor
 class Idle:
     """A supervisor that has nothing to do."""
 
-    def has_free_slot(self) -> bool:
-        return False
+    def free_lanes(self) -> tuple[str, ...]:
+        return ()
 
 
 @pytest.fixture

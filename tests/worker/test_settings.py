@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from worker.devices import devices
+from worker.limits import default_memory_bytes
 from worker.settings import Settings
 from worker.slots import limits_by_lane
 
@@ -73,9 +74,14 @@ def test_a_lease_of_three_beats_is_enough(lease: float, beat: float) -> None:
 
 
 def test_slots_share_the_memory_and_lanes_have_their_own_time() -> None:
-    one, two = (limits_by_lane(Settings(), slots) for slots in (1, 2))
+    one, two = (limits_by_lane(Settings(lanes="short"), slots) for slots in (1, 2))
     assert two["short"].memory_bytes == one["short"].memory_bytes // 2
     assert one["short"].wall_seconds < one["long"].wall_seconds
+    for slots in range(1, 9):
+        both = limits_by_lane(Settings(), slots)
+        short, long = both["short"].memory_bytes, both["long"].memory_bytes
+        assert slots * max(short, long) + short <= default_memory_bytes()
+        assert slots * long + short > 0.99 * default_memory_bytes()
     own = limits_by_lane(Settings(memory_bytes=1 << 30, wall_seconds=5), 2)["short"]
     assert (own.memory_bytes, own.wall_seconds) == (1 << 30, 5)
 
