@@ -3,14 +3,18 @@
 from math import isclose
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from micronet.errors import SettingsError
+from worker.urls import directory_of
+
 GIBI, MEBI = 1 << 30, 1 << 20
 
 _BEATS_OF_A_LEASE = 3  # at least
+_SQLITE = "sqlite:///"
 
 _YEAR = 366 * 24 * 3600.0
 """Longer than anything is waited for; timers and clocks of the system hold it."""
@@ -80,6 +84,22 @@ class Settings(BaseSettings):
     team_stored_bytes: Bytes = 100 * GIBI
     team_requests_per_second: Annotated[int, Field(ge=1)] = 1000
 
+    @field_validator("data")
+    @classmethod
+    def _holds_no_home(cls, data: Path | None, others: ValidationInfo) -> Path | None:
+        if data is not None and "home" in others.data:
+            _check_hidden(data, others.data["home"], "MICRONET_HOME")
+        return data
+
+    @field_validator("database_url", "blobs_url")
+    @classmethod
+    def _is_not_in_data(cls, url: SecretStr | None, others: ValidationInfo) -> SecretStr | None:
+        data = others.data.get("data")
+        path = None if url is None or data is None else _path_of(url.get_secret_value())
+        if data is not None and path is not None:
+            _check_hidden(data, path, f"MICRONET_{str(others.field_name).upper()}")
+        return url
+
     @field_validator("beat_seconds")
     @classmethod
     def _fits_a_lease(cls, beat: float, others: ValidationInfo) -> float:
@@ -97,7 +117,7 @@ class Settings(BaseSettings):
         """URL of the records, with its password."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite:///{quote(str(self.home.absolute() / 'micronet.db'))}"
+        return f"{_SQLITE}{quote(str(self.home.absolute() / 'micronet.db'))}"
 
     @property
     def broker(self) -> str:
@@ -131,3 +151,21 @@ class Settings(BaseSettings):
     def accepted_lanes(self) -> tuple[str, ...]:
         """The lanes of jobs this worker claims from."""
         return ("short", "long") if self.lanes == "both" else (self.lanes,)
+
+
+def _check_hidden(data: Path, own: Path, name: str) -> None:
+    """Raise ValueError where jobs, which read all of `data`, would read the server's own files."""
+    if own.resolve().is_relative_to(data.resolve()):
+        raise ValueError(
+            f"jobs read all of MICRONET_DATA ({data}), and what {name} names lies in it ({own}): keep them apart"
+        )
+
+
+def _path_of(url: str) -> Path | None:
+    """Where a database or a store lies, if that is on a file system of this host."""
+    if url.startswith(_SQLITE):
+        return Path(unquote(url.removeprefix(_SQLITE).partition("?")[0]))
+    try:
+        return directory_of(url)
+    except SettingsError:  # said when it is opened
+        return None

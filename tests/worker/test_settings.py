@@ -73,6 +73,20 @@ def test_a_lease_of_three_beats_is_enough(lease: float, beat: float) -> None:
     assert (settings.lease_seconds, settings.beat_seconds) == (lease, beat)
 
 
+@pytest.mark.parametrize("name", ["home", "database_url", "blobs_url"])
+def test_what_jobs_must_not_see_lies_outside_of_what_they_read(tmp_path: Path, name: str) -> None:
+    """Jobs read all of the data directory: everybody's checkpoints and the hashes of tokens would be there."""
+    data, beside = tmp_path / "data", tmp_path / "data-of-mine"
+    data.mkdir()
+    (tmp_path / "link").symlink_to(data)
+    says = {"database_url": "sqlite:///{}/micronet.db"}.get(name, "{}")
+    rest = {} if name == "home" else {"home": tmp_path / "home"}
+    Settings.model_validate({"data": data, name: says.format(beside), **rest})
+    for inside in (data, data / "deeper" / "still", tmp_path / "link" / "x", data / ".." / "data"):
+        with pytest.raises(ValidationError, match=f"MICRONET_{name.upper()} names lies in it"):
+            Settings.model_validate({"data": data, name: says.format(inside), **rest})
+
+
 def test_slots_share_the_memory_and_lanes_have_their_own_time() -> None:
     one, two = (limits_by_lane(Settings(lanes="short"), slots) for slots in (1, 2))
     assert two["short"].memory_bytes == one["short"].memory_bytes // 2
