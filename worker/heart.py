@@ -15,11 +15,15 @@ from worker.records.values import Event, Job, LogEntry, Stage, Status
 
 log = structlog.get_logger()
 
+_MOST_FAULTS = 30
+"""Beats in a row that fail, which the default lease has as many of: somebody else has the job by then."""
+
 
 class Heart:
     """Beats for a job in a thread of its own, so that fetching a file or storing one keeps no beat waiting.
 
-    Each beat carries how far the job is, and brings back whether it is to be canceled or was taken away.
+    Each beat carries how far the job is, and brings back whether it is to be canceled or was taken away. What a record
+    cannot keep of how far it is, is left out: a job's own word must not stop its heart.
     """
 
     def __init__(self, leases: Leases, job: Job, seconds: float) -> None:
@@ -64,16 +68,31 @@ class Heart:
         self._thread.join()
 
     def _beat_on(self) -> None:
+        faults = 0
         while not self._stop.wait(self._seconds):
-            begun = self.begun
             try:
-                status = self._leases.beat(self._job, self.stage, begun)
+                status = self._beat()
             except ServiceError as error:  # the database is away: while it is, nobody can take the job either
                 log.warning("no beat", job=self._job.id, reason=str(error))
                 continue
             except Exception:  # a fault of ours must not stop the heart of a job that runs
                 log.exception("no beat", job=self._job.id)
+                faults += 1
+                self.lost = self.lost or faults >= _MOST_FAULTS
                 continue
-            del self._begun[: len(begun)]  # others only ever append
+            faults = 0
             self.canceled = status is Status.CANCELING
             self.lost = status is None
+
+    def _beat(self) -> Status | None:
+        """One beat, with the stage or, where it is the stage that cannot be written, without."""
+        begun = self.begun
+        try:
+            status = self._leases.beat(self._job, self.stage, begun)
+        except ServiceError:
+            raise
+        except Exception:
+            status = self._leases.beat(self._job, None)
+            log.exception("beat without its stage", job=self._job.id)
+        del self._begun[: len(begun)]  # others only ever append
+        return status

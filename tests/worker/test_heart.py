@@ -1,6 +1,8 @@
 """What a heart tells with its beats."""
 
 import time
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -67,3 +69,65 @@ def test_stages_that_no_beat_could_tell_of_are_told_by_the_next(
     assert trouble == []
     assert heart.begun == ()
     assert [entry.text for entry in records.jobs.log(job.id)[2:]] == ["read (1 of 2)", "write (2 of 2)"]
+
+
+@pytest.mark.parametrize("stage", [("read", 2**40, 1), ("read\0", 1, 1)])
+def test_a_stage_that_no_record_can_keep_does_not_stop_the_heart(
+    postgres_url: str, stage: tuple[str, int, int]
+) -> None:
+    records = Records(postgres_url)
+    job = claim(records)
+    with Heart(records.leases, job, 0.01) as heart:
+        heart.begin(*stage)
+        heart.advance(1, 2, "images")
+        _wait(lambda: records.leases.held()[0].beat > 3)
+        assert heart.begun == ()
+        records.jobs.cancel(job.id)
+        _wait(lambda: heart.canceled)
+        assert not heart.lost
+        heart.begin("write", 2, 2)
+        assert seen(records, job, Stage("write", 2, 2))
+    records.close()
+
+
+def test_a_heart_that_cannot_beat_has_lost_its_job_and_one_that_beats_again_has_not(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claim(records)
+    beats, answers = [], [RuntimeError("a fault of ours")] * 59  # two for each beat: with the stage and without
+    beat = records.leases.beat
+
+    def fail(*given: Any) -> Status | None:
+        beats.append(given)
+        if answers:
+            raise answers.pop()
+        return beat(*given)
+
+    monkeypatch.setattr(records.leases, "beat", fail)
+    with Heart(records.leases, job, 0.01) as heart:
+        _wait(lambda: not answers)
+        assert not heart.lost
+        answers += [RuntimeError("another")] * 1000
+        _wait(lambda: heart.lost)
+        assert len(beats) >= 59 + 60
+
+
+def test_a_database_that_is_away_takes_no_job_away(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = claim(records)
+    beats = []
+
+    def fail(*given: object) -> Status | None:
+        beats.append(given)
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(records.leases, "beat", fail)
+    with Heart(records.leases, job, 0.001) as heart:
+        _wait(lambda: len(beats) > 100)
+        assert not heart.lost
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.01)

@@ -16,6 +16,7 @@ _Short = Annotated[str, Field(max_length=200, strict=True)]
 _Word = Annotated[_Short, Field(pattern=r"^[^\x00]*$")]  # PostgreSQL keeps no NUL, and beats carry these
 _Detail = Annotated[str, Field(max_length=_DETAIL_CHARACTERS, strict=True)]
 _Count = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
+_Ordinal = Annotated[int, Field(ge=0, lt=2**31, strict=True)]  # PostgreSQL's INTEGER, which stages are kept in
 
 
 class _Closed:
@@ -51,8 +52,8 @@ class StageBegan(_Closed):
     """Stage `name`, the `index`-th (from 1) of `count`, began."""
 
     name: _Word
-    index: _Count
-    count: _Count
+    index: _Ordinal
+    count: _Ordinal
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,6 +62,8 @@ def test_of_progress_the_newest_is_told() -> None:
         b'{"stage": {"name": 1, "index": 1, "count": 1}}',
         b'{"stage": {"name": "x", "index": "1", "count": 1}}',
         b'{"stage": {"name": "x", "index": -1, "count": 1}}',
+        b'{"stage": {"name": "x", "index": 2147483648, "count": 1}}',
+        b'{"stage": {"name": "x", "index": 1, "count": 2147483648}}',
         b'{"progressed": {"done": 1e3, "total": 1, "unit": "x"}}',
         b'{"progressed": {"done": NaN, "total": 1, "unit": "x"}}',
         b'{"progressed": {"done": 99999999999999999999, "total": 1, "unit": "x"}}',
