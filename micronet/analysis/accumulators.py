@@ -33,8 +33,9 @@ def exact_bits(graph: Graph, shapes: Shapes) -> Mapping[str, list[int]]:
     and P high - N low + b, where P sums the weights above zero and N those below, less their sign. If that fits n bits,
     n-bit addition gives the exact end, whatever wraps around on the way. Inputs at their own ends reach both ends, so
     that no proof is narrower that takes inputs for independent of each other, and zero for one of them (borders are
-    padded with it). Never wider than by sum|w| max|a| + |b|, the bound of SCORING section 5 (Colbert et al. 2023,
-    "A2Q"); the ends are those of Colbert et al. 2024, "A2Q+".
+    padded with it). A filter without weights sums nothing, whatever its bias: 1 bit. Never wider than by
+    sum|w| max|a| + |b|, the bound of SCORING section 5 (Colbert et al. 2023, "A2Q"); the ends are those of Colbert et
+    al. 2024, "A2Q+".
     """
     makers, fixed = graph.by_name(), constants(graph)
     proofs: dict[str, list[int]] = {}
@@ -73,7 +74,8 @@ def _prove(weights: Tensor, bias: Tensor | None, grid: Grid, inputs: _Inputs) ->
     ]
     if bias is None:
         return [_bits_for(least, greatest) for least, greatest in ends]
-    offsets: list[float] = (bias.double() / (steps * inputs.step)).expand(len(ends)).tolist()
+    summing = integers.any(1)
+    offsets: list[float] = (bias.double() / (steps * inputs.step)).expand(len(ends)).where(summing, 0.0).tolist()
     # a float is a whole number over a power of two: that many products' units make one unit of the bias
     fractions = [offset.as_integer_ratio() for offset in offsets]
     return [

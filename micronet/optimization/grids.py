@@ -11,6 +11,9 @@ from micronet.transformation.quantize import on_grid
 
 SAMPLE = 1 << 17
 """Values a grid is placed by, at most: evenly spread over images, channels and positions."""
+NOTHING = 2.0**-40
+"""A tensor, or a filter, that goes no farther from zero is one of zeros: in steps that tell its values from these, a
+bias of ordinary size would be a number of 40 bits and more, and its sums none that anything adds exactly."""
 _PLACES = 6
 _TIMES = (1.0, 0.5, 0.25, 2.0)
 """Steps, over that of least squared error: clipping more is what helps, and by how much differs."""
@@ -34,13 +37,18 @@ def squared_error(values: Tensor, grid: Grid) -> float:
 
 def candidates(values: Tensor, bits: int) -> list[Grid]:
     """Grids that cover all of `values`, and such that clip more and more of them."""
-    largest = float(values.abs().max().clamp(min=1e-12))
-    top = int(torch.frexp(torch.tensor(largest, dtype=torch.float64)).exponent)
+    top = int(exponents_above(values.abs().max()))
     half, whole = 1 << (bits - 1), 1 << bits
     grids = [Grid(bits, -half, half - 1, (2.0 ** (top - less - bits + 1),), (0,)) for less in range(_PLACES)]
     if bool((values >= 0).float().mean() > 0):
         grids += [Grid(bits, 0, whole - 1, (2.0 ** (top - less - bits),), (0,)) for less in range(_PLACES)]
     return grids
+
+
+def exponents_above(magnitudes: Tensor) -> Tensor:
+    """int64: the smallest exponents whose power of two is above each of `magnitudes`; zeros, which lie on every grid,
+    have that of 1."""
+    return torch.frexp(torch.where(magnitudes > NOTHING, magnitudes, 1.0)).exponent.long()
 
 
 def sample(values: Tensor) -> Tensor:

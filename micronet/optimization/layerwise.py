@@ -10,7 +10,7 @@ from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Argument, Graph, Node, Ref, substitute
-from micronet.optimization.grids import place_grid
+from micronet.optimization.grids import exponents_above, place_grid
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.moments import moments
 from micronet.optimization.plan import LayerChoice, Plan, Subject
@@ -178,8 +178,7 @@ def place_bias(bias: Tensor, products: Tensor, bits: int) -> tuple[Tensor, Grid]
 
     Never finer than `products` (filters,), the steps of the filters' sums: a finer bias would widen every accumulator.
     """
-    top = int(torch.frexp(bias.abs().max().clamp(min=1e-30)).exponent)
-    grid = fixed_point(bits, (bits - 1 - top,))
+    grid = fixed_point(bits, (bits - 1 - int(exponents_above(bias.abs().max())),))
     steps = products.clamp(min=grid.steps[0])
     return ((bias / steps).round() * steps).clamp(*bias_ends(steps, grid)).float(), grid
 

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from micronet.optimization.descent import Descent
+from micronet.optimization.grids import NOTHING, exponents_above
 from micronet.optimization.moments import quadratic
 from micronet.optimization.sums import Inputs, powers, sum_bits
 
@@ -203,8 +204,7 @@ def _tops(rows: Tensor, bits: int) -> Tensor:
     Filters of zeros take the layer's largest: their bias is in units of their products, and finer ones widen the sum.
     """
     largest = rows.abs().amax(1)
-    largest = torch.where(largest > 0, largest, largest.max().clamp(min=1e-30))
-    return torch.frexp(largest).exponent.long() - (bits - 1)
+    return exponents_above(torch.where(largest > NOTHING, largest, largest.max())) - (bits - 1)
 
 
 def _ends(bits: int) -> tuple[int, int]:

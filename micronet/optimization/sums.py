@@ -27,7 +27,8 @@ class Inputs:
 def sum_bits(integers: Tensor, exponents: Tensor, bias: Tensor | None, inputs: Inputs) -> Tensor:
     """(..., filters) int64: bits proven for weights `integers` (..., filters, terms) * 2^`exponents` (..., filters).
 
-    The bias (filters,) is taken to lie on the grid of the products, where it will be put.
+    The bias (filters,) is taken to lie on the grid of the products, where it will be put. It counts for a filter of
+    zeros too, which sums nothing, because these bits are what its first weight would cost.
     """
     above, below = integers.clamp(min=0).sum(-1), integers.clamp(max=0).sum(-1)
     least, greatest = above * inputs.low + below * inputs.high, above * inputs.high + below * inputs.low

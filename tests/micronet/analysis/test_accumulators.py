@@ -12,6 +12,7 @@ from torch import Tensor
 from micronet.analysis.accumulators import accumulator_bits
 from micronet.analysis.counts import count
 from micronet.analysis.shapes import shapes
+from micronet.evaluation.bit_true import check_exact
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Graph, Node, Ref
 from tests.micronet.analysis.graphs import X, aten, graph, node, quantizer, weigh
@@ -63,6 +64,9 @@ def test_sums_of_any_input_are_exact_at_the_proven_width_though_they_wrap_on_the
     bits = proofs(layer(torch.tensor(rows), low, high, bias=torch.tensor(biases)))["y"]
     assert len(bits) == len(rows)
     for row, bias, width in zip(rows, biases, bits, strict=True):
+        if not any(row):  # nothing is summed, and the bias is all there is
+            assert width == 1
+            continue
         least, greatest = extremes(row, low, high, bias)
         assert wrapped(least, width) == least
         assert wrapped(greatest, width) == greatest
@@ -158,6 +162,15 @@ def test_a_bias_counts_in_units_of_the_products_or_in_its_own_where_these_are_fi
     assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.3]), step=0.5, grid=grid))["y"] == [28]
     # 2^-40 needs units so fine that 32 bits do not hold the products
     assert proofs(layer(weight, 0, 15, bias=torch.tensor([2.0**-40]), step=0.5, grid=grid))["y"] == [32]
+
+
+@pytest.mark.parametrize("point", [0, 100])
+def test_a_filter_without_weights_sums_nothing_whatever_its_bias_and_its_grid(point: int) -> None:
+    weight = torch.tensor([[0.0, 0, 0], [1, 1, 1]])
+    grid = fixed_point(8, (point, 0), axis=0)
+    # 3 * 15 + 17 = 62 < 2^6
+    assert proofs(layer(weight, 0, 15, bias=torch.tensor([0.3, 17]), grid=grid))["y"] == [1, 7]
+    check_exact(layer(weight, 0, 15, bias=torch.tensor([0.3, 17]), grid=grid))
 
 
 @pytest.mark.parametrize("magnitude", [2**24, 2**27, 2**29])

@@ -5,7 +5,7 @@ import torch
 from torch.nn.functional import pad
 
 from micronet.optimization import grids
-from micronet.optimization.grids import place_grid, sample, squared_error
+from micronet.optimization.grids import exponents_above, place_grid, sample, squared_error
 
 
 @pytest.mark.parametrize("shape", [(64, 12, 17, 17), (64, 12, 16, 16), (32, 30, 15, 15), (50, 7, 8, 8), (600, 289)])
@@ -28,3 +28,16 @@ def test_a_padded_value_has_the_grid_of_what_is_inside(monkeypatch: pytest.Monke
     monkeypatch.setattr(grids, "SAMPLE", 256)
     values = pad(inside, (1, 1, 1, 1))
     assert squared_error(inside, place_grid(values, 8)) <= 4 * squared_error(inside, wanted)
+
+
+@pytest.mark.parametrize("magnitude", [0.0, 1e-20, 2.0**-40])
+def test_zeros_have_the_grid_of_ones(magnitude: float) -> None:
+    values = torch.full((4, 5), magnitude)
+    assert place_grid(values, 8) == place_grid(torch.zeros(4, 5), 8)
+    assert place_grid(values, 8).steps == (2**-6,)
+    assert place_grid(torch.full((4, 5), 2.0**-39), 8).steps[0] < 2**-40
+
+
+def test_an_exponent_is_the_smallest_above_and_that_of_zeros_is_that_of_one() -> None:
+    magnitudes = torch.tensor([0.75, 1.0, 1.5, 0.0, 3e38, 1e-12])
+    assert exponents_above(magnitudes).tolist() == [0, 1, 1, 1, 128, -39]

@@ -215,6 +215,30 @@ def test_a_filter_that_lost_all_its_weights_keeps_a_narrow_sum() -> None:
     check_exact(graph)
 
 
+@pytest.mark.parametrize("corrected", [True, False])
+@pytest.mark.parametrize("magnitude", [0.0, 1e-15, 1e-30])
+def test_a_layer_of_nothing_but_zeros_is_its_bias_and_sums_nothing(magnitude: float, corrected: bool) -> None:
+    of = network()
+    first = next(iter(of.sites))
+    weight, bias = (_name(argument) for argument in of.graph.by_name()[first].args[1:3])
+    weights = {**of.graph.weights, weight: of.graph.weights[weight] * magnitude}
+    of = subject(replace(of.graph, weights=weights))
+    graph = carry_out(of, alike(of, 4, 6), networks.images(64), corrected)
+    check_exact(graph)
+    assert not graph.weights[weight].any()
+    assert exact_bits(graph, shapes(graph))[first] == [1] * 8
+    inputs = activation_grid(graph.by_name()[_name(graph.by_name()[first].args[0])])
+    assert inputs is not None
+    step = max(inputs.steps[0] * graph.formats[weight].steps[0], graph.formats[bias].steps[0])
+    torch.testing.assert_close(graph.weights[bias], weights[bias], rtol=0, atol=step / 2 + 1e-6)
+
+
+def test_a_bias_of_zeros_is_on_the_grid_of_ones() -> None:
+    placed, grid = place_bias(torch.zeros(3).double(), torch.full((3,), 2**-9).double(), 8)
+    assert not placed.any()
+    assert grid.steps == (2**-6,)
+
+
 def test_what_a_layer_reads_is_narrowed_for_it_alone() -> None:
     of, graph = made(4, 5, values=9)
     bits = widths(graph)

@@ -75,6 +75,21 @@ def test_zeros_stay_zero_and_a_filter_of_zeros_is_one() -> None:
     assert float(found.error[3]) == 0
 
 
+@pytest.mark.parametrize("magnitude", [0.0, 1e-38, 2.0**-41])
+def test_a_layer_of_zeros_or_of_next_to_none_has_the_steps_of_ones(magnitude: float) -> None:
+    """And a filter of them those of the rest: its bias is in units of its products."""
+    layer, _ = wanted("pointwise")
+    nothing = torch.full_like(layer.rows, magnitude)
+    for found in (round_rows(replace(layer, rows=nothing), 4), nearest_placed(nothing, layer.inputs, 4)):
+        assert not found.integers.any()
+        assert set(found.exponents.tolist()) <= {-2 - place for place in range(3)}  # 1 is 2^1 / 2, and 2^3 steps
+    rows = layer.rows.clone()
+    rows[3] *= magnitude
+    found = nearest_placed(rows, layer.inputs, 4)
+    assert not found.integers[3].any()
+    assert bool(found.exponents[3] >= found.exponents.max() - 1)
+
+
 @pytest.mark.parametrize("kind", LAYERS)
 def test_moments_say_what_a_change_of_weights_does_to_the_outputs(kind: str) -> None:
     """Mean square over images and positions, the best bias taken for both."""
