@@ -27,9 +27,14 @@ SETTLE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Returned:
-    """The job waits again: as if it had never run, because its worker ends, or with one attempt spent (`tried`)."""
+    """The job waits again: as if it had never run, because its worker cannot go on, or with one attempt spent.
+
+    tried   whether an attempt is spent
+    rests   whether its worker would do no better with the next job, and claims none for a while
+    """
 
     tried: bool
+    rests: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,10 +77,13 @@ class Runner:
             self._look()
             return self._isolation
 
-    def run(self, request: JobRequest, scratch: Path, limits: JobLimits) -> Running:
+    def run(
+        self, request: JobRequest, scratch: Path, limits: JobLimits, interrupted: Callable[[], bool] = lambda: False
+    ) -> Running:
         """Start the job in `scratch`, which has `in/checkpoint`, `out` and `tmp`; waits for a spare to be warm.
 
-        Raises RunnerUnavailable; RuntimeError if a job runs already.
+        `interrupted` is asked meanwhile: once it says so, nothing is started. Raises RunnerUnavailable; OSError where
+        there is no room in `scratch`; RuntimeError if a job runs already.
         """
         scratch = scratch.absolute()
         (scratch / SETTINGS).write_text(request.settings)
@@ -90,6 +93,8 @@ class Runner:
             with self._lock:
                 if not self._serving:
                     raise RunnerUnavailable("the runner is closed")
+                if interrupted():
+                    raise RunnerUnavailable("the job may not start any more")
                 if self.ready:
                     assert self._spare is not None
                     return self._give(self._spare, order)
@@ -129,11 +134,15 @@ class Runner:
             else:
                 self._welcome(spare, received["ready"])
         if self._spare is None and self._serving and time.monotonic() >= self._next_start:
-            self._spare = self._launch()
+            try:
+                self._spare = self._launch()
+            except OSError as error:  # no room for another process
+                self._log("runner not started", reason=str(error), next_start_in=self._put_off())
 
     def _launch(self) -> _Spare:
         ours, theirs = channel()
-        with theirs:
+        with theirs, ExitStack() as undo:
+            undo.callback(ours.close)
             command = [sys.executable, "-P", "-u", "-m", SPARE, str(theirs.fileno())]
             process = subprocess.Popen(
                 command,
@@ -144,6 +153,7 @@ class Runner:
                 start_new_session=True,
                 pass_fds=(theirs.fileno(),),
             )
+            undo.pop_all()
         self._log("runner started", pid=process.pid)
         return _Spare(process, ours)
 
@@ -160,12 +170,15 @@ class Runner:
         spare.process.kill()
         status = spare.process.wait()
         self._spare = None
-        pause = 0.0
-        if not spare.ready:
-            pause = min(_SHORTEST_PAUSE * 2**self._failures, _LONGEST_PAUSE)
-            self._failures += 1
-        self._next_start = time.monotonic() + pause
+        pause = 0.0 if spare.ready else self._put_off()
         self._log("runner died", pid=spare.process.pid, status=status, next_start_in=pause)
+
+    def _put_off(self) -> float:
+        """Start the next spare after a pause, longer each time; how many seconds."""
+        pause = min(_SHORTEST_PAUSE * 2.0 ** min(self._failures, 10), _LONGEST_PAUSE)
+        self._failures += 1
+        self._next_start = time.monotonic() + pause
+        return pause
 
     def _give(self, spare: _Spare, order: Order) -> Running:
         with ExitStack() as undo:

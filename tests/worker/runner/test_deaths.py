@@ -1,5 +1,6 @@
 """kill -9 of each of the three processes: nothing stays, and what is left goes on."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -148,3 +149,35 @@ def test_many_kills_in_a_row(watched: Runner, spares: list[int], new_scratch: Ca
         assert not alive(running.pid)
     wait_until_ready(watched)
     assert len(spares) == 1
+
+
+def test_whoever_waits_for_a_spare_can_be_interrupted(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    with hostile_spares():
+        monkeypatch.setattr(client, "SPARE", "tests.worker.runner.sleepy_spare")
+        runner = Runner(None)
+        runner.start()
+        asks = iter([False] * 5)
+        with pytest.raises(RunnerUnavailable, match="may not start"):
+            runner.run(request_of("sleep"), scratch, JobLimits(), lambda: next(asks, True))
+        runner.close()
+
+
+def test_what_is_interrupted_is_not_started(watched: Runner, scratch: Path) -> None:
+    with pytest.raises(RunnerUnavailable):
+        watched.run(request_of("sleep"), scratch, JobLimits(), lambda: True)
+    assert watched.ready
+
+
+def test_a_spare_that_finds_no_room_is_tried_again(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
+    with hostile_spares():
+        runner = Runner(None)
+        with monkeypatch.context() as crowded:
+            crowded.setattr(subprocess, "Popen", _no_room)
+            runner.start()
+            assert not runner.ready
+        runner.run(request_of("sleep"), scratch, JobLimits()).kill()
+        runner.close()
+
+
+def _no_room(*_: object, **__: object) -> None:
+    raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
