@@ -4,12 +4,12 @@ A location is used once and never again, so a row can go before its file does: n
 meanwhile gets the location that is about to be emptied.
 """
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, union_all, update
+from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, union_all, update
 
 from worker.errors import CheckpointNotFound, StorageQuota
 from worker.records.clock import ago, now
 from worker.records.database import Database
-from worker.records.tables import blobs, holdings, job_files, jobs, journal
+from worker.records.tables import blobs, holdings, job_files, jobs, journal, scores
 from worker.records.values import ALIVE, StoredBlob
 
 # Made once: every job asks for them, and making them takes as long as running them.
@@ -17,6 +17,12 @@ _BLOB = select(blobs).where(blobs.c.sha256 == bindparam("wanted"))
 _USED = update(blobs).where(blobs.c.sha256 == bindparam("wanted")).values(used_at=bindparam("at"))
 _LOCATIONS = union_all(select(blobs.c.location), select(journal.c.location)).subquery()
 _HELD = select(holdings.c.sha256).where(holdings.c.owner == bindparam("by"), holdings.c.sha256 == bindparam("wanted"))
+_PLACE = func.row_number().over(
+    partition_by=(scores.c.track, scores.c.policy, scores.c.team),
+    order_by=(scores.c.score, scores.c.finished_at, scores.c.job_id),
+)
+_PLACES = select(scores.c.sha256, _PLACE.label("place")).where(scores.c.qualifies).subquery()
+_BEST = select(_PLACES.c.sha256).where(_PLACES.c.place == 1)  # what the best entry of each team was measured on
 
 
 class BlobRecords:
@@ -83,6 +89,9 @@ class BlobRecords:
     def forget_unneeded(self, days: float, total_bytes: int) -> tuple[StoredBlob, ...]:
         """Rows of files no waiting or running job needs, unused for `days` or, the longest unused first, beyond
         `total_bytes` in all: deleted here, and to be deleted from their store by the caller.
+
+        What the best entry of a team on a board was measured on stays whatever its age, to be measured again, and goes
+        last where there is too much.
         """
 
         def work(connection: Connection) -> tuple[StoredBlob, ...]:
@@ -91,12 +100,13 @@ class BlobRecords:
                 select(jobs.c.checkpoint_sha256).where(alive, jobs.c.checkpoint_sha256.is_not(None)),
                 select(job_files.c.sha256).join(jobs, jobs.c.id == job_files.c.job_id).where(alive),
             )
-            free = select(blobs).where(blobs.c.sha256.not_in(needed)).order_by(blobs.c.used_at)
+            best = case((blobs.c.sha256.in_(_BEST), 1), else_=0).label("best")
+            free = select(blobs, best).where(blobs.c.sha256.not_in(needed)).order_by(best, blobs.c.used_at)
             oldest = ago(days)
             excess = (connection.scalar(select(func.sum(blobs.c.size))) or 0) - total_bytes
             forgotten = []
             for row in connection.execute(free).all():
-                if row.used_at >= oldest and excess <= 0:
+                if excess <= 0 and (row.best or row.used_at >= oldest):
                     break
                 excess -= row.size
                 connection.execute(delete(blobs).where(blobs.c.sha256 == row.sha256))
