@@ -12,12 +12,12 @@ from socket import socket
 
 from worker.limits import JobLimits
 from worker.runner import outcome
-from worker.runner.failures import out_of_memory
+from worker.runner.failures import out_of_memory, thread_limit
 from worker.runner.lines import Lines
 from worker.runner.messages import Exited, JobError, Message
 from worker.runner.orders import receive, send
 from worker.runner.outputs import bytes_below
-from worker.runner.processes import end_group, resident_bytes
+from worker.runner.processes import end_group, nameless_bytes, resident_bytes, threads
 from worker.sandbox.rlimits import LAST_WORDS_BYTES
 
 _LOG_BYTES = 256 * 1024
@@ -83,7 +83,9 @@ class Running:
             return outcome.wall_time_limit(self._limits, self.stage)
         if self.resident_bytes() > self._limits.memory_bytes + LAST_WORDS_BYTES:
             return out_of_memory(self.stage, self._limits)
-        used = [bytes_below(self._scratch / name) for name in ("out", "tmp", "journal")]
+        if not self._exited and threads(self.pid) > self._limits.processes:
+            return thread_limit(self.stage, self._limits)
+        used = [*(bytes_below(self._scratch / name) for name in ("out", "tmp", "journal")), self._nameless_bytes()]
         if None in used or sum(filter(None, used)) > self._limits.scratch_bytes:
             return outcome.scratch_limit(self._limits, self.stage)
         return None
@@ -110,6 +112,9 @@ class Running:
             self._spare.kill()
             self._wait_for_exit(_SECONDS_FOR_KERNEL)
         return self._exited
+
+    def _nameless_bytes(self) -> int | None:
+        return 0 if self._exited else nameless_bytes(self.pid, self._scratch, self._limits.file_bytes)
 
     def _wait_for_exit(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

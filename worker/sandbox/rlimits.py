@@ -10,6 +10,7 @@ LAST_WORDS_BYTES = 64 * MEBI
 """Between the soft and the hard limit of memory: what a process that ran out may use to say so."""
 
 _CPU_GRACE_SECONDS = 5
+_TIMES_THREADS = 16
 
 
 def apply(limits: JobLimits) -> None:
@@ -17,12 +18,16 @@ def apply(limits: JobLimits) -> None:
 
     RLIMIT_AS would bound the address space, of which CUDA reserves more than any machine has memory. What RLIMIT_DATA
     leaves out, shared mappings, counts as resident memory, which the supervisor watches.
+
+    So it does with threads: RLIMIT_NPROC is compared with those of the user in all containers, of which this process
+    sees its own. It is many times what one job may have, so that none meets it for its neighbours' sake, and it holds
+    one that starts thousands between two looks of the supervisor.
     """
     _bound(resource.RLIMIT_DATA, limits.memory_bytes, limits.memory_bytes + LAST_WORDS_BYTES)
     _bound(resource.RLIMIT_CPU, limits.cpu_seconds, limits.cpu_seconds + _CPU_GRACE_SECONDS)
     _bound(resource.RLIMIT_FSIZE, limits.file_bytes)
     _bound(resource.RLIMIT_NOFILE, limits.open_files)
-    _bound(resource.RLIMIT_NPROC, _threads_of_this_user() + limits.processes)
+    _bound(resource.RLIMIT_NPROC, _threads_of_this_user() + _TIMES_THREADS * limits.processes)
     _bound(resource.RLIMIT_CORE, 0)
 
 
@@ -42,7 +47,7 @@ def _bound(kind: int, soft: int, hard: int | None = None) -> None:
 
 
 def _threads_of_this_user() -> int:
-    """RLIMIT_NPROC is compared with all threads of the user, those of the server included. (Root's are not counted.)"""
+    """Those that can be seen from here, of the server too. (Root's the kernel does not count.)"""
     uid, count = os.getuid(), 0
     for entry in os.scandir("/proc"):
         try:

@@ -33,9 +33,11 @@ _MACHINES: Mapping[str, tuple[int, int]] = {
 """Column of the table and AUDIT_ARCH_* by machine."""
 
 _X32 = 0x40000000
-_CLONE_THREAD = 0x00010000
+_CLONE_FILES, _CLONE_THREAD = 0x00000400, 0x00010000
 _NEW_NAMESPACES = 0x7E020000  # mount, cgroup, uts, ipc, user, pid, net
 _F_SETSIG, _F_SETOWN_EX = 10, 15
+_CLOSE_RANGE_CLOEXEC = 4
+_NAMELESS = 0o20000000  # what O_TMPFILE has that no other flag of `open` has
 
 
 def supported() -> bool:
@@ -84,8 +86,10 @@ def _checks(pid: int, gpu: bool) -> dict[str, Program]:
         "clone3": [_fail(errno.ENOSYS)],  # its flags lie in memory, where a filter cannot look
         "openat2": [_fail(errno.ENOSYS)],
         "clone": _threads_only(),
-        "open": _no_truncating_reader(1),
-        "openat": _no_truncating_reader(2),
+        "open": _named_and_not_truncating_reader(1),
+        "openat": _named_and_not_truncating_reader(2),
+        "fallocate": _only(1, 0),  # other modes take space beyond the end of a file, which no limit of its size sees
+        "close_range": _any_of(2, 0, _CLOSE_RANGE_CLOEXEC),  # and not with a table of files of its own
         "kill": myself,
         "tgkill": myself,
         "prlimit64": _only(0, 0),
@@ -103,20 +107,32 @@ def _checks(pid: int, gpu: bool) -> dict[str, Program]:
 
 
 def _threads_only() -> Program:
+    """Threads that share their open files: the supervisor looks at one table of them."""
     return [
         _argument(0),
         _jump(_JUMP_ANY_BIT, _NEW_NAMESPACES, 0, 1),
         _fail(errno.EPERM),
         _jump(_JUMP_ANY_BIT, _CLONE_THREAD, 1, 0),
         _fail(errno.EPERM),
+        _jump(_JUMP_ANY_BIT, _CLONE_FILES, 1, 0),
+        _fail(errno.EPERM),
         _allow(),
     ]
 
 
-def _no_truncating_reader(flags: int) -> Program:
-    """Emptying a file while opening it, but not for writing, which Landlock does not see before ABI 3."""
+def _named_and_not_truncating_reader(flags: int) -> Program:
+    """Denied: a file that never had a name; and emptying one while opening it, but not for writing, which Landlock does
+    not see before ABI 3.
+    """
     mode = os.O_TRUNC | os.O_ACCMODE
-    return [_argument(flags), _instruction(_AND, mode), *_not(os.O_TRUNC, os.O_TRUNC | os.O_ACCMODE), _allow()]
+    return [
+        _argument(flags),
+        _jump(_JUMP_ANY_BIT, _NAMELESS, 0, 1),
+        _fail(errno.EPERM),
+        _instruction(_AND, mode),
+        *_not(os.O_TRUNC, os.O_TRUNC | os.O_ACCMODE),
+        _allow(),
+    ]
 
 
 def _only(argument: int, value: int) -> Program:

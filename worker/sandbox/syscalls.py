@@ -59,6 +59,6 @@ CHECKED: Mapping[str, Numbers] = {
     "kill": (62, 129), "tgkill": (234, 131), "prlimit64": (302, 261), "setpriority": (141, 140),
     "sched_setaffinity": (203, 122), "sched_setscheduler": (144, 119), "sched_setparam": (142, 118),
     "sched_setattr": (314, 274), "prctl": (157, 167), "fcntl": (72, 25), "socket": (41, 198),
-    "socketpair": (53, 199), "connect": (42, 203),
+    "socketpair": (53, 199), "connect": (42, 203), "fallocate": (285, 47), "close_range": (436, 436),
 }  # fmt: skip
 """Calls that are denied or not by their arguments: `seccomp` says how."""

@@ -5,6 +5,7 @@ import mmap
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -14,6 +15,11 @@ from micronet.errors import CorruptFile, SettingsError
 from micronet.jobs import Context
 
 SECRET = "s3cr3t-of-a-traceback"
+
+_LIBC = ctypes.CDLL(None)
+_LIBC.mmap.restype = ctypes.c_void_p
+_LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, *[ctypes.c_int] * 3, ctypes.c_long]
+_PR_SET_DUMPABLE = 4
 
 
 def sleep(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
@@ -77,6 +83,67 @@ def fill_scratch(settings: ScoreSettings, checkpoint: Path, context: Context) ->
         (context.outputs / f"part{number}").write_bytes(os.urandom(1 << 20))
     context.progress.stage("full", 1, 1)
     return sleep(settings, checkpoint, context)
+
+
+def hold_unlinked(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """Files that have no name any more."""
+    for number in range(8):
+        _unlinked(context, f"part{number}", 1 << 20)
+    context.progress.stage("full", 1, 1)
+    return sleep(settings, checkpoint, context)
+
+
+def map_unlinked(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """The same, of which only memory is left."""
+    for number in range(8):
+        descriptor = _unlinked(context, f"part{number}", 1 << 20)
+        _LIBC.mmap(None, mmap.PAGESIZE, mmap.PROT_READ, mmap.MAP_SHARED, descriptor, 0)  # Python's own keeps it open
+        os.close(descriptor)
+    context.progress.stage("full", 1, 1)
+    return sleep(settings, checkpoint, context)
+
+
+def hide_unlinked(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """The same, in a process that nobody may look into. (Root may.)"""
+    _unlinked(context, "part", 8 << 20)
+    assert _LIBC.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) == 0
+    context.progress.stage("full", 1, 1)
+    return sleep(settings, checkpoint, context)
+
+
+def hold_unlinked_without_first_thread(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """The same, in a process whose first thread has ended."""
+    _unlinked(context, "part", 8 << 20)
+
+    def go_on() -> None:
+        while _state(f"/proc/self/task/{os.getpid()}") != "Z":
+            time.sleep(0.01)
+        context.progress.stage("full", 1, 1)
+        time.sleep(600)
+
+    threading.Thread(target=go_on).start()
+    _LIBC.syscall(60 if os.uname().machine == "x86_64" else 93, 0)  # exit, of this thread alone
+    raise AssertionError
+
+
+def few_threads_too_many(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """Small ones, of which memory holds any number."""
+    threading.stack_size(1 << 16)
+    wait = threading.Event()
+    for _ in range(50):
+        threading.Thread(target=wait.wait, daemon=True).start()
+    context.progress.stage("full", 1, 1)
+    return sleep(settings, checkpoint, context)
+
+
+def use_temporary_files(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
+    """As libraries do: without a name, in memory, and with their space taken in advance."""
+    with tempfile.TemporaryFile() as file:
+        os.posix_fallocate(file.fileno(), 0, 1 << 20)
+        with mmap.mmap(file.fileno(), 1 << 20) as mapped:
+            mapped[:5] = b"ready"
+            context.progress.stage("full", 1, 1)
+            return sleep(settings, checkpoint, context)
 
 
 def segfault(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
@@ -165,6 +232,19 @@ def look_around(settings: ScoreSettings, checkpoint: Path, context: Context) -> 
     print("cwd", os.getcwd(), "nice", os.nice(0), "group", os.getpgid(0) == os.getsid(0) == os.getpid())
     print("threads", len(os.listdir("/proc/self/task")), "oom", Path("/proc/self/oom_score_adj").read_text())
     return sleep(settings, checkpoint, context)
+
+
+def _unlinked(context: Context, name: str, size: int) -> int:
+    """A file of that size, open and without a name."""
+    assert context.outputs is not None
+    descriptor = os.open(context.outputs / name, os.O_RDWR | os.O_CREAT)
+    os.unlink(context.outputs / name)
+    assert os.write(descriptor, os.urandom(size)) == size
+    return descriptor
+
+
+def _state(process: str) -> str:
+    return Path(process, "stat").read_text().rsplit(")", 1)[1].split()[0]
 
 
 def _descriptors() -> list[str]:

@@ -92,13 +92,32 @@ def test_shared_memory_is_seen_by_the_supervisor(hostile: Runner, scratch: Path)
     assert running.kill()
 
 
-def test_many_files_are_seen_by_the_supervisor(hostile: Runner, scratch: Path) -> None:
-    running = hostile.run(request_of("fill_scratch"), scratch, JobLimits(scratch_bytes=4 * MEBI))
+@pytest.mark.parametrize(
+    "kind", ["fill_scratch", "hold_unlinked", "map_unlinked", "hide_unlinked", "hold_unlinked_without_first_thread"]
+)
+def test_files_are_seen_by_the_supervisor_with_a_name_or_without(hostile: Runner, scratch: Path, kind: str) -> None:
+    running = hostile.run(request_of(kind), scratch, JobLimits(scratch_bytes=4 * MEBI))
     wait_for(lambda: StageBegan("full", 1, 1) in running.messages(0.1), 30)
     error = running.over_limit()
     assert error is not None
-    assert error.code == "file-size-limit"
+    assert (error.code, error.yours) == ("file-size-limit", True)
     assert running.kill()
+
+
+def test_temporary_files_are_no_harm(hostile: Runner, scratch: Path) -> None:
+    running = hostile.run(request_of("use_temporary_files"), scratch, JobLimits(scratch_bytes=4 * MEBI))
+    wait_for(lambda: StageBegan("full", 1, 1) in running.messages(0.1), 30)
+    assert running.over_limit() is None
+    assert running.kill()
+
+
+def test_threads_are_seen_by_the_supervisor(hostile: Runner, new_scratch: Callable[[], Path]) -> None:
+    for limit, code in ((20, "thread-limit"), (100, None)):
+        running = hostile.run(request_of("few_threads_too_many"), new_scratch(), JobLimits(processes=limit))
+        wait_for(lambda: StageBegan("full", 1, 1) in running.messages(0.1), 30)  # noqa: B023
+        error = running.over_limit()
+        assert (None if error is None else error.code) == code
+        assert running.kill()
 
 
 def test_the_clock_is_seen_by_the_supervisor(hostile: Runner, scratch: Path) -> None:

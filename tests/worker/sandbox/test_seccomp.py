@@ -19,7 +19,9 @@ HEADERS = {
     "aarch64": Path("/usr/include/asm-generic/unistd.h"),
 }
 MACHINES = pytest.mark.parametrize("machine", ARCHITECTURES)
-CLONE_VM_FS_FILES_SIGHAND, CLONE_THREAD, CLONE_NEWUSER = 0xF00, 0x10000, 0x10000000
+CLONE_VM_FS_FILES_SIGHAND, CLONE_VM_FS_SIGHAND, CLONE_THREAD, CLONE_NEWUSER = 0xF00, 0xB00, 0x10000, 0x10000000
+FALLOC_FL_KEEP_SIZE, FALLOC_FL_PUNCH_HOLE = 1, 2
+CLOSE_RANGE_UNSHARE, CLOSE_RANGE_CLOEXEC = 2, 4
 
 
 def ask(machine: str, name: str, *arguments: int, gpu: bool = False) -> str:
@@ -91,12 +93,21 @@ def test_x32_is_denied() -> None:
         ("clone", (CLONE_VM_FS_FILES_SIGHAND | CLONE_THREAD,), ALLOWED),
         ("clone", (signal.SIGCHLD,), "EPERM"),
         ("clone", (CLONE_VM_FS_FILES_SIGHAND | CLONE_THREAD | CLONE_NEWUSER,), "EPERM"),
+        ("clone", (CLONE_VM_FS_SIGHAND | CLONE_THREAD,), "EPERM"),
         ("clone3", (), "ENOSYS"),
         ("openat2", (), "ENOSYS"),
         ("openat", (0, 0, os.O_RDONLY), ALLOWED),
         ("openat", (0, 0, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), ALLOWED),
         ("openat", (0, 0, os.O_RDONLY | os.O_TRUNC), "EPERM"),
         ("openat", (0, 0, 3 | os.O_TRUNC), "EPERM"),
+        ("openat", (0, 0, os.O_RDWR | os.O_TMPFILE), "EPERM"),
+        ("openat", (0, 0, os.O_RDONLY | os.O_DIRECTORY), ALLOWED),
+        ("fallocate", (0, 0, 0, 1), ALLOWED),
+        ("fallocate", (0, FALLOC_FL_KEEP_SIZE, 0, 1), "EPERM"),
+        ("fallocate", (0, FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, 0, 1), "EPERM"),
+        ("close_range", (3, 5, 0), ALLOWED),
+        ("close_range", (3, 5, CLOSE_RANGE_CLOEXEC), ALLOWED),
+        ("close_range", (3, 5, CLOSE_RANGE_UNSHARE), "EPERM"),
         ("kill", (PID, signal.SIGABRT), ALLOWED),
         ("kill", (PID + 1, 0), "EPERM"),
         ("kill", (-1, signal.SIGKILL), "EPERM"),
