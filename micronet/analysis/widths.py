@@ -95,6 +95,20 @@ def weight_grid(node: Node, weights: Mapping[str, Tensor]) -> Grid | None:
     return Grid((high - low).bit_length(), low, high, tuple(weights[steps.name].tolist()), offsets, axis)
 
 
+def grid_tensors(graph: Graph) -> frozenset[str]:
+    """Weights that are steps and zero points of quantizers which have one for each channel.
+
+    They say where a grid lies, and no value is computed with them: they stay as they are, in float32.
+    """
+    return frozenset(
+        argument.name
+        for node in graph.nodes
+        if node.target is aten.fake_quantize_per_channel_affine.default
+        for argument in node.args[1:3]
+        if isinstance(argument, Ref) and argument.name in graph.weights
+    )
+
+
 def padding_value(node: Node) -> float:
     """The number that the node puts around a value; 0 where that is zero, or where the node is no padding."""
     values = (*node.args[2:], node.kwargs.get("value")) if node.target in PADS else ()

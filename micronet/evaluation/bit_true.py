@@ -9,7 +9,7 @@ from torch import Tensor
 from micronet.analysis.accumulators import exact_bits
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.shapes import shapes
-from micronet.analysis.widths import activation_grid
+from micronet.analysis.widths import activation_grid, grid_tensors
 from micronet.errors import SettingsError
 from micronet.evaluation.single_precision import single_precision
 from micronet.graph.ir import Argument, Graph, Node, Ref
@@ -43,20 +43,9 @@ def check_exact(graph: Graph) -> None:
 
 def widen(graph: Graph) -> Graph:
     """The graph with its weights in float64, but for what torch takes in float32 alone."""
-    kept = _grids_of_channels(graph)
+    kept = grid_tensors(graph)
     weights = {name: w if name in kept else _tensor_in_float64(w) for name, w in graph.weights.items()}
     return replace(graph, weights=weights)
-
-
-def _grids_of_channels(graph: Graph) -> frozenset[str]:
-    """Weights that are the steps and zero points of a quantizer which has one for each channel."""
-    return frozenset(
-        argument.name
-        for node in graph.nodes
-        if node.target is aten.fake_quantize_per_channel_affine.default
-        for argument in node.args[1:3]
-        if isinstance(argument, Ref)
-    )
 
 
 def exactly(graph: Graph) -> Graph:
@@ -85,7 +74,7 @@ class _Mixed:
 
     def __init__(self, graph: Graph) -> None:
         self._graph, self._narrow = graph, single_precision(graph)
-        self._free, self._kept, self._wide = graph.names(), _grids_of_channels(graph), dict[str, str]()
+        self._free, self._kept, self._wide = graph.names(), grid_tensors(graph), dict[str, str]()
         self._weights = dict(graph.weights)
 
     def graph(self) -> Graph:

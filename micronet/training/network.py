@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from micronet.analysis.dot_products import factors
+from micronet.analysis.widths import grid_tensors
 from micronet.architectures.shakedrop import ShakeDrop
 from micronet.architectures.stochastic_depth import StochasticDepth
 from micronet.errors import SettingsError
@@ -131,7 +132,8 @@ class TrainableNetwork(nn.Module):
 
 
 def learned_weights(graph: Graph) -> list[str]:
-    """Weights that training changes by gradients: floating point, no literals, no running statistics."""
+    """Weights that training changes by gradients: floating point, no literals, no statistics, no quantizers' steps."""
+    fixed = graph.literals | grid_tensors(graph)
     statistics = {
         argument.name
         for node in graph.nodes
@@ -142,7 +144,7 @@ def learned_weights(graph: Graph) -> list[str]:
     return [
         name
         for name, weight in graph.weights.items()
-        if weight.is_floating_point() and name not in graph.literals and name not in statistics
+        if weight.is_floating_point() and name not in fixed and name not in statistics
     ]
 
 

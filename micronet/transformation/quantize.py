@@ -10,7 +10,7 @@ from micronet.analysis.counts import layer_names
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
-from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, widths
+from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, grid_tensors, widths
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.ir import Graph, Node, Ref
@@ -223,15 +223,17 @@ def along_axis(values: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
 
 
 def _stored(graph: Graph) -> dict[str, Node]:
-    """Weights that are parameters: not fixed by an operation, not a batch norm's former statistics, not indices.
+    """Weights that are parameters: not fixed by an operation, not a batch norm's former statistics, not indices, and
+    not steps of the graph's own quantizers.
 
     With each, the node that is the first to read it.
     """
     stored: dict[str, Node] = {}
+    others = graph.literals | grid_tensors(graph)
     for node in graph.nodes:
         for ref in node.refs():
             weight = graph.weights.get(ref.name)
-            if weight is not None and ref.name not in graph.literals and weight.is_floating_point():
+            if weight is not None and ref.name not in others and weight.is_floating_point():
                 stored.setdefault(ref.name, node)
     return stored
 

@@ -68,6 +68,20 @@ class Spelled(nn.Module):
         return y * nn.functional.relu6(y + 3) / 6 + x
 
 
+class ByChannel(nn.Module):
+    """A classifier with a value on a grid for each channel, whose steps a file stores as tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.linear = nn.Conv2d(CHANNELS, CHANNELS, 3), nn.Linear(CHANNELS, 10)
+        self.register_buffer("steps", torch.tensor([0.5, 0.25, 0.125, 0.3]))
+        self.register_buffer("zeros", torch.zeros(CHANNELS, dtype=torch.int32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.fake_quantize_per_channel_affine(self.conv(x), self.steps, self.zeros, 1, -128, 127)
+        return self.linear(y.mean((2, 3)))
+
+
 PARTS = {
     "pointwise": lambda: nn.Conv2d(CHANNELS, CHANNELS, 1, bias=False),
     "convolution": lambda: nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1),

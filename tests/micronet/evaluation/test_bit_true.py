@@ -13,7 +13,7 @@ from micronet.evaluation.single_precision import single_precision
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
-from tests.micronet.networks import images, networks, quantized
+from tests.micronet.networks import ByChannel, images, networks, quantized
 
 aten = torch.ops.aten
 
@@ -173,16 +173,4 @@ def test_sums_that_cannot_be_exact_are_refused() -> None:
 
 def test_values_on_a_grid_for_each_channel_are_read_in_float64() -> None:
     """Torch takes the steps of such grids in float32 alone, whatever the values are in."""
-
-    class ByChannel(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.conv, self.linear = nn.Conv2d(4, 4, 3), nn.Linear(4, 10)
-            self.register_buffer("steps", torch.tensor([0.5, 0.25, 0.125, 0.5]))
-            self.register_buffer("zeros", torch.zeros(4, dtype=torch.int32))
-
-        def forward(self, x: Tensor) -> Tensor:
-            y = torch.fake_quantize_per_channel_affine(self.conv(x), self.steps, self.zeros, 1, -128, 127)
-            return self.linear(y.mean((2, 3)))
-
     assert same(quantized(ByChannel(), 6, 8), images(5))

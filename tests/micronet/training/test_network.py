@@ -26,6 +26,7 @@ from micronet.training.network import (
 )
 from micronet.training.state import State
 from micronet.transformation.prepare import prepare
+from tests.micronet.networks import IMAGE, ByChannel, images
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 
@@ -185,6 +186,15 @@ def test_a_graph_read_back_from_onnx_learns_the_same(fused: bool) -> None:
     assert [epoch.loss for epoch in told.epochs] == pytest.approx([epoch.loss for epoch in told_again.epochs], rel=1e-3)
     images = torch.randn(8, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     torch.testing.assert_close(interpret(one, images), interpret(other, images), rtol=1e-2, atol=1e-2)
+
+
+def test_steps_of_quantizers_do_not_learn_and_what_is_in_front_of_them_does() -> None:
+    graph = capture(ByChannel(), IMAGE)
+    network = TrainableNetwork(graph).train()
+    assert learned_weights(graph) == ["conv.weight", "conv.bias", "linear.weight", "linear.bias"]
+    network(images(4)).square().sum().backward()
+    assert all(bool(parameter.grad.any()) for parameter in network.parameters_list)
+    assert torch.equal(network.graph().weights["steps"], graph.weights["steps"])
 
 
 def test_no_decay_on_norms_and_biases() -> None:

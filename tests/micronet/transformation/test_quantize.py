@@ -27,9 +27,10 @@ from micronet.transformation.quantize import (
     on_grid,
     quantize_activations,
     quantize_weights,
+    weight_widths,
 )
 from micronet.transformation.ranges import RANGE_RULES, Observer
-from tests.micronet.networks import IMAGE, images, network, networks
+from tests.micronet.networks import IMAGE, ByChannel, images, network, networks
 
 aten = torch.ops.aten
 HOWS = [Quantization(9, 12, rule, per_filter) for rule in sorted(RANGE_RULES) for per_filter in (False, True)]
@@ -196,6 +197,17 @@ def test_a_graph_with_quantizers_of_its_own_keeps_them() -> None:
     assert not needs_calibration(graph, Quantization(9, 12))
     assert quantize_activations(graph, Quantization(9, 12), calibrate) is graph
     assert quantize_weights(graph, Quantization(9, 12)).nodes[0] == graph.nodes[0]
+
+
+def test_steps_of_a_graphs_own_quantizers_are_no_weights() -> None:
+    """They stay where they are, at 32 bits each, and no layer is said to store them."""
+    graph, how = fold_constants(capture(ByChannel().eval(), IMAGE)), Quantization(3, 32)
+    quantized = quantize_weights(graph, how)
+    assert {"conv.weight", "linear.bias"} <= quantized.formats.keys() == weight_widths(graph, how).keys()
+    assert torch.equal(quantized.weights["steps"], torch.tensor([0.5, 0.25, 0.125, 0.3]))
+    stored = {one.name: one.bits for of_node in parameters(quantized).values() for one in of_node}
+    assert (stored["conv.weight"], stored["steps"], stored["zeros"]) == (3, 32, 32)
+    assert quantize_weights(quantized, how) is quantized
 
 
 def test_quantizers_wider_than_what_is_declared_are_refused() -> None:
