@@ -62,7 +62,7 @@ class JobLimits:
     file_bytes      of the largest file it may write
     scratch_bytes   of all files it leaves (supervisor)
     journal_bytes   of what it writes down to go on from (supervisor)
-    processes       threads it may add to those its user has; it can start no process
+    processes       threads of the job (supervisor); it can start no process
     open_files      file descriptors
     """
 

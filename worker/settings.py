@@ -45,8 +45,8 @@ class Settings(BaseSettings):
                               is seen
     reconcile_seconds         between looks for jobs that wait though a slot is free
     sweep_seconds             between sweeps of blobs
-    blob_days, blob_bytes     how long files no waiting or running job needs are kept, and how many bytes in all; what the
-                              best entry of each team on each board was measured on is kept as long as there is room
+    blob_days, blob_bytes     how long files no waiting or running job needs are kept, and how many bytes in all; what
+                              each team's best entry on a board was measured on is kept as long as there is room
     partial_days              how long what has come of a checkpoint in pieces waits for its next piece
     key_days                  how long an Idempotency-Key is remembered
     min_free_bytes            uploads are refused when the disk has less left
