@@ -37,7 +37,9 @@ class BoardEntry(BaseModel):
     """A measured score. `rank` is by score among those that qualify; null for those under the floor, and for all where
     no policy was asked for: scores of two do not compare.
 
-    `sparsity` is the share of the parameters that are zero.
+    `sparsity` is the share of the parameters that are zero. `param_bits` and `mul_bits` are those that the settings
+    declare; where they declare none, the widest weights that are stored and the widest values that enter a dot product,
+    null in entries from before that was kept.
     """
 
     rank: int | None
@@ -89,7 +91,10 @@ async def _board(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> Board:
-    """Scores of one track. Ranks are those among the entries of this policy and team; without a policy, none are."""
+    """Scores of one track; sorted by score, those that qualify come before those under the floor.
+
+    Ranks are those among the entries of this policy and team; without a policy, none are.
+    """
     find_track(track, site.services.settings.data)
     try:
         found, total = await site.database.run(

@@ -39,6 +39,11 @@ _COLUMNS: Sequence[tuple[str, SortKey | None]] = (
     ("Scorer", "version"),
     ("Date (UTC)", "date"),
 )
+_HINTS: Mapping[str, str] = {
+    "Bits w / a": "weights / activations: as the settings declare them; where they declare none, the widest "
+    "weights that are stored and the widest values that enter a dot product",
+}
+"""What the head of a column has no room for."""
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -57,11 +62,12 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The head of a column; `address` sorts by it."""
+    """The head of a column; `address` sorts by it, `hint` says more of it."""
 
     text: str
     address: str | None
     sorted: str | None
+    hint: str | None = None
 
 
 def board_router() -> APIRouter:
@@ -129,7 +135,7 @@ def _heading(query: BoardQuery, text: str, key: SortKey | None) -> Heading:
     if key is None:
         return Heading(text if query.team is None else f"{text} in team", None, None)
     direction = "descending" if query.descending else "ascending"
-    return Heading(text, query.sorted_by(key).address(), direction if key == query.sort else None)
+    return Heading(text, query.sorted_by(key).address(), direction if key == query.sort else None, _HINTS.get(text))
 
 
 def _with_published(query: BoardQuery, found: Found, published: Sequence[Published]) -> list[Entry | Published]:

@@ -3,20 +3,36 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from micronet.contract import BitWidths, Layer, ScoreResult
+from worker.records.scores import own_widths
 
 _WORD, _FREEBIE = 32, 16
 
 
 @dataclass(frozen=True, slots=True)
+class Charged:
+    """Bits that each multiplication and each addition of a layer was charged, None for those it has none of.
+
+    Multiplications and additions times these, and `exponents` in all, are the math of the layer times 32. What is no
+    whole number is an average: a layer has sums of several widths.
+    """
+
+    multiplication: Fraction | None = None
+    addition: Fraction | None = None
+    exponents: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class LayerCost:
-    """What one layer adds to the two terms of the score, and its share of their sum."""
+    """What one layer adds to the two terms of the score, its share of their sum, and the widths it was charged at."""
 
     layer: Layer
     storage: float
     math: float
     share: float
+    charged: Charged = Charged()
 
     @property
     def name(self) -> str:
@@ -34,16 +50,56 @@ class LayerCost:
         return self.storage + self.math
 
 
-def layer_costs(result: ScoreResult) -> tuple[LayerCost, ...]:
-    """Every layer in the order of the network; their points add up to the score."""
+def layer_costs(result: ScoreResult, widths: BitWidths | None = None) -> tuple[LayerCost, ...]:
+    """Every layer in the order of the network; their points add up to the score. `widths` are those declared."""
     per_storage = _per_unit(result.score.storage, result.storage.storage)
     per_math = _per_unit(result.score.math, result.operations.math)
     total = result.score.total or 1.0
     costs = []
     for layer in result.layers:
         storage, math = layer.storage * per_storage, layer.math * per_math
-        costs.append(LayerCost(layer, storage, math, (storage + math) / total))
+        charged = _declared(result, layer, widths) if result.policy == "report" else _counted(layer)
+        costs.append(LayerCost(layer, storage, math, (storage + math) / total, charged))
     return tuple(costs)
+
+
+def _counted(layer: Layer) -> Charged:
+    """By `challenge`; where no two widths give the math, as with sums that were proven narrower, additions have the
+    rest, which is an average.
+    """
+    widths = _widths(layer)
+    return _charged(layer, max(layer.activation_bits, layer.weight_bits or 0) if widths is None else widths[0])
+
+
+def _declared(result: ScoreResult, layer: Layer, widths: BitWidths | None) -> Charged:
+    """By `report`: as declared, and what is over is for exponents; additions that were proven have the rest."""
+    declared = widths or BitWidths(mul_bits=own_widths(result.layers)[1] or _WORD)
+    of_both = layer.multiplications * declared.mul_bits + layer.additions * declared.add_bits
+    over = int(_WORD * layer.math) - of_both
+    if layer.accumulator_bits is not None or over < 0:
+        return _averaged(layer, declared.mul_bits)
+    return _charged(layer, Fraction(declared.mul_bits), Fraction(declared.add_bits), over)
+
+
+def _counted(layer: Layer) -> Charged:
+    """By `challenge`: where no two widths give the math, the additions were not all of one."""
+    widths = _widths(layer)
+    if widths is None:
+        return _averaged(layer, max(layer.activation_bits, layer.weight_bits or 0))
+    return _charged(layer, Fraction(widths[0]), Fraction(widths[1]))
+
+
+def _averaged(layer: Layer, multiplication: int) -> Charged:
+    """Additions have what multiplications of this width leave, if they can be so wide; else it is the other way."""
+    bits, addition = Fraction(_WORD * layer.math), Fraction(_WORD)
+    if layer.additions:
+        addition = min(addition, (bits - layer.multiplications * multiplication) / layer.additions)
+    left = bits - layer.additions * addition
+    return _charged(layer, left / layer.multiplications if layer.multiplications else Fraction(0), addition)
+
+
+def _charged(layer: Layer, multiplication: Fraction, addition: Fraction, exponents: int = 0) -> Charged:
+    return Charged(multiplication if layer.multiplications else None, addition if layer.additions else None, exponents)
 
 
 def _per_unit(points: float, units: float) -> float:

@@ -86,7 +86,7 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
 
 def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | None) -> ScoreView:
     """A score taken apart; `widths` are those that were declared."""
-    layers = layer_costs(result)
+    layers = layer_costs(result, widths)
     return ScoreView(
         result=result,
         track=_same_track(result, data_dir),

@@ -1,7 +1,7 @@
 """Measured scores, as the leaderboard sorts, filters and draws them."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
     true,
 )
 
-from micronet.contract import ScoreResult
+from micronet.contract import Layer, ScoreResult
 from worker.errors import JobNotFound
 from worker.records.clock import now
 from worker.records.database import Database
@@ -46,6 +46,10 @@ _COLUMNS: Mapping[SortKey, tuple[str, ...]] = {
 }
 
 
+DOT_PRODUCTS = frozenset({"conv1d", "conv2d", "linear", "matmul", "mm", "addmm"})
+"""Operations that `report` declares one width of values for; a test holds them to the library's, which needs torch."""
+
+
 @dataclass(frozen=True, slots=True)
 class BoardFilter:
     """Which entries; None asks nothing. Ranks are those of the track, policy and team asked for.
@@ -62,7 +66,10 @@ class BoardFilter:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How a board is sorted; ties by merit, and what has none of what is sorted by comes last."""
+    """How a board is sorted; ties by merit, and what has none of what is sorted by comes last.
+
+    By score, in either direction, those that qualify come first: a network is worth nothing by being small alone.
+    """
 
     by: SortKey = "score"
     descending: bool = False
@@ -72,7 +79,8 @@ class Order:
 class Entry:
     """A measured score. `rank`: by score among the qualifying entries, from 1; None for those under the floor.
 
-    `sparsity`: share of the parameters that are zero.
+    `sparsity`: share of the parameters that are zero. `param_bits`, `mul_bits`: as the settings declared them, else as
+    `own_widths` has them.
     """
 
     job_id: str
@@ -124,6 +132,8 @@ class Scores:
         columns = [_SPARSITY if name == "sparsity" else scores.c[name] for name in _COLUMNS[order.by]]
         # databases differ where it is not said
         sorting = [(column.desc() if order.descending else column).nulls_last() for column in columns]
+        if order.by == "score":
+            sorting.insert(0, scores.c.qualifies.desc())
         places = _places(wanted)
         page = _entries(places).where(*_asked(wanted)).order_by(*sorting, places.c.place)
         if after is not None:
@@ -184,7 +194,8 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
     result = ScoreResult.model_validate_json(ending.result)
     if result.accuracy is None:
         return None
-    bits = json.loads(job.settings).get("bits") or {}
+    bits = json.loads(job.settings).get("bits")
+    widths = own_widths(result.layers) if bits is None else (bits.get("param_bits"), bits.get("mul_bits"))
     return {
         "job_id": job.id,
         "track": result.track,
@@ -201,11 +212,21 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
         "math_score": result.score.math,
         "parameters": result.storage.parameters,
         "nonzero": result.storage.nonzero,
-        "param_bits": bits.get("param_bits"),
-        "mul_bits": bits.get("mul_bits"),
+        "param_bits": widths[0],
+        "mul_bits": widths[1],
         "scorer_version": result.scorer.version,
         "finished_at": now(),
     }
+
+
+def own_widths(layers: Sequence[Layer]) -> tuple[int | None, int | None]:
+    """Bits of the widest weights that are stored, and of the widest values that enter a dot product; None without any.
+
+    What `report` takes a network to declare that brings grids of its own; 32 for one that brings none.
+    """
+    weights = (layer.weight_bits for layer in layers if layer.parameters and layer.weight_bits is not None)
+    values = (layer.activation_bits for layer in layers if layer.op in DOT_PRODUCTS)
+    return max(weights, default=None), max(values, default=None)
 
 
 def searched(team: str | None, name: str | None) -> str:

@@ -37,9 +37,9 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     under = score(any_api, any_services, 300, 0.05, team="b")
     second = score(any_api, any_services, 349, 0.2, team="b")
     board = any_api.get("/leaderboard?track=digits&policy=report").json()
-    assert [(entry["job"], entry["rank"]) for entry in board["entries"]] == [(under, None), (best, 1), (second, 2)]
+    assert [(entry["job"], entry["rank"]) for entry in board["entries"]] == [(best, 1), (second, 2), (under, None)]
     assert (board["track"], board["total"], board["next"]) == ("digits", 3, None)
-    entry = board["entries"][1]
+    entry = board["entries"][0]
     assert (entry["team"], entry["name"], entry["qualifies"]) == ("a", "n", True)
     assert entry["accuracy"] == {"correct": 350, "total": 360, "top1": 350 / 360}
     assert entry["score"]["total"] == 0.1
@@ -54,10 +54,10 @@ def test_scores_are_ranked_paged_and_filtered(any_api: TestClient, any_services:
     assert jobs("sort=margin") == [under, second, best]
     for key in ("bits", "sparsity", "policy", "version"):
         assert jobs(f"sort={key}&order=desc") == [best, second, under]  # all alike, and so by merit
-    assert jobs("search=B") == [under, second]
+    assert jobs("search=B") == [second, under]
     assert jobs("search=N&qualifies=true") == [best]
     following = any_api.get("/leaderboard?track=digits&search=%42&limit=1").json()["next"]
-    assert [entry["job"] for entry in any_api.get(following).json()["entries"]] == [second]
+    assert [entry["job"] for entry in any_api.get(following).json()["entries"]] == [under]
     found, where = [], "/leaderboard?track=digits&limit=1&qualifies=true"
     while where:
         page = any_api.get(where).json()
@@ -151,12 +151,13 @@ def test_tracks_and_architectures_are_listed(api: TestClient) -> None:
 
 
 def test_tracks_of_this_server_are_listed_and_taken(make_services: MakeServices, tmp_path: Path) -> None:
-    (tmp_path / "tracks").mkdir()
+    tracks = tmp_path / "data" / "tracks"
+    tracks.mkdir(parents=True)
     own = BUILT_IN["digits"].model_dump(exclude={"official", "name", "note"})
     lines = ['name = "own"', *(f"{key} = {list(v) if isinstance(v, tuple) else v!r}" for key, v in own.items())]
     lines[lines.index("published = []")] = 'published = [{entrant = "Aviary", year = 2024, score = 0.5}]'
-    (tmp_path / "tracks" / "own.toml").write_text("\n".join(lines))
-    with called(make_services(data=tmp_path)) as client:
+    (tracks / "own.toml").write_text("\n".join(lines))
+    with called(make_services(home=tmp_path / "home", data=tmp_path / "data")) as client:
         listed = client.get("/tracks").json()["tracks"][-1]
         assert listed["name"] == "own"
         (sighting,) = listed["published"]

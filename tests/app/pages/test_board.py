@@ -195,7 +195,7 @@ def test_as_a_file(api: TestClient, services: Services, board: dict[str, str]) -
     answer = api.get("/leaderboard.csv?track=digits")
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
     rows = list(csv.DictReader(io.StringIO(answer.text)))
-    assert [row["name"] for row in rows] == ["low", "beta", "gamma", "alpha", "'=1+1"]
-    assert rows[-1]["team"] == "'@SUM(A1)"
-    assert rows[1]["margin"] == "3"
-    assert float(rows[1]["score"]) == 0.1
+    assert [row["name"] for row in rows] == ["beta", "gamma", "alpha", "'=1+1", "low"]
+    assert rows[-2]["team"] == "'@SUM(A1)"
+    assert rows[0]["margin"] == "3"
+    assert float(rows[0]["score"]) == 0.1

@@ -8,10 +8,13 @@ from typing import Any, get_args
 import pytest
 import sqlalchemy
 
+from micronet.analysis import dot_products
+from micronet.analysis.rules import operation_name
+from micronet.contract import Layer, ScoreResult
 from tests.app.http.results import score_text
 from tests.worker.records.making import accept
 from worker.records import Records
-from worker.records.scores import BoardFilter, Entry, Order, Point, SortKey, searched
+from worker.records.scores import DOT_PRODUCTS, BoardFilter, Entry, Order, Point, SortKey, searched
 from worker.records.tables import scores
 from worker.records.values import Ending, Status
 
@@ -96,6 +99,18 @@ def test_equals_are_in_order_of_merit_and_what_is_unknown_comes_last(
     assert ids(board(records, order=Order(key, descending))) == [one["job_id"] for one in expected]
 
 
+def test_by_score_those_that_qualify_come_first_in_either_direction(records: Records) -> None:
+    first, second, low, lower = (
+        row(score=0.02),
+        row(score=0.03),
+        row(score=0.01, correct=7999),
+        row(score=0.04, correct=1),
+    )
+    keep(records, low, second, lower, first)
+    for descending, expected in ((False, [first, second, low, lower]), (True, [second, first, lower, low])):
+        assert ids(board(records, order=Order("score", descending))) == [one["job_id"] for one in expected]
+
+
 def test_sparsity_is_the_share_of_zeros(records: Records) -> None:
     keep(records, row(parameters=200, nonzero=50), row(parameters=0, nonzero=0))
     assert [entry.sparsity for entry in board(records)] == [0.75, 0.0]
@@ -140,6 +155,41 @@ def test_scores_that_jobs_measured_are_found(records: Records) -> None:
     records.leases.finish(claimed, Ending(Status.SUCCEEDED, score_text(350, 0.1)))
     for text in ("éQUIPE", "nET"):
         assert ids(board(records, BoardFilter("digits", text=text))) == [job.id]
+
+
+def measured(records: Records, settings: str, *layers: Layer) -> Entry:
+    """The entry of a score of these layers."""
+    job = accept(records, settings=settings)
+    claimed = records.leases.claim("w", ("short",))
+    assert claimed is not None
+    result = ScoreResult.model_validate_json(score_text(350, 0.1)).model_copy(update={"layers": layers})
+    records.leases.finish(claimed, Ending(Status.SUCCEEDED, result.model_dump_json()))
+    entry = records.scores.entry(job.id)
+    assert entry is not None
+    return entry
+
+
+def test_widths_are_those_declared_or_the_widest_that_the_file_brings(records: Records) -> None:
+    """Of what is stored the widest, of values that enter a dot product: a factor in the operation itself is neither."""
+    (one,) = ScoreResult.model_validate_json(score_text(350, 0.1)).layers
+    layers = (
+        one.model_copy(update={"op": "conv2d", "weight_bits": 4, "activation_bits": 7}),
+        one.model_copy(update={"op": "linear", "weight_bits": 6, "activation_bits": 5}),
+        one.model_copy(update={"op": "mul", "parameters": 0, "weight_bits": 32, "activation_bits": 32}),
+        one.model_copy(update={"op": "relu", "parameters": 0, "weight_bits": None, "activation_bits": 8}),
+    )
+    widths = {
+        settings: (entry.param_bits, entry.mul_bits)
+        for settings in ('{"bits": {"param_bits": 9, "mul_bits": 12}}', '{"bits": null}')
+        for entry in [measured(records, settings, *layers)]
+    }
+    assert list(widths.values()) == [(9, 12), (6, 7)]
+    nothing = measured(records, '{"bits": null}', layers[2])
+    assert (nothing.param_bits, nothing.mul_bits) == (None, None)
+
+
+def test_dot_products_are_those_of_the_library() -> None:
+    assert set(map(operation_name, dot_products.DOT_PRODUCTS)) == DOT_PRODUCTS
 
 
 def beats(one: Entry, other: Entry) -> bool:
