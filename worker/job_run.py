@@ -237,7 +237,7 @@ def _finish(bench: Bench, job: Job, heart: Heart, ending: Ending, blobs: tuple[S
     records, nowhere = bench.records, (None,) * len(blobs)
 
     def work(_: object) -> _Kept:
-        if not records.leases.finish(job, ending, heart.begun):
+        if not records.leases.finish(job, ending, heart.begun, heart.stage):
             return Lost(), nowhere
         if blobs and records.jobs.read(job.id).status is not ending.status:
             return Ending(Status.CANCELED), nowhere
@@ -262,7 +262,7 @@ def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:
         try:
             match written:
                 case Ending():
-                    bench.records.leases.finish(job, written, heart.begun)
+                    bench.records.leases.finish(job, written, heart.begun, heart.stage)
                 case Returned(tried=True):
                     bench.records.leases.retry(job, heart.begun)
                 case Returned():

@@ -21,7 +21,7 @@ from worker.errors import RunnerUnavailable, StorageFull, StorageQuota, Unavaila
 from worker.job_run import Bench, run_job
 from worker.limits import JobLimits
 from worker.records import Records
-from worker.records.values import Job, LogEntry, Status
+from worker.records.values import Job, LogEntry, Stage, Status
 from worker.runner import Done, Exited, JobRequest, Message, Progressed, Runner, StageBegan
 
 MADE = b"what the job made"
@@ -316,6 +316,15 @@ def test_a_worker_that_stops_gives_back_a_job_that_waits_for_a_spare(bench: Benc
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 0)
 
 
+def test_a_job_that_ended_was_as_far_as_it_said_last(bench: Bench) -> None:
+    """Between two beats: else one that has succeeded stands at 9,339 of 10,000 images for ever."""
+    said = [StageBegan("evaluate", 2, 3), Progressed(9_339, 10_000, "images"), Progressed(10_000, 10_000, "images")]
+    ended = ran(replace(bench, beat_seconds=60), claimed(bench), QuickRunner(said=said))
+    assert ended.status is Status.SUCCEEDED
+    assert ended.stage is not None
+    assert (ended.stage.name, ended.stage.done, ended.stage.total) == ("evaluate", 10_000, 10_000)
+
+
 def test_a_damaged_file_can_be_sent_again(bench: Bench) -> None:
     job = claimed(bench)
     (location,) = cast(FailingBlobs, bench.blobs).files
@@ -406,10 +415,10 @@ def test_an_end_that_cannot_be_written_is_a_failed_job(bench: Bench, monkeypatch
     job = claimed(bench)
     finish = bench.records.leases.finish
 
-    def refuse(job: Job, ending: job_run.Ending, begun: Sequence[LogEntry]) -> bool:
+    def refuse(job: Job, ending: job_run.Ending, begun: Sequence[LogEntry], stage: Stage | None) -> bool:
         if ending.status is Status.SUCCEEDED:
             raise ValueError("no column takes this")
-        return finish(job, ending, begun)
+        return finish(job, ending, begun, stage)
 
     monkeypatch.setattr(bench.records.leases, "finish", refuse)
     ended = ran(bench, job, QuickRunner())

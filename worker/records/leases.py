@@ -95,8 +95,11 @@ class Leases:
 
         return self._database.write(work)
 
-    def finish(self, job: Job, ending: Ending, begun: Sequence[LogEntry] = ()) -> bool:
-        """Write how a claimed job ended; false if the lease was lost. One that was asked to cancel is canceled."""
+    def finish(self, job: Job, ending: Ending, begun: Sequence[LogEntry] = (), stage: Stage | None = None) -> bool:
+        """Write how a claimed job ended, and how far it was; false if the lease was lost.
+
+        One that was asked to cancel is canceled.
+        """
 
         def work(connection: Connection) -> bool:
             row = connection.execute(_STATE.with_for_update(), {"job_id": job.id}).first()
@@ -106,7 +109,7 @@ class Leases:
                 return True  # written by an earlier try whose connection broke
             end = Ending(Status.CANCELED) if row.status == Status.CANCELING else ending
             write_stages(connection, job.id, begun)
-            changed = _end(connection, job, end)
+            changed = _end(connection, job, end, stage)
             if changed and end.status is Status.SUCCEEDED and (row_of_score := score_row(job, end)) is not None:
                 connection.execute(insert(scores).values(row_of_score))
             return changed
@@ -220,8 +223,8 @@ def _mine(job: Job) -> ColumnElement[bool]:
     return and_(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.status.in_(HELD))
 
 
-def _end(connection: Connection, job: Job, ending: Ending) -> bool:
-    """Write the end of a job that is held, in its record and in its log."""
+def _end(connection: Connection, job: Job, ending: Ending, stage: Stage | None = None) -> bool:
+    """Write the end of a job that is held, in its record and in its log; how far it was, if no beat told of that."""
     changes = update(jobs).where(_mine(job))
     changes = changes.values(
         status=ending.status,
@@ -230,6 +233,7 @@ def _end(connection: Connection, job: Job, ending: Ending) -> bool:
         artifacts=artifacts_text(ending.artifacts),
         finished_at=now(),
         version=jobs.c.version + 1,
+        **({} if stage is None else stage_columns(stage)),
     )
     ended = bool(connection.execute(changes).rowcount)
     if ended:
