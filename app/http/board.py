@@ -9,9 +9,10 @@ from pydantic import BaseModel, Field
 from app.http.access import CallerDep
 from app.http.errors import InvalidRequest
 from app.http.problems import Fault
+from app.http.routing import api_router
 from app.http.site import SiteDep
 from micronet.contract import Accuracy, Name, ScoreTerms
-from micronet.contract.values import UNPRINTABLE
+from micronet.contract.values import UNPRINTABLE, in_words
 from micronet.tracks import track as find_track
 from worker.errors import JobNotFound
 from worker.records.scores import BoardFilter, Entry, Order, SortKey
@@ -19,7 +20,9 @@ from worker.records.scores import BoardFilter, Entry, Order, SortKey
 _CURSOR = "b"
 """Before the job of a page's last entry: a place in the order that stays, whatever is measured meanwhile."""
 Cursor = Annotated[
-    str | None, Query(pattern=f"^{_CURSOR}[0-9a-f]{{32}}$", description="from `next` of the page before")
+    str | None,
+    Query(pattern=f"^{_CURSOR}[0-9a-f]{{32}}$", description="from `next` of the page before"),
+    in_words("needs what `next` of the page before has"),
 ]
 Search = Annotated[
     str | None,
@@ -29,6 +32,7 @@ Search = Annotated[
         pattern=rf"^[^{UNPRINTABLE}]+$",
         description="what team or name must contain, in letters of either case",
     ),
+    in_words("needs printable characters"),
 ]
 Limit = Annotated[int, Query(ge=1, le=100)]
 
@@ -72,7 +76,7 @@ class Board(BaseModel):
 
 def board_router() -> APIRouter:
     """The route of the leaderboard."""
-    router = APIRouter(tags=["leaderboard"])
+    router = api_router("leaderboard")
     router.add_api_route("/leaderboard", _board, methods=["GET"], name="leaderboard")
     return router
 

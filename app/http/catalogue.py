@@ -5,6 +5,7 @@ from functools import cache
 from fastapi import APIRouter
 
 from app.http.access import CallerDep
+from app.http.routing import api_router
 from app.http.schemas import ArchitectureList, ArchitectureView, TrackList, TrackView
 from app.http.site import SiteDep
 from micronet.architectures import architectures
@@ -13,7 +14,7 @@ from micronet.tracks import tracks
 
 def catalogue_router() -> APIRouter:
     """Routes of things to choose from."""
-    router = APIRouter(tags=["catalogue"])
+    router = api_router("catalogue")
     router.add_api_route("/tracks", _tracks, methods=["GET"], name="list_tracks")
     router.add_api_route("/architectures", _architectures, methods=["GET"], name="list_architectures")
     return router

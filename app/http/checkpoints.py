@@ -15,12 +15,17 @@ from app.http.pieces import Place, append, copy, opened
 from app.http.problems import LENGTH, OFFSET, Fault
 from app.http.site import Site, SiteDep
 from app.http.uploads import Upload
+from micronet.contract.values import in_words
 from worker.blobs.settling import has_gone
 from worker.errors import CheckpointNotFound, HashMismatch
 from worker.records.values import StoredBlob
 
 SHA256_PATTERN = "^[0-9a-f]{64}$"
-Sha256 = Annotated[str, Path(pattern=SHA256_PATTERN, description="SHA-256 of the file, in lower case")]
+Sha256 = Annotated[
+    str,
+    Path(pattern=SHA256_PATTERN, description="SHA-256 of the file, in lower case"),
+    in_words("needs 64 hexadecimal digits in lower case"),
+]
 Offset = Annotated[int, Header(alias=OFFSET, ge=0, description="bytes of the file before this piece")]
 Length = Annotated[int, Header(alias=LENGTH, ge=1, description="bytes of the whole file")]
 

@@ -54,7 +54,7 @@ class EventStream(StreamingResponse):
 
 
 def events_router() -> APIRouter:
-    """The route of events."""
+    """The route of events. It does not answer HEAD: a stream has no end to tell of before it came."""
     router = APIRouter(tags=["jobs"])
     router.add_api_route(
         "/jobs/{job_id}/events",

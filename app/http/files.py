@@ -12,6 +12,7 @@ from app.http.access import Caller, CallerDep
 from app.http.checkpoints import Sha256
 from app.http.documented import ETAG, NOT_MODIFIED, problem
 from app.http.errors import RangeNotSatisfiable
+from app.http.routing import api_router
 from app.http.site import Site, SiteDep
 from app.http.submissions import FILENAME_LENGTH, clean_filename
 from app.http.uploads import storage_errors
@@ -35,7 +36,7 @@ class Span(NamedTuple):
 
 def files_router() -> APIRouter:
     """Routes below /blobs."""
-    router = APIRouter(tags=["files"])
+    router = api_router("files")
     router.add_api_route(
         "/blobs/{sha256}",
         _read,
@@ -67,7 +68,8 @@ async def _read(
     blob = await site.database.run(_held, site, caller, sha256)
     if tag in request.headers.get("if-none-match", ""):
         return Response(status_code=304, headers={"ETag": tag})
-    wanted = range if request.headers.get("if-range", tag) == tag else None
+    asked = request.method == "GET" and request.headers.get("if-range", tag) == tag  # RFC 9110, 14.2: of GET alone
+    wanted = range if asked else None
     span = wanted_span(wanted, blob.size)
     file = await site.files.run(_open, site, blob, span)
     if not file.seekable():
@@ -80,8 +82,11 @@ async def _read(
         "Content-Disposition": _disposition(clean_filename(filename) or sha256[:16]),
         **({} if span is None else {"Content-Range": f"bytes {first}-{end - 1}/{blob.size}"}),
     }
-    pieces = _pieces(site, file, end - first)
-    return StreamingResponse(pieces, 200 if span is None else 206, headers, _MEDIA_TYPE)
+    status = 200 if span is None else 206
+    if request.method == "HEAD":
+        await site.files.run(file.close)
+        return Response(status_code=status, headers=headers, media_type=_MEDIA_TYPE)
+    return StreamingResponse(_pieces(site, file, end - first), status, headers, _MEDIA_TYPE)
 
 
 def wanted_span(header: str | None, size: int) -> Span | None:

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from app.http.documented import Answers, success
 from app.http.readiness import Ready
+from app.http.routing import api_router
 from app.http.site import SiteDep
 
 
@@ -19,7 +20,7 @@ class Alive(BaseModel):
 
 def health_router() -> APIRouter:
     """For load balancers and for `docker compose`; no token is needed."""
-    router = APIRouter(tags=["server"], prefix="/health")
+    router = api_router("server", prefix="/health")
     router.add_api_route("/live", _live, methods=["GET"], name="live")
     answers: Answers = {200: success(Ready, "Ready"), 503: success(Ready, "A part is failing")}
     router.add_api_route("/ready", _ready, methods=["GET"], name="ready", responses=answers)

@@ -12,10 +12,12 @@ from app.http.access import Caller, CallerDep, caller_of
 from app.http.cursors import cursor_pattern, cursor_to, place_of
 from app.http.documented import NOT_MODIFIED, Answers, problem, success
 from app.http.job_json import job_json
+from app.http.routing import api_router
 from app.http.schemas import JOB_ID_PATTERN, JobList, JobView
 from app.http.site import Site, SiteDep, site_of
 from app.http.submissions import Submission
 from micronet.contract import Name
+from micronet.contract.values import in_words
 from micronet.jobs import JOBS
 from worker.errors import JobNotFound
 from worker.records.jobs import Filter
@@ -30,6 +32,7 @@ Key = Annotated[
         pattern=r"^[\x21-\x7e]+$",
         description="sent again with the same request, it gives the same job",
     ),
+    in_words("needs visible ASCII characters, and no spaces"),
 ]
 
 
@@ -41,7 +44,11 @@ def _known_kind(kind: str) -> str:
 
 Kind = Annotated[str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": list(JOBS)})]
 JobId = Annotated[str, Path(json_schema_extra={"pattern": JOB_ID_PATTERN})]
-Cursor = Annotated[str | None, Query(pattern=cursor_pattern("j"), description="from `next` of the page before")]
+Cursor = Annotated[
+    str | None,
+    Query(pattern=cursor_pattern("j"), description="from `next` of the page before"),
+    in_words("needs what `next` of the page before has"),
+]
 Team = Annotated[Name | None, Query()]
 _JSON = "application/json"
 _JOB_ID = re.compile("[0-9a-f]{32}")
@@ -50,7 +57,7 @@ _NOT_FOUND: Answers = {404: problem(404, "No such job, or another team's")}
 
 def jobs_router() -> APIRouter:
     """Routes of jobs; one POST for each kind in the table."""
-    router = APIRouter(tags=["jobs"])
+    router = api_router("jobs")
     for kind in JOBS:
         _add_kind(router, kind)
     router.add_api_route("/jobs", _list, methods=["GET"], name="list_jobs", response_model=JobList)

@@ -5,6 +5,7 @@ from fastapi import APIRouter
 from app.http.access import Caller, CallerDep
 from app.http.documented import Answers, problem
 from app.http.jobs import JobId, own_job
+from app.http.routing import api_router
 from app.http.schemas import JobLog, LogEntryView
 from app.http.site import Site, SiteDep
 from worker.records.values import LogEntry
@@ -14,7 +15,7 @@ _ANSWERS: Answers = {404: problem(404, "No such job, or another team's")}
 
 def log_router() -> APIRouter:
     """The route of logs."""
-    router = APIRouter(tags=["jobs"])
+    router = api_router("jobs")
     router.add_api_route("/jobs/{job_id}/log", _log, methods=["GET"], name="job_log", responses=_ANSWERS)
     return router
 

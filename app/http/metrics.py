@@ -4,6 +4,7 @@ from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
+from app.http.routing import api_router
 from app.http.site import Site, SiteDep
 from app.http.uploads import storage_errors
 from micronet.jobs import JOBS
@@ -12,7 +13,7 @@ from worker.records.values import HELD, Status
 
 def metrics_router() -> APIRouter:
     """The route of metrics; no token is needed, so a proxy should keep it inside."""
-    router = APIRouter(tags=["server"])
+    router = api_router("server")
     router.add_api_route("/metrics", _metrics, methods=["GET"], name="metrics", response_class=PlainTextResponse)
     return router
 

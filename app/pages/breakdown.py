@@ -63,22 +63,14 @@ def layer_costs(result: ScoreResult, widths: BitWidths | None = None) -> tuple[L
     return tuple(costs)
 
 
-def _counted(layer: Layer) -> Charged:
-    """By `challenge`; where no two widths give the math, as with sums that were proven narrower, additions have the
-    rest, which is an average.
-    """
-    widths = _widths(layer)
-    return _charged(layer, max(layer.activation_bits, layer.weight_bits or 0) if widths is None else widths[0])
-
-
 def _declared(result: ScoreResult, layer: Layer, widths: BitWidths | None) -> Charged:
     """By `report`: as declared, and what is over is for exponents; additions that were proven have the rest."""
-    declared = widths or BitWidths(mul_bits=own_widths(result.layers)[1] or _WORD)
-    of_both = layer.multiplications * declared.mul_bits + layer.additions * declared.add_bits
-    over = int(_WORD * layer.math) - of_both
+    multiplication = own_widths(result.layers)[1] or _WORD if widths is None else widths.mul_bits
+    addition = (widths or BitWidths()).add_bits
+    over = int(_WORD * layer.math) - layer.multiplications * multiplication - layer.additions * addition
     if layer.accumulator_bits is not None or over < 0:
-        return _averaged(layer, declared.mul_bits)
-    return _charged(layer, Fraction(declared.mul_bits), Fraction(declared.add_bits), over)
+        return _averaged(layer, multiplication)
+    return _charged(layer, Fraction(multiplication), Fraction(addition), over)
 
 
 def _counted(layer: Layer) -> Charged:
@@ -93,9 +85,10 @@ def _averaged(layer: Layer, multiplication: int) -> Charged:
     """Additions have what multiplications of this width leave, if they can be so wide; else it is the other way."""
     bits, addition = Fraction(_WORD * layer.math), Fraction(_WORD)
     if layer.additions:
-        addition = min(addition, (bits - layer.multiplications * multiplication) / layer.additions)
-    left = bits - layer.additions * addition
-    return _charged(layer, left / layer.multiplications if layer.multiplications else Fraction(0), addition)
+        left = max((bits - layer.multiplications * multiplication) / layer.additions, Fraction(0))
+        addition = min(addition, left)
+    rest = bits - layer.additions * addition
+    return _charged(layer, rest / layer.multiplications if layer.multiplications else Fraction(0), addition)
 
 
 def _charged(layer: Layer, multiplication: Fraction, addition: Fraction, exponents: int = 0) -> Charged:

@@ -1,10 +1,12 @@
 """The ground of the contract: frozen, strict values, and the words every other part of it uses."""
 
-from typing import Annotated
+from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
+from typing import Annotated, Any, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, WrapValidator
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from micronet.contract.words import prose_and_rows, words_of_fields
 
@@ -15,13 +17,47 @@ _BLANK = r" \xa0\u1680\u2000-\u200f\u202f\u205f\u2060\u3000\ufeff"
 """Likewise: spaces, and most of what has no width."""
 NAME_PATTERN = rf"^[^{UNPRINTABLE}]*[^{UNPRINTABLE}{_BLANK}][^{UNPRINTABLE}]*$"
 """Printable, and something of it to be seen."""
-Name = Annotated[str, Field(min_length=1, max_length=200, pattern=NAME_PATTERN)]
+_PATTERN, _UNKNOWN = "string_pattern_mismatch", "extra_forbidden"
+_MOST_SUGGESTIONS = 20
+"""In one error: nobody reads more, and whoever sends a thousand keys is to wait for none."""
+
+
+def in_words(words: str) -> WrapValidator:
+    """Of what a pattern refuses, say `words`: a regular expression tells people nothing."""
+
+    def check(value: Any, handler: Any) -> Any:
+        try:
+            return handler(value)
+        except ValidationError as error:
+            if any(fault["type"] == _PATTERN for fault in error.errors()):
+                raise PydanticCustomError(_PATTERN, words) from None
+            raise
+
+    return WrapValidator(check)
+
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=200, pattern=NAME_PATTERN),
+    in_words("needs at least one visible character, and no control characters"),
+]
 
 
 class Value(BaseModel):
     """Base of everything here: frozen, and strict about keys and types. What docstrings say of fields, schemas say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:
+        """As pydantic's; of a name that is no setting, the error says which one may have been meant.
+
+        Here and in no validator: behind one, JSON is Python's values, and strict about other things.
+        """
+        try:
+            return super().model_validate_json(json_data, **options)
+        except ValidationError as error:
+            raise _with_suggestions(cls, error) from None
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
@@ -37,5 +73,47 @@ class Value(BaseModel):
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """Of a whole, which it is never."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Sha256 = Annotated[
+    str, Field(pattern=r"^[0-9a-f]{64}$"), in_words("needs a SHA-256: 64 hexadecimal digits in lower case")
+]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+
+
+def _with_suggestions(kind: type[Value], error: ValidationError) -> ValidationError:
+    """The error; where names are no settings, what is said of them changed."""
+    faults = error.errors(include_url=False)
+    if all(fault["type"] != _UNKNOWN for fault in faults):
+        return error
+    said: list[InitErrorDetails] = []
+    for index, fault in enumerate(faults):
+        unknown = fault["type"] == _UNKNOWN and index < _MOST_SUGGESTIONS
+        words = _suggestion(kind, fault["loc"]) if unknown else fault["msg"]
+        # as context, so that braces in it stay what they are
+        told = PydanticCustomError(fault["type"], "{words}", {"words": words})
+        said.append(InitErrorDetails(type=told, loc=fault["loc"], input=fault["input"]))
+    return ValidationError.from_exception_data(error.title, said, input_type="json")
+
+
+def _suggestion(kind: type[Value], place: Sequence[str | int]) -> str:
+    """What may stand at a place instead: settings of like name, else all there are."""
+    known = sorted({name for found in _at([kind], place[:-1]) for name in found.model_fields})
+    close = get_close_matches(str(place[-1])[:100], known, n=1)
+    if close:
+        return f"no such setting; did you mean {close[0]}?"
+    return f"no such setting; there are {', '.join(known)}" if known else "no such setting"
+
+
+def _at(kinds: Sequence[type[Value]], place: Sequence[str | int]) -> Sequence[type[Value]]:
+    """The values that may stand at a place within these: of a choice of several, those its tag leaves."""
+    for part in place:
+        annotations = [kind.model_fields[part].annotation for kind in kinds if part in kind.model_fields]
+        tagged = [kind for kind in kinds if any(part in get_args(f.annotation) for f in kind.model_fields.values())]
+        kinds = [value for annotation in annotations for value in _values(annotation)] or tagged or kinds
+    return kinds
+
+
+def _values(annotation: Any) -> Iterator[type[Value]]:
+    if isinstance(annotation, type) and issubclass(annotation, Value):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _values(inner)

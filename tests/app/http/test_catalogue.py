@@ -174,6 +174,28 @@ def test_tracks_of_this_server_are_listed_and_taken(make_services: MakeServices,
         assert "own" in document["components"]["schemas"]["score.Settings"]["properties"]["track"]["enum"]
 
 
+def test_head_is_get_without_its_body(api: TestClient, services: Services) -> None:
+    """RFC 9110, 9.1: on every address that can be read, but streams of events, which have no end."""
+    job = accepted(api)
+    self, blob = job["urls"]["self"], f"/blobs/{job['checkpoint']['sha256']}?filename=a.onnx"
+    boards = "/leaderboard?track=digits"
+    for where in ("/health/live", "/health/ready", "/tracks", "/architectures", "/jobs?limit=2", boards, blob, self):
+        read, asked = api.get(where), api.head(where)
+        assert (asked.status_code, asked.content) == (200, b""), where
+        told = {name: value for name, value in read.headers.items() if name != "x-request-id"}
+        assert {name: value for name, value in asked.headers.items() if name != "x-request-id"} == told, where
+    for where in ("/metrics", f"{self}/log", f"/checkpoints/{job['checkpoint']['sha256']}", "/openapi.json", "/"):
+        assert api.head(where).status_code == 200, where
+    assert api.head("/jobs/" + "0" * 32).status_code == 404
+    assert api.head("/jobs?foo=1").status_code == 422
+    assert api.head(blob, headers={"Range": "bytes=0-1"}).status_code == 200, "Range is of GET alone"
+
+
+def test_the_document_says_nothing_of_head_where_it_is_but_get(api: TestClient) -> None:
+    paths = api.get("/openapi.json").json()["paths"]
+    assert [path for path, operations in paths.items() if "head" in operations] == ["/checkpoints/{sha256}"]
+
+
 def test_health_names_the_part_that_fails(api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     assert readiness._SECONDS <= 1
     monkeypatch.setattr(readiness, "_SECONDS", 0.0)

@@ -149,6 +149,9 @@ def test_positions_in_lists_are_those_of_the_jobs(any_api: TestClient) -> None:
         ("cursor=ajoxMQ%3D%3D%0A", "cursor"),
         ("cursor=Yjox", "cursor"),  # of a leaderboard
         ("cursor=" + "x" * 100, "cursor"),
+        ("foo=1", "foo"),
+        ("Kind=score", "Kind"),
+        ("limit=1&" + "x" * 10_000, "x" * 200),
     ],
 )
 def test_parameters_that_are_wrong_are_named(any_api: TestClient, query: str, parameter: str) -> None:
@@ -168,15 +171,29 @@ def test_other_addresses_and_methods(api: TestClient) -> None:
     problem(api.get("/nothing"), 404, "no-such-address")
     problem(api.get("/jobs/"), 404, "no-such-address")
     for method, where, allowed in (
-        ("DELETE", "/jobs", "GET"),
+        ("DELETE", "/jobs", "GET, HEAD"),
+        ("HEAD", "/score", "POST"),
+        ("HEAD", f"/jobs/{'0' * 32}/events", "GET"),
         ("GET", "/score", "POST"),
         ("POST", "/checkpoints/" + "0" * 64, "GET, HEAD, PATCH, PUT"),
     ):
         answer = api.request(method, where)
-        problem(answer, 405, "method-not-allowed")
+        assert answer.status_code == 405
+        if method != "HEAD":
+            problem(answer, 405, "method-not-allowed")
         assert answer.headers["allow"] == allowed
 
 
 def test_kinds_are_named_where_one_is_wrong(api: TestClient) -> None:
     content = problem(api.get("/jobs?kind=bake"), 422, "invalid-request")
     assert "quantize" in content["detail"]
+
+
+def test_a_parameter_nobody_knows_is_answered_with_those_there_are(api: TestClient) -> None:
+    content = problem(api.get("/jobs?stauts=failed&kind=score"), 422, "invalid-request")
+    assert content["detail"] == "no such parameter; there are status, kind, team, limit, cursor."
+    assert (
+        problem(api.get("/leaderboard?track=digits&sotr=team"), 422, "invalid-request")["errors"][0]["parameter"]
+        == "sotr"
+    )
+    assert api.get("/health/live?probe=1").status_code == 200, "where there is nothing to ask for, nothing is mistaken"

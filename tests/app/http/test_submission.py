@@ -185,6 +185,54 @@ def test_hostile_settings_are_refused_by_name(api: TestClient, services: Service
     assert api.get("/jobs").json() == {"jobs": [], "next": None}
 
 
+@pytest.mark.parametrize(
+    ("kind", "settings", "pointer", "words"),
+    [
+        ("score", '{"name": "  "}', "/settings/name", "at least one visible character, and no control characters"),
+        (
+            "score",
+            '{"team": "a\\u0000"}',
+            "/settings/team",
+            "at least one visible character, and no control characters",
+        ),
+        ("score", '{"bitts": null}', "/settings/bitts", "no such setting; did you mean bits?"),
+        ("score", '{"bits": {"parm_bits": 9}}', "/settings/bits/parm_bits", "did you mean param_bits?"),
+        (
+            "score",
+            '{"bits": {"{luck}": 9}}',
+            "/settings/bits/{luck}",
+            "no such setting; there are add_bits, exponent_bits, mul_bits, param_bits",
+        ),
+        (
+            "pipeline",
+            '{"stages": [{"stage": "train", "epochz": 1}]}',
+            "/settings/stages/0/train/epochz",
+            "did you mean epochs?",
+        ),
+        ("train", '{"distillation": {"teacher": "x"}}', "/settings/distillation/teacher", "64 hexadecimal digits"),
+    ],
+)
+def test_what_is_wrong_is_said_in_words_of_people(
+    api: TestClient, kind: str, settings: str, pointer: str, words: str
+) -> None:
+    content = problem(send(api, settings, kind=kind), 422, "invalid-settings")
+    (fault,) = [fault for fault in content["errors"] if fault["pointer"] == pointer]
+    assert words in fault["detail"]
+    assert "\\x" not in json.dumps(content), "nothing of a regular expression"
+
+
+def test_faults_beside_a_setting_nobody_knows_keep_their_places_and_words(api: TestClient) -> None:
+    settings = '{"sed": 1, "seed": -1, "bits": {"mul_bits": 99}, "track": ""}'
+    content = problem(send(api, settings), 422, "invalid-settings")
+    found = {fault["pointer"]: fault["detail"] for fault in content["errors"]}
+    assert found == {
+        "/settings/track": "String should have at least 1 character",
+        "/settings/bits/mul_bits": "Input should be less than or equal to 32",
+        "/settings/seed": "Input should be greater than or equal to 0",
+        "/settings/sed": "no such setting; did you mean seed?",
+    }
+
+
 def test_there_is_room_for_the_longest_policy(api: TestClient) -> None:
     operation = {"operation": "invert", "probability": 0.5, "magnitude": 0.5}
     policy = {"policies": [[operation] * 8] * MOST_LISTS}
