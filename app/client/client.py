@@ -102,6 +102,10 @@ class Client:
         """Jobs, the newest first, without their results; more are asked for as they are taken."""
         return self._pages("/jobs", "jobs", {"status": status, "kind": kind, "team": team})
 
+    def page(self, job: Json) -> str:
+        """URL of a job's page, for people."""
+        return self._connection.url(job["urls"]["page"])
+
     def cancel(self, job_id: str) -> Json:
         """Ask a job to stop."""
         return self._connection.json("POST", f"/jobs/{job_id}/cancel")

@@ -72,6 +72,11 @@ class Connection:
             raise ServerError("request", "The request cannot be sent", detail, yours=True) from error
         self._seconds, self._known = patience, False
 
+    def url(self, address: str = "") -> str:
+        """Where something of the server is, for people: without the password in its URL, if there is one."""
+        base = str(self._http.base_url.copy_with(userinfo=b"")).rstrip("/")
+        return base + address
+
     def close(self) -> None:
         """Hang up."""
         self._http.close()
@@ -111,5 +116,5 @@ class Connection:
         try:
             yield
         except httpx.TransportError as error:
-            raise unreachable(error, self._known) from error
+            raise unreachable(error, self.url(), self._known) from error
         self._known = True

@@ -5,6 +5,7 @@ MicronetError
     └── Later                      not now: the same request may go well in a while
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +16,8 @@ from micronet.errors import MicronetError
 _LATER = frozenset({408, 429, 502, 503, 504})
 _NOT_SOON = frozenset({"storage-quota", "dataset-missing", "dataset-corrupt"})
 """Codes of problems with such a status that somebody has to do something about."""
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+"""What Python puts before the system's words."""
 
 
 class ServerError(MicronetError):
@@ -40,7 +43,7 @@ def checked(answer: httpx.Response) -> httpx.Response:
     status = answer.status_code
     problem = _problem(answer)
     code, title = str(problem.get("code", "server")), str(problem.get("title", f"The server answered {status}"))
-    detail = "; ".join([str(problem.get("detail", answer.text[:500])), *map(_fault, problem.get("errors", ()))])
+    detail = _without_access(answer) if code == "token-required" else _detail(problem, answer)
     yours = status < httpx.codes.INTERNAL_SERVER_ERROR
     if status in _LATER and code not in _NOT_SOON:
         wait = answer.headers.get("Retry-After", "")
@@ -60,17 +63,18 @@ def content_of(answer: httpx.Response) -> dict[str, Any]:
     return content
 
 
-def unreachable(error: httpx.TransportError, known: bool) -> ServerError:
-    """Why there was no answer. Only from a server that is `known`, or that is there, one may come later.
+def unreachable(error: httpx.TransportError, url: str, known: bool) -> ServerError:
+    """Why there was no answer from `url`. Only from a server that is `known`, or that is there, one may come later.
 
     A server that was never met and takes no connection is more likely a wrong address than one that starts.
     """
-    detail = str(error) or type(error).__name__
+    detail = f"{url}: {_ERRNO.sub('', str(error)) or type(error).__name__}"
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
         return ServerError("request", "The request cannot be sent", detail, yours=True)
     code, title = "unreachable", "The server does not answer"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not known:
-        return ServerError(code, title, detail, yours=False)
+        hint = "--server or MICRONET_SERVER names another; `micronet serve` starts one here"
+        return ServerError(code, title, f"{detail}. {hint}.", yours=False)
     return Later(code, title, detail, yours=False)
 
 
@@ -82,5 +86,25 @@ def _problem(answer: httpx.Response) -> Mapping[str, Any]:
     return problem if isinstance(problem, dict) else {}
 
 
+def _detail(problem: Mapping[str, Any], answer: httpx.Response) -> str:
+    """What is wrong, each fault once: the detail of a problem tells the first of them itself."""
+    told = str(problem.get("detail", answer.text[:500]))
+    return "; ".join([told, *(_fault(fault) for fault in problem.get("errors", ()) if _said(fault) not in told)])
+
+
 def _fault(fault: Mapping[str, Any]) -> str:
-    return f"{fault.get('pointer') or fault.get('parameter') or ''}: {fault.get('detail', '')}"
+    place = fault.get("pointer") or fault.get("parameter")
+    return f"{place}: {_said(fault)}" if place else _said(fault)
+
+
+def _said(fault: Mapping[str, Any]) -> str:
+    return str(fault.get("detail", ""))
+
+
+def _without_access(answer: httpx.Response) -> str:
+    url = answer.request.url
+    server = f"{url.scheme}://{url.netloc.decode()}"
+    if answer.request.headers.get("Authorization", "").startswith("Bearer "):
+        return f"{server} does not know the token that --token or MICRONET_TOKEN gives, or not any more."
+    made = "who runs the server makes them, with `micronet token create TEAM`"
+    return f"{server} asks for an access token: give one with --token or MICRONET_TOKEN; {made}."

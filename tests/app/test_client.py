@@ -64,6 +64,59 @@ def test_a_server_nobody_ever_met_is_not_waited_for_and_one_that_was_is(monkeypa
         assert len(network.requests) == 6
 
 
+@pytest.mark.parametrize(
+    ("faults", "said"),
+    [
+        ([], "a: no; b: no"),
+        ([{"pointer": "a", "detail": "no"}, {"pointer": "b", "detail": "no"}], "a: no; b: no"),
+        ([{"pointer": "c", "detail": "never"}, {"detail": "not at all"}], "a: no; b: no; c: never; not at all"),
+    ],
+)
+def test_each_fault_is_said_once(monkeypatch: pytest.MonkeyPatch, faults: list[dict[str, str]], said: str) -> None:
+    problem = {"code": "invalid-settings", "title": "Not valid", "detail": "a: no; b: no", "errors": faults}
+    with answering(monkeypatch, [httpx.Response(422, json=problem)]) as client, pytest.raises(ServerError) as raised:
+        client.job("1")
+    assert str(raised.value) == said
+
+
+def test_a_server_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "http://me:secret@server:8000/scores/"
+    network = Network(iter([Refused(), None, Refused()]), httpx.MockTransport(lambda _: httpx.Response(200, json={})))
+    with connected(monkeypatch, network, url, patience=0) as client:
+        with pytest.raises(
+            ServerError, match=r"^http://server:8000/scores: nobody listens\. .*MICRONET_SERVER"
+        ) as raised:
+            client.job("1")
+        client.job("1")
+        with pytest.raises(Later) as later:
+            client.job("1")
+        assert client.page({"urls": {"page": "/ui/jobs/1"}}) == "http://server:8000/scores/ui/jobs/1"
+    assert str(later.value) == "http://server:8000/scores: nobody listens"
+    assert "secret" not in str(raised.value)
+
+
+def test_the_systems_words_come_without_its_numbers() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+    with pytest.raises(ServerError, match=f"^{url}: Connection refused\\. "), Client(url) as client:
+        client.job("1")
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (None, "http://server asks for an access token: .*MICRONET_TOKEN"),
+        ("mn_x", "http://server does not know the token"),
+    ],
+)
+def test_no_token_is_told_from_a_wrong_one(monkeypatch: pytest.MonkeyPatch, token: str | None, words: str) -> None:
+    problem = {"code": "token-required", "title": "An access token is needed", "detail": "send a header"}
+    refusing = httpx.MockTransport(lambda _: httpx.Response(401, json=problem))
+    with connected(monkeypatch, refusing, token=token) as client, pytest.raises(ServerError, match=words) as raised:
+        client.job("1")
+    assert (raised.value.code, raised.value.yours) == ("token-required", True)
+
+
 @pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "all_proxy"])
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.0.0.2", "localhost", "localhost.", "[::1]", "[0:0:0:0:0:0:0:1]", "0.0.0.0", "server"]

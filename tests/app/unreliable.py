@@ -74,13 +74,17 @@ class _Counted(httpx.SyncByteStream):
 
 
 def connected(
-    patch: pytest.MonkeyPatch, network: httpx.BaseTransport, url: str = "http://server", patience: float = 30
+    patch: pytest.MonkeyPatch,
+    network: httpx.BaseTransport,
+    url: str = "http://server",
+    patience: float = 30,
+    token: str | None = None,
 ) -> Client:
     """A client whose every request goes through this network."""
     real = httpx.Client
     with patch.context() as only_now:
         only_now.setattr(httpx, "Client", lambda **options: real(**options | {"transport": network}))
-        return Client(url, patience=patience)
+        return Client(url, token, patience=patience)
 
 
 def answering(patch: pytest.MonkeyPatch, answers: Iterable[httpx.Response]) -> Client:
