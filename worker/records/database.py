@@ -1,15 +1,17 @@
 """The connection to the records: one way to read, one way to write, on SQLite and on PostgreSQL."""
 
+import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
+from micronet.errors import SettingsError
 from worker.errors import StorageFull, Unavailable
 
 T = TypeVar("T")
@@ -17,12 +19,57 @@ T = TypeVar("T")
 _ADVISORY_LOCK = 0x6D6963726F  # "micro": one number for everything that has to happen one at a time on PostgreSQL
 _PAUSE = 0.2
 
+_POSTGRES: Mapping[str, str] = {
+    "connect_timeout": "5",
+    "client_encoding": "utf8",  # a server that was set up in no language would have text read as bytes
+    "target_session_attrs": "read-write",
+    "keepalives": "1",
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+"""Of each connection: one whose server vanished without a word is given up after half a minute, and not after hours."""
+
+_SESSION: Mapping[str, str] = {
+    "statement_timeout": "15min",  # a migration of millions of jobs takes less
+    "idle_in_transaction_session_timeout": "60s",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+}
+"""Of each session, where nobody chose otherwise: in the URL, for the user, the database or the server. The server, too,
+soon gives up whoever vanished: he may hold the lock that everybody waits for."""
+_SET = "SELECT set_config(name, value, false) FROM pg_settings JOIN unnest(%s::text[], %s::text[]) AS ours(name, value)"
+_SET += " USING (name) WHERE source = 'default'"  # not as startup options, of which poolers take only some
+
+_READ_ONLY = "25006"  # to this session, which began before the server became another's standby
+_AGAIN = frozenset({_READ_ONLY, "25P03", "53300", "55P03", "57014", "57P01", "57P02", "57P03"})
+_CLASSES_AGAIN = frozenset({"08", "40"})  # the connection; a deadlock and its like
+_REFUSALS: Mapping[str, str] = {
+    "28": "its user or password are wrong, or pg_hba.conf lets them in from elsewhere only",
+    "3D": "there is no database of that name: create it, or name another",
+    "42501": "its user may not use that database, or what is in it: grant it",
+}
+"""What SQLSTATEs say, or classes of them, of a database that answers and lets nobody in."""
+
+_REFUSED_WORDS: Mapping[str, str] = {
+    "authentication failed|no password supplied|no pg_hba.conf entry|not permitted to log in": "28",
+    'role ".*" does not exist': "28",
+    'database ".*" does not exist': "3D",
+    "permission denied for database": "42501",
+}
+"""The same where there is no connection yet, and so no SQLSTATE: what stands behind FATAL."""
+
 
 class Database:
-    """Engine and transactions. `patience`: seconds that a lost connection or a full disk is waited out."""
+    """Engine and transactions. `patience`: seconds that a lost connection or a full disk is waited out.
+
+    Raises SettingsError for a URL that names no database of a kind we use.
+    """
 
     def __init__(self, url: str, patience: float = 5.0) -> None:
-        self.url = make_url(url)
+        self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.patience = patience
         self._writing = threading.Lock()
@@ -36,10 +83,10 @@ class Database:
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
-            # a server that was set up in no language would have text read as bytes
-            options = {"connect_timeout": 5, "options": "-c timezone=UTC", "client_encoding": "utf8"}
             # no ping before each use: a connection that broke is found by using it, and the work is done again anyway
-            self.engine = create_engine(self.url, connect_args=options, pool_size=20)
+            self.engine = create_engine(self.url, connect_args=_chosen(self.url), pool_size=20)
+            event.listen(self.engine, "connect", _configure_postgres)
+            event.listen(self.engine, "handle_error", _leave_standby)
         self._writer = self.engine.execution_options(micronet_write=True)
         self._reader = self.engine.execution_options(micronet_write=False)
         if not self.is_sqlite:  # where each statement sees what was committed before it, in a transaction or not
@@ -102,11 +149,47 @@ class Database:
             try:
                 return attempt()
             except DBAPIError as error:
+                if _refusal(error) is not None:
+                    raise _named(error) from error
                 if not _passing(error):
                     raise
                 if time.monotonic() > deadline:
                     raise _named(error) from error
                 time.sleep(_PAUSE)
+
+
+def _parsed(url: str) -> URL:
+    """A URL as it is written elsewhere, too: without a driver, and postgres:// for postgresql://."""
+    needed = "sqlite:////path/of/a.db or postgresql+psycopg://user:password@host:5432/name is needed"
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:  # neither shows a URL that may have a password in it
+        raise SettingsError(f"the database's URL (MICRONET_DATABASE_URL) cannot be read: {needed}.") from error
+    if parsed.drivername in ("postgres", "postgresql"):
+        parsed = parsed.set(drivername="postgresql+psycopg")
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise SettingsError(f"the database's URL (MICRONET_DATABASE_URL) begins {parsed.drivername}://: {needed}.")
+    return parsed
+
+
+def _chosen(url: URL) -> dict[str, str]:
+    """What connections are made with, beside what the URL says itself."""
+    said = url.query.get("options", ())
+    options = ["-c timezone=UTC", *([said] if isinstance(said, str) else said)]  # the last one is heard
+    chosen = {name: value for name, value in _POSTGRES.items() if name not in url.query}
+    return {**chosen, "options": " ".join(options)}
+
+
+def _configure_postgres(connection: Any, _: object) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_SET, (list(_SESSION), list(_SESSION.values())))
+    connection.commit()
+
+
+def _leave_standby(context: ExceptionContext) -> None:
+    """A server that takes no writes any more has a successor: every connection is made anew."""
+    if _sqlstate(context.original_exception) == _READ_ONLY:
+        context.is_disconnect = True
 
 
 def _configure_sqlite(connection: Any, _: object) -> None:
@@ -125,6 +208,10 @@ def _passing(error: DBAPIError) -> bool:
     """Will trying again help: the connection broke, the database starts or stops, its lock or its disk was busy?"""
     if error.connection_invalidated or _is_full(error):
         return True
+    if (state := _sqlstate(error.orig)) is not None:
+        return state in _AGAIN or state[:2] in _CLASSES_AGAIN
+    if _refusal(error) is not None:
+        return False
     message = str(error.orig).lower()
     signs = (
         "connection",
@@ -139,6 +226,20 @@ def _passing(error: DBAPIError) -> bool:
     return isinstance(error, OperationalError | InterfaceError) and any(sign in message for sign in signs)
 
 
+def _sqlstate(error: BaseException | None) -> str | None:
+    state: str | None = getattr(error, "sqlstate", None)
+    return state
+
+
+def _refusal(error: DBAPIError) -> str | None:
+    """What would be right, where the database answers and lets us not in; None where it is something else."""
+    state = _sqlstate(error.orig) or ""
+    if not state:
+        _, _, words = str(error.orig).partition("FATAL:")
+        state = next((state for sign, state in _REFUSED_WORDS.items() if re.search(sign, words)), "")
+    return _REFUSALS.get(state, _REFUSALS.get(state[:2]))
+
+
 def _is_full(error: DBAPIError) -> bool:
     message = str(error.orig).lower()
     return "disk is full" in message or "no space left" in message
@@ -147,4 +248,6 @@ def _is_full(error: DBAPIError) -> bool:
 def _named(error: DBAPIError) -> Exception:
     if _is_full(error):
         return StorageFull("the disk that holds the database is full; free some space and send the request again.")
+    if (refusal := _refusal(error)) is not None:
+        return Unavailable(f"the database lets the server not in (MICRONET_DATABASE_URL): {refusal}.")
     return Unavailable("the database does not answer; try again in a few seconds.")

@@ -4,7 +4,7 @@ import hashlib
 import hmac
 import secrets
 
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import Connection, func, insert, select, update
 
 from worker.records.clock import now
 from worker.records.database import Database
@@ -23,7 +23,13 @@ class Tokens:
         """A new token of `team`; this is the only time it is seen."""
         token = _PREFIX + secrets.token_urlsafe(32)
         row = {"team": team, "hash": _hash(token), "created_at": now()}
-        self._database.write(lambda connection: connection.execute(insert(tokens).values(row)))
+        there = select(tokens.c.hash).where(tokens.c.hash == row["hash"])
+
+        def work(connection: Connection) -> None:
+            if connection.execute(there).first() is None:  # else the connection broke, after the commit
+                connection.execute(insert(tokens).values(row))
+
+        self._database.write(work)
         return token
 
     def team(self, token: str) -> str | None:

@@ -1,10 +1,21 @@
 """Laws of the connection to the records: what is one transaction, what is waited for, and what is said of the rest."""
 
-import pytest
-from sqlalchemy import Connection
+import socket
+import time
+from collections.abc import Callable
+from contextlib import closing
 
+import pytest
+import sqlalchemy
+from sqlalchemy import Connection, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from micronet.errors import SettingsError
+from tests.worker.conftest import POSTGRES
 from tests.worker.records.making import accept, store
+from worker.errors import Unavailable
 from worker.records import Records
+from worker.records.database import Database
 from worker.records.values import Ending, Status
 
 
@@ -26,3 +37,115 @@ def test_writes_within_a_write_are_a_part_of_it(records: Records) -> None:
     assert records.jobs.read(job.id).status is Status.RUNNING
     assert records.blobs.stored_bytes("") == before
     assert store(records, content="what it made", size=100).size == 100, "the next write is one of its own"
+
+
+def setting(database: Database, name: str) -> str:
+    return str(database.read(lambda connection: connection.scalar(text(f"SHOW {name}"))))
+
+
+def socket_options(database: Database) -> list[int]:
+    """What the kernel was told of a connection: seconds to the first probe, between probes, probes, milliseconds."""
+    names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
+    with database.engine.connect() as connection:
+        assert connection.connection.driver_connection is not None
+        descriptor = connection.connection.driver_connection.pgconn.socket
+        with socket.fromfd(descriptor, socket.AF_INET, socket.SOCK_STREAM) as end:
+            return [end.getsockopt(socket.IPPROTO_TCP, name) for name in names]
+
+
+def test_a_server_that_vanishes_without_a_word_is_given_up_soon_and_so_are_we(postgres_url: str) -> None:
+    with closing(Database(postgres_url)) as database:
+        idle, interval, count, unanswered = socket_options(database)
+        assert idle + interval * count < 30
+        assert unanswered <= 30_000
+        assert setting(database, "tcp_keepalives_idle") == "10"
+        assert setting(database, "idle_in_transaction_session_timeout") == "1min"
+        assert setting(database, "statement_timeout") == "15min"
+        assert setting(database, "timezone") == "UTC"
+
+
+def test_what_the_url_says_of_connections_is_heard(postgres_url: str) -> None:
+    own = {"keepalives_idle": "77", "options": "-c statement_timeout=1234 -c search_path=elsewhere"}
+    url = make_url(postgres_url).update_query_dict(own).render_as_string(hide_password=False)
+    with closing(Database(url)) as database:
+        assert socket_options(database)[0] == 77
+        assert setting(database, "statement_timeout") == "1234ms"
+        assert setting(database, "search_path") == "elsewhere"
+        assert setting(database, "timezone") == "UTC"
+
+
+def test_what_the_server_says_of_sessions_is_heard(postgres_url: str) -> None:
+    name = make_url(postgres_url).database
+    with closing(Database(postgres_url)) as database:
+        database.write(lambda connection: connection.execute(text(f"ALTER DATABASE {name} SET statement_timeout=4321")))
+    with closing(Database(postgres_url)) as database:
+        assert setting(database, "statement_timeout") == "4321ms"
+
+
+def test_a_session_that_may_only_read_since_a_failover_is_left(postgres_url: str) -> None:
+    with closing(Records(postgres_url)) as records:
+        records.database.read(lambda connection: connection.execute(text("SET default_transaction_read_only = on")))
+        accept(records)
+
+
+def test_a_server_that_takes_no_writes_is_unavailable(postgres_url: str) -> None:
+    name = make_url(postgres_url).database
+    change = f"ALTER DATABASE {name} SET default_transaction_read_only"
+    with closing(Records(postgres_url, patience=0.5)) as records:
+        records.database.write(lambda connection: connection.execute(text(f"{change} = on")))
+        records.close()  # sessions that are there already go on as they were
+        with pytest.raises(Unavailable):
+            accept(records)
+    server = sqlalchemy.create_engine(POSTGRES, isolation_level="AUTOCOMMIT")
+    with server.connect() as connection:
+        connection.execute(text(f"ALTER DATABASE {name} RESET default_transaction_read_only"))
+    server.dispose()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"), [({"database": "no_such_database"}, "no database"), ({"username": "nobody_here"}, "user")]
+)
+def test_a_database_that_lets_nobody_in_says_why_at_once(postgres_url: str, change: dict[str, str], said: str) -> None:
+    url = make_url(postgres_url).set(**change).render_as_string(hide_password=False)  # type: ignore[arg-type]
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match=said):
+        Records(url, patience=60)
+    assert time.monotonic() - began < 30
+
+
+def test_a_database_that_does_not_answer_is_said_not_to() -> None:
+    with pytest.raises(Unavailable, match="does not answer"):
+        Records("postgresql+psycopg://postgres@127.0.0.1:1/postgres", patience=0.1)
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql"])
+def test_a_url_without_a_driver_is_understood(postgres_url: str, scheme: str) -> None:
+    url = make_url(postgres_url).set(drivername=scheme).render_as_string(hide_password=False)
+    with closing(Records(url)) as records:
+        assert accept(records).attempt == 0
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "no url", "postgresql+psycopg://u:pa55word@host:port/name", "foo://u:pa55word@host/name", "mysql://host/name",
+     "postgresql+asyncpg://host/name", "sqlite+foo:///name"],
+)  # fmt: skip
+def test_a_url_of_no_database_of_ours_says_what_is_needed(url: str) -> None:
+    with pytest.raises(SettingsError, match=r"MICRONET_DATABASE_URL.*postgresql\+psycopg://") as caught:
+        Database(url)
+    assert "pa55word" not in str(caught.value)
+
+
+def test_a_token_whose_commit_nobody_heard_of_is_made_once(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    once, trouble = records.database._once, [OperationalError("COMMIT", {}, Exception("the connection broke"))]
+
+    def once_unheard(work: Callable[[Connection], object], write: bool) -> object:
+        done = once(work, write)
+        if trouble:
+            raise trouble.pop()
+        return done
+
+    monkeypatch.setattr(records.database, "_once", once_unheard)
+    token = records.tokens.create("a")
+    assert records.tokens.team(token) == "a"
+    assert records.tokens.count() == {"a": 1}
