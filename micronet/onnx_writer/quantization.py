@@ -16,10 +16,13 @@ MAX_BITS = 16
 
 
 def _per_tensor(call: Call) -> str:
+    """A zero point of 0 is written for the integers' type alone: where DequantizeLinear has one, too, and what it gives
+    is only moved, onnxruntime 1.32 takes 8 bits with a sign for such without one, and refuses the file."""
     kind, _ = _type(call, 3)
     scale = call.draft.shared("scale", np.array(call.number(1), dtype=np.float32))
     zero_point = call.draft.shared("zero_point", np.array(call.whole(2), dtype=kind))
-    return _quantizer(call, [scale, zero_point], (3, 4), {})
+    grid = [scale, zero_point]
+    return _quantizer(call, grid, grid if call.whole(2) else grid[:1], (3, 4), {})
 
 
 def _per_channel(call: Call) -> str:
@@ -34,16 +37,19 @@ def _per_channel(call: Call) -> str:
         parameters.append(call.draft.initializer(zero_points, weight.numpy().astype(kind)))
     elif bool(weight.any()):
         raise call.refuse("a quantizer with a zero point that no training set.")
-    return _quantizer(call, parameters, (4, 5), {"axis": axis})
+    return _quantizer(call, parameters, parameters, (4, 5), {"axis": axis})
 
 
-def _quantizer(call: Call, parameters: list[str], ends: tuple[int, int], axis: dict[str, int]) -> str:
-    """ONNX has no Clip of 16-bit integers that runtimes know, so these are clipped as 32-bit ones."""
+def _quantizer(call: Call, there: list[str], back: list[str], ends: tuple[int, int], axis: dict[str, int]) -> str:
+    """To integers by the scale and zero point `there`, and `back` by these.
+
+    ONNX has no Clip of 16-bit integers that runtimes know, so these are clipped as 32-bit ones.
+    """
     low, high = (call.whole(end) for end in ends)
     kind, bits = _type(call, ends[0])
     number = helper.np_dtype_to_tensor_dtype(np.dtype(kind))
-    typed = {} if len(parameters) > 1 else {"output_dtype": number}
-    integers = call.emit("QuantizeLinear", call.value(0), *parameters, **axis, **typed)
+    typed = {} if len(there) > 1 else {"output_dtype": number}
+    integers = call.emit("QuantizeLinear", call.value(0), *there, **axis, **typed)
     if (low, high) != integers_of(bits, signed=low < 0):
         wide = kind if bits == 8 else np.int32
         if wide is not kind:
@@ -51,7 +57,7 @@ def _quantizer(call: Call, parameters: list[str], ends: tuple[int, int], axis: d
         integers = call.emit("Clip", integers, *(call.draft.number(end, wide) for end in (low, high)))
         if wide is not kind:
             integers = call.emit("Cast", integers, to=number)
-    return call.emit("DequantizeLinear", integers, *parameters, **axis)
+    return call.emit("DequantizeLinear", integers, *back, **axis)
 
 
 def _type(call: Call, first: int) -> tuple[type[np.generic], int]:

@@ -5,12 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from onnx import helper
+from torch import Tensor, nn
 
 from micronet.architectures.load import load_network
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph, load_model
+from micronet.onnx_writer import to_model
 from micronet.transformation.prepare import prepare
 from micronet.transformation.quantize import Quantization
 from tests.micronet.architectures.wavecomp import LAYOUTS, wavecomp_state_dict
@@ -70,6 +73,70 @@ def test_onnxruntime_agrees(name: str, bits: int) -> None:
     graph = prepare(captured(name), fuse=True)
     np.testing.assert_allclose(by_onnxruntime(graph, images(graph)), interpret(graph, images(graph)), atol=1e-4)
     agrees_with_onnxruntime(quantized(graph, Quantization(bits, bits, "max")))
+
+
+class Rows(nn.Module):
+    """A linear layer on rows, whose values are laid out anew."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows, self.classes = nn.Linear(8, 6), nn.Linear(48, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classes(self.rows(x.flatten(1, 2)).reshape(x.shape[0], 48))
+
+
+class Branch(nn.Module):
+    """A sum of two values on grids, and a maximum of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.branch, self.classes = nn.Conv2d(1, 4, 3), nn.Conv2d(4, 4, 1), nn.Linear(36, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.stem(x)
+        return self.classes(torch.max_pool2d(y + self.branch(y.relu()), 2).flatten(1))
+
+
+MOVED = {
+    "pooled": lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2), nn.ReLU(), nn.Flatten(), nn.Linear(36, 10)),
+    "laid out anew": Rows,
+    "added and pooled": Branch,
+}
+"""Networks where what was put on a grid with a sign is only moved or chosen from before it is read."""
+
+
+def on_grids(name: str, bits: int) -> Graph:
+    torch.manual_seed(0)
+    return quantized(prepare(capture(MOVED[name]().eval(), (1, 8, 8)), fuse=True), Quantization(8, bits, "max"))
+
+
+@pytest.mark.parametrize("bits", [5, 8, 12])
+@pytest.mark.parametrize("name", MOVED)
+def test_onnxruntime_loads_what_moves_values_on_a_grid(name: str, bits: int) -> None:
+    agrees_with_onnxruntime(on_grids(name, bits))
+
+
+@pytest.mark.parametrize("bits", [5, 8, 12])
+def test_a_zero_point_of_zero_says_what_none_says(bits: int) -> None:
+    """With one at every node as files had it before, and with none at all."""
+    graph = on_grids("added and pooled", bits)
+    same(graph)
+    everywhere, nowhere = to_model(graph), to_model(graph)
+    zeros = {node.output[0]: node.input[2] for node in nowhere.graph.node if node.op_type == "QuantizeLinear"}
+    types = {tensor.name: tensor.data_type for tensor in nowhere.graph.initializer}
+    for node in everywhere.graph.node:
+        if node.op_type in {"Cast", "Clip"}:
+            zeros[node.output[0]] = zeros[node.input[0]]
+        if node.op_type == "DequantizeLinear" and node.input[0] in zeros:
+            node.input.append(zeros[node.input[0]])
+    for node in nowhere.graph.node:
+        if node.op_type == "QuantizeLinear":
+            node.attribute.append(helper.make_attribute("output_dtype", types[node.input.pop()]))
+    for model in (everywhere, nowhere):
+        again = prepare(import_graph(model), fuse=True)
+        assert again.nodes == back(graph).nodes
+        assert facts(again) == facts(graph)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
