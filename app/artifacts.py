@@ -6,6 +6,12 @@ from pathlib import Path
 from micronet.errors import SettingsError
 
 
+def make_room(directory: Path, names: Iterable[str], force: bool) -> None:
+    """Make the directory that these files are to come to. Raises OSError, SettingsError if one may not be written."""
+    directory.mkdir(parents=True, exist_ok=True)
+    check_free(directory, names, force)
+
+
 def check_free(directory: Path, names: Iterable[str], force: bool) -> None:
     """Raise SettingsError if one of the files is there already and may not be replaced."""
     for name in names:

@@ -4,6 +4,7 @@ MicronetError
 └── CommandError
     ├── FileMissing
     ├── FileUnreadable
+    ├── NoSpace                no disk left, here
     ├── MachineTooSmall        no memory left, here
     ├── Unreachable            the server that was named
     ├── Unsendable             an address, or a header, that HTTP does not have
@@ -11,6 +12,7 @@ MicronetError
     ├── AnotherVersion         it answered, in a form that this version does not know
     ├── Refused                it said no, in words that are not its own: a proxy's, say
     ├── JobCanceled
+    ├── Interrupted            this program was stopped; the job it followed was not
     └── NotGoodEnough
 """
 
@@ -36,6 +38,14 @@ class FileUnreadable(CommandError):
 
     code = "file"
     title = "The file cannot be read"
+
+
+class NoSpace(CommandError):
+    """What the command prints or makes does not fit where it is to go."""
+
+    code = "no-space"
+    title = "There is no space left"
+    yours = False
 
 
 class MachineTooSmall(CommandError):
@@ -88,6 +98,17 @@ class JobCanceled(CommandError):
 
     code = "canceled"
     title = "The job was canceled"
+
+
+class Interrupted(CommandError):
+    """A signal stopped this program, as Ctrl-C does, before the job that it followed ended: the job goes on."""
+
+    code = "interrupted"
+    title = "Stopped before the job ended"
+
+    def __init__(self, detail: str, signal_number: int) -> None:
+        super().__init__(detail)
+        self.signal_number = signal_number
 
 
 class NotGoodEnough(CommandError):

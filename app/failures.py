@@ -1,6 +1,8 @@
 """How commands fail: one line on standard error that says what was wrong, and an exit code."""
 
+import errno
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,18 +11,21 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from app.errors import FileMissing, FileUnreadable, MachineTooSmall, NotGoodEnough
+from app.errors import FileMissing, FileUnreadable, Interrupted, MachineTooSmall, NoSpace, NotGoodEnough
 from app.printable import printable
 from micronet.errors import MicronetError, Paused
 
-YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED = 1, 3, 4, 75
+YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED, SIGNAL = 1, 3, 4, 75, 128
 """Exit codes: the file or a setting is at fault; this machine, this program, a server or the network is; nothing but
-the score is; nothing is, try again (sysexits' EX_TEMPFAIL). 2 is typer's, for wrong usage."""
+the score is; nothing is, try again (sysexits' EX_TEMPFAIL); a signal, whose number is added. 2 is typer's, for wrong
+usage."""
 EXIT_CODES = (
     "Exit codes: 0 it went well; 1 the file, a setting or the request is at fault, or the job was canceled; "
     "2 wrong usage; 3 the server or the network is at fault; 4 the score is worse than allowed, or does not qualify; "
-    "75 it paused when --pause-after said, and the same command goes on."
+    "75 it paused when --pause-after said, and the same command goes on; 130 or 143 Ctrl-C or SIGTERM stopped it, and "
+    "the server's job goes on."
 )
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 @contextmanager
@@ -33,17 +38,50 @@ def reported(as_json: bool) -> Iterator[None]:
     except Paused:
         print("Paused, with all of it in the journal. The same command goes on from here.", file=sys.stderr)
         raise typer.Exit(PAUSED) from None
-    except FileNotFoundError as error:
-        _report(FileMissing(f"{error.filename}: there is no such file"), as_json)
     except BrokenPipeError:  # who reads what is printed has read enough: typer ends the command
         raise
     except OSError as error:
-        _report(FileUnreadable(str(error)), as_json)
+        _report(of_the_system(error), as_json)
     except MemoryError:
         _report(MachineTooSmall("the network does not fit this machine's memory"), as_json)
 
 
+def of_the_system(error: OSError) -> MicronetError:
+    """What the system says about a file, as one of the tree."""
+    if isinstance(error, FileNotFoundError):
+        return FileMissing(f"{error.filename}: there is no such file")
+    return NoSpace(str(error)) if error.errno in _FULL else FileUnreadable(str(error))
+
+
+@contextmanager
+def written_out() -> Iterator[None]:
+    """For the whole program: what it prints is written at its end, or it says that it was not, and exits."""
+    try:
+        try:
+            yield
+        finally:
+            if sys.stdout is not None:
+                sys.stdout.flush()
+    except OSError as error:
+        with open(os.devnull, "wb") as nowhere:  # for what Python itself still writes when it ends
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        ended = error.__context__
+        if isinstance(ended, SystemExit) and ended.code:  # that much was said already
+            raise ended from None
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(YOURS) from None
+        if error.errno not in _FULL:
+            raise
+        _say(NoSpace(f"standard output: {error.strerror}"), as_json=False)
+        raise SystemExit(OURS) from None
+
+
 def _report(error: MicronetError, as_json: bool) -> None:
+    _say(error, as_json)
+    raise typer.Exit(_exit_code(error))
+
+
+def _say(error: MicronetError, as_json: bool) -> None:
     if as_json:
         said = {"code": error.code, "title": error.title, "detail": str(error), "yours": error.yours}
         print(json.dumps(said), file=sys.stderr)
@@ -52,10 +90,11 @@ def _report(error: MicronetError, as_json: bool) -> None:
             (f"{error.title} ", "bold red"), (f"[{error.code}]", "dim"), f"\n{printable(str(error))}"
         )
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)  # a terminal folds it, and a log need not
-    raise typer.Exit(_exit_code(error))
 
 
 def _exit_code(error: MicronetError) -> int:
     if isinstance(error, NotGoodEnough):
         return NOT_GOOD_ENOUGH
+    if isinstance(error, Interrupted):
+        return SIGNAL + error.signal_number
     return YOURS if error.yours else OURS

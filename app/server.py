@@ -1,5 +1,6 @@
 """Starting the halves of the server: the API in this process, or API and worker as children of it."""
 
+import errno
 import ipaddress
 import math
 import os
@@ -25,11 +26,18 @@ def listen(host: str, port: int) -> socket.socket:
     """A listening socket; port 0 takes a free one. Raises SettingsError where that cannot be had."""
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except (OSError, UnicodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise SettingsError(f"cannot listen on {host}: {reason}; choose another --host.") from error
+    try:
         listening = socket.socket(family, socket.SOCK_STREAM)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind(address)
     except OSError as error:
-        raise SettingsError(f"cannot listen on {host} port {port}: {error.strerror}; choose another --port.") from error
+        other = "--host" if error.errno == errno.EADDRNOTAVAIL else "--port"
+        raise SettingsError(
+            f"cannot listen on {host} port {port}: {error.strerror}; choose another {other}."
+        ) from error
     listening.listen(_BACKLOG)
     return listening
 

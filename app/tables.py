@@ -12,7 +12,7 @@ from app.printable import on_one_line, printable
 from micronet.contract import Layer, ScoreResult, Value
 
 COSTLIEST = 10
-_WIDE = 240
+_WIDE = 10_000
 
 
 def show_score(result: ScoreResult, console: Console) -> None:
@@ -46,9 +46,9 @@ def show_rows(
 
 
 def wide_console() -> Console:
-    """Standard output for long rows: where it is no terminal, and nobody says how wide it is, they are not folded."""
+    """Standard output: where it is no terminal, and nobody says how wide it is, no row and no name is folded."""
     console = Console(highlight=False)
-    if not console.is_terminal and "COLUMNS" not in os.environ:
+    if not console.is_terminal and not os.environ.get("COLUMNS"):
         console.width = _WIDE
     return console
 

@@ -36,7 +36,9 @@ Limit = Annotated[int, typer.Option(min=1, help="How many entries at most.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, with every digit.")]
 
 _NUMBERS = ("rank", "top-1", "margin", "score", "storage", "math", "bits", "sparsity")
-_SHOWN = ("rank", "team", "name", *_NUMBERS[1:], "policy", "date")
+_SHOWN = ("rank", "team", "name", *_NUMBERS[1:], "policy", "date", "job")
+_ROOM_FOR_IDS = 150
+"""Columns of a terminal; where there are fewer, only entries without a name show the id of their job."""
 COLUMNS = (
     *("rank", "team", "name", "top1", "margin", "correct", "images", "score", "storage", "math"),
     *("param_bits", "mul_bits", "parameters", "nonzero", "sparsity", "policy"),
@@ -59,7 +61,10 @@ def leaderboard(
     as_json: Json = False,
     as_csv: Csv = False,
 ) -> None:
-    """Measured scores of a track on a server. Lower is better; the margin to the floor is in points of top-1."""
+    """Measured scores of a track on a server. Lower is better; those under the floor come after all that qualify.
+
+    The margin is how many more images are answered rightly than the floor needs.
+    """
     if as_json and as_csv:
         raise typer.BadParameter("--json or --csv, not both.")
     order = "desc" if descending else "asc"
@@ -73,15 +78,18 @@ def leaderboard(
     elif as_csv:
         _write_csv(rows)
     else:
-        show_rows(_SHOWN, map(_texts, rows), wide_console(), whole=_NUMBERS, numbers=_NUMBERS)
+        console = wide_console()
+        shown = _SHOWN if console.width >= _ROOM_FOR_IDS else _SHOWN[:-1]
+        cells = (_texts(row)[: len(shown)] for row in rows)
+        show_rows(shown, cells, console, whole=(*_NUMBERS, "job"), numbers=_NUMBERS)
 
 
-def flat(entry: Mapping[str, Any], floor: float) -> dict[str, Any]:
-    """An entry as one row, with what follows from it: `margin`, the top-1 above `floor`, and `sparsity`."""
+def flat(entry: Mapping[str, Any], floor: int) -> dict[str, Any]:
+    """An entry as one row, with what follows from it: `margin`, the right answers beyond `floor`, and `sparsity`."""
     accuracy, score, parameters = entry["accuracy"], entry["score"], entry["parameters"]
     own = {
         "top1": accuracy["top1"],
-        "margin": accuracy["top1"] - floor,
+        "margin": accuracy["correct"] - floor,
         "correct": accuracy["correct"],
         "images": accuracy["total"],
         "score": score["total"],
@@ -92,10 +100,11 @@ def flat(entry: Mapping[str, Any], floor: float) -> dict[str, Any]:
     return {name: own[name] if name in own else entry[name] for name in COLUMNS}
 
 
-def _floor(client: Client, track: str) -> float:
+def _floor(client: Client, track: str) -> int:
+    """How many images of the track have to be answered rightly."""
     for known in client.tracks():
         if known["name"] == track:
-            return float(known["threshold"])
+            return int(known["required_correct"])
     raise SettingsError(f"the server has a board of {track}, and no such track any more.")
 
 
@@ -104,14 +113,15 @@ def _texts(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         "-" if row["rank"] is None else str(row["rank"]),
         row["team"] or "",
-        row["name"] or "",
+        row["name"] or f"job {row['job']}",
         f"{row['top1']:.2%}",
-        f"{100 * row['margin']:+.2f}",
+        f"{row['margin']:+,}",
         *(f"{row[name]:.6f}" for name in ("score", "storage", "math")),
         "-" if bits == (None, None) else "/".join("-" if width is None else str(width) for width in bits),
         f"{row['sparsity']:.1%}",
         row["policy"],
         row["finished_at"][:10],
+        row["job"],
     )
 
 

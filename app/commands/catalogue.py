@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from app.commands.options import DataDir, Json
 from app.failures import reported
 from app.progress_bar import ProgressBar
-from app.tables import show_rows
+from app.tables import show_rows, wide_console
 
 
 def tracks(data: DataDir = None, as_json: Json = False) -> None:
@@ -34,7 +33,7 @@ def tracks(data: DataDir = None, as_json: Json = False) -> None:
         )
         for track in known.values()
     )
-    show_rows(columns, rows, Console())
+    show_rows(columns, rows, wide_console())
 
 
 def architectures(as_json: Json = False) -> None:
@@ -49,7 +48,7 @@ def architectures(as_json: Json = False) -> None:
         print(json.dumps(found, indent=2))
         return
     rows = ((name, row.summary, _options(schemas[name])) for name, row in known.items())
-    show_rows(("name", "network", "options"), rows, Console())
+    show_rows(("name", "network", "options"), rows, wide_console())
 
 
 def download(

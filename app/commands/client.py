@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 import typer
 
+from app.artifacts import make_room
 from app.client import Client
-from app.commands.following import check_succeeded, fetch, followed, show
-from app.commands.jobs import put_all_, sha256_of, with_teachers
+from app.commands.following import check_succeeded, fetch, followed, left_running, show
+from app.commands.jobs import artifacts_of, put_all_, sha256_of, with_teachers
 from app.commands.options import (
     LOCAL,
     PATIENCE,
@@ -34,7 +35,14 @@ from micronet.contract import JobSettings
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS
 
-Kind = Annotated[str, typer.Option(help=f"Kind of job: {', '.join(JOBS)}.")]
+
+def _known(kind: str) -> str:
+    if kind not in JOBS:
+        raise typer.BadParameter(f"{kind!r}: there are the kinds {', '.join(JOBS)}.")
+    return kind
+
+
+Kind = Annotated[str, typer.Option(callback=_known, help=f"Kind of job: {', '.join(JOBS)}.")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end, or print its id.")]
 Above = Annotated[float | None, typer.Option(help="Exit with 4 if the score is higher.", show_default=False)]
 WorseThan = Annotated[
@@ -90,33 +98,43 @@ def submit(
         raise typer.BadParameter("--no-wait does not wait for a score that could fail.")
     if output is not None and not wait:
         raise typer.BadParameter("--no-wait does not wait for files that --output could fetch.")
-    with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
+    with reported(as_json), Client(server, token, patience=patience) as client:
         wanted = _checked(kind, file, settings, set_ or [], teacher or [])
         limits.check_apply(wanted)
         standard = limits.named_standard(client, wanted)
-        for path in teacher or ():
-            client.upload(path, _shown(progress))
-        job = client.submit(kind, file, wanted, _shown(progress))
-        standard = standard or limits.best_standard(client, job)
-        if wait:
-            job = followed(client, job, progress)
-            check_succeeded(job)
+        if output is not None:
+            make_room(output, artifacts_of(JOBS[kind], wanted), force)  # now, rather than when the job has ended
+        with ProgressBar() as progress:
+            for path in teacher or ():
+                client.upload(path, _shown(progress))
+            job = client.submit(kind, file, wanted, _shown(progress))
+            _tell(client, job, progress, as_json)
+            with left_running(job["id"]):
+                standard = standard or limits.best_standard(client, job)
+                if wait:
+                    job = followed(client, job, progress)
+        if not wait:
+            print(json.dumps(job, indent=2) if as_json else job["id"])
+            return
+        check_succeeded(job)
+        try:
             if output is not None:
                 fetch(client, job, output, force)
-    if wait:
-        with reported(as_json):
+        finally:
             show(job, as_json)
-            _check(limits, job, standard, as_json)
-    else:
-        print(json.dumps(job, indent=2) if as_json else job["id"])
+        _check(limits, job, standard, as_json)
+
+
+def _tell(client: Client, job: dict[str, Any], progress: ProgressBar, as_json: bool) -> None:
+    """Say which job it is, to whoever may not see its end."""
+    job_id, page = job["id"], client.page(job)
+    progress.say(json.dumps({"job": job_id, "page": page}) if as_json else f"job {job_id}  {page}")
 
 
 def _checked(
     kind: str, file: Path | None, settings: dict[str, Any], sets: list[str], teachers: list[Path]
 ) -> JobSettings:
     """Settings of a job of this kind. Raises SettingsError, FileNotFoundError, FileUnreadable."""
-    if kind not in JOBS:
-        raise SettingsError(f"--kind {kind}: there are the kinds {', '.join(JOBS)}")
     if file is None and JOBS[kind].file == "needed":
         raise SettingsError(f"a {kind} job needs a FILE.")
     if file is not None and file.is_dir():

@@ -1,36 +1,76 @@
 """A job of a server's, as its sender sees it: on its way, at its end, and what is left of it."""
 
 import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from app.answers import answer_of
-from app.artifacts import move_all
+from app.artifacts import make_room, move_all
 from app.client import Client, Later, ServerError
 from app.commands.jobs import show_answer
+from app.errors import Interrupted
+from app.failures import of_the_system
 from app.progress_bar import ProgressBar
 from app.tables import show_rows, wide_console
+from micronet.errors import MicronetError
 
 FINAL = ("succeeded", "failed", "canceled")
 
 
+@contextmanager
+def left_running(job_id: str) -> Iterator[None]:
+    """Where this program is stopped while it waits, the job is not. Raises Interrupted, which says what can be done."""
+
+    def stop(*_: object) -> None:
+        raise _Terminated
+
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except (KeyboardInterrupt, _Terminated) as error:
+        detail = f"the job goes on: `micronet job {job_id} --wait` waits for it, `micronet cancel {job_id}` stops it."
+        number = signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT
+        raise Interrupted(detail, number) from None
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+
+
+class _Terminated(BaseException):
+    """SIGTERM came. As KeyboardInterrupt, it is nobody's on the way."""
+
+
 def followed(client: Client, job: dict[str, Any], progress: ProgressBar) -> dict[str, Any]:
     """The job when it has ended, however; shown meanwhile. Raises ServerError."""
-    stage, job_id = None, job["id"]
-    progress.stage("queued", 0, 0)
+    shown, job_id = None, job["id"]
     try:
         for now in client.follow(job_id):
             job = now
-            if job["stage"] is not None and job["stage"] != stage:
-                stage = job["stage"]
-                progress.stage(stage["name"], stage["index"], stage["count"])
+            if (where := job["stage"] or _waiting(job)) != shown:
+                shown = where
+                _show_where(where, progress)
             if (moved := job["progress"]) is not None:
                 progress.advance(moved["done"], moved["total"], moved["unit"])
     except Later as error:
         detail = f"{error}; the job goes on when the server does: `micronet job {job_id} --wait` waits for it."
         raise ServerError(error.code, error.title, detail, error.yours) from error
     return job
+
+
+def _waiting(job: dict[str, Any]) -> str:
+    """What a job does that is in no stage yet."""
+    place = job["queue_position"]
+    return f"{job['status']}, place {place}" if place else str(job["status"])
+
+
+def _show_where(where: str | dict[str, Any], progress: ProgressBar) -> None:
+    if isinstance(where, str):
+        progress.waiting(where)
+    else:
+        progress.stage(where["name"], where["index"], where["count"])
 
 
 def check_succeeded(job: dict[str, Any]) -> None:
@@ -43,13 +83,19 @@ def check_succeeded(job: dict[str, Any]) -> None:
 
 
 def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> None:
-    """Write the files a job made to a directory. Raises OSError, SettingsError, ServerError, and then writes none."""
-    output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=output, prefix=".micronet-") as directory:
-        for artifact in job["artifacts"]:
-            with Path(directory, Path(artifact["name"]).name).open("xb") as file:
-                client.download(artifact["url"], file)
-        move_all(Path(directory), output, force)
+    """Write the files a job made to a directory. Raises ServerError, which says how to try again, and writes none."""
+    try:
+        addresses = {Path(artifact["name"]).name: artifact["url"] for artifact in job["artifacts"]}
+        make_room(output, addresses, force)
+        with TemporaryDirectory(dir=output, prefix=".micronet-") as directory:
+            for name, address in addresses.items():
+                with Path(directory, name).open("xb") as file:
+                    client.download(address, file)
+            move_all(Path(directory), output, force)
+    except (MicronetError, OSError) as error:
+        why = error if isinstance(error, MicronetError) else of_the_system(error)
+        detail = f"{why} `micronet job {job['id']} --output DIRECTORY` fetches what the job made."
+        raise ServerError(why.code, why.title, detail, why.yours) from error
 
 
 def show(job: dict[str, Any], as_json: bool) -> None:

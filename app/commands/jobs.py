@@ -12,15 +12,14 @@ from tempfile import TemporaryDirectory
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
-from app.artifacts import check_free, move_all
+from app.artifacts import make_room, move_all
 from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Set, Teachers
 from app.commands.scoring import show_result
 from app.failures import reported
 from app.progress_bar import ProgressBar
 from app.settings_text import pairs, put_, put_each_, validated, whole
-from app.tables import show_any
+from app.tables import show_any, wide_console
 from micronet.contract import JobSettings, ScoreResult, Value, files_named
 from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
@@ -99,8 +98,7 @@ def _run_here(
         if option:
             put_(given, ("architecture", "options"), dict(pairs("--option", option, "depth=272")))
         wanted = with_teachers(job, given, files)
-        output.mkdir(parents=True, exist_ok=True)
-        check_free(output, artifacts_of(job, wanted), force)  # now, rather than after a week
+        make_room(output, artifacts_of(job, wanted), force)  # now, rather than after a week
         prepare_process()
         with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
             context = Context(data, device, progress, Path(outputs), journal, files, pause_at)
@@ -179,4 +177,4 @@ def show_answer(result: Value, as_json: bool) -> None:
     elif as_json:
         print(result.model_dump_json(indent=2))
     else:
-        show_any(result, Console(highlight=False))
+        show_any(result, wide_console())

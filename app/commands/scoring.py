@@ -1,12 +1,10 @@
 """Scoring and counting here, without a server."""
 
-from rich.console import Console
-
 from app.commands.options import DataDir, Device, File, Json, OptionalFile
 from app.failures import reported
 from app.progress_bar import ProgressBar
 from app.score_options import with_score_settings
-from app.tables import show_score
+from app.tables import show_score, wide_console
 from micronet.contract import ScoreResult, ScoreSettings
 
 
@@ -38,4 +36,4 @@ def show_result(result: ScoreResult, as_json: bool) -> None:
     if as_json:
         print(result.model_dump_json(indent=2))
     else:
-        show_score(result, Console(highlight=False))
+        show_score(result, wide_console())

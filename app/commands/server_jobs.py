@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.client import Client
-from app.commands.following import FINAL, check_succeeded, fetch, followed, show, show_state
+from app.commands.following import FINAL, check_succeeded, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
 from app.failures import reported
 from app.progress_bar import ProgressBar
@@ -61,16 +61,19 @@ def job(
     Prints its result as submit does; with --json and without --wait, the whole job. A job that has not ended exits
     with 0, one that has ended as submit does.
     """
-    with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
+    with reported(as_json), Client(server, token, patience=patience) as client:
         found = client.job(job_id)
         if wait:
-            found = followed(client, found, progress)
-        if output is not None:
-            if found["status"] not in FINAL:
-                raise SettingsError(f"job {job_id} is {found['status']}, so it has made nothing yet: add --wait.")
-            check_succeeded(found)
-            fetch(client, found, output, force)
-    _show(found, whole=as_json and not wait, as_json=as_json)
+            with ProgressBar() as progress, left_running(job_id):
+                found = followed(client, found, progress)
+        if output is not None and found["status"] not in FINAL:
+            raise SettingsError(f"job {job_id} is {found['status']}, so it has made nothing yet: add --wait.")
+        try:
+            if output is not None and found["status"] == "succeeded":
+                fetch(client, found, output, force)
+        finally:
+            _show(found, whole=as_json and not wait, as_json=as_json)
+        check_succeeded(found)
 
 
 def cancel(
@@ -90,14 +93,12 @@ def cancel(
 
 
 def _show(found: dict[str, Any], whole: bool, as_json: bool) -> None:
-    with reported(as_json):
-        if whole:
-            print(json.dumps(found, indent=2))
-        elif found["status"] == "succeeded":
-            show(found, as_json)
-        elif found["status"] not in FINAL:
-            show_state(found)
-        check_succeeded(found)
+    if whole:
+        print(json.dumps(found, indent=2))
+    elif found["status"] == "succeeded":
+        show(found, as_json)
+    elif found["status"] not in FINAL:
+        show_state(found)
 
 
 def _row(found: dict[str, Any]) -> tuple[str, ...]:

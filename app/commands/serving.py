@@ -1,5 +1,7 @@
 """Running the server: everything at once, or its two halves."""
 
+import difflib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +26,9 @@ Slots = Annotated[
     int | None, typer.Option(min=1, max=64, help="Jobs at a time; by default one per GPU, or one on the CPU.")
 ]
 
+OF_COMMANDS = frozenset({"MICRONET_SERVER", "MICRONET_TOKEN"})
+"""Variables that only those who ask a server have."""
+
 
 def serve(host: Host = "127.0.0.1", port: Port = 8000, home: Home = None, data: DataDir = None) -> None:
     """API and worker together, with nothing else installed: records in SQLite, files in --home."""
@@ -32,6 +37,7 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, home: Home = None, data: 
     from app.server import serve as run
 
     configure_logs()
+    _log_unread()
     with reported(as_json=False):
         run(read_settings(home, data), listen(host, port), print)
 
@@ -53,6 +59,8 @@ def api(
 
     die_with_parent(parent)
     configure_logs()
+    if parent is None:  # which would have said it
+        _log_unread()
     with reported(as_json=False):
         listening = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
         run_api(read_settings(home, data), listening)
@@ -68,6 +76,8 @@ def worker(
 
     die_with_parent(parent)
     configure_logs()
+    if parent is None:
+        _log_unread()
     with reported(as_json=False):
         settings = read_settings(home, data)
         run_worker(settings.model_copy(update={"lanes": kinds or settings.lanes, "slots": slots or settings.slots}))
@@ -83,3 +93,25 @@ def read_settings(home: Path | None, data: Path | None) -> "Settings":
     except ValidationError as error:
         faults = "; ".join(f"MICRONET_{str(fault['loc'][0]).upper()}: {fault['msg']}" for fault in error.errors())
         raise SettingsError(faults) from error
+
+
+def unread_variables() -> dict[str, str | None]:
+    """Variables of the environment that are named like a setting and are none, and the setting that is nearest."""
+    from worker.settings import Settings
+
+    prefix = str(Settings.model_config["env_prefix"])
+    settings = [name.upper() for name in Settings.model_fields]
+    given = sorted(name.removeprefix(prefix) for name in os.environ if name.startswith(prefix))
+    nearest = {name: difflib.get_close_matches(name, settings, n=1) for name in given if name not in settings}
+    return {
+        prefix + name: prefix + near[0] if near else None
+        for name, near in nearest.items()
+        if prefix + name not in OF_COMMANDS
+    }
+
+
+def _log_unread() -> None:
+    import structlog
+
+    for name, nearest in unread_variables().items():
+        structlog.get_logger().warning("variable is no setting, and not read", variable=name, nearest=nearest)

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 import typer
 from onnx import helper
+from structlog.testing import capture_logs
 
-from app.cli import app
+from app.commands.program import app
 from app.failures import reported
 from app.score_options import OPTIONS, score_settings
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.errors import SettingsError
+from micronet.version import version
 from tests.micronet.checkpoints.corpus import CORPUS
 from tests.trips.networks import save
 from worker.settings import Settings
@@ -39,19 +41,76 @@ def micronet(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def test_torch_stays_unloaded_until_a_command_needs_it() -> None:
-    code = (
-        "import sys, app.cli, micronet.contract, micronet.tracks, micronet.architectures; print('torch' in sys.modules)"
-    )
+    modules = "app.commands.program, micronet.contract, micronet.tracks, micronet.architectures"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
 def test_what_reads_a_servers_settings_is_missed_by_servers_alone() -> None:
     code = (
-        "import sys; sys.modules['pydantic_settings'] = None; from app.cli import app; "
+        "import sys; sys.modules['pydantic_settings'] = None; from app.commands.program import app; "
         "app(['count', '--architecture', 'digits', '--track', 'digits', '--json'])"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert json.loads(done.stdout)["operations"]["multiplications"] > 0
+
+
+def test_ctrl_c_before_all_is_imported_ends_in_no_traceback() -> None:
+    code = (
+        "import sys; from app.cli import main\n"
+        "class Stop:\n"
+        "    def find_spec(self, *_): raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop()); main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_version_is_told() -> None:
+    done = micronet("--version")
+    assert (done.returncode, done.stdout) == (0, f"{version()}\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "times"),
+    [
+        (("tracks",), 3, 1),
+        (("tracks", "--help"), 3, 1),
+        (("count", "--architecture", "wideresnet", "--json"), 3, 1),
+        (("fly",), 2, 0),
+    ],
+)
+def test_what_cannot_be_written_is_said_once(arguments: tuple[str, ...], exit_code: int, times: int) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([MICRONET, *arguments], check=False, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr.count("no-space")) == (exit_code, times)
+    assert ("Traceback" in done.stderr, "Exception ignored" in done.stderr) == (False, False)
+
+
+@pytest.mark.parametrize(
+    ("command", "times"),
+    [
+        (("worker",), 1),
+        (("api", "--port", "0"), 1),
+        (("serve", "--port", "0"), 1),
+        (("worker", "--parent", "1"), 0),  # whose parent has said it
+        (("api", "--port", "0", "--parent", "1"), 0),
+    ],
+)
+def test_a_variable_that_is_no_setting_is_told_at_the_start(
+    command: tuple[str, ...], times: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for starting in ("worker.main.run_worker", "app.server.run_api", "app.server.serve"):
+        monkeypatch.setattr(starting, lambda *_: None)
+    for changing_this_process in ("app.logs.configure_logs", "app.processes.die_with_parent"):
+        monkeypatch.setattr(changing_this_process, lambda *_: None)
+    monkeypatch.setenv("MICRONET_WAL_SECONDS", "5")
+    monkeypatch.setenv("MICRONET_TOKEN", "mn_of_a_client")
+    with capture_logs() as logs:
+        app([*command, "--home", str(tmp_path)], standalone_mode=False)
+    told = [(entry["log_level"], entry["variable"], entry["nearest"]) for entry in logs]
+    assert told == times * [("warning", "MICRONET_WAL_SECONDS", "MICRONET_WALL_SECONDS")]
 
 
 @pytest.mark.parametrize(("arguments", "lanes"), [([], "short"), (["--kinds", "long"], "long")])
@@ -162,6 +221,9 @@ def test_the_table_shows_totals_and_the_costliest_layers() -> None:
         (("fly",), 2, "fly"),
         (("download", "imagenet", "--data", "/tmp"), 3, "cifar100"),
         (("score", "tests/conftest.py", "--device", "tpu"), 1, "this machine has"),
+        (("serve", "--host", "nohost.invalid"), 1, "choose another --host."),
+        (("serve", "--host", "a..b"), 1, "choose another --host."),
+        (("serve", "--host", "192.0.2.1"), 1, "choose another --host."),
     ],
 )
 def test_failures_say_what_would_be_right(arguments: tuple[str, ...], exit_code: int, words: str) -> None:
@@ -189,6 +251,19 @@ def test_who_has_read_enough_is_no_failure() -> None:
             closed.close()
     assert ended.value.code == 1
     assert said.getvalue() == ""
+
+
+@pytest.mark.parametrize("columns", ["", "80"])
+def test_rows_are_folded_to_a_width_and_whole_where_there_is_none(columns: str, tmp_path: Path) -> None:
+    name = "/".join(f"block{number}" for number in range(30))
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weight"], ["logits"], transB=1, name=name),
+    ]
+    file = save(tmp_path / "long.onnx", nodes, {"weight": np.ones((10, 64), np.float32)})
+    done = micronet("count", str(file), "--track", "digits", COLUMNS=columns)
+    assert done.returncode == 0, done.stderr
+    assert (name in done.stdout) is (columns == "")
 
 
 def test_failures_are_json_where_results_are() -> None:

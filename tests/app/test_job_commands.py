@@ -28,7 +28,7 @@ def test_every_row_has_a_command() -> None:
 
 
 def test_help_loads_no_torch() -> None:
-    code = "import sys, app.cli; print('torch' in sys.modules)"
+    code = "import sys, app.commands.program; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
 
 
@@ -193,7 +193,7 @@ def test_a_teacher_that_a_stage_names_teaches_that_stage_alone(tmp_path: Path) -
         (("fuse", "tests/conftest.py", "--track", "digits"), 1, "track"),
         (("train", "--set", "epochs"), 1, "KEY=VALUE"),
         (("train", "--track", "digits"), 1, "architecture"),
-        (("submit", "--kind", "fly"), 1, "train"),
+        (("submit", "--kind", "fly"), 2, "train"),
         (("submit",), 1, "FILE"),
     ],
 )

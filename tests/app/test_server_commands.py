@@ -3,23 +3,24 @@
 import csv
 import io
 import json
+import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, get_args
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, call
 
 import pytest
 from click.testing import Result
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
-from app.cli import app
-from app.client import Client, Later
+from app.client import Client, Later, ServerError
 from app.client import client as client_module
 from app.commands.board import COLUMNS, SortKey
 from app.commands.following import followed, show_state
+from app.commands.program import app
 from app.main import create_app
 from app.services import Services
 from tests.app.http.conftest import MakeServices, live, make_services  # noqa: F401  # fixtures
@@ -60,11 +61,17 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def micronet(*arguments: str, expected: int = 0) -> Result:
+def micronet(*arguments: str, expected: int = 0, columns: int = 300) -> Result:
     """Run a command in this process."""
-    result = CliRunner().invoke(app, [*arguments], env={"COLUMNS": "300"})
+    result = CliRunner().invoke(app, [*arguments], env={"COLUMNS": str(columns)})
     assert result.exit_code == expected, (result.output, result.exception)
     return result
+
+
+def last(result: Result) -> dict[str, Any]:
+    """What was said last on standard error, where that is JSON."""
+    said: dict[str, Any] = json.loads(result.stderr.splitlines()[-1])
+    return said
 
 
 @contextmanager
@@ -143,7 +150,7 @@ def test_a_job_that_ends_badly_exits_as_whose_fault_it_is(
 ) -> None:
     with ending(services, end):
         sent = micronet("submit", file, *DIGITS, "--json", expected=exit_code)
-    assert (sent.stdout, json.loads(sent.stderr)["code"]) == ("", code)
+    assert (sent.stdout, last(sent)["code"]) == ("", code)
     job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
     assert f"[{code}]" in micronet("job", job_id, expected=exit_code).stderr
 
@@ -156,6 +163,83 @@ def test_who_loses_patience_is_told_how_to_find_the_job_again(file: str, monkeyp
     said = micronet("submit", file, *DIGITS, expected=3).stderr
     job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
     assert f"`micronet job {job_id} --wait`" in said
+
+
+def test_who_submits_is_told_at_once_which_job_it_is(file: str, services: Services, url: str) -> None:
+    with ending(services, scored(0.1), Ending(Status.FAILED, error=CORRUPT)):
+        said = micronet("submit", file, *DIGITS).stderr
+        as_json = micronet("submit", file, *DIGITS, "--json", expected=1).stderr
+    waiting = micronet("submit", file, *DIGITS, "--no-wait")
+    ids = [job["id"] for job in json.loads(micronet("jobs", "--json").stdout)][::-1]
+    pages = [f"{url}/ui/jobs/{job_id}" for job_id in ids]
+    assert said == f"job {ids[0]}  {pages[0]}\n"
+    first, second = map(json.loads, as_json.splitlines())
+    assert (first, second["code"]) == ({"job": ids[1], "page": pages[1]}, "corrupt-file")
+    assert (waiting.stdout, waiting.stderr) == (f"{ids[2]}\n", f"job {ids[2]}  {pages[2]}\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("command", ["submit", "job"])
+def test_who_is_stopped_while_waiting_is_told_that_the_job_goes_on(
+    file: str, monkeypatch: pytest.MonkeyPatch, number: signal.Signals, command: str
+) -> None:
+    before, handler = submitted(file), signal.getsignal(signal.SIGTERM)
+
+    def stopped(*_: object) -> Iterator[dict[str, Any]]:
+        signal.raise_signal(number)
+        yield {}
+
+    monkeypatch.setattr(Client, "follow", stopped)
+    arguments = ("submit", file, *DIGITS) if command == "submit" else ("job", before, "--wait")
+    said = micronet(*arguments, "--json", expected=128 + number)
+    job = json.loads(micronet("jobs", "--json").stdout)[0]
+    assert job["status"] == "queued"
+    assert last(said)["code"] == "interrupted"
+    assert f"the job goes on: `micronet job {job['id']} --wait`" in last(said)["detail"]
+    assert f"`micronet cancel {job['id']}`" in last(said)["detail"]
+    assert signal.getsignal(signal.SIGTERM) is handler
+
+
+def test_while_a_job_waits_its_place_is_shown() -> None:
+    def now(status: str, place: int | None, stage: object = None) -> dict[str, Any]:
+        return {"id": "1", "status": status, "queue_position": place, "stage": stage, "progress": None}
+
+    stage = {"name": "evaluate", "index": 2, "count": 3}
+    seen = [now("queued", 2), now("queued", 2), now("queued", 1), now("running", None), now("running", None, stage)]
+    told = MagicMock()
+    followed(MagicMock(follow=lambda _: seen), seen[0], told)
+    shown = [call.waiting("queued, place 2"), call.waiting("queued, place 1"), call.waiting("running")]
+    assert told.mock_calls == [*shown, call.stage("evaluate", 2, 3)]
+
+
+def test_files_that_may_not_be_replaced_are_found_before_anything_is_sent(file: str, tmp_path: Path) -> None:
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "fused.onnx").write_text("mine")
+    refused = micronet("submit", file, "--kind", "fuse", "--output", str(output), expected=1)
+    assert "fused.onnx is there already: give --force" in refused.stderr
+    assert "file" in micronet("submit", file, "--kind", "fuse", "--output", file, expected=1).stderr
+    assert json.loads(micronet("jobs", "--json").stdout) == []
+
+
+@pytest.mark.parametrize("command", ["submit", "job"])
+def test_a_result_is_printed_although_its_files_cannot_be_fetched(
+    file: str, services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    made = Artifact(name="made.onnx", sha256="0" * 64, size=4)
+    end = Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=(made,))
+    gone = ServerError("blob-gone", "The file is no longer kept", "it was swept.", yours=True)
+    monkeypatch.setattr(Client, "download", MagicMock(side_effect=gone))
+    output = ("--output", str(tmp_path / "out"))
+    arguments = (
+        ("submit", file, *DIGITS, *output) if command == "submit" else ("job", submitted(file), "--wait", *output)
+    )
+    with ending(services, end):
+        done = micronet(*arguments, expected=1)
+    job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
+    assert "MicroNet score 0.100000" in done.stdout
+    assert ("[blob-gone]" in done.stderr, f"`micronet job {job_id} --output" in done.stderr) == (True, True)
+    assert list((tmp_path / "out").iterdir()) == []
 
 
 def test_what_a_job_made_is_fetched(file: str, services: Services, tmp_path: Path) -> None:
@@ -187,19 +271,22 @@ def test_the_leaderboard_for_people_and_for_spreadsheets(file: str, services: Se
         micronet("submit", file, *DIGITS, "--team", "blue", "--name", "=1+1")
         micronet("submit", file, *DIGITS, "--team", "red", "--unquantized")
         micronet("submit", file, *DIGITS)
+    ids = [job["id"] for job in json.loads(micronet("jobs", "--json").stdout)][::-1]
     lines = micronet("leaderboard", *DIGITS, "--policy", "report").stdout.splitlines()
-    assert lines[0].split() == [
-        *("rank", "team", "name", "top-1", "margin", "score", "storage", "math", "bits", "sparsity", "policy", "date"),
+    heading = ("rank", "team", "name", "top-1", "margin", "score", "storage", "math", "bits", "sparsity", "policy")
+    assert lines[0].split() == [*heading, "date", "job"]
+    assert [line.split()[:5] for line in lines[1:]] == [
+        ["1", "blue", "=1+1", "97.22%", "+8"],  # 350 of 360 are right, and 342 have to be
+        ["2", "job", ids[2], "97.22%", "+8"],
+        ["-", "red", "job", ids[1], "94.72%"],
     ]
-    assert [line.split()[:3] for line in lines[1:]] == [
-        ["-", "red", "94.72%"],
-        ["1", "blue", "=1+1"],
-        ["2", "97.22%", "+2.22"],
-    ]
+    assert [line.split()[-1] for line in lines[1:]] == [ids[0], ids[2], ids[1]]
+    narrow = micronet("leaderboard", *DIGITS, "--policy", "report", columns=149).stdout
+    assert [job_id in narrow for job_id in ids] == [False, True, True], "where it is narrow, names stand for themselves"
     unranked = micronet("leaderboard", *DIGITS).stdout.splitlines()
     assert [line.split()[0] for line in unranked[1:]] == ["-"] * 3, "of two policies none is before the other"
-    assert lines[1].split()[3:9] == ["-0.28", "0.100000", "0.050000", "0.050000", "-", "10.0%"]
-    assert lines[2].split()[7:9] == ["0.100000", "9/12"]
+    assert lines[3].split()[5:11] == ["-1", "0.100000", "0.050000", "0.050000", "9/12", "10.0%"]
+    assert lines[1].split()[7:9] == ["0.100000", "9/12"]
     assert micronet("leaderboard", *DIGITS, "--sort", "score", "--descending", "--limit", "1").stdout.count("\n") == 2
 
     def rows(*options: str) -> list[dict[str, str]]:
@@ -211,12 +298,12 @@ def test_the_leaderboard_for_people_and_for_spreadsheets(file: str, services: Se
         ("1", "'=1+1", "0.2", "350"),
         ("2", "", "0.3", "350"),
     ]
-    assert float(found[0]["margin"]) == 350 / 360 - 342 / 360
+    assert found[0]["margin"] == "8"
     assert [row["team"] for row in rows("--under-floor")] == ["red"]
     assert [row["team"] for row in rows("--team", "blue")] == ["blue"]
     assert rows("--policy", "challenge") == []
     entries = json.loads(micronet("leaderboard", *DIGITS, "--json").stdout)
-    assert [entry["score"]["total"] for entry in entries] == [0.1, 0.2, 0.3]
+    assert [entry["score"]["total"] for entry in entries] == [0.2, 0.3, 0.1]
     micronet("leaderboard", *DIGITS, "--json", "--csv", expected=2)
     micronet("leaderboard", expected=2)
     assert "[unknown-track]" in micronet("leaderboard", "--track", "digit", expected=1).stderr
@@ -237,7 +324,7 @@ def test_a_score_that_gets_worse_exits_with_4(file: str, services: Services) -> 
         assert "MicroNet score 0.300000" in worse.stdout
         micronet("submit", file, *DIGITS, *worse_than_best)
         under = micronet("submit", file, *DIGITS, *worse_than_best, "--fail-below-floor", "--json", expected=4)
-        error = json.loads(under.stderr)
+        error = last(under)
         assert (error["code"], json.loads(under.stdout)["qualifies"]) == ("not-good-enough", False)
         assert "does not qualify" in error["detail"]
         assert "300 of 360 answers are right, which is 83.33%, and 95.00% is needed" in error["detail"]
@@ -274,6 +361,7 @@ def test_a_score_is_compared_with_a_job_that_was_named(file: str, services: Serv
         (("--fail-above", "0.1", "--no-wait"), 2, "--no-wait"),
         (("--output", "out", "--no-wait"), 2, "--output"),
         (("--fail-above", "low"), 2, "--fail-above"),
+        (("--kind", "fly"), 2, "there are the kinds score,"),
         (("--fail-above", "nan"), 1, "--fail-above"),
         (("--fail-above", "1", "--kind", "fuse"), 1, "--kind score"),
         (("--fail-below-floor", "--no-evaluate"), 1, "without accuracy"),
@@ -312,7 +400,7 @@ def test_a_result_of_another_version_is_the_servers_and_said_to_be_one(
         said = micronet("submit", file, *DIGITS, expected=3).stderr
         assert "[another-version]" in said
         limited = micronet("submit", file, *DIGITS, "--json", "--fail-above", "1", expected=3)
-        assert (json.loads(limited.stdout)["luck"], json.loads(limited.stderr)["code"]) == (7, "another-version")
+        assert (json.loads(limited.stdout)["luck"], last(limited)["code"]) == (7, "another-version")
     before = micronet("jobs", "--json").stdout
     named = ("--fail-worse-than", job_id)
     assert "[another-version]" in micronet("submit", file, *DIGITS, *named, expected=3).stderr

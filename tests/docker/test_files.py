@@ -9,7 +9,7 @@ import pytest
 import typer
 import yaml
 
-from app.cli import app
+from app.commands.program import app
 from worker.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
