@@ -4,16 +4,14 @@ import os
 import platform
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from app.commands.options import DataDir, Home
-from app.commands.serving import read_settings
+from app.commands.serving import read_settings, unread_variables
 from app.failures import reported
-from app.tables import show_rows
+from app.tables import show_rows, wide_console
 
 if TYPE_CHECKING:
     from worker.records.values import WorkerSeen
@@ -22,11 +20,18 @@ if TYPE_CHECKING:
 GIBI = 1 << 30
 Check = Callable[["Settings"], str]
 Workers = list["WorkerSeen"]
+_FOLDERS = {"cifar100": "cifar-100-python", "cifar10": "cifar-10-batches-py"}
+"""Of data sets that are not in a directory of their own name."""
+_EMBEDDED = "digits"
 _LOOK_SECONDS = 0.2  # between looks for signs of life
 
 
 class Ailing(Exception):
     """What is wrong, and what would help."""
+
+
+class Doubtful(Exception):
+    """What works, and may be meant otherwise."""
 
 
 def doctor(
@@ -42,12 +47,22 @@ def doctor(
     for name, check in checks.items():
         try:
             rows.append((name, "well", check(settings)))
+        except Doubtful as doubt:
+            rows.append((name, "WARN", str(doubt)))
         except Exception as error:  # whatever it is, finding it is what this command is for
             well = False
             rows.append((name, "ILL", str(error) or repr(error)))
-    show_rows(("part", "", "finding"), iter(rows), Console())
+    show_rows(("part", "", "finding"), iter(rows), wide_console())
     if not well:
         raise typer.Exit(1)
+
+
+def _environment(settings: "Settings") -> str:
+    unread = unread_variables()
+    if unread:
+        meant = (f"{name} is no setting" + (f" ({nearest} is)" if nearest else "") for name, nearest in unread.items())
+        raise Doubtful("; ".join(meant))
+    return f"state in {settings.home}"
 
 
 def _database(settings: "Settings") -> str:
@@ -63,6 +78,7 @@ def _database(settings: "Settings") -> str:
 
 def _broker(settings: "Settings") -> str:
     from worker.celery_app import make_celery
+    from worker.urls import directory_of
 
     connection = make_celery(settings.broker).connection_for_write()
     with connection:
@@ -71,7 +87,7 @@ def _broker(settings: "Settings") -> str:
             policy = connection.default_channel.client.config_get("maxmemory-policy").get("maxmemory-policy")
             if policy != "noeviction":
                 raise Ailing(f"maxmemory-policy is {policy}: set it to noeviction, or bells are thrown away")
-        return str(connection.as_uri())
+        return str(directory_of(settings.broker) or connection.as_uri())
 
 
 def _blobs(settings: "Settings") -> str:
@@ -95,17 +111,17 @@ def _blobs(settings: "Settings") -> str:
 def _data(settings: "Settings") -> str:
     from micronet.tracks import tracks
 
-    if settings.data is None:
+    data = settings.data
+    if data is None:
         raise Ailing("MICRONET_DATA is not set: only track digits can be measured; `micronet download cifar100`")
-    here = [track.name for track in tracks(settings.data).values() if _has_images(settings.data, track.dataset)]
+    if not data.is_dir():
+        raise Ailing(f"{data}: there is no such directory, so only track digits can be measured")
+    known = dict.fromkeys(track.dataset for track in tracks(data).values() if track.dataset != _EMBEDDED)
+    here = [name for name in known if (data / _FOLDERS.get(name, name)).is_dir()]
+    missing = [name for name in known if name not in here]
     if not here:
-        raise Ailing(f"no data set in {settings.data}: `micronet download cifar100` fetches one")
-    return f"{settings.data}: {', '.join(here)}"
-
-
-def _has_images(data: Path, dataset: str) -> bool:
-    official = {"cifar100": "cifar-100-python", "cifar10": "cifar-10-batches-py"}
-    return dataset == "digits" or (data / official.get(dataset, dataset)).is_dir()
+        raise Ailing(f"no data set in {data}: `micronet download cifar100` fetches one; missing: {', '.join(missing)}")
+    return f"{data}: {', '.join(here)}" + (f"; missing: {', '.join(missing)}" if missing else "")
 
 
 def _workers(settings: "Settings") -> str:
@@ -119,7 +135,7 @@ def _workers(settings: "Settings") -> str:
         f"{worker.id} ({', '.join(worker.devices)}; {', '.join(worker.isolation) or 'NO ISOLATION'})"
         for worker in living
     ]
-    return "\n".join(lines)
+    return "; ".join(lines)
 
 
 def _workers_here(settings: "Settings") -> str:
@@ -164,6 +180,7 @@ def _devices(settings: "Settings") -> str:
 
 
 CHECKS: dict[str, Check] = {
+    "environment": _environment,
     "database": _database,
     "broker": _broker,
     "blobs": _blobs,

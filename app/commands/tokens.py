@@ -5,12 +5,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 
 from app.commands.options import Home
 from app.commands.serving import read_settings
 from app.failures import reported
-from app.tables import show_rows
+from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -42,9 +41,14 @@ def create(
 
 @tokens.command()
 def revoke(team: Team, home: Home = None) -> None:
-    """Revoke every token of TEAM."""
+    """Revoke every token of TEAM, which has to have one."""
     with reported(as_json=False):
-        print(f"{_tokens(home).revoke(team)} revoked")
+        known = _tokens(home)
+        if not (revoked := known.revoke(team)):
+            teams = ", ".join(sorted(known.count()))
+            having = f"these teams have some: {teams}" if teams else "no team has one"
+            raise SettingsError(f"team {team!r} has no token that could be revoked; {having}.")
+        print(f"{revoked} revoked")
 
 
 @tokens.command(name="list")
@@ -52,7 +56,7 @@ def list_(home: Home = None) -> None:
     """Teams and how many valid tokens each has."""
     with reported(as_json=False):
         rows = [(team, str(count)) for team, count in sorted(_tokens(home).count().items())]
-    show_rows(("team", "tokens"), rows, Console())
+    show_rows(("team", "tokens"), rows, wide_console())
 
 
 def _checked(team: str) -> str:

@@ -1,5 +1,6 @@
 """`micronet doctor` on workers: who gives signs of life is well, whatever the records still say of others."""
 
+import os
 import platform
 import threading
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import app
+from app.commands.program import app
 from worker.records import Records
 from worker.records.values import WorkerSeen
 
@@ -76,3 +77,44 @@ def test_a_worker_anywhere_that_stands_still_is_ill(records: Records) -> None:
         beat(records, "killed", 7, HERE)
         line = doctor()[1]
         assert ("ILL" in line, "killed" in line, "living: 2" in line) == (True, True, True)
+
+
+def finding(home: Path, part: str, *arguments: str) -> tuple[str, str]:
+    """What is said of one part: its state, and the rest of the line."""
+    result = CliRunner().invoke(app, ["doctor", "--home", str(home), *arguments], env={"COLUMNS": "300"})
+    line = next(line for line in result.output.splitlines() if line.startswith(part))
+    state, said = line.removeprefix(part).split(maxsplit=1)
+    return state, said.rstrip()
+
+
+def test_data_sets_are_those_whose_files_are_there(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    state, said = finding(tmp_path, "data sets", "--data", str(data))
+    assert (state, "there is no such directory" in said) == ("ILL", True)
+    data.mkdir()
+    state, said = finding(tmp_path, "data sets", "--data", str(data))
+    assert (state, "no data set in" in said) == ("ILL", True)
+    (data / "cifar-100-python").mkdir()
+    (data / "imagenet").mkdir()
+    assert finding(tmp_path, "data sets", "--data", str(data)) == (
+        "well",
+        f"{data}: cifar100, imagenet; missing: cifar10",
+    )
+
+
+def test_a_bell_in_a_directory_is_named_by_it(tmp_path: Path) -> None:
+    assert finding(tmp_path, "broker") == ("well", str(tmp_path / "bell"))
+
+
+def test_a_variable_that_is_no_setting_is_doubted(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
+    home = Path(os.environ["MICRONET_HOME"])
+    assert finding(home, "environment")[0] == "well"
+    monkeypatch.setenv("MICRONET_WAL_SECONDS", "5")
+    monkeypatch.setenv("MICRONET_QUX", "5")
+    said = "MICRONET_QUX is no setting; MICRONET_WAL_SECONDS is no setting (MICRONET_WALL_SECONDS is)"
+    assert finding(home, "environment") == ("WARN", said)
+
+
+def test_workers_are_told_apart_in_one_line(records: Records) -> None:
+    with living(records, "alive", "one.host"), living(records, "well", "another.host"):
+        assert "alive (cpu; NO ISOLATION); well (cpu; NO ISOLATION)" in doctor()[1]
