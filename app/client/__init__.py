@@ -9,7 +9,7 @@
 Jobs and entries of the leaderboard are the server's JSON as dictionaries; `/openapi.json` describes them.
 """
 
-from app.client.client import Client
+from app.client.client import Client, Stored
 from app.client.failures import Later, ServerError
 
-__all__ = ["Client", "Later", "ServerError"]
+__all__ = ["Client", "Later", "ServerError", "Stored"]

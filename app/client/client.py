@@ -4,6 +4,7 @@ import os
 import time
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
@@ -21,6 +22,14 @@ _STARTING_SECONDS = 60.0
 _PAGE, _NAME_LENGTH = 100, 255
 
 Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A file that a server has already, and the name that a job is to know it by."""
+
+    sha256: str
+    filename: str
 
 
 class Client:
@@ -55,16 +64,22 @@ class Client:
             time.sleep(_FIRST_LOOK)
 
     def submit(
-        self, kind: str, checkpoint: Path | None, settings: BaseModel, progress: Progress = lambda done, total: None
+        self,
+        kind: str,
+        checkpoint: Path | Stored | None,
+        settings: BaseModel,
+        progress: Progress = lambda done, total: None,
     ) -> Json:
-        """Upload `checkpoint`, if there is one, and queue a job of `kind`; the job.
+        """Queue a job of `kind`, and upload `checkpoint` before if it is a file here; the job.
 
         Sent twice by accident, it is one job still.
         """
         fields = {"settings": settings.model_dump_json(exclude_unset=True)}
-        if checkpoint is not None:
+        if isinstance(checkpoint, Path):
             name = os.fsencode(checkpoint.name).decode(errors="replace")[-_NAME_LENGTH:]
-            fields |= {"checkpoint_sha256": self.upload(checkpoint, progress), "filename": name}
+            checkpoint = Stored(self.upload(checkpoint, progress), name)
+        if checkpoint is not None:
+            fields |= {"checkpoint_sha256": checkpoint.sha256, "filename": checkpoint.filename}
         form = {name: (None, value) for name, value in fields.items()}
         return self._connection.json("POST", f"/{kind}", files=form, headers={"Idempotency-Key": uuid.uuid4().hex})
 

@@ -12,6 +12,7 @@ import typer
 from app.artifacts import make_room
 from app.client import Client
 from app.commands.following import check_succeeded, fetch, followed, left_running, show
+from app.commands.from_job import stored_file
 from app.commands.jobs import artifacts_of, put_all_, sha256_of, with_teachers
 from app.commands.options import (
     LOCAL,
@@ -43,6 +44,15 @@ def _known(kind: str) -> str:
 
 
 Kind = Annotated[str, typer.Option(callback=_known, help=f"Kind of job: {', '.join(JOBS)}.")]
+From = Annotated[
+    str | None,
+    typer.Option(
+        "--from",
+        metavar="JOB[/ARTIFACT]",
+        help="In place of FILE: one that the server has, since this job made it, or was sent it to score.",
+        show_default=False,
+    ),
+]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end, or print its id.")]
 Above = Annotated[float | None, typer.Option(help="Exit with 4 if the score is higher.", show_default=False)]
 WorseThan = Annotated[
@@ -81,6 +91,7 @@ def submit(
     kind: Kind = "score",
     set_: Set = None,
     teacher: Teachers = None,
+    from_: From = None,
     server: Server = LOCAL,
     token: Token = None,
     patience: Patience = PATIENCE,
@@ -98,16 +109,19 @@ def submit(
         raise typer.BadParameter("--no-wait does not wait for a score that could fail.")
     if output is not None and not wait:
         raise typer.BadParameter("--no-wait does not wait for files that --output could fetch.")
+    if file is not None and from_ is not None:
+        raise typer.BadParameter("FILE or --from, not both.")
     with reported(as_json), Client(server, token, patience=patience) as client:
-        wanted = _checked(kind, file, settings, set_ or [], teacher or [])
+        wanted = _checked(kind, file, from_, settings, set_ or [], teacher or [])
         limits.check_apply(wanted)
+        checkpoint = file if from_ is None else stored_file(client, from_)
         standard = limits.named_standard(client, wanted)
         if output is not None:
             make_room(output, artifacts_of(JOBS[kind], wanted), force)  # now, rather than when the job has ended
         with ProgressBar() as progress:
             for path in teacher or ():
                 client.upload(path, _shown(progress))
-            job = client.submit(kind, file, wanted, _shown(progress))
+            job = client.submit(kind, checkpoint, wanted, _shown(progress))
             _tell(client, job, progress, as_json)
             with left_running(job["id"]):
                 standard = standard or limits.best_standard(client, job)
@@ -132,11 +146,11 @@ def _tell(client: Client, job: dict[str, Any], progress: ProgressBar, as_json: b
 
 
 def _checked(
-    kind: str, file: Path | None, settings: dict[str, Any], sets: list[str], teachers: list[Path]
+    kind: str, file: Path | None, stored: str | None, settings: dict[str, Any], sets: list[str], teachers: list[Path]
 ) -> JobSettings:
     """Settings of a job of this kind. Raises SettingsError, FileNotFoundError, FileUnreadable."""
-    if file is None and JOBS[kind].file == "needed":
-        raise SettingsError(f"a {kind} job needs a FILE.")
+    if file is None and stored is None and JOBS[kind].file == "needed":
+        raise SettingsError(f"a {kind} job needs a FILE, or --from JOB.")
     if file is not None and file.is_dir():
         raise FileUnreadable(f"{file}: this is a directory, and a file is needed")
     if file is not None and not file.is_file():

@@ -243,16 +243,55 @@ def test_a_result_is_printed_although_its_files_cannot_be_fetched(
 
 
 def test_what_a_job_made_is_fetched(file: str, services: Services, tmp_path: Path) -> None:
-    with services.blobs.create() as incoming:
-        incoming.write(b"made")
-        blob = services.records.blobs.add(incoming.keep(), "")
-    job_id, output = submitted(file), tmp_path / "out"
-    made = Artifact(name="made.onnx", sha256=blob.sha256, size=blob.size)
+    job_id, output, made = submitted(file), tmp_path / "out", _artifact(services, "made.onnx")
     with ending(services, Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=(made,))):
         micronet("job", job_id, "--wait", "--output", str(output))
-    assert (output / "made.onnx").read_bytes() == b"made"
+    assert (output / "made.onnx").read_bytes() == b"made.onnx"
     assert "--force" in micronet("job", job_id, "--output", str(output), expected=1).stderr
     micronet("job", job_id, "--output", str(output), "--force")
+
+
+def test_what_a_job_made_is_scored_where_it_is(file: str, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = [_artifact(services, name) for name in ("1-train.onnx", "2-fuse.onnx")]
+    single, several, plain = submitted(file), submitted(file), submitted(file)
+    with ending(
+        services,
+        Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=(made[0],)),
+        Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=tuple(made)),
+    ):
+        micronet("job", single, "--wait")
+        micronet("job", several, "--wait")
+    monkeypatch.setattr(Client, "upload", MagicMock(side_effect=AssertionError("nothing is sent")))
+
+    def scored_from(named: str) -> dict[str, Any]:
+        job = json.loads(micronet("submit", "--from", named, *DIGITS, "--no-wait", "--json").stdout)
+        found: dict[str, Any] = job["checkpoint"]
+        return found
+
+    assert scored_from(single) == {"sha256": made[0].sha256, "size": made[0].size, "filename": "1-train.onnx"}
+    assert scored_from(f"{several}/2-fuse.onnx")["sha256"] == made[1].sha256
+    assert scored_from(plain)["filename"] == "net.onnx", "a score makes no file, and was sent one"
+    fresh = json.loads(
+        micronet("submit", "--kind", "train", *DIGITS, "--architecture", "digits", "--no-wait", "--json").stdout
+    )["id"]
+    before = micronet("jobs", "--json").stdout
+    for named, words in (
+        (several, f"{several}/1-train.onnx, {several}/2-fuse.onnx"),
+        (f"{single}/3.onnx", f"{single}/1-train.onnx"),
+        (fresh, "is queued, and no file is of it"),
+        ("0" * 32, "[job-not-found]"),
+    ):
+        assert words in micronet("submit", "--from", named, *DIGITS, expected=1).stderr
+    assert "not both" in micronet("submit", file, "--from", single, *DIGITS, expected=2).stderr
+    assert micronet("jobs", "--json").stdout == before
+
+
+def _artifact(services: Services, name: str) -> Artifact:
+    """A file of a job's, with its name as its content."""
+    with services.blobs.create() as incoming:
+        incoming.write(name.encode())
+        blob = services.records.blobs.add(incoming.keep(), "")
+    return Artifact(name=name, sha256=blob.sha256, size=blob.size)
 
 
 def test_a_job_is_canceled(file: str, services: Services) -> None:
