@@ -37,6 +37,7 @@ def read_window(call: Call, sizes: tuple[int, ...], kernel: tuple[int, ...], cei
         raise call.corrupt(f"kernel, strides, dilations and pads do not all fit {rank} dimensions.")
     if min((*kernel, *strides, *dilations)) < 1 or min(pads or (0,)) < 0:
         raise call.corrupt("kernel, strides and dilations must be at least 1, pads at least 0.")
+    dilations = tuple(d if k > 1 else 1 for k, d in zip(kernel, dilations, strict=True))  # see `plain_dilation`
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
     before, after = (pads[:rank], pads[rank:]) if pads is not None else ((0,) * rank, (0,) * rank)
     if automatic in ("SAME_UPPER", "SAME_LOWER"):

@@ -53,6 +53,13 @@ def test_pools(op: str, auto_pad: str, stride: int, size: int) -> None:
     agreeing(model([pool], image=("N", 3, size, size)))
 
 
+@pytest.mark.parametrize(("kernel", "dilation"), [((1, 1), (1, 1)), ((3, 1), (2, 1)), ((1, 2), (1, 2))])
+def test_a_dilation_that_spreads_nothing_is_none(kernel: tuple[int, int], dilation: tuple[int, int]) -> None:
+    conv = node("Conv", "image", "w", "b", pads=[1] * 4, strides=[1, 2], dilations=[2, 2])
+    graph = agreeing(model([conv], [array("w", 4, 2, *kernel), array("b", 4)], image=("N", 2, 8, 2)))
+    assert [n.args[5] for n in graph.nodes if n.target is TARGETS["conv2d"]] == [dilation]
+
+
 @pytest.mark.parametrize("auto_pad", ["SAME_UPPER", "SAME_LOWER", "VALID"])
 @pytest.mark.parametrize("stride", [1, 2, 3])
 def test_convolutions(auto_pad: str, stride: int) -> None:
