@@ -39,7 +39,7 @@ def files_router() -> APIRouter:
     router = api_router("files")
     router.add_api_route(
         "/blobs/{sha256}",
-        _read,
+        read_blob,
         methods=["GET"],
         name="read_blob",
         response_class=Response,
@@ -60,7 +60,7 @@ def _bytes(meaning: str) -> dict[str, Any]:
     return {"description": meaning, "headers": ETAG, "content": {_MEDIA_TYPE: {"schema": schema}}}
 
 
-async def _read(
+async def read_blob(
     request: Request, site: SiteDep, caller: CallerDep, sha256: Sha256, *, filename: Filename = "", range: Range = None
 ) -> Response:
     """The bytes of a file; a part of them with Range. 410 says that it was here and was swept."""

@@ -169,7 +169,9 @@ class Submission:
             files=files_named(settings),
         )
         key = self._idempotency(text, None if blob is None else blob.sha256)
-        return self._site.services.records.jobs.submit(new, key, self._limits.team_waiting_jobs, upload)
+        quota = self._limits.team_stored_bytes if JOBS[self._kind].leaves_files else None
+        jobs = self._site.services.records.jobs
+        return jobs.submit(new, key, self._limits.team_waiting_jobs, upload, quota=quota)
 
     def _idempotency(self, settings: str, sha256: str | None) -> Idempotency | None:
         """The key, and a fingerprint of all that makes this request what it is."""

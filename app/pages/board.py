@@ -26,11 +26,11 @@ _MOST_POINTS = 300
 _MOST_UNDER = 20
 _COLUMNS: Sequence[tuple[str, SortKey | None]] = (
     ("Rank", None),
-    ("Team", "team"),
     ("Name", "name"),
+    ("Score", "score"),
     ("Top-1", "top1"),
     ("Margin", "margin"),
-    ("Score", "score"),
+    ("Team", "team"),
     ("Storage", "storage"),
     ("Math", "math"),
     ("Bits w / a", "bits"),

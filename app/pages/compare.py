@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.http.access import CallerDep
+from app.http.access import Caller, CallerDep
 from app.http.errors import InvalidRequest
+from app.http.failures import status_of
 from app.http.jobs import own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
@@ -18,6 +19,8 @@ from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import ScoreView, result_view
 from app.pages.routing import page_router
+from micronet.errors import MicronetError
+from worker.errors import JobNotFound
 from worker.records.jobs import Filter
 from worker.records.values import Job, Status
 
@@ -64,13 +67,29 @@ def compare_router() -> APIRouter:
 
 
 async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
-    """The jobs `a` and `b` of the address; without them, a choice of the caller's scores."""
+    """The jobs `a` and `b` of the address; without them, or with what cannot be compared, a choice of the caller's."""
     query = Query(request.query_params)
     ids = (query.text("a"), query.text("b"))
     if ids[0] is None or ids[1] is None:
-        recent = await site.database.run(recent_scores, site, caller.owner)
-        return render(request, "compare_choice.html", recent=recent, first=ids[0], second=ids[1])
-    pairs = [await site.database.run(own_job, site, caller, job_id) for job_id in ids if job_id]
+        return await _choice(request, site, caller, ids)
+    try:
+        return await _compared(request, site, caller, (ids[0], ids[1]))
+    except (JobNotFound, InvalidRequest) as error:
+        return await _choice(request, site, caller, ids, error)
+
+
+async def _choice(
+    request: Request, site: Site, caller: Caller, ids: tuple[str | None, str | None], error: MicronetError | None = None
+) -> Response:
+    """The form, filled as it was, and what is wrong with that."""
+    recent = await site.database.run(recent_scores, site, caller.owner)
+    status, fault = (200, None) if error is None else (status_of(error), str(error))
+    return render(request, "compare_choice.html", status, recent=recent, first=ids[0], second=ids[1], fault=fault)
+
+
+async def _compared(request: Request, site: Site, caller: Caller, ids: tuple[str, str]) -> Response:
+    """Both, side by side. Raises JobNotFound, and InvalidRequest for what is no score."""
+    pairs = [await site.database.run(own_job, site, caller, job_id) for job_id in ids]
     jobs = [job for job, _ in pairs]
     shown = [await site.files.run(result_view, job, site.services.settings.data) for job in jobs]
     views = [_scored(job, view, name) for job, view, name in zip(jobs, shown, "ab", strict=True)]

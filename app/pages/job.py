@@ -12,6 +12,7 @@ from app.pages.job_view import JobView, job_view
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
+from app.pages.stored_files import kept_files
 from worker.records.values import Job
 
 _AGAIN = {"HX-Refresh": "true"}
@@ -23,7 +24,7 @@ def job_page_router() -> APIRouter:
     router = page_router()
     address = f"{PAGE}{{job_id}}"
     router.add_api_route(address, _page, methods=["GET", "HEAD"], name="job_page")
-    router.add_api_route(f"{address}/live", _live, methods=["GET"], name="job_live")
+    router.add_api_route(f"{address}/live", _live, methods=["GET", "HEAD"], name="job_live")
     router.add_api_route(f"{address}/cancel", _cancel, methods=["POST"], name="cancel_job_page")
     return router
 
@@ -34,7 +35,8 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
     view = await _view(site, job, position)
     shown = await site.files.run(result_view, job, site.services.settings.data)
     others = await site.database.run(recent_scores, site, caller.owner)
-    return render(request, "job.html", view=view, job=job, shown=shown, others=others)
+    kept = await site.database.run(kept_files, site, job)
+    return render(request, "job.html", view=view, job=job, shown=shown, others=others, kept=kept)
 
 
 async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:

@@ -9,6 +9,7 @@ from app.pages.job import job_page_router
 from app.pages.jobs import jobs_page_router
 from app.pages.nowhere import nowhere_router
 from app.pages.sign_in import sign_in_router
+from app.pages.stored_files import stored_files_router
 from app.pages.submit import submit_router
 
 PAGE_ROUTERS = (
@@ -20,6 +21,7 @@ PAGE_ROUTERS = (
     entry_router,
     guide_router,
     sign_in_router,
+    stored_files_router,
     files_of_pages_router,
     nowhere_router,  # takes what the others left
 )

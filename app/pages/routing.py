@@ -56,20 +56,32 @@ def see_other(address: str) -> RedirectResponse:
     return RedirectResponse(address, SEE_OTHER)
 
 
+def local(address: str) -> str:
+    """An address of this server, and never one of another: //host, and what browsers make of a backslash."""
+    plain = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
+    return address if plain else "/"
+
+
+def sign_in_address(following: str) -> str:
+    """Where a token is asked for; then it goes on to `following`."""
+    return f"{SIGN_IN}?next={quote(local(following), safe='')}"
+
+
 def _sign_in(request: Request, error: TokenRequired) -> Response:
-    if request.method not in ("GET", "HEAD"):
-        return error_page(request, error)
+    if request.method not in ("GET", "HEAD"):  # what was sent is in the page it was sent from, and nowhere else
+        address = sign_in_address(_path_of(request.headers.get("referer", "")))
+        return render(request, "signed_out.html", status_of(error), title=error.title, address=address)
     query = f"?{request.url.query}" if request.url.query else ""
     if "hx-request" in request.headers:  # a part of a page that looks again: it is the page that has to come back
-        following = quote(_whole_page(request), safe="")
-        return Response(status_code=204, headers={"HX-Redirect": f"{SIGN_IN}?next={following}"})
-    return see_other(f"{SIGN_IN}?next={quote(request.url.path + query, safe='')}")
+        page = _path_of(request.headers.get("hx-current-url", ""))
+        return Response(status_code=204, headers={"HX-Redirect": sign_in_address(page)})
+    return see_other(sign_in_address(request.url.path + query))
 
 
-def _whole_page(request: Request) -> str:
-    """Where the page is that a part of was asked for; "/" where what says so is no address."""
+def _path_of(address: str) -> str:
+    """What a browser says of the page it is on, without the name of a server; "/" where that is no address."""
     try:
-        page = urlsplit(request.headers.get("hx-current-url", ""))
+        page = urlsplit(address)
     except ValueError:
         return "/"
     return page.path + (f"?{page.query}" if page.query else "")

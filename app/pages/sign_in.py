@@ -13,7 +13,7 @@ from app.http.origins import is_of_another_site
 from app.http.site import SiteDep
 from app.http.tokens import looks_like_token
 from app.pages.rendering import render
-from app.pages.routing import SIGN_IN, page_router, see_other
+from app.pages.routing import SIGN_IN, local, page_router, see_other
 
 SIGN_OUT = "/ui/sign-out"
 _FORM_BYTES = 16 << 10
@@ -31,7 +31,7 @@ def sign_in_router() -> APIRouter:
 
 async def _ask(request: Request) -> Response:
     """The form."""
-    return render(request, "sign_in.html", next=_local(request.query_params.get("next", "")), fault=None)
+    return render(request, "sign_in.html", next=local(request.query_params.get("next", "")), fault=None)
 
 
 async def _sign_in(request: Request, site: SiteDep) -> Response:
@@ -39,7 +39,7 @@ async def _sign_in(request: Request, site: SiteDep) -> Response:
     _check_own(request)
     body = b"".join([chunk async for chunk in body_chunks(request, _FORM_BYTES, site.services.settings.idle_seconds)])
     given = parse_qs(body.decode("utf-8", errors="replace"))
-    token, following = given.get("token", [""])[0].strip(), _local(given.get("next", [""])[0])
+    token, following = given.get("token", [""])[0].strip(), local(given.get("next", [""])[0])
     if not looks_like_token(token) or await site.tokens.team(token) is None:
         fault = "This is not a valid token, or not any more. Tokens begin with mn_; who runs the server makes them."
         return render(request, "sign_in.html", 422, next=following, fault=fault)
@@ -64,9 +64,3 @@ def _check_own(request: Request) -> None:
 def _is_encrypted(request: Request) -> bool:
     """Whether the browser speaks HTTPS: with us, or by its own word with a proxy that this server was not told of."""
     return request.url.scheme == "https" or request.headers.get("origin", "").startswith("https://")
-
-
-def _local(address: str) -> str:
-    """An address of this server, and never one of another: //host, and what browsers make of a backslash."""
-    plain = address.startswith("/") and not address.startswith("//") and "\\" not in address and address.isprintable()
-    return address if plain else "/"

@@ -49,7 +49,7 @@ def submit_router() -> APIRouter:
     """The form, and what it is sent to."""
     router = page_router()
     router.add_api_route(SUBMIT, _page, methods=["GET", "HEAD"], name="submit_page")
-    router.add_api_route(f"{SUBMIT}/counted/{{job_id}}", _counted, methods=["GET"], name="counted")
+    router.add_api_route(f"{SUBMIT}/counted/{{job_id}}", _counted, methods=["GET", "HEAD"], name="counted")
     router.add_api_route(f"{SUBMIT}/{{kind}}", _back, methods=["GET", "HEAD"], name="submit_back")
     router.add_api_route(f"{SUBMIT}/{{kind}}", _send, methods=["POST"], name="submit_form")
     return router
@@ -110,16 +110,21 @@ def _again(form: PageForm, kind: str, faults: Mapping[str, list[str]], title: st
 
 
 async def _counted(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
-    """What a counting job found; nothing, while it counts: then the page stays as it is."""
+    """What a counting job found; nothing where that was `seen` before: then the page stays as it is."""
     job, position = await site.database.run(own_job, site, caller, job_id)
-    if not job.status.final:
+    if request.query_params.get("seen") == _state(job, position):
         return Response(status_code=204)
     return render(request, "counted.html", counted=await _count_view(site, job, position))
 
 
 async def _count_view(site: Site, job: Job, position: int | None) -> Mapping[str, Any]:
     shown = await site.files.run(result_view, job, site.services.settings.data)
-    return {"job": job, "view": job_view(job, position, ()), "shown": shown}
+    return {"job": job, "view": job_view(job, position, ()), "shown": shown, "seen": _state(job, position)}
+
+
+def _state(job: Job, position: int | None) -> str:
+    """All that the page of a count says of it before it has ended."""
+    return f"{job.status}-{position or 0}"
 
 
 async def _show(request: Request, site: Site, caller: Caller, filled: Filled, status: int = 200) -> Response:
@@ -141,7 +146,17 @@ async def _show(request: Request, site: Site, caller: Caller, filled: Filled, st
         team=caller.team,
         limit=site.services.settings.upload_bytes,
         key=secrets.token_hex(16),
+        defaults=_defaults(filled.kind),
     )
+
+
+def _defaults(kind: str) -> str:
+    """What has to be said for a job of this kind, and what need not."""
+    if JOBS[kind].file == "optional":
+        return "Everything has a default but where to start: choose a file, or name an architecture" + (
+            ", or a recipe, which names one." if kind == "pipeline" else "."
+        )
+    return "Everything has a default; a bare state dict needs its architecture named."
 
 
 def _empty(kind: str) -> Mapping[str, str]:

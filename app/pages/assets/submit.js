@@ -14,15 +14,17 @@
     if (share !== null) find("sent").value = share;
   }
 
-  function show(html) {
+  // The form again, with what is wrong in it. What is no form takes the place of none: it would be lost with its file.
+  function show(html, status) {
     const page = new DOMParser().parseFromString(html, "text/html");
-    const content = page.getElementById("content");
-    if (!content) return false;
-    find("content").replaceWith(document.adoptNode(content));
+    if (!page.getElementById("submit")) {
+      const fault = page.querySelector("#content .fault");
+      return say(fault ? fault.textContent : `The server answered ${status}; try again.`);
+    }
+    find("content").replaceWith(document.adoptNode(page.getElementById("content")));
     attach();
     const faults = find("faults");
     if (faults) faults.focus();
-    return true;
   }
 
   function ended(text) {
@@ -37,6 +39,7 @@
     if (file && file.size > Number(form.dataset.limit)) return say("The file is larger than this server takes.");
     const request = new XMLHttpRequest();
     sending = request;
+    find("signed-out").hidden = true;
     request.open("POST", address);
     request.upload.onprogress = (event) => {
       if (!event.lengthComputable) return;
@@ -46,7 +49,8 @@
     request.onload = () => {
       ended("");
       if (request.status < 400) window.location.assign(request.responseURL + (counting ? "#counted" : ""));
-      else if (!show(request.responseText)) say(`The server answered ${request.status}; try again.`);
+      else if (request.status === 401) find("signed-out").hidden = false;
+      else show(request.responseText, request.status);
     };
     request.onerror = () => ended("The connection broke. Send it again: what was queued already is not queued twice.");
     request.onabort = () => ended("Stopped; nothing was queued.");

@@ -13,7 +13,7 @@ _LEAST_SPAN = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A point, in pixels, and what it says. `qualifies` chooses its shape."""
+    """A point, in percent of the plane, and what it says. `qualifies` chooses its shape."""
 
     x: float
     y: float
@@ -58,7 +58,7 @@ def draw_front(
             if row.top1 is not None
         ),
         unknown=tuple(
-            Mark(x(row.score), Plane.bottom, f"{row.entrant} ({row.year}): {row.score:.4f}")
+            Mark(x(row.score), y.start, f"{row.entrant} ({row.year}): {row.score:.4f}")
             for row in published
             if row.top1 is None
         ),

@@ -10,7 +10,7 @@ from micronet.contract import FrontPoint, OptimizeResult, ScoreTerms
 
 @dataclass(frozen=True, slots=True)
 class RoadMark:
-    """A network in pixels, and what it says; `looked` where it was measured on the test set."""
+    """A network in percent of the plane, and what it says; `looked` where it was measured on the test set."""
 
     x: float
     y: float

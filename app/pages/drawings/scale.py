@@ -11,7 +11,7 @@ _STEPS = (1, 2, 2.5, 5, 10)
 
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Maps values from `low` to `high` onto pixels from `start` to `end`, evenly or by their logarithms."""
+    """Maps values from `low` to `high` onto places from `start` to `end`, evenly or by their logarithms."""
 
     low: float
     high: float
@@ -20,12 +20,12 @@ class Scale:
     logarithmic: bool = False
 
     def __call__(self, value: float) -> float:
-        """The pixel of a value, rounded to tenths."""
+        """The place of a value, rounded to hundredths."""
         if self.logarithmic:
             share = math.log(value / self.low) / math.log(self.high / self.low)
         else:
             share = (value - self.low) / (self.high - self.low)
-        return round(self.start + share * (self.end - self.start), 1)
+        return round(self.start + share * (self.end - self.start), 2)
 
     def ticks(self, most: int = 6) -> tuple[float, ...]:
         """Round values between the ends, at most about `most`."""

@@ -14,11 +14,11 @@ from app.services import Services
 from micronet.contract import BitWidths
 from tests.app.http.conftest import called
 from tests.app.http.results import score_text
-from tests.app.http.sending import accepted
-from tests.app.pages.records import failed, scored
+from tests.app.http.sending import NETWORK, accepted
+from tests.app.pages.records import ended, failed, scored
 from worker.records.database import Database
 from worker.records.tables import jobs
-from worker.records.values import Stage
+from worker.records.values import Artifact, Ending, Stage, Status, StoredBlob
 
 
 def test_a_waiting_job_has_a_place_and_looks_again(api: TestClient) -> None:
@@ -101,6 +101,45 @@ def test_two_scores_side_by_side(api: TestClient, services: Services) -> None:
     choice = api.get(f"/ui/compare?a={ids[0]}").text
     assert f'name="a" value="{ids[0]}"' in choice
     assert f'<option value="{ids[1]}">' in choice
+
+
+def test_what_cannot_be_compared_leaves_the_form_as_it_was(api: TestClient, services: Services) -> None:
+    scored_id = accepted(api, {"track": "digits"})["id"]
+    scored(services)
+    waiting = accepted(api, {"track": "digits"})["id"]
+    for other, status, words in (
+        (waiting, 422, "is no score"),
+        ("7", 404, "no job"),
+        ("0" * 32, 404, "there is no job"),
+    ):
+        answer = api.get(f"/ui/compare?a={scored_id}&b={other}")
+        assert answer.status_code == status
+        assert words in html.unescape(answer.text)
+        assert f'name="a" value="{scored_id}"' in answer.text
+        assert f'name="b" value="{other}"' in answer.text
+        assert f'<option value="{scored_id}">' in answer.text
+
+
+def test_a_file_that_is_gone_is_no_link_and_where_it_was_is_a_page(api: TestClient, services: Services) -> None:
+    job = accepted(api, kind="fuse")
+    kept = services.records.blobs.find(job["checkpoint"]["sha256"], "")
+    assert kept is not None
+    made = services.records.blobs.add(StoredBlob("b" * 64, 4, "bb/1"), "")
+    files = (Artifact(name="fused.onnx", sha256=made.sha256, size=4),)
+    ended(services, Ending(Status.SUCCEEDED, artifacts=files))
+    both = api.get(job["urls"]["page"]).text
+    assert f'<a href="/ui/files/{kept.sha256}?filename=net.onnx">net.onnx</a>' in both
+    assert f'<a href="/ui/files/{made.sha256}?filename=fused.onnx">fused.onnx</a>' in both
+    assert api.get(f"/ui/files/{kept.sha256}?filename=net.onnx").content == NETWORK
+    assert services.records.blobs.forget_unneeded(days=0, total_bytes=0)
+    neither = api.get(job["urls"]["page"]).text
+    assert "/ui/files/" not in neither
+    assert neither.count("(no longer kept)") == 2
+    for sha256, status, words in (("b" * 64, 410, "not kept any more"), ("c" * 64, 404, "no file"), ("x", 422, "64")):
+        answer = api.get(f"/ui/files/{sha256}")
+        assert answer.status_code == status
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        assert words in answer.text
 
 
 def test_a_result_of_another_version_is_shown_as_far_as_it_can_be(api: TestClient, services: Services) -> None:

@@ -1,5 +1,6 @@
 """Signing in on a server with tokens: a cookie for our own pages, and for nobody else's."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -123,3 +124,34 @@ def test_pages_of_other_sites_can_sign_nobody_in_or_out(guarded: TestClient, tok
     foreign = {"Origin": "https://evil.example"}
     assert guarded.post("/ui/sign-in", data={"token": token}, headers=foreign).status_code == 403
     assert guarded.post("/ui/sign-out", headers=foreign).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("referer", "following"),
+    [
+        ("http://localhost/ui/submit?kind=train", "/ui/submit?kind=train"),
+        ("https://proxy.example/ui/jobs/1", "/ui/jobs/1"),
+        ("http://x//evil.example/", "/"),
+        ("http://x/\\evil.example", "/"),
+        ("http://[", "/"),
+        ("", "/"),
+    ],
+)
+def test_a_form_sent_after_its_session_is_answered_with_where_to_sign_in_beside_it(
+    guarded: TestClient, token: str, referer: str, following: str
+) -> None:
+    answer = guarded.post(
+        "/ui/submit/score", files={"track": (None, "digits")}, headers=OWN | ({"Referer": referer} if referer else {})
+    )
+    assert answer.status_code == 401
+    assert "Sign in in another tab" in answer.text
+    (address,) = re.findall(r'href="(/ui/sign-in\?[^"]*)" target="_blank" rel="noopener"', answer.text)
+    assert f'name="next" value="{following}"' in guarded.get(address).text
+
+
+def test_the_form_knows_where_to_sign_in_beside_it(guarded: TestClient, token: str) -> None:
+    guarded.cookies.set(COOKIE, token)
+    (address,) = re.findall(
+        r'id="signed-out"[^>]* hidden>[^<]*<a href="([^"]*)" target="_blank"', guarded.get("/ui/submit?kind=train").text
+    )
+    assert 'name="next" value="/ui/submit?kind=train"' in guarded.get(address).text

@@ -8,8 +8,11 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.pages import score_form
+from app.pages.page_form import WITH_FIELDS
 from app.services import Services
+from micronet.jobs import JOBS
 from tests.app.http.conftest import MakeServices, called, stored_files
+from worker.records.values import Ending, Status
 
 NETWORK = b"not a network, but nobody looks here"
 
@@ -57,7 +60,7 @@ def test_counting_comes_back_to_the_form_as_it_was(page: TestClient, services: S
     assert '<option value="challenge" selected>' in again
     assert f'name="checkpoint_sha256" value="{job.checkpoint.sha256}"' in again
     assert "net.onnx is here already" in again
-    assert f'hx-get="/ui/submit/counted/{job.id}"' in again
+    assert f'hx-get="/ui/submit/counted/{job.id}?seen=queued-1"' in again
 
 
 @pytest.mark.parametrize(
@@ -204,9 +207,37 @@ def test_the_address_a_form_went_to_leads_back_to_it(page: TestClient) -> None:
     assert page.get("/ui/submit/count").headers["location"] == "/ui/submit?kind=score"
 
 
-def test_counting_that_goes_on_changes_nothing_on_the_page(page: TestClient, services: Services) -> None:
-    post(page, "count")
-    job = _only_job(services)
-    assert page.get(f"/ui/submit/counted/{job.id}").status_code == 204
-    services.records.jobs.cancel(job.id)
-    assert "Counting was canceled" in page.get(f"/ui/submit/counted/{job.id}").text
+def looks_again(text: str) -> str:
+    """Where a page asks what has become of its count."""
+    (address,) = re.findall(r'hx-get="([^"]*)"', text)
+    return str(address).replace("&amp;", "&")
+
+
+def test_a_count_says_its_place_while_it_waits_and_what_was_seen_is_not_told_again(
+    page: TestClient, services: Services
+) -> None:
+    post(page, "count", name="first")
+    second = post(page, "count", name="second")
+    shown = page.get(second.headers["location"]).text
+    assert "It waits: place 2 in the queue." in shown
+    assert page.get(looks_again(shown)).status_code == 204
+    assert services.records.leases.claim("worker", ("short",)) is not None
+    moved = page.get(looks_again(shown)).text
+    assert "It waits: place 1 in the queue." in moved
+    job = services.records.leases.claim("worker", ("short",))
+    assert job is not None
+    begun = page.get(looks_again(moved)).text
+    assert "Counting\N{HORIZONTAL ELLIPSIS}" in begun
+    assert page.get(looks_again(begun)).status_code == 204
+    services.records.leases.finish(job, Ending(Status.CANCELED))
+    assert "Counting was canceled" in page.get(looks_again(begun)).text
+
+
+@pytest.mark.parametrize("kind", [kind for kind in JOBS if kind not in WITH_FIELDS])
+def test_a_form_promises_no_default_that_there_is_not(page: TestClient, kind: str) -> None:
+    hint = page.get(f"/ui/submit?kind={kind}").text.partition('id="settings-hint"')[2].partition("</span>")[0]
+    settings = {"settings": (None, "{}")}
+    if JOBS[kind].file == "optional":
+        assert "default but where to start" in hint
+        assert page.post(f"/{kind}", files=settings).status_code == 422
+    assert page.post(f"/{kind}", files={"checkpoint": ("net.onnx", NETWORK), **settings}).status_code == 202

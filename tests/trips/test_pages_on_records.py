@@ -1,0 +1,102 @@
+"""Pages in a real browser, over records that no worker made: the board on a phone, and a session that ends."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from app.http.access import COOKIE
+from app.main import create_app
+from app.services import Services
+from micronet.contract import Accuracy, ScoreResult
+from tests.app.http.conftest import live, make_services, services  # noqa: F401  # fixtures
+from tests.app.http.results import score_text
+from tests.app.http.sending import accepted
+from tests.app.pages.records import ended
+from tests.trips.browser import chromium, complaints, violations
+from worker.records.values import Ending, Status
+
+PHONE = {"width": 390, "height": 844}
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as opened:
+        yield opened
+
+
+def phone(browser: Browser, url: str, **options: object) -> Page:
+    return browser.new_context(base_url=url, viewport=PHONE, reduced_motion="reduce", **options).new_page()  # type: ignore[arg-type]
+
+
+def measured(client: httpx.Client, services: Services, name: str, correct: int, points: float) -> None:  # noqa: F811
+    """An entry of the track that has published results."""
+    accepted(client, {"policy": "challenge", "name": name, "team": "a team with a rather long name"})
+    result = ScoreResult.model_validate_json(score_text(350, points))
+    accuracy = Accuracy(correct=correct, total=10_000, top1=correct / 10_000)
+    changes = {"track": "cifar100", "policy": "challenge", "accuracy": accuracy, "qualifies": correct >= 8000}
+    ended(services, Ending(Status.SUCCEEDED, result.model_copy(update=changes).model_dump_json()))
+
+
+def test_a_phone_shows_every_point_and_every_score(browser: Browser, services: Services) -> None:  # noqa: F811
+    """Without a move to the side: neither of the picture nor of the table."""
+    with live(create_app(services.settings, services, open_access=True)) as url:
+        with httpx.Client(base_url=url) as client:
+            for index, (correct, points) in enumerate([(8100, 0.004), (8050, 0.02), (8200, 0.9), (7900, 0.001)]):
+                measured(client, services, f"an entry with a name of some length {index}", correct, points)
+        page = phone(browser, url)
+        page.goto("/?policy=challenge")
+        marks = page.locator("svg.plane circle, svg.plane svg[x] path").all()
+        assert len(marks) == 4 + 4, "entries, and what was published"
+        shown = [*marks, *page.locator("svg.plane text").all(), *page.locator(".board strong").all()]
+        for element in (*shown, *page.locator(".board th[aria-sort]").all()):
+            box = element.bounding_box()
+            assert box is not None
+            left, right = box["x"], box["x"] + box["width"]
+            assert 0 <= left < right <= PHONE["width"], element.inner_html()
+        sizes = page.locator("svg.plane text").evaluate_all("all => all.map(one => one.getBoundingClientRect().height)")
+        assert min(sizes) >= 11, "legible"
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            assert violations(page) == []
+        page.context.close()
+
+
+def test_a_session_that_ends_leaves_the_form_as_it_was_filled(browser: Browser, services: Services) -> None:  # noqa: F811
+    token = services.records.tokens.create("blue")
+    with live(create_app(services.settings, services)) as url:
+        page = phone(browser, url)
+        said = complaints(page)
+        page.context.add_cookies([{"name": COOKIE, "value": token, "url": url}])
+        page.goto("/ui/submit?kind=train")
+        page.get_by_label("Settings").fill('{"seed": 7}')
+        page.get_by_label("Checkpoint").set_input_files({"name": "net.onnx", "mimeType": "", "buffer": b"network"})
+        page.context.clear_cookies()
+        page.get_by_role("button", name="Queue the train job").click()
+        expect(page.get_by_role("alert")).to_contain_text("this form keeps what you put in")
+        assert violations(page) == []
+        with page.context.expect_page() as opened:
+            page.get_by_role("link", name="Sign in in another tab").click()
+        beside = opened.value
+        beside.get_by_label("access token").fill(token)
+        beside.get_by_role("button", name="Sign in").click()
+        beside.wait_for_url("**/ui/submit?kind=train")
+        page.get_by_role("button", name="Queue the train job").click()
+        page.wait_for_url("**/ui/jobs/*")
+        expect(page.get_by_role("heading", level=1)).to_contain_text("net.onnx")
+        assert [line for line in said if "401" not in line] == []
+        page.context.close()
+
+
+def test_what_is_no_form_takes_the_place_of_none(browser: Browser, services: Services) -> None:  # noqa: F811
+    """A server that is busy, or a proxy that fails, takes nothing from what was put in."""
+    with live(create_app(services.settings, services, open_access=True)) as url:
+        page = phone(browser, url)
+        page.route("**/ui/submit/train", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))
+        page.goto("/ui/submit?kind=train")
+        page.get_by_label("Settings").fill('{"seed": 7}')
+        page.get_by_role("button", name="Queue the train job").click()
+        expect(page.locator("#sent-text")).to_have_text("The server answered 502; try again.")
+        expect(page.get_by_label("Settings")).to_have_value('{"seed": 7}')
+        page.context.close()
