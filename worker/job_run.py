@@ -49,10 +49,7 @@ _NOT_HERE = frozenset({errno.ENODEV, errno.ENOTCONN, errno.ESTALE})  # a file sy
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What jobs are run with: records, files, limits, a place for scratch, and the wish to stop.
-
-    `quota`: bytes that one owner may store, which uploads are held to. What a job made that has run is kept.
-    """
+    """What jobs are run with: records, files, limits, a place for scratch, and the wish to stop."""
 
     records: Records
     blobs: Blobs
@@ -60,7 +57,6 @@ class Bench:
     limits: Mapping[str, JobLimits]
     beat_seconds: float
     stopping: Event
-    quota: int | None = None
 
 
 class _Interrupted(Exception):

@@ -80,8 +80,7 @@ def _open(settings: Settings) -> Worker:
     for slot in ordinary:
         slot.runner.start()
     limits = limits_by_lane(settings, len(ordinary))
-    quota = settings.team_stored_bytes
-    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping, quota)
+    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
     supervisor = Supervisor(bench, slots, worker_id)
     return Worker(worker_id, settings, records, blobs, slots, supervisor, stopping)

@@ -63,6 +63,11 @@ class Job:
         """Every lane that such a job may be in."""
         return (self.lane,) if self.long_with is None else (self.lane, "long")
 
+    @property
+    def leaves_files(self) -> bool:
+        """Whether its answer names an artifact."""
+        return "artifact" in self.result.model_fields
+
     def run(self, settings: JobSettings, checkpoint: Path | None, context: Context) -> Any:
         """Do it: a value of type `result`; artifacts are the files it leaves in `context.outputs`.
 

@@ -74,7 +74,7 @@ class BlobRecords:
 
     def check_quota(self, owner: str, size: int, quota: int) -> None:
         """Raise StorageQuota unless `owner` may store `size` bytes more."""
-        self._database.read(lambda connection: _check_quota(connection, owner, size, quota))
+        self._database.read(lambda connection: check_quota(connection, owner, size, quota))
 
     def is_known(self, location: str) -> bool:
         """Whether the location is in use, by a blob or by a journal."""
@@ -120,7 +120,7 @@ def record_blob(connection: Connection, blob: StoredBlob, owner: str, quota: int
     """`BlobRecords.add` as a part of a transaction."""
     held = _is_held(connection, blob.sha256, owner)
     if not held and quota is not None:
-        _check_quota(connection, owner, blob.size, quota)
+        check_quota(connection, owner, blob.size, quota)
     here = connection.execute(_BLOB, {"wanted": blob.sha256}).first()
     if here is None:
         values = {"sha256": blob.sha256, "size": blob.size, "location": blob.location}
@@ -148,7 +148,8 @@ def _stored(connection: Connection, owner: str) -> int:
     return connection.scalar(query.where(holdings.c.owner == owner)) or 0
 
 
-def _check_quota(connection: Connection, owner: str, size: int, quota: int) -> None:
+def check_quota(connection: Connection, owner: str, size: int, quota: int) -> None:
+    """`BlobRecords.check_quota` as a part of a transaction."""
     stored = _stored(connection, owner)
     if stored + size > quota:
         raise StorageQuota(

@@ -21,7 +21,7 @@ from sqlalchemy import (
 )
 
 from worker.errors import IdempotencyConflict, JobNotFound, TooManyWaiting
-from worker.records.blobs import record_blob, use_blob
+from worker.records.blobs import check_quota, record_blob, use_blob
 from worker.records.clock import ago, now
 from worker.records.database import Database
 from worker.records.log import read_log, write_end, write_entry
@@ -96,11 +96,18 @@ class JobRecords:
         self._database = database
 
     def submit(
-        self, new: NewJob, idempotency: Idempotency | None, waiting_limit: int, upload: Upload | None = None
+        self,
+        new: NewJob,
+        idempotency: Idempotency | None,
+        waiting_limit: int,
+        upload: Upload | None = None,
+        *,
+        quota: int | None = None,
     ) -> Submitted:
         """Accept a job. Raises CheckpointNotFound, IdempotencyConflict, TooManyWaiting, StorageQuota.
 
-        The file is recorded or checked and the job written in one transaction, so that no sweep comes between.
+        The file is recorded or checked and the job written in one transaction, so that no sweep comes between. `quota`,
+        of a job that leaves files: what its owner may store. It is asked now, for what has run is kept.
         """
 
         def work(connection: Connection) -> Submitted:
@@ -108,6 +115,8 @@ class JobRecords:
             if earlier is not None:
                 return earlier
             stored = None
+            if quota is not None:
+                check_quota(connection, new.owner, 1, quota)
             if upload is not None:
                 stored = record_blob(connection, upload.blob, new.owner, upload.quota)
             elif new.checkpoint is not None:

@@ -405,6 +405,18 @@ def test_a_team_stores_only_so_many_bytes(make_services: MakeServices) -> None:
     assert len(stored_files(services)) == 2
 
 
+def test_a_team_with_its_room_full_starts_nothing_that_makes_files(make_services: MakeServices) -> None:
+    """What has run is kept, so it is asked before; what makes no file goes on."""
+    services = make_services(team_stored_bytes=900)
+    with called(services) as client:
+        first = accepted(client, content=b"x" * 900)
+        known = {"checkpoint_sha256": (None, first["checkpoint"]["sha256"])}
+        problem(client.post("/fuse", files=known), 429, "storage-quota")
+        fresh = {"settings": (None, '{"track": "digits", "architecture": {"name": "digits"}}')}
+        problem(client.post("/train", files=fresh), 429, "storage-quota")
+        assert client.post("/score", files=known).status_code == httpx.codes.ACCEPTED
+
+
 def test_uploads_leave_some_space(make_services: MakeServices) -> None:
     services = make_services(min_free_bytes=1 << 60)
     with called(services) as client:

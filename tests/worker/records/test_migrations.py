@@ -1,9 +1,11 @@
 """Laws of the migrations: what was there stays there, and gets what is new."""
 
+import pytest
 import sqlalchemy
 from alembic import command
 from sqlalchemy import Connection, inspect
 
+from micronet.errors import SettingsError
 from tests.worker.records.making import accept
 from tests.worker.records.test_scores import row
 from worker.records import Records
@@ -31,6 +33,13 @@ def test_scores_of_an_older_version_are_found(records: Records) -> None:
     for text in ("équipe", "NET"):
         assert records.scores.entries(BoardFilter("cifar100", text=text), Order(), 0, 0)[1] == 1
     assert records.database.read(lambda c: c.scalar(sqlalchemy.select(scores.c.searched))) == "équipe\nnet"
+
+
+def test_a_database_of_a_newer_version_is_said_to_be_one(records: Records) -> None:
+    newer = sqlalchemy.text("UPDATE alembic_version SET version_num = '9999'")
+    records.database.write(lambda connection: connection.execute(newer))
+    with pytest.raises(SettingsError, match=r"9999.* newer version of this program.*MICRONET_DATABASE_URL"):
+        migrate(records.database)
 
 
 def test_jobs_of_an_older_version_go_on(records: Records) -> None:
