@@ -59,6 +59,14 @@ class LayerPair:
         return (self.second.points if self.second else 0.0) - (self.first.points if self.first else 0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Which field of the form cannot be used, and why."""
+
+    field: str | None
+    error: MicronetError
+
+
 def compare_router() -> APIRouter:
     """The page at /ui/compare."""
     router = page_router()
@@ -70,27 +78,32 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """The jobs `a` and `b` of the address; without them, or with what cannot be compared, a choice of the caller's."""
     query = Query(request.query_params)
     ids = (query.text("a"), query.text("b"))
-    if ids[0] is None or ids[1] is None:
-        return await _choice(request, site, caller, ids)
+    jobs = []
+    for name, job_id in zip("ab", ids, strict=True):
+        if job_id is None:
+            return await _choice(request, site, caller, ids)
+        try:
+            job, _ = await site.database.run(own_job, site, caller, job_id)
+        except JobNotFound as error:
+            return await _choice(request, site, caller, ids, Wrong(name, error))
+        jobs.append(job)
     try:
-        return await _compared(request, site, caller, (ids[0], ids[1]))
-    except (JobNotFound, InvalidRequest) as error:
-        return await _choice(request, site, caller, ids, error)
+        return await _compared(request, site, jobs)
+    except InvalidRequest as error:
+        return await _choice(request, site, caller, ids, Wrong(error.faults[0].parameter, error))
 
 
 async def _choice(
-    request: Request, site: Site, caller: Caller, ids: tuple[str | None, str | None], error: MicronetError | None = None
+    request: Request, site: Site, caller: Caller, ids: Sequence[str | None], wrong: Wrong | None = None
 ) -> Response:
     """The form, filled as it was, and what is wrong with that."""
     recent = await site.database.run(recent_scores, site, caller.owner)
-    status, fault = (200, None) if error is None else (status_of(error), str(error))
-    return render(request, "compare_choice.html", status, recent=recent, first=ids[0], second=ids[1], fault=fault)
+    status = 200 if wrong is None else status_of(wrong.error)
+    return render(request, "compare_choice.html", status, recent=recent, first=ids[0], second=ids[1], wrong=wrong)
 
 
-async def _compared(request: Request, site: Site, caller: Caller, ids: tuple[str, str]) -> Response:
-    """Both, side by side. Raises JobNotFound, and InvalidRequest for what is no score."""
-    pairs = [await site.database.run(own_job, site, caller, job_id) for job_id in ids]
-    jobs = [job for job, _ in pairs]
+async def _compared(request: Request, site: Site, jobs: Sequence[Job]) -> Response:
+    """Both, side by side. Raises InvalidRequest for what is no score."""
     shown = [await site.files.run(result_view, job, site.services.settings.data) for job in jobs]
     views = [_scored(job, view, name) for job, view, name in zip(jobs, shown, "ab", strict=True)]
     largest = max((max(layer.storage, layer.math) for view in views for layer in view.layers), default=0.0)

@@ -2,6 +2,7 @@
 
 import html
 import json
+import re
 from contextlib import closing
 
 import pytest
@@ -117,6 +118,7 @@ def test_what_cannot_be_compared_leaves_the_form_as_it_was(api: TestClient, serv
         assert words in html.unescape(answer.text)
         assert f'name="a" value="{scored_id}"' in answer.text
         assert f'name="b" value="{other}"' in answer.text
+        assert re.findall(r'<input id="(\w)"[^>]* aria-invalid="true"', answer.text) == ["b"]
         assert f'<option value="{scored_id}">' in answer.text
 
 
