@@ -1,5 +1,7 @@
 """The page of a job: how far it is, while it runs; what came of it, when it has ended."""
 
+import secrets
+
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
@@ -12,6 +14,7 @@ from app.pages.job_view import JobView, job_view
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
+from app.pages.score_file import score_fields
 from app.pages.stored_files import kept_files
 from worker.records.values import Job
 
@@ -36,7 +39,8 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
     shown = await site.files.run(result_view, job, site.services.settings.data)
     others = await site.database.run(recent_scores, site, caller.owner)
     kept = await site.database.run(kept_files, site, job)
-    return render(request, "job.html", view=view, job=job, shown=shown, others=others, kept=kept)
+    to_score = {**fields, "key": secrets.token_hex(16)} if (fields := score_fields(job)) else None
+    return render(request, "job.html", view=view, job=job, shown=shown, others=others, kept=kept, to_score=to_score)
 
 
 async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:

@@ -207,3 +207,46 @@ def test_a_part_that_looks_again_without_a_token_sends_the_whole_page_to_sign_in
         answer = client.get("/ui/jobs/" + "0" * 32 + "/live", headers=headers)
     assert answer.status_code == 204
     assert answer.headers["hx-redirect"] == "/ui/sign-in?next=%2Fui%2Fjobs%2F1%3Fx%3D2"
+
+
+def made(api: TestClient, services: Services, kind: str, name: str, settings: dict[str, object]) -> str:
+    """The page of a job that made a file of this name."""
+    job = accepted(api, settings, kind=kind)
+    blob = services.records.blobs.add(StoredBlob("b" * 64, 4, "bb/1"), "")
+    ended(services, Ending(Status.SUCCEEDED, artifacts=(Artifact(name=name, sha256=blob.sha256, size=4),)))
+    return api.get(job["urls"]["page"]).text
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected"),
+    [
+        ("optimize", {}, {"policy": "challenge", "accumulators": "proven", "bit_true": True}),
+        ("quantize", {}, {"policy": "challenge", "accumulators": "declared", "bit_true": False}),
+        ("pipeline", {"recipe": "digits"}, {"policy": "report", "accumulators": "declared", "bit_true": False}),
+    ],
+)
+def test_a_file_that_a_job_made_is_scored_as_it_is(
+    api: TestClient, services: Services, kind: str, settings: dict[str, object], expected: dict[str, object]
+) -> None:
+    given = {"track": "digits", "normalize": {"mean": [0.5], "std": [0.25]}, "seed": 7, "name": 'our "net"', **settings}
+    text = made(api, services, kind, "made 1.onnx", given)
+    form = text.partition('action="/ui/submit/score"')[2].partition("</form>")[0]
+    fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
+    api.follow_redirects = False
+    sent = api.post("/ui/submit/score", files={name: (None, html.unescape(value)) for name, value in fields})
+    assert sent.status_code == 303, sent.text
+    job = api.get(sent.headers["location"].replace("/ui", "")).json()
+    assert job["checkpoint"] == {"sha256": "b" * 64, "size": 4, "filename": "made 1.onnx"}
+    same = {name: given[name] for name in ("track", "normalize", "seed", "name")}
+    always = {"bits": None, "evaluate": True, "fuse_batchnorm": True, "encoding": "cheapest"}
+    assert {name: job["settings"][name] for name in same | expected | always} == same | expected | always
+
+
+def test_what_cannot_be_scored_has_no_button(api: TestClient, services: Services) -> None:
+    assert "Score this file" not in made(api, services, "fuse", "fused.onnx", {}), "of no track"
+    assert "Score this file" not in made(api, services, "augment", "policy.json", {}), "no network"
+    quantized = made(api, services, "quantize", "quantized.onnx", {})
+    assert "Score this file" in quantized
+    services.records.blobs.forget_unneeded(days=0, total_bytes=0)
+    (address,) = set(re.findall(r'action="(/ui/jobs/\w+)/|href="/ui/submit\?from=(\w+)"', quantized))
+    assert "Score this file" not in api.get(f"/ui/jobs/{address[1]}").text, "gone"
