@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from micronet.analysis.accumulators import exact_bits
+from micronet.analysis.accumulators import exact_bits, unproven
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import activation_grid, grid_tensors
@@ -24,15 +24,15 @@ less than 2^53 apart, no sum on the way to it, with the bias or without, is fart
 def check_exact(graph: Graph) -> None:
     """Raise SettingsError unless every dot product sums fixed-point products of few enough bits."""
     known = shapes(graph)
-    proofs = exact_bits(graph, known)
+    proofs, faults = exact_bits(graph, known), unproven(graph, known)
     for node in graph.nodes:
         if node.target not in DOT_PRODUCTS:
             continue
         name = node.layer or node.name
-        if node.name not in proofs:
+        if node.name in faults:
             raise SettingsError(
-                f"bit_true: {name} multiplies values that are not all fixed point, so its sums cannot be exact. "
-                "Quantize weights and activations (bits) to measure bit-true accuracy."
+                f"bit_true: {name} multiplies {faults[node.name]}, so its sums cannot be exact. Quantize weights and "
+                "activations (bits) to measure bit-true accuracy; pad and join with multiples of their steps."
             )
         needed = max(proofs[node.name], default=0)
         if needed > EXACT_BITS:

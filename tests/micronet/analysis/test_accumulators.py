@@ -1,5 +1,7 @@
 """Proofs of accumulator widths, against every extreme input and real two's complement."""
 
+import math
+from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
@@ -12,8 +14,9 @@ from torch import Tensor
 from micronet.analysis.accumulators import accumulator_bits
 from micronet.analysis.counts import count
 from micronet.analysis.shapes import shapes
-from micronet.evaluation.bit_true import check_exact
+from micronet.evaluation.bit_true import check_exact, widen
 from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
 from tests.micronet.analysis.graphs import X, aten, graph, node, quantizer, weigh
 
@@ -188,6 +191,11 @@ KEPT = [
     [node("v", aten.constant_pad_nd.default, Q, (0, 0), 0.0)],
     [node("v", aten.index_select.default, Q, 1, Ref("order"))],
     [node("v", aten.slice.Tensor, Q, 1, 0, 2)],
+    [node("v", aten.constant_pad_nd.default, Q, (0, 1), 100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), "constant", 100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), value=100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [quantizer("p", "x", 8), node("v", aten.cat.default, (Q, Ref("p")), 1)],
+    [quantizer("p", "x", 8), node("v", aten.maximum.default, Q, Ref("p"))],
 ]
 LOST = [
     [node("v", aten.add.Tensor, Q, Q)],
@@ -199,9 +207,10 @@ LOST = [
     [node("v", aten.minimum.default, X, Q)],
     [node("v", aten.cat.default, (Q, X), 1)],
     [node("v", aten.cat.default, (Q, Ref("large")), 0)],
-    [node("v", aten.constant_pad_nd.default, Q, (0, 1), 100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
-    [node("v", aten.pad.default, Q, (0, 1), "constant", 100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
-    [node("v", aten.pad.default, Q, (0, 1), value=100.0), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.constant_pad_nd.default, Q, (0, 1), 0.5), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), "constant", -1.5), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), value=2.0**24 + 1), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
+    [node("v", aten.pad.default, Q, (0, 1), value=-math.inf), node("z", aten.slice.Tensor, Ref("v"), 3, 0, 6)],
     [node("v", aten.relu.default, X)],
     [node("v", aten.fake_quantize_per_tensor_affine.default, X, 0.3, 0, 0, 15)],
     [node("v", aten.fake_quantize_per_tensor_affine.default, X, 1.0, 3, 0, 15)],
@@ -214,6 +223,81 @@ def test_a_proof_follows_values_only_through_what_keeps_them(steps: list[Node], 
     last = node("y", aten.linear.default, Ref(steps[-1].name), Ref("w"))
     of = graph(quantizer("q", "x", 4), *steps, last, weights=weights, formats={"w": fixed_point(4, (0,))})
     assert ("y" in proofs(of.live())) is proven
+
+
+@dataclass(frozen=True)
+class Branch:
+    """Integers from `low` to `high` times 2^`exponent`; with `relu`, none below zero."""
+
+    low: int
+    high: int
+    exponent: int
+    relu: bool
+
+
+branches = st.builds(Branch, st.sampled_from([-8, -1, 0]), st.sampled_from([1, 7]), st.integers(-3, 3), st.booleans())
+rows = st.lists(st.integers(-9, 9), min_size=6, max_size=6)
+
+
+@settings(max_examples=60, deadline=None)
+@given(branches, branches, rows, st.sampled_from([0.0, 0.375, -20.0]), st.sampled_from([None, 3.0, -8.0, 40.0]))
+def test_sums_of_joined_and_padded_values_stay_within_the_proof_for_every_extreme_image(
+    one: Branch, other: Branch, row: list[int], bias: float, border: float | None
+) -> None:
+    """Two pixels by each branch, and one of the border at either end, run in float64 as bit-true evaluation does."""
+    nodes, joined = [], []
+    for name, at, of in (("a", 0, one), ("b", 2, other)):
+        grid = (2.0**of.exponent, 0, of.low, of.high)
+        nodes.append(node(name, aten.slice.Tensor, X, 1, at, at + 2))
+        nodes.append(node(f"{name}q", aten.fake_quantize_per_tensor_affine.default, Ref(name), *grid))
+        nodes += [node(f"{name}r", aten.relu.default, Ref(f"{name}q"))] if of.relu else []
+        joined.append(Ref(nodes[-1].name))
+    nodes.append(node("v", aten.cat.default, tuple(joined), 1))
+    nodes += [] if border is None else [node("p", aten.constant_pad_nd.default, Ref("v"), (1, 1), border)]
+    weights = {"w": torch.tensor([row[: 4 if border is None else 6]]).float(), "bias": torch.tensor([bias])}
+    last = node("y", aten.linear.default, Ref(nodes[-1].name), Ref("w"), Ref("bias"))
+    of_all = graph(*nodes, last, weights=weights, formats={"w": fixed_point(8, (0,))}, shape=(4,))
+    step = 2.0 ** min(one.exponent, other.exponent)
+    if border is not None and border % step:
+        assert proofs(of_all) == {}
+        return
+    (bits,) = proofs(of_all)["y"]
+    unit = step / (bias / step).as_integer_ratio()[1]
+    images = torch.tensor(list(product((-1e6, 0.0, 1e6), repeat=4)), dtype=torch.float64)
+    sums = interpret(widen(of_all), images).flatten() / unit
+    if weights["w"].any():
+        assert torch.equal(sums, sums.round())
+        assert -(2 ** (bits - 1)) <= float(sums.min()) <= float(sums.max()) <= 2 ** (bits - 1) - 1
+
+
+def test_joined_values_by_hand() -> None:
+    """-8 to 7 in quarters beside 0 to 15 in ones, which are 60 quarters: from -8 to 60, times 2 weights of 1."""
+    coarse = node("p", aten.fake_quantize_per_tensor_affine.default, X, 1.0, 0, 0, 15)
+    fine = node("q", aten.fake_quantize_per_tensor_affine.default, X, 0.25, 0, -8, 7)
+    last = node("y", aten.linear.default, Ref("v"), Ref("w"))
+
+    def bits(*nodes: Node) -> list[int]:
+        formats = {"w": fixed_point(4, (0,))}
+        return proofs(graph(fine, coarse, *nodes, last, weights={"w": torch.ones(1, 2)}, formats=formats, shape=(1,)))[
+            "y"
+        ]
+
+    join = node("v", aten.cat.default, (Ref("p"), Q), 1)
+    assert bits(join) == [8]  # 120 <= 127, though 2 * (60 + 8) > 127
+    padded = node("u", aten.constant_pad_nd.default, Ref("p"), (0, 1), 16.0)
+    half = node("v", aten.slice.Tensor, Ref("u"), 1, 0, 2)
+    assert bits(padded, half) == [7]  # 2 * 16 = 32 > 31
+
+
+def test_a_maximum_of_a_maximum_and_so_on_is_looked_at_once() -> None:
+    """Each is made of the one before it twice over: 2^60 ways lead to the quantizer."""
+    nodes = [node("v0", aten.relu.default, Q)]
+    for place in range(60):
+        nodes.append(node(f"u{place}", aten.view.default, Ref(f"v{place}"), (-1, 4)))
+        nodes.append(node(f"v{place + 1}", aten.maximum.default, Ref(f"u{place}"), Ref(f"v{place}")))
+    last = node("y", aten.linear.default, Ref("v60"), Ref("w"))
+    weights, formats = {"w": torch.ones(1, 4)}, {"w": fixed_point(4, (0,))}
+    assert proofs(graph(quantizer("q", "x", 4), *nodes, last, weights=weights, formats=formats, shape=(4,)))["y"] == [6]
 
 
 def test_a_bias_that_is_computed_proves_nothing() -> None:

@@ -1,7 +1,11 @@
 """Exact evaluation is faster in float32 where that is the same, and the same to the bit wherever it is used."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
@@ -10,10 +14,13 @@ from micronet.errors import SettingsError
 from micronet.evaluation.bit_true import check_exact, exactly, in_float64, onto_grid, widen
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.single_precision import single_precision
+from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
-from tests.micronet.networks import ByChannel, images, networks, quantized
+from micronet.transformation.prepare import prepare
+from micronet.transformation.quantize import Quantization, quantize_weights
+from tests.micronet.networks import IMAGE, ByChannel, images, networks, quantized
 
 aten = torch.ops.aten
 
@@ -166,9 +173,62 @@ def test_sums_that_cannot_be_exact_are_refused() -> None:
     check_exact(classifier(129, 9, 9))
     with pytest.raises(SettingsError, match=r"may need 5[4-9] bits, float64 is exact to 53"):
         check_exact(classifier(129, 24, 24))
-    graph = classifier(3, 9, 9)
-    with pytest.raises(SettingsError, match="Quantize weights and activations"):
-        check_exact(Graph(graph.input, graph.input_shape, graph.nodes, graph.weights, graph.output))
+
+
+FAULTS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "values": (lambda x, q: x, "images .* put on a grid"),
+    "a sum": (lambda x, q: torch.cat([q, q + 0.3], 1), "what add computes"),
+    "a border": (lambda x, q: F.pad(q, (1, 1), value=0.3), r"what pad pads with 0\.3, which is no multiple of 0\.25"),
+    "constants": (
+        lambda x, q: torch.cat([q, torch.full((1, 1, 6, 6), 0.3).expand(q.shape[0], -1, -1, -1)], 1),
+        "cat joins",
+    ),
+    "a coarse grid": (lambda x, q: torch.fake_quantize_per_tensor_affine(x, 0.3, 0, -8, 7), "no fixed point"),
+}
+
+
+class Faulty(nn.Module):
+    """A classifier of whatever is made of images and of what a grid makes of them."""
+
+    def __init__(self, made: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.made, self.classes = made, nn.LazyLinear(10, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classes(self.made(x, torch.fake_quantize_per_tensor_affine(x, 0.25, 0, -8, 7)).flatten(1))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_keeps_sums_from_being_exact_is_named(fault: str) -> None:
+    made, words = FAULTS[fault]
+    module = Faulty(made)
+    module(images(1))
+    graph = quantize_weights(prepare(capture(module, IMAGE), fuse=True), Quantization(6, 32, "max"))
+    with pytest.raises(SettingsError, match=rf"classes multiplies .*{words}.* Quantize weights and activations"):
+        check_exact(graph)
+    plain = replace(graph, formats={})
+    with pytest.raises(SettingsError, match="bit_true: classes multiplies weights that are on no fixed-point grid"):
+        check_exact(plain)
+
+
+class Fire(nn.Module):
+    """Two layers that read one value, joined in front of another, and a border that is not zero."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Conv2d(4, 3, 1), nn.Conv2d(4, 3, 3, padding=1)
+        self.joined, self.classes = nn.Conv2d(6, 4, 3), nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = torch.cat([F.relu(self.one(x)), self.other(x)], 1)
+        return self.classes(self.joined(F.pad(y, (1, 1, 1, 1), value=0.5)).mean((2, 3)))
+
+
+@pytest.mark.parametrize("bits", [4, 8, 12])
+def test_joined_and_padded_values_are_summed_exactly(bits: int) -> None:
+    graph = quantized(Fire().eval(), bits, bits)
+    check_exact(graph)
+    assert same(graph, 3 * images(5))
 
 
 def test_values_on_a_grid_for_each_channel_are_read_in_float64() -> None:
