@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from micronet.errors import SettingsError
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Ref, substitute
 from micronet.optimization.plan import Subject
@@ -115,16 +116,24 @@ class _Probe:
 
 
 def _probes(graph: Graph, images: Tensor, wanted: Sequence[Key], seed: int) -> Iterator[_Probe]:
+    """Of every batch and projection. Raises SettingsError where all answers are the same, as nothing can move these."""
     generator = torch.Generator().manual_seed(seed)
+    total = 0.0
     for some in torch.split(images, BATCH):
         logits, values = _run(graph, some, wanted)
         size = float(logits.detach().double().square().sum())
+        total += size
         for turn in range(PROJECTIONS):
             projection = torch.randn(logits.shape, generator=generator)
             scalar, again = (logits * projection).sum(), turn + 1 < PROJECTIONS
             gradients = torch.autograd.grad(scalar, list(values.values()), retain_graph=again)
             pairs = zip(values, gradients, strict=True)
             yield _Probe({key: (values[key].detach(), gradient) for key, gradient in pairs}, size)
+    if total == 0:
+        raise SettingsError(
+            f"for each of {len(images)} calibration images the network gives every class the same logit, and errors "
+            "are measured against what tells its answers apart. Start from a trained network."
+        )
 
 
 def _run(graph: Graph, images: Tensor, wanted: Sequence[Key]) -> tuple[Tensor, dict[Key, Tensor]]:

@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.counts import layer_names
-from micronet.analysis.dot_products import DOT_PRODUCTS
+from micronet.analysis.dot_products import DOT_PRODUCTS, factors
 from micronet.analysis.shapes import shapes
 from micronet.errors import SettingsError
-from micronet.graph.ir import Graph
-from micronet.transformation.linear_layers import LinearLayer, read_layer
+from micronet.graph.ir import Graph, Node, Ref
+from micronet.transformation.linear_layers import LAYERS, LinearLayer, read_layer
 
 aten = torch.ops.aten
 
@@ -64,7 +64,8 @@ class Site:
 def find_sites(graph: Graph) -> dict[str, Site]:
     """Every dot product of `graph`, by the name of its node.
 
-    Raises SettingsError for one whose weights are not its own, are quantized, or are not laid out as a layer's.
+    Raises SettingsError, which says why, for one whose weights are not its own, are quantized, or are not laid out as
+    a layer's.
     """
     names, known, users = layer_names(graph), shapes(graph), graph.users()
     found: dict[str, Site] = {}
@@ -74,8 +75,31 @@ def find_sites(graph: Graph) -> dict[str, Site]:
         layer, name = read_layer(graph, node, users), names.get(node.name, node.name)
         if layer is None or layer.weight.dim() not in (2, 4):
             raise SettingsError(
-                "optimize chooses the weights of convolutions and linear layers that are in floating point and their "
-                f"own, and {name} is none. Write it as one, or start from the network before it was quantized."
+                "optimize chooses the weights of 2-d convolutions and linear layers that are in floating point and "
+                f"their own, and {name} {_otherwise(graph, node)}."
             )
         found[node.name] = Site(name, layer, known.elements(node.name) // len(layer.weight))
     return found
+
+
+def _otherwise(graph: Graph, node: Node) -> str:
+    """What a dot product is or has that no site is or has, and what would be right."""
+    if node.target is aten.conv1d.default:
+        return "is a convolution in one dimension; write it as one in two, of kernels one high"
+    if node.target not in LAYERS:
+        if graph.weights.keys() & set(factors(node)):
+            return "is a product with a matrix; write it as a linear layer"
+        return "multiplies two computed values, as attention does; optimize has no choices for these"
+    tensors = [argument.name for argument in node.args[1:3] if isinstance(argument, Ref)]
+    return next(filter(None, (_not_its_own(graph, node, name) for name in tensors)), "is written as neither")
+
+
+def _not_its_own(graph: Graph, node: Node, tensor: str) -> str | None:
+    """What is wrong with a layer's weight or bias; None where nothing is."""
+    if tensor not in graph.weights or tensor in graph.literals:
+        return f"has weights ({tensor}) that are computed; store them as parameters"
+    if tensor in graph.formats:
+        return f"has weights ({tensor}) on a grid; start from the network before it was quantized"
+    names = layer_names(graph)
+    others = [names.get(user.name, user.name) for user in graph.users()[tensor] if user.name != node.name]
+    return f"shares {tensor} with {others[0]}; give each its own" if others else None

@@ -9,6 +9,7 @@ from torch import nn
 from micronet.analysis.counts import Counts, count
 from micronet.analysis.widths import activation_grid
 from micronet.contract import OptimizeSettings
+from micronet.errors import SettingsError
 from micronet.evaluation.inputs import unheard
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
@@ -50,6 +51,17 @@ def test_noise_of_a_value_is_the_squared_change_of_the_logits(point: int) -> Non
     change = narrow - plain
     change = change - change.mean(0)  # a bias takes it out
     assert found == pytest.approx(float(change.square().sum() / plain.square().sum()), rel=0.15)
+
+
+def test_answers_that_are_all_the_same_are_refused() -> None:
+    """Nothing can be measured against their size, which is 0: a classifier of zeros, as one that was never trained."""
+    of = linear_network()
+    last = list(of.sites)[-1]
+    zeros = {ref.name: torch.zeros_like(of.graph.weights[ref.name]) for ref in of.graph.by_name()[last].refs()[1:]}
+    still = subject(replace(of.graph, weights={**of.graph.weights, **zeros}))
+    for images in (1, 2 * BATCH + 1):
+        with pytest.raises(SettingsError, match=f"of {images} calibration images .* every class the same logit"):
+            sensitivities(still, networks.images(images), 0)
 
 
 def test_a_unit_error_of_one_element_moves_the_logits_as_far_as_foreseen() -> None:
