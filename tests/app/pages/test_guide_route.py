@@ -14,7 +14,7 @@ make_services = conftest.make_services  # a fixture
 
 def own_track(data: Path) -> None:
     """A track of a team's own, called own."""
-    (data / "tracks").mkdir()
+    (data / "tracks").mkdir(parents=True)
     fields = BUILT_IN["digits"].model_dump(include=set(type(BUILT_IN["digits"]).model_fields) - {"official", "name"})
     plain = {key: list(value) if isinstance(value, tuple) else value for key, value in fields.items() if value != ()}
     lines = ['name = "own"', *(f"{key} = {value!r}" for key, value in plain.items())]
@@ -32,8 +32,8 @@ def test_the_guide_is_a_page_like_others(make_services: MakeServices) -> None:
 
 
 def test_own_tracks_are_for_those_with_a_token(make_services: MakeServices, tmp_path: Path) -> None:
-    own_track(tmp_path)
-    services = make_services(data=tmp_path)
+    own_track(tmp_path / "data")
+    services = make_services(home=tmp_path / "home", data=tmp_path / "data")
     token = services.records.tokens.create("blue")
     with called(services, open_access=False) as client:
         assert 'id="track-own"' not in client.get("/guide").text
