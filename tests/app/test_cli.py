@@ -57,10 +57,13 @@ def test_what_reads_a_servers_settings_is_missed_by_servers_alone() -> None:
 
 def test_ctrl_c_before_all_is_imported_ends_in_no_traceback() -> None:
     code = (
-        "import sys; from app.cli import main\n"
+        "import sys\n"
         "class Stop:\n"
-        "    def find_spec(self, *_): raise KeyboardInterrupt\n"
-        "sys.meta_path.insert(0, Stop()); main()"
+        "    def find_spec(self, name, *_):\n"
+        "        if name not in ('app', 'app.cli'): raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stop())\n"
+        "from app.cli import main\n"
+        "main()"
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
