@@ -58,7 +58,7 @@ def test_a_score_is_taken_apart(api: TestClient, services: Services) -> None:
     job = accepted(api, {"track": "digits", "bits": {"param_bits": 9}, "name": "it's ours"}, filename="a b.onnx")
     scored(services, 350, 0.4)
     text = html.unescape(api.get(job["urls"]["page"]).text)
-    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", "All of it as JSON"):
+    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", ">12 / 6<", "All of it as JSON"):
         assert words in text, words
     assert "micronet score 'a b.onnx' --settings '{\"track\": \"digits\"}' --json" in text
 
