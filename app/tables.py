@@ -68,8 +68,9 @@ def _headline(result: ScoreResult) -> RenderableType:
 
 
 def _has_freebie(result: ScoreResult) -> bool:
-    full = all(layer.weight_bits in (None, 32) and layer.activation_bits == 32 for layer in result.layers)
-    return result.policy == "challenge" and full
+    """Whether nothing is quantized: numbers that an operation has in itself have the width they have."""
+    stored = all(layer.weight_bits in (None, 32) for layer in result.layers if layer.parameters)
+    return result.policy == "challenge" and stored and all(layer.activation_bits == 32 for layer in result.layers)
 
 
 def _totals(result: ScoreResult) -> Table:
