@@ -249,5 +249,5 @@ def _named(error: DBAPIError) -> Exception:
     if _is_full(error):
         return StorageFull("the disk that holds the database is full; free some space and send the request again.")
     if (refusal := _refusal(error)) is not None:
-        return Unavailable(f"the database lets the server not in (MICRONET_DATABASE_URL): {refusal}.")
+        return Unavailable(f"the database does not let the server in (MICRONET_DATABASE_URL): {refusal}.")
     return Unavailable("the database does not answer; try again in a few seconds.")
