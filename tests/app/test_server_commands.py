@@ -178,6 +178,15 @@ def test_who_submits_is_told_at_once_which_job_it_is(file: str, services: Servic
     assert (waiting.stdout, waiting.stderr) == (f"{ids[2]}\n", f"job {ids[2]}  {pages[2]}\n")
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """As in a terminal: what a shell starts in the background ignores SIGINT, and so do these tests in it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("_interruptible")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("command", ["submit", "job"])
 def test_who_is_stopped_while_waiting_is_told_that_the_job_goes_on(

@@ -152,8 +152,8 @@ def test_many_kills_in_a_row(watched: Runner, spares: list[int], new_scratch: Ca
 
 
 def test_whoever_waits_for_a_spare_can_be_interrupted(monkeypatch: pytest.MonkeyPatch, scratch: Path) -> None:
-    with hostile_spares():
-        monkeypatch.setattr(client, "SPARE", "tests.worker.runner.sleepy_spare")
+    with hostile_spares(), monkeypatch.context() as sleepy:  # which ends before the other does
+        sleepy.setattr(client, "SPARE", "tests.worker.runner.sleepy_spare")
         runner = Runner(None)
         runner.start()
         asks = iter([False] * 5)
