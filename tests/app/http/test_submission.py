@@ -1,6 +1,5 @@
 """A form comes in: it is a job, or nothing of it stays."""
 
-import errno
 import hashlib
 import json
 from typing import Any
@@ -383,61 +382,3 @@ def test_the_same_key_is_the_same_job_when_its_file_is_gone(any_api: TestClient,
 def test_keys_are_short_and_visible(api: TestClient, key: str) -> None:
     content = problem(send(api, headers={"Idempotency-Key": key}), 422, "invalid-request")
     assert content["errors"][0]["parameter"] == "Idempotency-Key"
-
-
-def test_a_team_has_only_so_many_jobs_waiting(make_services: MakeServices) -> None:
-    services = make_services(team_waiting_jobs=2)
-    with called(services) as client:
-        accepted(client)
-        accepted(client)
-        answer = send(client, content=b"one more")
-        problem(answer, 429, "too-many-waiting")
-        assert answer.headers["retry-after"]
-    assert len(stored_files(services)) == 1
-
-
-def test_a_team_stores_only_so_many_bytes(make_services: MakeServices) -> None:
-    services = make_services(team_stored_bytes=1000)
-    with called(services) as client:
-        accepted(client, content=b"x" * 900)
-        problem(send(client, content=b"y" * 101), 429, "storage-quota")
-        accepted(client, content=b"y" * 100)
-    assert len(stored_files(services)) == 2
-
-
-def test_a_team_with_its_room_full_starts_nothing_that_makes_files(make_services: MakeServices) -> None:
-    """What has run is kept, so it is asked before; what makes no file goes on."""
-    services = make_services(team_stored_bytes=900)
-    with called(services) as client:
-        first = accepted(client, content=b"x" * 900)
-        known = {"checkpoint_sha256": (None, first["checkpoint"]["sha256"])}
-        problem(client.post("/fuse", files=known), 429, "storage-quota")
-        fresh = {"settings": (None, '{"track": "digits", "architecture": {"name": "digits"}}')}
-        problem(client.post("/train", files=fresh), 429, "storage-quota")
-        assert client.post("/score", files=known).status_code == httpx.codes.ACCEPTED
-
-
-def test_uploads_leave_some_space(make_services: MakeServices) -> None:
-    services = make_services(min_free_bytes=1 << 60)
-    with called(services) as client:
-        answer = send(client)
-        problem(answer, 507, "storage-full")
-        assert answer.headers["retry-after"]
-        assert client.get("/jobs").status_code == 200
-    assert stored_files(services) == []
-
-
-@pytest.mark.parametrize("moment", ["write", "keep"])
-def test_a_full_disk_is_said_and_nothing_stays(
-    api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch, moment: str
-) -> None:
-    def full(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    with services.blobs.create() as incoming:
-        incoming.discard()
-    with monkeypatch.context() as patch:
-        patch.setattr(type(incoming), moment, full)
-        problem(send(api, content=b"x" * (3 << 20)), 507, "storage-full")
-    assert stored_files(services) == []
-    assert send(api).status_code == 202
