@@ -10,10 +10,11 @@ from kombu import Exchange, Queue
 
 from micronet.errors import SettingsError
 from worker import bell_directory
+from worker.settings import LONG, SHORT
 from worker.urls import directory_of
 
 RING = "micronet.ring"
-LANES = ("short", "long")
+LANES = (SHORT, LONG)
 _POLLING_SECONDS = 0.1  # of the directory: kombu looks once a second, which every small job would wait for
 _BELLS_WAITING = 10_000
 

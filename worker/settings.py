@@ -12,6 +12,8 @@ from micronet.errors import SettingsError
 from worker.urls import directory_of
 
 GIBI, MEBI = 1 << 30, 1 << 20
+SHORT, LONG = "short", "long"
+"""The lanes of jobs."""
 
 _BEATS_OF_A_LEASE = 3  # at least
 _SQLITE = "sqlite:///"
@@ -151,7 +153,7 @@ class Settings(BaseSettings):
 
     def accepted_lanes(self) -> tuple[str, ...]:
         """The lanes of jobs this worker claims from."""
-        return ("short", "long") if self.lanes == "both" else (self.lanes,)
+        return (SHORT, LONG) if self.lanes == "both" else (self.lanes,)
 
 
 def _check_hidden(data: Path, own: Path, name: str) -> None:

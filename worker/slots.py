@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from worker.devices import devices
 from worker.limits import JobLimits, default_memory_bytes
 from worker.runner import Runner
-from worker.settings import Settings
-
-SHORT, LONG = "short", "long"
+from worker.settings import LONG, SHORT, Settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)

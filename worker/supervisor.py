@@ -8,7 +8,8 @@ import structlog
 from worker.errors import ServiceError
 from worker.job_run import Bench, run_job
 from worker.records.values import Job
-from worker.slots import LONG, Slot
+from worker.settings import LONG
+from worker.slots import Slot
 
 log = structlog.get_logger()
 
