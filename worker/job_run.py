@@ -56,6 +56,7 @@ class Bench:
     scratch: Path
     limits: Mapping[str, JobLimits]
     beat_seconds: float
+    lease_seconds: float
     stopping: Event
 
 

@@ -80,7 +80,7 @@ def _open(settings: Settings) -> Worker:
     for slot in ordinary:
         slot.runner.start()
     limits = limits_by_lane(settings, len(ordinary))
-    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, stopping)
+    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, settings.lease_seconds, stopping)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
     supervisor = Supervisor(bench, slots, worker_id)
     return Worker(worker_id, settings, records, blobs, slots, supervisor, stopping)
@@ -152,6 +152,7 @@ def _description(worker: Worker, beat: int) -> WorkerSeen:
         version=version(),
         beat=beat,
         seen_at="",
+        lease_seconds=worker.settings.worker_seconds,
     )
 
 

@@ -42,7 +42,7 @@ class Settings(BaseSettings):
                               short one
     wall_seconds, long_wall_seconds   time limit of a job, by lane
     journal_bytes             of what a long job may write down to go on from
-    lease_seconds             silence after which a worker counts as dead and its job goes back
+    lease_seconds             silence after which this worker counts as dead and its jobs go back, whoever looks
     beat_seconds              between signs of life of a running job, a third of a lease at most; also how fast a cancel
                               is seen
     reconcile_seconds         between looks for jobs that wait though a slot is free
@@ -148,7 +148,7 @@ class Settings(BaseSettings):
 
     @property
     def worker_seconds(self) -> float:
-        """Silence after which observers count a worker as dead: it beats as often as it looks for waiting jobs."""
+        """Silence after which a worker counts as dead: it beats as often as it looks for waiting jobs."""
         return max(self.lease_seconds, 3 * self.reconcile_seconds)
 
     def accepted_lanes(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ class Supervisor:
     def _claim(self, slot: Slot) -> Job | None:
         if self._bench.stopping.is_set():
             return None
-        job = self._bench.records.leases.claim(self._worker_id, slot.lanes)
+        job = self._bench.records.leases.claim(self._worker_id, slot.lanes, self._bench.lease_seconds)
         with self._changed:
             self._taken[slot] = None if job is None else job.lane
         return job

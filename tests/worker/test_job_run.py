@@ -115,7 +115,7 @@ def blobs() -> FailingBlobs:
 @pytest.fixture
 def bench(records: Records, blobs: FailingBlobs, tmp_path: Path) -> Bench:
     limits = {"short": JobLimits(), "long": JobLimits()}
-    return Bench(records, blobs, tmp_path / "scratch", limits, 0.02, Event())
+    return Bench(records, blobs, tmp_path / "scratch", limits, 0.02, 30.0, Event())
 
 
 def claimed(bench: Bench, lane: str = "short") -> Job:

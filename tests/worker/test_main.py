@@ -26,7 +26,7 @@ class Idle:
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    settings = Settings(home=tmp_path, reconcile_seconds=0.02, sweep_seconds=0.02)
+    settings = Settings(home=tmp_path, reconcile_seconds=0.02, sweep_seconds=0.02, lease_seconds=77)
     records = Records(settings.database)
     stopping = threading.Event()
     yield Worker("w", settings, records, MemoryBlobs(), (), cast(Supervisor, Idle()), stopping)
@@ -82,3 +82,11 @@ def test_what_fails_once_is_done_the_next_time(
     worker.stopping.set()
     keeper.join(20)
     assert troubles == []
+
+
+def test_a_worker_says_how_long_its_silence_may_last(worker: Worker) -> None:
+    keeper = main._start_keeping_house(worker)
+    until(lambda: beat(worker) > 0)
+    worker.stopping.set()
+    keeper.join(20)
+    assert [seen.lease_seconds for seen in worker.records.workers.all()] == [77]

@@ -18,6 +18,8 @@ from worker.settings import Settings
 from worker.slots import Slot, slots_of
 from worker.supervisor import Supervisor
 
+LEASE_SECONDS = 45.0
+
 
 class NoProcess:
     """A runner that only remembers whether it was started."""
@@ -64,7 +66,7 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
 
 
 def supervisor(records: Records, tmp_path: Path, slots: tuple[Slot, ...]) -> Supervisor:
-    bench = Bench(records, MemoryBlobs(), tmp_path, {}, 1.0, threading.Event())
+    bench = Bench(records, MemoryBlobs(), tmp_path, {}, 1.0, LEASE_SECONDS, threading.Event())
     return Supervisor(bench, slots, "w")
 
 
@@ -128,3 +130,10 @@ def test_one_that_is_told_to_stop_claims_nothing(records: Records, tmp_path: Pat
     watched.work_off()
     assert watched.join(5)
     assert status(records, waits) == Status.QUEUED
+
+
+def test_who_claims_says_how_long_his_lease_is(records: Records, tmp_path: Path, running: Jobs) -> None:
+    job = accept(records)
+    ring(supervisor(records, tmp_path, slots()))
+    assert running.start(job)
+    assert [lease.seconds for lease in records.leases.held()] == [LEASE_SECONDS]

@@ -1,11 +1,11 @@
 """Jobs as workers see them: claimed, kept alive, ended, given back.
 
 A claim is one transaction and leaves a random token in the record; whoever holds the token may change the job. A worker
-that lives lets `beat` grow. An observer that sees the same beat for the length of a lease, on its own monotonic clock,
-takes the job away: no clock of one host is ever compared with another's.
+that lives lets `beat` grow, and has said in the record how long it may stand still. An observer that sees the same beat
+for so long, on its own monotonic clock, takes the job away: no clock of one host is ever compared with another's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, insert, select, update
@@ -39,10 +39,11 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, worker: str, lanes: tuple[str, ...]) -> Job | None:
+    def claim(self, worker: str, lanes: tuple[str, ...], lease_seconds: float | None = None) -> Job | None:
         """The waiting job whose turn it is, now running for `worker`; None if none waits.
 
         Turns: the team with the fewest running jobs, then the one served longest ago, then the oldest job.
+        `lease_seconds`: silence after which whoever looks takes the job away; None leaves that to them.
         """
         token = token_hex(16)
 
@@ -61,6 +62,7 @@ class Leases:
                 "attempt": jobs.c.attempt + 1,
                 "turn": turn,
                 "beat": 0,
+                "lease_seconds": lease_seconds,
                 "version": jobs.c.version + 1,
                 "started_at": now(),
                 **stage_columns(None),
@@ -125,9 +127,9 @@ class Leases:
 
     def held(self) -> tuple[Lease, ...]:
         """Every lease there is."""
-        query = select(jobs.c.id, jobs.c.claim, jobs.c.beat).where(jobs.c.status.in_(HELD))
+        query = select(jobs.c.id, jobs.c.claim, jobs.c.beat, jobs.c.lease_seconds).where(jobs.c.status.in_(HELD))
         rows = self._database.read(lambda connection: connection.execute(query).all())
-        return tuple(Lease(row.id, row.claim, row.beat) for row in rows)
+        return tuple(Lease(row.id, row.claim, row.beat, row.lease_seconds) for row in rows)
 
     def expire(self, lease: Lease) -> Status | None:
         """Take a job from a worker that gave no sign of life since `lease` was read; None if it has.
@@ -147,7 +149,7 @@ class Leases:
                 changes: dict[str, object] = {"status": Status.QUEUED, "started_at": None, **stage_columns(None)}
             else:
                 changes = {"status": ending.status, "finished_at": now(), "error": _error_text(ending.error)}
-            changes |= {"claim": None, "worker": None, "version": jobs.c.version + 1}
+            changes |= {**_NOBODY, "version": jobs.c.version + 1}
             if not connection.execute(update(jobs).where(dead).values(**changes)).rowcount:
                 return None
             then = "the job waits again" if again else "it is not tried again"
@@ -176,8 +178,7 @@ class Leases:
             attempt = row.attempt - 1 + spent
             changes = {
                 "status": Status.QUEUED,
-                "claim": None,
-                "worker": None,
+                **_NOBODY,
                 "attempt": attempt,
                 "attempts_before": min(row.attempts_before, attempt),
                 "started_at": None,
@@ -206,6 +207,8 @@ def _next() -> Select[int]:
     return query.order_by(func.coalesce(running.c.jobs, 0), served, first.c.seq).limit(1)
 
 
+_NOBODY: Mapping[str, object] = {"claim": None, "worker": None, "lease_seconds": None}
+"""The columns of whoever has a job, when nobody does."""
 _NEXT = _next()  # made once: making it takes longer than running it
 _STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt, jobs.c.attempts_before).where(
     jobs.c.id == bindparam("job_id")

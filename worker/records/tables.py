@@ -66,6 +66,7 @@ jobs = Table(
     Column("claim", Text),
     Column("worker", Text),
     Column("beat", BigInteger, nullable=False),
+    Column("lease_seconds", Float),  # that its beat may stand still, as its worker says; nothing of an older version's
     Column("stage_name", Text),
     Column("stage_index", Integer),
     Column("stage_count", Integer),
@@ -164,5 +165,6 @@ workers = Table(
     Column("isolation", Text, nullable=False),
     Column("version", Text, nullable=False),
     Column("beat", BigInteger, nullable=False),
+    Column("lease_seconds", Float),  # as in `jobs`
     Column("seen_at", Text, nullable=False),
 )

@@ -195,16 +195,20 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A worker's hold on a job, as an observer sees it: as long as `beat` grows, the worker lives."""
+    """A worker's hold on a job, as an observer sees it: as long as `beat` grows, the worker lives.
+
+    `seconds`: that the beat may stand still, as the worker said; None of one of an older version, which said nothing.
+    """
 
     job_id: str
     claim: str
     beat: int
+    seconds: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSeen:
-    """A worker as it described itself; `beat` grows while it lives."""
+    """A worker as it described itself; `beat` grows while it lives. `lease_seconds`: as in `Lease`."""
 
     id: str
     host: str
@@ -214,3 +218,4 @@ class WorkerSeen:
     version: str
     beat: int
     seen_at: str
+    lease_seconds: float | None = None

@@ -25,6 +25,7 @@ class Workers:
             "isolation": json.dumps(worker.isolation),
             "version": worker.version,
             "beat": worker.beat,
+            "lease_seconds": worker.lease_seconds,
             "seen_at": now(),
         }
 
@@ -47,6 +48,7 @@ class Workers:
                 row.version,
                 row.beat,
                 row.seen_at,
+                row.lease_seconds,
             )
             for row in rows
         )

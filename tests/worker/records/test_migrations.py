@@ -8,11 +8,12 @@ from sqlalchemy import Connection, inspect
 from micronet.errors import SettingsError
 from tests.worker.records.making import accept
 from tests.worker.records.test_scores import row
+from worker.reconciler import Reconciler
 from worker.records import Records
 from worker.records.migrate import configuration, migrate
 from worker.records.scores import BoardFilter, Order
 from worker.records.tables import scores
-from worker.records.values import Event
+from worker.records.values import Event, Status, WorkerSeen
 
 
 def _back_to(records: Records, version: str) -> None:
@@ -50,3 +51,21 @@ def test_jobs_of_an_older_version_go_on(records: Records) -> None:
     claimed = records.leases.claim("w", ("short",))
     assert claimed is not None
     assert [entry.event for entry in records.jobs.log(job.id)] == [Event.CLAIMED]
+
+
+def test_a_job_that_a_worker_of_an_older_version_has_is_timed_by_who_looks(records: Records) -> None:
+    job = accept(records)
+    claimed = records.leases.claim("w", ("short",), 77.0)
+    assert claimed is not None
+    worker = WorkerSeen("w", "host", "both", ("cpu",), (), "1", 1, "", 77.0)
+    records.workers.beat(worker)
+    _back_to(records, "0005")
+    for table in ("jobs", "workers"):
+        assert "lease_seconds" not in {column["name"] for column in inspect(records.database.engine).get_columns(table)}
+    migrate(records.database)
+    assert [lease.seconds for lease in records.leases.held()] == [None]
+    assert [seen.lease_seconds for seen in records.workers.all()] == [None]
+    assert Reconciler(records, lease_seconds=1000).take_back() == 0
+    assert records.leases.beat(claimed, None) is Status.RUNNING
+    assert Reconciler(records, lease_seconds=0.0).take_back() == 1
+    assert records.jobs.read(job.id).status is Status.QUEUED
