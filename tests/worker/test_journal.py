@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ from worker.fetching import fetch
 from worker.journal import MAX_ENTRIES, JournalKeeper
 from worker.records import Records
 from worker.records.leases import MAX_ATTEMPTS
-from worker.records.values import Ending, Job, JobError, JournalEntry, Lease, NewJob, Status, StoredBlob, Written
+from worker.records.values import Ending, Job, JobError, JournalEntry, NewJob, Status, StoredBlob, Written
 from worker.runner import outputs
 from worker.runner.scratch import make
 
@@ -74,7 +75,7 @@ def write(directory: Path, name: str, content: bytes) -> None:
 def lose(records: Records, job: Job) -> Status | None:
     """Its worker dies."""
     lease = next(lease for lease in records.leases.held() if lease.job_id == job.id)
-    return records.leases.expire(Lease(job.id, str(job.claim), lease.beat))
+    return records.leases.expire(replace(lease, claim=str(job.claim)))
 
 
 def test_the_newest_of_each_entry_is_kept_and_the_former_deleted(
