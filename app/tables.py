@@ -8,16 +8,17 @@ from rich.table import Table
 from rich.text import Text
 
 from app.facts import facts
+from app.layer_table import costliest
 from app.printable import on_one_line, printable
-from micronet.contract import Layer, ScoreResult, Value
+from micronet.contract import BitWidths, ScoreResult, Value
 
-COSTLIEST = 10
 _WIDE = 10_000
 
 
-def show_score(result: ScoreResult, console: Console) -> None:
-    """Totals, what the score is made of, the costliest layers, warnings."""
-    console.print(Group(_headline(result), "", _totals(result), "", _costliest(result), *_warnings(result.warnings)))
+def show_score(result: ScoreResult, widths: BitWidths | None, console: Console) -> None:
+    """Totals, what the score is made of, the costliest layers, warnings. `widths` are those that were declared."""
+    layers = costliest(result, widths, console)
+    console.print(Group(_headline(result), "", _totals(result), "", layers, *_warnings(result.warnings)))
 
 
 def show_any(result: Value, console: Console) -> None:
@@ -88,29 +89,6 @@ def _totals(result: ScoreResult) -> Table:
     table.add_row("of these not zero", f"{storage.nonzero:,}")
     table.add_row("storage", "", f"{storage.storage:,.1f}", f"{result.score.storage / total:.1%}", style="bold")
     table.add_row("largest transient activations", f"{result.mtas_bytes:,} bytes")
-    return table
-
-
-def _costliest(result: ScoreResult) -> Table:
-    """The layers with the largest share of the score, math and storage together."""
-    per_math = result.score.math / result.operations.math if result.operations.math else 0.0
-    per_storage = result.score.storage / result.storage.storage if result.storage.storage else 0.0
-
-    def points(layer: Layer) -> float:
-        return layer.math * per_math + layer.storage * per_storage
-
-    shown = sorted(result.layers, key=points, reverse=True)[:COSTLIEST]
-    title = f"{len(shown)} costliest of {len(result.layers)} layers"
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    table.add_column("layer", overflow="fold")
-    table.add_column("operation", no_wrap=True)
-    for name in ("weights", "bits w/a", "math", "storage", "of score"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for layer in shown:
-        share = points(layer) / result.score.total if result.score.total else 0.0
-        bits = f"{'-' if layer.weight_bits is None else layer.weight_bits}/{layer.activation_bits}"
-        numbers = (f"{layer.parameters:,}", bits, f"{layer.math:,.0f}", f"{layer.storage:,.0f}", f"{share:.1%}")
-        table.add_row(Text(on_one_line(layer.name)), layer.op, *numbers)
     return table
 
 

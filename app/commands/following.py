@@ -10,12 +10,13 @@ from typing import Any
 
 from app.answers import answer_of
 from app.artifacts import make_room, move_all
+from app.breakdown import declared_widths
 from app.client import Client, Later, ServerError
-from app.commands.jobs import show_answer
 from app.errors import Interrupted
 from app.failures import of_the_system
 from app.progress_bar import ProgressBar
-from app.tables import show_rows, wide_console
+from app.tables import show_any, show_rows, show_score, wide_console
+from micronet.contract import ScoreResult
 from micronet.errors import MicronetError
 
 FINAL = ("succeeded", "failed", "canceled")
@@ -102,8 +103,12 @@ def show(job: dict[str, Any], as_json: bool) -> None:
     """Print what a job that succeeded answered: as JSON just as it came. Raises AnotherVersion."""
     if as_json:
         print(json.dumps(job["result"], indent=2))
+        return
+    answer = answer_of(job)
+    if isinstance(answer, ScoreResult):
+        show_score(answer, declared_widths(job["settings"]), wide_console())
     else:
-        show_answer(answer_of(job), as_json)
+        show_any(answer, wide_console())
 
 
 def show_state(job: dict[str, Any]) -> None:

@@ -15,12 +15,11 @@ import typer
 
 from app.artifacts import make_room, move_all
 from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Set, Teachers
-from app.commands.scoring import show_result
 from app.failures import reported
 from app.progress_bar import ProgressBar
 from app.settings_text import pairs, put_, put_each_, validated, whole
 from app.tables import show_any, wide_console
-from micronet.contract import JobSettings, ScoreResult, Value, files_named
+from micronet.contract import JobSettings, files_named
 from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
 
@@ -109,7 +108,10 @@ def _run_here(
                     move_all(Path(outputs), output, force)
                 raise
             move_all(Path(outputs), output, force)
-    show_answer(result, as_json)
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    else:
+        show_any(result, wide_console())
 
 
 def is_all_there_will_be(error: BaseException, journal: Path | None) -> bool:
@@ -168,13 +170,3 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file, as hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def show_answer(result: Value, as_json: bool) -> None:
-    """Print what a job answered, as a table or as JSON."""
-    if isinstance(result, ScoreResult):
-        show_result(result, as_json)
-    elif as_json:
-        print(result.model_dump_json(indent=2))
-    else:
-        show_any(result, wide_console())

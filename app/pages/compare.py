@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from app.breakdown import LayerCost, by_name
 from app.http.access import Caller, CallerDep
 from app.http.errors import InvalidRequest
 from app.http.failures import status_of
 from app.http.jobs import own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
-from app.pages.breakdown import LayerCost, by_name
 from app.pages.drawings.layers import draw_layers
 from app.pages.job_view import title_of
 from app.pages.queries import Query

@@ -6,10 +6,8 @@ from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 
-from pydantic import ValidationError
-
+from app.breakdown import LayerCost, Term, declared_widths, layer_costs, math_terms, storage_terms
 from app.facts import facts
-from app.pages.breakdown import LayerCost, Term, layer_costs, math_terms, storage_terms
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
@@ -75,7 +73,7 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
     if result is None:
         return OtherView((), (_OF_ANOTHER_VERSION,))
     if isinstance(result, ScoreResult):
-        return score_view(result, widths_of(job), data_dir)
+        return score_view(result, declared_widths(json.loads(job.settings)), data_dir)
     if isinstance(result, PipelineResult):
         chosen = _track(result.track, data_dir)
         return PipelineView(result, chosen, draw_stages(result, chosen))
@@ -102,15 +100,6 @@ def optimize_view(result: OptimizeResult, data_dir: Path | None) -> OptimizeView
     looks = {look.point: look for look in (*result.looks, *result.uniform_looks)}
     points = tuple((point, looks.get(index)) for index, point in enumerate(result.front))
     return OptimizeView(result, draw_road(result), points, score_view(result.score, None, data_dir))
-
-
-def widths_of(job: Job) -> BitWidths | None:
-    """The widths a job's settings declare, whatever else another version of this program may have taken there."""
-    bits = json.loads(job.settings).get("bits")
-    try:
-        return None if bits is None else BitWidths.model_validate(bits)
-    except ValidationError:
-        return None
 
 
 def _same_track(result: ScoreResult, data_dir: Path | None) -> Track | None:

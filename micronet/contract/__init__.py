@@ -26,6 +26,7 @@ from micronet.contract.optimizing import (
     TestLook,
     Tuning,
 )
+from micronet.contract.own_widths import own_widths
 from micronet.contract.pipeline import PipelineResult, PipelineSettings, Stage, StageReport
 from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
@@ -154,4 +155,5 @@ __all__ = [
     "Tuning",
     "Value",
     "files_named",
+    "own_widths",
 ]

@@ -1,7 +1,7 @@
 """Measured scores, as the leaderboard sorts, filters and draws them."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ from sqlalchemy import (
     true,
 )
 
-from micronet.contract import Layer, ScoreResult
+from micronet.contract import ScoreResult, own_widths
 from worker.errors import JobNotFound
 from worker.records.clock import now
 from worker.records.database import Database
@@ -44,10 +44,6 @@ _COLUMNS: Mapping[SortKey, tuple[str, ...]] = {
     "version": ("scorer_version",),
     "date": ("finished_at",),
 }
-
-
-DOT_PRODUCTS = frozenset({"conv1d", "conv2d", "linear", "matmul", "mm", "addmm"})
-"""Operations that `report` declares one width of values for; a test holds them to the library's, which needs torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,16 +213,6 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
         "scorer_version": result.scorer.version,
         "finished_at": now(),
     }
-
-
-def own_widths(layers: Sequence[Layer]) -> tuple[int | None, int | None]:
-    """Bits of the widest weights that are stored, and of the widest values that enter a dot product; None without any.
-
-    What `report` takes a network to declare that brings grids of its own; 32 for one that brings none.
-    """
-    weights = (layer.weight_bits for layer in layers if layer.parameters and layer.weight_bits is not None)
-    values = (layer.activation_bits for layer in layers if layer.op in DOT_PRODUCTS)
-    return max(weights, default=None), max(values, default=None)
 
 
 def searched(team: str | None, name: str | None) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.pages.breakdown import LayerCost
+from app.breakdown import LayerCost
 from app.pages.drawings.scale import Scale
 
 WIDTH, HEIGHT = 960, 300

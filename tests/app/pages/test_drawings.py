@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.pages.breakdown import LayerCost
+from app.breakdown import LayerCost
 from app.pages.drawings.front import draw_front
 from app.pages.drawings.layers import draw_layers
 from app.pages.drawings.scale import Scale, around, around_logarithmic

@@ -9,7 +9,7 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from app.pages.results import widths_of
+from app.breakdown import declared_widths
 from app.pages.stored import chosen_of, settings_of
 from app.services import Services
 from micronet.contract import BitWidths
@@ -81,6 +81,15 @@ def test_a_failure_says_whose_it_is_and_what_to_do(
     assert words in text
     assert "In stage <strong>read</strong>" in text
     assert 'href="/guide#error-corrupt-file"' in text
+
+
+@pytest.mark.parametrize("policy", ["report", "challenge"])
+def test_only_a_policy_that_charges_exponents_speaks_of_them(api: TestClient, services: Services, policy: str) -> None:
+    job = accepted(api, {"track": "digits", "policy": policy})
+    result = json.loads(score_text(350, 0.4)) | {"policy": policy}
+    ended(services, Ending(Status.SUCCEEDED, json.dumps(result)))
+    text = api.get(f"/ui/jobs/{job['id']}").text
+    assert ("additions × theirs + exponents)" in text) is ("× / +, exponents" in text) is (policy == "report")
 
 
 def test_canceling_leads_back_to_the_job(api: TestClient) -> None:
@@ -181,7 +190,7 @@ def test_settings_of_another_version_take_nothing_from_the_score(
     answer = api.get(job["urls"]["page"])
     assert answer.status_code == 200
     assert "0.400000" in answer.text
-    known = widths_of(services.records.jobs.read(job["id"]))
+    known = declared_widths(json.loads(services.records.jobs.read(job["id"]).settings))
     assert known == (BitWidths(add_bits=24) if "gone" in settings else None)
 
 

@@ -11,10 +11,11 @@ import sqlalchemy
 from micronet.analysis import dot_products
 from micronet.analysis.rules import operation_name
 from micronet.contract import Layer, ScoreResult
+from micronet.contract.own_widths import DOT_PRODUCTS
 from tests.app.http.results import score_text
 from tests.worker.records.making import accept
 from worker.records import Records
-from worker.records.scores import DOT_PRODUCTS, BoardFilter, Entry, Order, Point, SortKey, searched
+from worker.records.scores import BoardFilter, Entry, Order, Point, SortKey, searched
 from worker.records.tables import scores
 from worker.records.values import Ending, Status
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.pages.breakdown import Charged, LayerCost, Term, layer_costs, math_terms, storage_terms
+from app.breakdown import Charged, LayerCost, Term, layer_costs, math_terms, storage_terms
 from micronet.contract import BitWidths, Layer, ScoreResult, ScoreSettings
 from micronet.jobs import Context, count_network
 from tests.app.http.results import score_text

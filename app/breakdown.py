@@ -4,9 +4,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
-from micronet.contract import BitWidths, Layer, ScoreResult
-from worker.records.scores import own_widths
+from pydantic import ValidationError
+
+from micronet.contract import BitWidths, Layer, ScoreResult, own_widths
 
 _WORD, _FREEBIE = 32, 16
 
@@ -48,6 +50,15 @@ class LayerCost:
     def points(self) -> float:
         """Both terms."""
         return self.storage + self.math
+
+
+def declared_widths(settings: Mapping[str, Any]) -> BitWidths | None:
+    """The widths a job's settings declare, whatever else another version of this program may have taken there."""
+    bits = settings.get("bits")
+    try:
+        return None if bits is None else BitWidths.model_validate(bits)
+    except ValidationError:
+        return None
 
 
 def layer_costs(result: ScoreResult, widths: BitWidths | None = None) -> tuple[LayerCost, ...]:

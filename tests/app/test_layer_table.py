@@ -1,0 +1,93 @@
+"""The table of the costliest layers: what it shows multiplies out, and it is readable on a terminal."""
+
+import json
+import re
+from collections.abc import Sequence
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from app.commands.following import show
+from app.layer_table import COSTLIEST, costliest
+from micronet.contract import BitWidths, ScoreResult, ScoreSettings
+from micronet.jobs import Context, count_network
+from tests.app.http.results import score_text
+from tests.app.pages.layers import layer
+
+NARROW, WIDE = 80, 1000
+WIDTHS = BitWidths(param_bits=9, mul_bits=12, add_bits=20)
+
+
+def counted(shared_dir: Path, policy: str, bits: BitWidths | None) -> ScoreResult:
+    """A published network."""
+    settings = ScoreSettings.model_validate({"policy": policy, "bits": bits})
+    return count_network(settings, shared_dir / "checkpoints" / "kaist_v2_pr45.onnx", Context(device="cpu"))
+
+
+def printed(result: ScoreResult, bits: BitWidths | None, width: int) -> list[str]:
+    """Its lines."""
+    written = StringIO()
+    console = Console(file=written, width=width, highlight=False)
+    console.print(costliest(result, bits, console))
+    return [line.rstrip() for line in written.getvalue().splitlines()]
+
+
+def cells(lines: Sequence[str], width: int) -> list[list[str]]:
+    """The texts of each row: layer, operation, weights, bits w/a, multiplications, additions, math, storage, share."""
+    split = [re.split(" {2,}", line) for line in lines[2:]]
+    if width == WIDE:
+        return split[1:]
+    order = (0, 5, 1, 6, 2, 7, 3, 8, 4)
+    return [[(upper + lower)[place] for place in order] for upper, lower in zip(split[2::2], split[3::2], strict=True)]
+
+
+def bit_operations(text: str) -> float:
+    """What `1,000 × 32 + 8` comes to."""
+    if text == "-":
+        return 0.0
+    product, _, exponents = text.replace(",", "").partition(" + ")
+    count, bits = product.split(" × ")
+    return int(count) * float(bits.lstrip("~")) + int(exponents or 0)
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+@pytest.mark.parametrize("bits", [None, WIDTHS])
+@pytest.mark.parametrize("policy", ["report", "challenge"])
+def test_every_row_multiplies_out(shared_dir: Path, policy: str, bits: BitWidths | None, width: int) -> None:
+    lines = printed(counted(shared_dir, policy, bits), bits, width)
+    rows = cells(lines, width)
+    assert len(rows) == COSTLIEST
+    assert all(len(line) <= width for line in lines)
+    for name, operation, _, _, multiplications, additions, math, *_ in rows:
+        assert name.startswith("layers/layers.")  # whole
+        assert name.endswith("/Conv")
+        assert operation == "conv2d"
+        total = bit_operations(multiplications) + bit_operations(additions)
+        assert int(math.replace(",", "")) == pytest.approx(total / 32, abs=0.5)
+    assert ("exponents" in lines[1]) is (" + " in rows[0][5]) is (policy == "report" and bits is not None)
+    assert rows[0][4].endswith("× 16" if (policy, bits) == ("challenge", None) else "× 12" if bits else "× 32")
+    assert f" × {20 if policy == 'report' and bits else 32}" in rows[0][5]
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_an_average_is_called_one(width: int) -> None:
+    """Two filters with 4 additions each, one of 13 bits and one of 16; 8 multiplications at 12 bits."""
+    proven = layer("conv", multiplications=8, additions=8, math=(8 * 12 + 4 * 13 + 4 * 16) / 32)
+    proven = proven.model_copy(update={"accumulator_bits": (13, 16)})
+    plain = layer("input", math=0)
+    result = ScoreResult.model_validate_json(score_text(350, 0.4)).model_copy(update={"policy": "challenge"})
+    lines = printed(result.model_copy(update={"layers": (proven, plain)}), None, width)
+    assert lines[1].endswith("; ~: average")
+    rows = cells(lines, width)
+    assert [row[4:6] for row in rows] == [["8 × 12", "8 × ~14.5"], ["-", "-"]]
+    assert "average" not in printed(result.model_copy(update={"layers": (plain,)}), None, width)[1]
+
+
+def test_a_servers_job_is_shown_at_the_widths_that_its_settings_declare(capsys: pytest.CaptureFixture[str]) -> None:
+    fields = json.loads(score_text(350, 0.4))
+    fields["layers"][0]["math"] = (3 * 12 + 2 * 20) / 32
+    job = {"id": "0" * 32, "kind": "score", "settings": {"bits": {"mul_bits": 12, "add_bits": 20}}, "result": fields}
+    show(job, as_json=False)
+    assert re.search(r"3 × 12 +2 × 20 ", capsys.readouterr().out)
