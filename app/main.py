@@ -21,6 +21,7 @@ from app.http.openapi import install_openapi
 from app.http.site import open_site
 from app.pages.routers import PAGE_ROUTERS
 from app.services import Services, open_services
+from app.sweeper import sweeping
 from micronet.version import version
 from worker.settings import Settings
 
@@ -49,7 +50,8 @@ def create_app(settings: Settings, services: Services | None = None, open_access
         opened = services or open_services(settings)
         app.state.site = open_site(opened, open_access, metrics)
         try:
-            yield
+            with sweeping(opened):
+                yield
         finally:
             app.state.site.close()
             if services is None:

@@ -6,8 +6,6 @@ import platform
 import signal
 import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from secrets import token_hex
 
@@ -18,6 +16,7 @@ from micronet.version import version
 from worker.belonging import open_store
 from worker.blobs import Blobs
 from worker.celery_app import RING, make_celery
+from worker.chores import now_and_then
 from worker.errors import ServiceError
 from worker.job_run import Bench
 from worker.reconciler import Reconciler
@@ -109,37 +108,24 @@ def _start_keeping_house(worker: Worker) -> threading.Thread:
 
 def _keep_house(worker: Worker) -> None:
     """Signs of life, expired leases, jobs nobody rang for."""
-    settings = worker.settings
-    reconciler = Reconciler(worker.records, settings.lease_seconds)
-    for beat in itertools.count(1):
-        with _put_off_if_it_fails():
-            worker.records.workers.beat(_description(worker, beat))
-            reconciler.take_back()
-            reconciler.forget_dead_workers()
-            free = worker.supervisor.free_lanes()
-            if free and worker.records.leases.waiting(free):
-                for _ in worker.slots:
-                    threading.Thread(target=worker.supervisor.work_off, name="unrung", daemon=True).start()
-        if worker.stopping.wait(settings.reconcile_seconds):
-            return
+    reconciler = Reconciler(worker.records, worker.settings.lease_seconds)
+    beats = itertools.count(1)
+
+    def look() -> None:
+        worker.records.workers.beat(_description(worker, next(beats)))
+        reconciler.take_back()
+        reconciler.forget_dead_workers()
+        free = worker.supervisor.free_lanes()
+        if free and worker.records.leases.waiting(free):
+            for _ in worker.slots:
+                threading.Thread(target=worker.supervisor.work_off, name="unrung", daemon=True).start()
+
+    now_and_then(look, worker.settings.reconcile_seconds, worker.stopping)
 
 
 def _sweep_now_and_then(worker: Worker) -> None:
-    while True:
-        with _put_off_if_it_fails():
-            sweep(worker.settings, worker.records, worker.blobs)
-        if worker.stopping.wait(worker.settings.sweep_seconds):
-            return
-
-
-@contextmanager
-def _put_off_if_it_fails() -> Iterator[None]:
-    try:
-        yield
-    except (ServiceError, OSError) as error:
-        log.warning("housekeeping put off", reason=str(error))
-    except Exception:  # whatever it is, the next round may go better, and a house nobody keeps fills up
-        log.exception("housekeeping put off")
+    settings, records, blobs = worker.settings, worker.records, worker.blobs
+    now_and_then(lambda: sweep(settings, records, blobs), settings.sweep_seconds, worker.stopping)
 
 
 def _description(worker: Worker, beat: int) -> WorkerSeen:

@@ -24,7 +24,8 @@ def sweep(settings: Settings, records: Records, blobs: Blobs) -> None:
     parts = (
         lambda: _sweep_blobs(settings, records, blobs),
         lambda: records.jobs.forget_keys(settings.key_days),
-        lambda: _sweep_directories(settings),
+        lambda: _sweep_scratch(settings),
+        lambda: sweep_uploads(settings, blobs),
     )
     errors = [error for part in parts if (error := _error_of(part)) is not None]
     if errors:
@@ -53,11 +54,19 @@ def _sweep_blobs(settings: Settings, records: Records, blobs: Blobs) -> None:
         log.info("abandoned files swept", files=abandoned)
 
 
-def _sweep_directories(settings: Settings) -> None:
+def _sweep_scratch(settings: Settings) -> None:
     directories = sweep_scratch(settings.scratch)
+    if directories:
+        log.info("abandoned directories swept", directories=directories)
+
+
+def sweep_uploads(settings: Settings, blobs: Blobs) -> None:
+    """Of this very host, whose disk nobody else sees: files whose process died on their way to the store, and
+    checkpoints whose next piece does not come."""
+    spooled = blobs.sweep_spool()
     partials = Partials(settings.partials).sweep(settings.partial_days)
-    if directories or partials:
-        log.info("abandoned directories swept", directories=directories, partials=partials)
+    if spooled or partials:
+        log.info("abandoned uploads swept", spooled=spooled, partials=partials)
 
 
 @contextmanager

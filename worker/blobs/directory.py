@@ -71,6 +71,10 @@ class DirectoryBlobs:
             for location in filter(is_location, locations)
         )
 
+    def sweep_spool(self) -> int:
+        """Nothing waits: files are where they stay from their first byte on."""
+        return 0
+
     def free_bytes(self) -> int | None:
         """Space left on the file system, for an ordinary user."""
         self.root.mkdir(parents=True, exist_ok=True)

@@ -45,6 +45,10 @@ class MemoryBlobs:
             del self.files[name]
         return len(abandoned)
 
+    def sweep_spool(self) -> int:
+        """Nothing waits."""
+        return 0
+
     def free_bytes(self) -> int | None:
         """Nobody knows."""
         return None

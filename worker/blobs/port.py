@@ -40,6 +40,9 @@ class Blobs(Protocol):
     def sweep(self, is_known: Callable[[str], bool]) -> int:
         """Delete files that no record knows and no living process is still writing; how many there were."""
 
+    def sweep_spool(self) -> int:
+        """Delete files that wait on this host for a store elsewhere, and whose process died; how many there were."""
+
     def free_bytes(self) -> int | None:
         """Space left; None where the store does not say."""
 

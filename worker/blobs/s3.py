@@ -83,11 +83,9 @@ class S3Blobs:
             raise OSError(f"the blob store does not delete the file: {error}") from error
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete objects of more than a day that nobody recorded, and what dead processes left: files in the spool, and
-        parts of objects that were never completed."""
-        swept = sum(remove_abandoned(path, lambda: False) for path in self.spool.glob("??/*"))
+        """Delete objects of more than a day that nobody recorded, and parts of objects that were never completed."""
         yesterday = datetime.now(UTC) - _ABANDONED_AFTER
-        swept += self._abort_uploads(yesterday)
+        swept = self._abort_uploads(yesterday)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
         for item in (item for page in pages for item in page.get("Contents", ())):
             location = item["Key"].removeprefix(self.key(""))
@@ -95,6 +93,10 @@ class S3Blobs:
                 self.delete(location)
                 swept += 1
         return swept
+
+    def sweep_spool(self) -> int:
+        """As in the port."""
+        return sum(remove_abandoned(path, lambda: False) for path in self.spool.glob("??/*"))
 
     def _abort_uploads(self, before: datetime) -> int:
         """Those that began `before`; how many. Their parts are stored, though no listing of objects shows them."""

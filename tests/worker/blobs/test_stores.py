@@ -201,6 +201,30 @@ def test_a_file_whose_writer_was_killed_is_swept(tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_what_waited_for_a_store_elsewhere_and_whose_writer_was_killed_is_swept_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    blobs = S3Blobs("s3://bucket?endpoint_url=http://127.0.0.1:1&region=us-east-1", tmp_path)
+    abandoned = tmp_path / new_location()
+    with blobs.create() as incoming:
+        incoming.write(b"on its way")
+        abandoned.parent.mkdir(exist_ok=True)
+        abandoned.write_bytes(b"half")
+        assert blobs.sweep_spool() == 1
+        (living,) = (path for path in tmp_path.rglob("*") if path.is_file())
+        assert living.read_bytes() == b"on its way"
+    assert blobs.sweep_spool() == 0
+
+
+def test_what_is_in_a_store_waits_for_none(blobs: Blobs) -> None:
+    blob = keep(blobs, b"kept")
+    assert blobs.sweep_spool() == 0
+    with blobs.open(blob.location) as source:
+        assert source.read() == b"kept"
+
+
 def test_an_s3_store_that_is_away_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
