@@ -231,22 +231,17 @@ def _finish(bench: Bench, job: Job, heart: Heart, ending: Ending, blobs: tuple[S
 
     Raises Unavailable or StorageFull if the job may not wait for that.
     """
-    records, nowhere = bench.records, (None,) * len(blobs)
-
-    def work(_: object) -> _Kept:
-        if not records.leases.finish(job, ending, heart.begun, heart.stage):
-            return Lost(), nowhere
-        if blobs and records.jobs.read(job.id).status is not ending.status:
-            return Ending(Status.CANCELED), nowhere
-        return ending, tuple(records.blobs.add(blob, job.owner).location for blob in blobs)
-
     while True:
         try:
-            return records.database.write_alone(work)
+            finished = bench.records.leases.finish(job, ending, heart.begun, heart.stage, blobs)
+            break
         except (Unavailable, StorageFull) as error:
             log.warning("end not recorded yet", job=job.id, reason=str(error))
             if bench.stopping.wait(_RETRY_SECONDS) or interruption(heart, bench.stopping) is not None:
                 raise
+    if finished is None:
+        return Lost(), (None,) * len(blobs)
+    return ending if finished.status is ending.status else Ending(finished.status), finished.locations
 
 
 def _record(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> None:

@@ -21,7 +21,7 @@ from worker.errors import RunnerUnavailable, StorageFull, StorageQuota, Unavaila
 from worker.job_run import Bench, run_job
 from worker.limits import JobLimits
 from worker.records import Records
-from worker.records.values import Job, LogEntry, Stage, Status
+from worker.records.values import Job, Status
 from worker.runner import Done, Exited, JobRequest, Message, Progressed, Runner, StageBegan
 
 MADE = b"what the job made"
@@ -161,14 +161,14 @@ def test_a_database_that_is_away_or_full_for_a_while_fails_no_job_and_makes_no_c
     bench: Bench, blobs: FailingBlobs, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = claimed(bench)
-    add, trouble = bench.records.blobs.add, [error] * 3
+    finish, trouble = bench.records.leases.finish, [error] * 3
 
-    def add_later(*arguments: object) -> object:
+    def finish_later(*arguments: object) -> object:
         if trouble:
             raise trouble.pop()
-        return add(*arguments)  # type: ignore[arg-type]
+        return finish(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(bench.records.blobs, "add", add_later)
+    monkeypatch.setattr(bench.records.leases, "finish", finish_later)
     assert ran(bench, job, QuickRunner()).status is Status.SUCCEEDED
     assert trouble == []
     assert list(blobs.files.values()).count(MADE) == 1
@@ -179,11 +179,11 @@ def test_a_worker_that_stops_while_the_database_is_away_gives_its_job_back(
 ) -> None:
     job = claimed(bench)
 
-    def add_never(*_: object) -> object:
+    def finish_never(*_: object) -> object:
         bench.stopping.set()
         raise Unavailable("the database does not answer")
 
-    monkeypatch.setattr(bench.records.blobs, "add", add_never)
+    monkeypatch.setattr(bench.records.leases, "finish", finish_never)
     assert ran(bench, job, QuickRunner()).status is Status.QUEUED
 
 
@@ -415,10 +415,10 @@ def test_an_end_that_cannot_be_written_is_a_failed_job(bench: Bench, monkeypatch
     job = claimed(bench)
     finish = bench.records.leases.finish
 
-    def refuse(job: Job, ending: job_run.Ending, begun: Sequence[LogEntry], stage: Stage | None) -> bool:
+    def refuse(job: Job, ending: job_run.Ending, *rest: object) -> object:
         if ending.status is Status.SUCCEEDED:
             raise ValueError("no column takes this")
-        return finish(job, ending, begun, stage)
+        return finish(job, ending, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench.records.leases, "finish", refuse)
     ended = ran(bench, job, QuickRunner())

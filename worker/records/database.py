@@ -73,7 +73,6 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.patience = patience
         self._writing = threading.Lock()
-        self._around = threading.local()
         if self.is_sqlite:
             if self.url.database:
                 Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
@@ -94,14 +93,14 @@ class Database:
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """`work`, which only reads; on SQLite in one transaction. Raises Unavailable when the database stays away."""
-        return self._done(work, write=False)
+        return self._with_patience(lambda: self._once(work, write=False))
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """`work` in a write transaction, all of it or nothing; again if the connection breaks, so it must bear that.
 
-        What `work` itself reads and writes here, in its thread, is part of that transaction.
+        It reads and writes by its connection alone: who asks here for another one meanwhile waits for himself.
         """
-        return self._done(work, write=True)
+        return self._with_patience(lambda: self._once(work, write=True))
 
     def write_alone(self, work: Callable[[Connection], T]) -> T:
         """Like write, and no other such transaction of any process runs beside it."""
@@ -117,22 +116,10 @@ class Database:
         """Let go of every connection."""
         self.engine.dispose()
 
-    def _done(self, work: Callable[[Connection], T], write: bool) -> T:
-        around: Connection | None = getattr(self._around, "connection", None)
-        if around is not None:
-            return work(around)  # if the connection breaks, the whole is done again
-        return self._with_patience(lambda: self._once(work, write))
-
     def _once(self, work: Callable[[Connection], T], write: bool) -> T:
         engine = self._writer if write else self._reader
         with self._turn(write), engine.begin() as connection:
-            if not write:
-                return work(connection)
-            self._around.connection = connection
-            try:
-                return work(connection)
-            finally:
-                self._around.connection = None
+            return work(connection)
 
     @contextmanager
     def _turn(self, write: bool) -> Iterator[None]:

@@ -8,15 +8,29 @@ for so long, on its own monotonic clock, takes the job away: no clock of one hos
 from collections.abc import Mapping, Sequence
 from secrets import token_hex
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
 
+from worker.records.blobs import record_blob
 from worker.records.clock import now
 from worker.records.database import Database
 from worker.records.log import write_end, write_entry, write_stages
 from worker.records.rows import artifacts_text, job_of, stage_columns
 from worker.records.scores import score_row
 from worker.records.tables import jobs, scores
-from worker.records.values import HELD, Ending, Event, Job, JobError, Lease, LogEntry, Stage, Status
+from worker.records.turns import NEXT
+from worker.records.values import (
+    HELD,
+    Ending,
+    Event,
+    Finished,
+    Job,
+    JobError,
+    Lease,
+    LogEntry,
+    Stage,
+    Status,
+    StoredBlob,
+)
 
 MAX_ATTEMPTS = 2
 """A job whose worker dies is tried again; one that has lost so many workers is likely to be what kills them.
@@ -40,9 +54,8 @@ class Leases:
         self._database = database
 
     def claim(self, worker: str, lanes: tuple[str, ...], lease_seconds: float | None = None) -> Job | None:
-        """The waiting job whose turn it is, now running for `worker`; None if none waits.
+        """The waiting job whose turn it is (see `turns`), now running for `worker`; None if none waits.
 
-        Turns: the team with the fewest running jobs, then the one served longest ago, then the oldest job.
         `lease_seconds`: silence after which whoever looks takes the job away; None leaves that to them.
         """
         token = token_hex(16)
@@ -50,7 +63,7 @@ class Leases:
         def work(connection: Connection) -> Job | None:
             if (earlier := _claimed(connection, token)) is not None:  # the connection broke, after the commit
                 return earlier
-            seq = connection.scalar(_NEXT, {"lanes": lanes})
+            seq = connection.scalar(NEXT, {"lanes": lanes})
             if seq is None:
                 return None
             turn = select(func.coalesce(func.max(jobs.c.turn), 0) + 1).scalar_subquery()
@@ -97,26 +110,37 @@ class Leases:
 
         return self._database.write(work)
 
-    def finish(self, job: Job, ending: Ending, begun: Sequence[LogEntry] = (), stage: Stage | None = None) -> bool:
-        """Write how a claimed job ended, and how far it was; false if the lease was lost.
+    def finish(
+        self,
+        job: Job,
+        ending: Ending,
+        begun: Sequence[LogEntry] = (),
+        stage: Stage | None = None,
+        blobs: Sequence[StoredBlob] = (),
+    ) -> Finished | None:
+        """Write how a claimed job ended, how far it was, and that `blobs` are its owner's; None if the lease was lost.
 
-        One that was asked to cancel is canceled.
+        One that was asked to cancel is canceled, and has no files.
         """
 
-        def work(connection: Connection) -> bool:
+        def work(connection: Connection) -> Finished | None:
             row = connection.execute(_STATE.with_for_update(), {"job_id": job.id}).first()
             if row is None or row.claim != job.claim:
-                return False
-            if Status(row.status).final:
-                return True  # written by an earlier try whose connection broke
-            end = Ending(Status.CANCELED) if row.status == Status.CANCELING else ending
-            write_stages(connection, job.id, begun)
-            changed = _end(connection, job, end, stage)
-            if changed and end.status is Status.SUCCEEDED and (row_of_score := score_row(job, end)) is not None:
-                connection.execute(insert(scores).values(row_of_score))
-            return changed
+                return None
+            status = Status(row.status)
+            if not status.final:  # else it was written by an earlier try whose connection broke
+                end = Ending(Status.CANCELED) if status is Status.CANCELING else ending
+                write_stages(connection, job.id, begun)
+                _end(connection, job, end, stage)
+                if end.status is Status.SUCCEEDED and (row_of_score := score_row(job, end)) is not None:
+                    connection.execute(insert(scores).values(row_of_score))
+                status = end.status
+            if status is not ending.status:
+                return Finished(status, (None,) * len(blobs))
+            recorded = (record_blob(connection, blob, job.owner, None) for blob in blobs)
+            return Finished(status, tuple(blob.location for blob in recorded))
 
-        return self._database.write(work)
+        return self._database.write_alone(work) if blobs else self._database.write(work)
 
     def give_back(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
         """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong.
@@ -191,25 +215,8 @@ class Leases:
         return self._database.write(work)
 
 
-def _next() -> Select[int]:
-    """The `seq` of the job whose turn it is, among those of `lanes`."""
-    first = (
-        select(jobs.c.party, func.min(jobs.c.seq).label("seq"))
-        .where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(bindparam("lanes", expanding=True)))
-        .group_by(jobs.c.party)
-        .subquery()
-    )
-    held = select(jobs.c.party, func.count().label("jobs")).where(jobs.c.status.in_(HELD)).group_by(jobs.c.party)
-    running = held.subquery()  # from the few that are held; the jobs of a party are all it ever sent
-    others = jobs.alias()
-    served = select(func.coalesce(func.max(others.c.turn), 0)).where(others.c.party == first.c.party).scalar_subquery()
-    query = select(first.c.seq).outerjoin_from(first, running, running.c.party == first.c.party)
-    return query.order_by(func.coalesce(running.c.jobs, 0), served, first.c.seq).limit(1)
-
-
 _NOBODY: Mapping[str, object] = {"claim": None, "worker": None, "lease_seconds": None}
 """The columns of whoever has a job, when nobody does."""
-_NEXT = _next()  # made once: making it takes longer than running it
 _STATE = select(jobs.c.status, jobs.c.claim, jobs.c.attempt, jobs.c.attempts_before).where(
     jobs.c.id == bindparam("job_id")
 )

@@ -194,6 +194,14 @@ class Ending:
 
 
 @dataclass(frozen=True, slots=True)
+class Finished:
+    """How a job has ended, and where each of its files lies now; None for those of one that was canceled."""
+
+    status: Status
+    locations: tuple[str | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """A worker's hold on a job, as an observer sees it: as long as `beat` grows, the worker lives.
 

@@ -1,0 +1,25 @@
+"""Whose turn it is: the team with the fewest running jobs, then the one served longest ago, then the oldest job."""
+
+from sqlalchemy import Select, bindparam, func, select
+
+from worker.records.tables import jobs
+from worker.records.values import HELD, Status
+
+
+def _next() -> Select[int]:
+    first = (
+        select(jobs.c.party, func.min(jobs.c.seq).label("seq"))
+        .where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(bindparam("lanes", expanding=True)))
+        .group_by(jobs.c.party)
+        .subquery()
+    )
+    held = select(jobs.c.party, func.count().label("jobs")).where(jobs.c.status.in_(HELD)).group_by(jobs.c.party)
+    running = held.subquery()  # from the few that are held; the jobs of a party are all it ever sent
+    others = jobs.alias()
+    served = select(func.coalesce(func.max(others.c.turn), 0)).where(others.c.party == first.c.party).scalar_subquery()
+    query = select(first.c.seq).outerjoin_from(first, running, running.c.party == first.c.party)
+    return query.order_by(func.coalesce(running.c.jobs, 0), served, first.c.seq).limit(1)
+
+
+NEXT = _next()  # made once: making it takes longer than running it
+"""The `seq` of the job whose turn it is, among those of `lanes`."""
