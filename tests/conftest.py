@@ -1,7 +1,9 @@
 """Where the tests find real data: unpacked once, and skipped where it is not there. And plain logs."""
 
 import hashlib
+import json
 import os
+import pickle
 import subprocess
 import sys
 import tempfile
@@ -9,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import structlog
+
+from micronet.tracks import BUILT_IN
 
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
@@ -43,6 +47,24 @@ def cifar100_dir() -> Path:
     if not script.is_file():
         pytest.skip(f"no CIFAR-100: neither in MICRONET_DATA nor {script}")
     return _unpacked(script)
+
+
+@pytest.fixture(scope="session")
+def few_cifar100_dir(cifar100_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with the first 5,000 training and 1,000 test images, and a track `few` for what need not be measured on
+    all of them."""
+    few = tmp_path_factory.mktemp("few")
+    folder = few / "cifar-100-python"
+    folder.mkdir()
+    fields = BUILT_IN["cifar100"].model_dump(mode="json", exclude={"official", "published"})
+    own = fields | {"name": "few", "test_images": 1000, "required_correct": 800}
+    (few / "tracks").mkdir()
+    (few / "tracks" / "few.toml").write_text("".join(f"{key} = {json.dumps(value)}\n" for key, value in own.items()))
+    for name, count in {"train": 5000, "test": 1000}.items():
+        whole = pickle.loads((cifar100_dir / "cifar-100-python" / name).read_bytes(), encoding="bytes")
+        kept = {key: whole[key][:count] for key in (b"data", b"fine_labels")}
+        (folder / name).write_bytes(pickle.dumps(kept, protocol=2))
+    return few
 
 
 def _unpacked(script: Path) -> Path:

@@ -12,7 +12,7 @@ import pytest
 from tests.trips.deployment import Deployment
 from tests.trips.services import S3Server
 
-SETTINGS = '{"policy": "challenge", "bits": null}'
+SETTINGS = '{"track": "few", "policy": "challenge", "bits": null}'
 
 
 def by_command(checkpoint: Path, data: Path, settings: str) -> dict[str, Any]:
@@ -40,19 +40,20 @@ def by_command(checkpoint: Path, data: Path, settings: str) -> dict[str, Any]:
     indirect=["deployment"],
 )
 def test_published_networks_as_by_command(
-    deployment: Deployment, name: str, shared_dir: Path, cifar100_dir: Path
+    deployment: Deployment, name: str, shared_dir: Path, few_cifar100_dir: Path
 ) -> None:
-    """One file of each team, each on a kind of deployment; that all four give what was published, the library's tests
-    show."""
+    """One file of each team, each on a kind of deployment; that all give what was published on all images, the tests of
+    the library and of the pages show."""
     file = shared_dir / "checkpoints" / f"{name}.onnx"
+    deployment.environment = {**deployment.environment, "MICRONET_DATA": str(few_cifar100_dir)}
     deployment.start_api()
-    deployment.start_worker(MICRONET_DATA=str(cifar100_dir))
+    deployment.start_worker()
     job = deployment.submit(file, SETTINGS)
     ended = deployment.ended(job["id"], 300)
     assert ended["status"] == "succeeded", ended["error"]
-    assert ended["result"] == by_command(file, cifar100_dir, SETTINGS)
+    assert ended["result"] == by_command(file, few_cifar100_dir, SETTINGS)
     with deployment.client() as client:
-        board = client.get("/leaderboard", params={"track": "cifar100"}).json()
+        board = client.get("/leaderboard", params={"track": "few"}).json()
     assert [entry["job"] for entry in board["entries"]] == [job["id"]]
 
 

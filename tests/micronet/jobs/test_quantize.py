@@ -158,29 +158,29 @@ def test_stages_are_announced_and_without_outputs_nothing_is_written(digits: Dig
 
 @pytest.mark.slow
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_pruned_pyramidnets_score_the_same(layout: str, cifar100_dir: Path, tmp_path: Path) -> None:
+def test_pruned_pyramidnets_score_the_same(layout: str, few_cifar100_dir: Path, tmp_path: Path) -> None:
     path = tmp_path / "wavecomp.pth"
     torch.save(wavecomp_state_dict(layout), path)  # type: ignore[arg-type]
     given = {"architecture": {"name": "pyramidnet", "options": {"depth": 29, "alpha": 12}}}
     given["quantizer"] = {"calibration_images": 50}  # type: ignore[dict-item]
-    ask("quantize", path, given, tmp_path, cifar100_dir)
+    ask("quantize", path, given, tmp_path, few_cifar100_dir)
     for policy in ("challenge", "report"):
         scored = {**given, "policy": policy, "evaluate": False}
-        original = ask("score", path, scored, None, cifar100_dir)
+        original = ask("score", path, scored, None, few_cifar100_dir)
         as_it_is = {"policy": policy, "evaluate": False, "bits": None}
-        assert numbers(ask("score", tmp_path / "quantized.onnx", as_it_is, None, cifar100_dir)) == numbers(original)
+        assert numbers(ask("score", tmp_path / "quantized.onnx", as_it_is, None, few_cifar100_dir)) == numbers(original)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["kaist_v2_pr15", "kaist_v2_pr45", "osi_60", "osi_60_folded"])
-def test_published_entries_score_the_same(name: str, shared_dir: Path, cifar100_dir: Path, tmp_path: Path) -> None:
+def test_published_entries_score_the_same(name: str, shared_dir: Path, few_cifar100_dir: Path, tmp_path: Path) -> None:
     path = shared_dir / "checkpoints" / f"{name}.onnx"
-    given: dict[str, object] = {"quantizer": {"calibration_images": 50}}
-    ask("quantize", path, given, tmp_path, cifar100_dir)
+    given: dict[str, object] = {"track": "few", "quantizer": {"calibration_images": 50}}
+    ask("quantize", path, given, tmp_path, few_cifar100_dir)
     for policy in ("challenge", "report"):
-        scored = {**given, "policy": policy, "evaluate": name == "kaist_v2_pr45" and policy == "report"}
-        original = ask("score", path, scored, None, cifar100_dir)
-        again = ask("score", tmp_path / "quantized.onnx", {**scored, "bits": None}, None, cifar100_dir)
+        scored = {**given, "policy": policy, "evaluate": policy == "report"}
+        original = ask("score", path, scored, None, few_cifar100_dir)
+        again = ask("score", tmp_path / "quantized.onnx", {**scored, "bits": None}, None, few_cifar100_dir)
         assert numbers(again) == numbers(original)
 
 

@@ -24,6 +24,7 @@ from micronet.jobs import JOBS, Context, count_network
 from micronet.jobs.network import check_images_stand_alone, dense_network
 from micronet.progress import Silence
 from micronet.transformation.prepare import prepare
+from tests.micronet.jobs.asking import numbers
 
 OSI = {"mean": [0.5071, 0.4867, 0.4408], "std": [0.2675, 0.2565, 0.2761]}
 # SCORING section 4: file, normalization, correct, weights and others (463,464 + 7,539; 467,824 + 9,160),
@@ -33,7 +34,6 @@ PUBLISHED = {
     "kaist_v2_pr15": (None, 8091, 471003, 36915739, 34680250, 214975.875, 214529.375, 53138119.5, 0.010955347664),
     "kaist_v2_pr45": (None, 8080, 471003, 25308708, 23073219, 144948.25, 144755.3125, 35727573.0, 0.007377054662),
     "osi_60": (OSI, 8036, 476984, 29319742, 27093422, 112764.5, 112760.5, 41753293.0, 0.007069733208),
-    "osi_60_folded": (OSI, 8036, 476984, 29319742, 27093422, 112764.5, 112760.5, 41753293.0, 0.007069733208),
 }  # fmt: skip
 
 
@@ -73,6 +73,17 @@ def test_published_entries_score_exactly_as_published(name: str, shared_dir: Pat
     assert result.score.total == pytest.approx(total, abs=5e-11)
     dense = run(path, {**settings, "encoding": "cheapest", "evaluate": False}, cifar100_dir)
     assert dense.storage.storage == cheapest
+
+
+def test_batch_norms_that_a_file_has_merged_itself_change_nothing(shared_dir: Path, few_cifar100_dir: Path) -> None:
+    settings = {"track": "few", "policy": "challenge", "bits": None, "normalize": OSI}
+    whole, folded = (
+        run(shared_dir / "checkpoints" / name, settings, few_cifar100_dir)
+        for name in ("osi_60.onnx", "osi_60_folded.onnx")
+    )
+    assert whole.accuracy is not None
+    assert whole.accuracy.correct > 780
+    assert numbers(folded) == numbers(whole)
 
 
 def test_layers_add_up_to_the_totals(digits: tuple[Path, dict[str, object]]) -> None:
