@@ -1,6 +1,7 @@
 """A running job's signs of life."""
 
 import threading
+import time
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -15,19 +16,17 @@ from worker.records.values import Event, Job, LogEntry, Stage, Status
 
 log = structlog.get_logger()
 
-_MOST_FAULTS = 30
-"""Beats in a row that fail, which the default lease has as many of: somebody else has the job by then."""
-
 
 class Heart:
     """Beats for a job in a thread of its own, so that fetching a file or storing one keeps no beat waiting.
 
-    Each beat carries how far the job is, and brings back whether it is to be canceled or was taken away. What a record
-    cannot keep of how far it is, is left out: a job's own word must not stop its heart.
+    `seconds`: between two beats. `lease_seconds`: after so long without one somebody else has the job. Each beat
+    carries how far the job is, and brings back whether it is to be canceled or was taken away. What a record cannot
+    keep of how far it is, is left out: a job's own word must not stop its heart.
     """
 
-    def __init__(self, leases: Leases, job: Job, seconds: float) -> None:
-        self._leases, self._job, self._seconds = leases, job, seconds
+    def __init__(self, leases: Leases, job: Job, seconds: float, lease_seconds: float) -> None:
+        self._leases, self._job, self._seconds, self._lease_seconds = leases, job, seconds, lease_seconds
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat_on, name=f"heart-{job.id[:8]}", daemon=True)
         self._pace = Pace()
@@ -68,8 +67,9 @@ class Heart:
         self._thread.join()
 
     def _beat_on(self) -> None:
-        faults = 0
+        silence, tried = 0.0, time.monotonic()
         while not self._stop.wait(self._seconds):
+            step, tried = time.monotonic() - tried, time.monotonic()
             try:
                 status = self._beat()
             except ServiceError as error:  # the database is away: while it is, nobody can take the job either
@@ -77,10 +77,10 @@ class Heart:
                 continue
             except Exception:  # a fault of ours must not stop the heart of a job that runs
                 log.exception("no beat", job=self._job.id)
-                faults += 1
-                self.lost = self.lost or faults >= _MOST_FAULTS
+                silence += step
+                self.lost = self.lost or silence >= self._lease_seconds
                 continue
-            faults = 0
+            silence = 0.0
             self.canceled = status is Status.CANCELING
             self.lost = status is None
 

@@ -76,7 +76,7 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
     logged = log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
     logged.info("job started", device=device)
     began = time.monotonic()
-    with Heart(bench.records.leases, job, bench.beat_seconds) as heart:
+    with Heart(bench.records.leases, job, bench.beat_seconds, bench.lease_seconds) as heart:
         try:
             outcome = _in_scratch(bench, job, runner, device, heart)
         except _Interrupted as interrupted:

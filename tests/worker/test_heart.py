@@ -13,6 +13,7 @@ from worker.records import Records
 from worker.records.values import Job, LogEntry, Stage, Status
 
 _PAUSE = 0.05
+LEASE = 30.0
 
 
 def claim(records: Records) -> Job:
@@ -32,7 +33,7 @@ def seen(records: Records, job: Job, wanted: Stage | None) -> bool:
 
 def test_how_fast_a_stage_is_goes_with_the_beats(records: Records) -> None:
     job = claim(records)
-    with Heart(records.leases, job, 0.01) as heart:
+    with Heart(records.leases, job, 0.01, LEASE) as heart:
         heart.advance(1, 2, "images")
         assert heart.stage is None
         heart.begin("measure", 1, 2)
@@ -62,7 +63,7 @@ def test_stages_that_no_beat_could_tell_of_are_told_by_the_next(
         return beat(job, stage, begun)
 
     monkeypatch.setattr(records.leases, "beat", beat_later)
-    with Heart(records.leases, job, 0.01) as heart:
+    with Heart(records.leases, job, 0.01, LEASE) as heart:
         heart.begin("read", 1, 2)
         heart.begin("write", 2, 2)
         assert seen(records, job, heart.stage)
@@ -77,7 +78,7 @@ def test_a_stage_that_no_record_can_keep_does_not_stop_the_heart(
 ) -> None:
     records = Records(postgres_url)
     job = claim(records)
-    with Heart(records.leases, job, 0.01) as heart:
+    with Heart(records.leases, job, 0.01, LEASE) as heart:
         heart.begin(*stage)
         heart.advance(1, 2, "images")
         _wait(lambda: records.leases.held()[0].beat > 3)
@@ -90,26 +91,42 @@ def test_a_stage_that_no_record_can_keep_does_not_stop_the_heart(
     records.close()
 
 
-def test_a_heart_that_cannot_beat_has_lost_its_job_and_one_that_beats_again_has_not(
+def test_a_heart_that_cannot_beat_for_the_length_of_its_lease_has_lost_its_job(
     records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    job = claim(records)
-    beats, answers = [], [RuntimeError("a fault of ours")] * 59  # two for each beat: with the stage and without
-    beat = records.leases.beat
+    job, lease = claim(records), 0.5
+    tried: list[float] = []
 
-    def fail(*given: Any) -> Status | None:
-        beats.append(given)
-        if answers:
-            raise answers.pop()
-        return beat(*given)
+    def fail(*_: Any) -> Status | None:
+        tried.append(time.monotonic())
+        raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(records.leases, "beat", fail)
-    with Heart(records.leases, job, 0.01) as heart:
-        _wait(lambda: not answers)
-        assert not heart.lost
-        answers += [RuntimeError("another")] * 1000
+    with Heart(records.leases, job, 0.01, lease) as heart:
         _wait(lambda: heart.lost)
-        assert len(beats) >= 59 + 60
+        assert tried[-1] - tried[0] > lease - 0.1
+
+
+def test_a_heart_that_beats_again_has_not_lost_its_job_however_many_beats_failed(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, lease = claim(records), 1.0
+    beat, began = records.leases.beat, time.monotonic()
+    failed, beaten = [], []
+
+    def fail_often(*given: Any) -> Status | None:
+        if time.monotonic() < began + len(beaten) * lease / 4:  # one beat in a quarter of a lease
+            failed.append(given)
+            raise RuntimeError("a fault of ours")
+        beaten.append(given)
+        return beat(*given)
+
+    monkeypatch.setattr(records.leases, "beat", fail_often)
+    with Heart(records.leases, job, 0.001, lease) as heart:
+        _wait(lambda: len(beaten) > 9)
+        assert not heart.lost
+    assert time.monotonic() - began > 2 * lease
+    assert len(failed) > 100
 
 
 def test_a_database_that_is_away_takes_no_job_away(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,7 +138,7 @@ def test_a_database_that_is_away_takes_no_job_away(records: Records, monkeypatch
         raise Unavailable("the database does not answer")
 
     monkeypatch.setattr(records.leases, "beat", fail)
-    with Heart(records.leases, job, 0.001) as heart:
+    with Heart(records.leases, job, 0.001, 0.01) as heart:
         _wait(lambda: len(beats) > 100)
         assert not heart.lost
 
