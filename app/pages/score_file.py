@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from app.pages import score_form
+from app.pages.forms import filled, form_of
 from app.pages.stored import settings_of
 from micronet.contract import OptimizeSettings, ScoreSettings
 from worker.records.values import Job
@@ -29,4 +29,4 @@ def score_fields(job: Job) -> Mapping[str, str] | None:
         team=settings.team,
         name=settings.name,
     )
-    return score_form.filled(asked.model_dump(mode="json"))
+    return filled(form_of("score"), asked.model_dump(mode="json"))

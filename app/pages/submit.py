@@ -16,15 +16,16 @@ from app.http.job_json import PAGE
 from app.http.jobs import JobId, Kind, own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
-from app.pages import score_form
+from app.pages import forms
 from app.pages.job_view import job_view
-from app.pages.page_form import WITH_FIELDS, PageForm, faults_by_field, faults_of_text
+from app.pages.page_form import PageForm
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
-from app.pages.stored import chosen_of, settings_of
+from app.pages.stored import settings_of
 from micronet.architectures import architectures
+from micronet.contract.pipeline import RECIPES, recipe
 from micronet.errors import MicronetError
 from micronet.jobs import JOBS
 from micronet.tracks import tracks
@@ -56,12 +57,15 @@ def submit_router() -> APIRouter:
 
 
 async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
-    """The form: empty, or with `from` filled as that job was; a job that counted shows what it counted."""
+    """The form: as it comes, with `recipe` filled with all that this says, with `from` as that job was filled.
+
+    A job that counted shows what it counted.
+    """
     query = Query(request.query_params)
-    source = query.text("from")
+    source, kind, spelled = query.text("from"), query.choice("kind", JOBS), query.choice("recipe", RECIPES)
     if source is None:
-        kind = query.choice("kind", JOBS) or "score"
-        return await _show(request, site, caller, Filled(kind, _empty(kind)))
+        filled = Filled(kind or "score", forms.form_of(kind or "score").comes) if spelled is None else _spelled(spelled)
+        return await _show(request, site, caller, filled)
     job, position = await site.database.run(own_job, site, caller, source)
     if job.kind not in JOBS:
         detail = f"jobs of kind {job.kind!r} are of another version of this program; there are {', '.join(JOBS)}."
@@ -71,9 +75,14 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     return await _show(request, site, caller, Filled(job.kind, given, counted))
 
 
+def _spelled(name: str) -> Filled:
+    """A pipeline that says all that a recipe says, in place of its name."""
+    return Filled("pipeline", forms.filled(forms.form_of("pipeline"), recipe(name)))
+
+
 async def _back(kind: Kind) -> Response:
     """The address a form was sent to, asked for as a page."""
-    return see_other(f"{SUBMIT}?kind={'score' if kind in WITH_FIELDS else kind}")
+    return see_other(f"{SUBMIT}?kind={_shown(kind)}")
 
 
 async def _send(request: Request, site: SiteDep, caller: CallerDep, kind: Kind) -> Response:
@@ -81,27 +90,30 @@ async def _send(request: Request, site: SiteDep, caller: CallerDep, kind: Kind) 
     form = PageForm(site, caller, kind)
     try:
         job = await form.accept(request)
-    except CheckpointNotFound:
-        form.kept = None
-        faults = {"checkpoint": ["The file is not kept any more; choose it again."]}
+    except CheckpointNotFound as error:
+        faults = await site.database.run(_gone, site, caller, form, error)
         return await _show(request, site, caller, _again(form, kind, faults, "The file is gone"), 422)
     except TokenRequired:
         raise
     except MicronetError as error:
-        filled = _again(form, kind, _faults(kind, error), error.title)
+        faults = form.faults(error) if isinstance(error, InvalidRequest) else {"": [str(error)]}
+        filled = _again(form, kind, faults, error.title)
         return await _show(request, site, caller, filled, status_of(error))
     return see_other(f"{SUBMIT}?from={job.id}#counted" if kind == "count" else f"{PAGE}{job.id}")
 
 
-def _faults(kind: str, error: MicronetError) -> Mapping[str, list[str]]:
-    if not isinstance(error, InvalidRequest):
-        return {"": [str(error)]}
-    return faults_by_field(error) if kind in WITH_FIELDS else faults_of_text(error)
+def _gone(site: Site, caller: Caller, form: PageForm, error: CheckpointNotFound) -> Mapping[str, list[str]]:
+    """Which file is not there any more: the network's, or one that the settings name."""
+    if form.kept is not None and site.services.records.blobs.find(form.kept, caller.owner) is None:
+        form.kept = None
+        return {"checkpoint": ["The file is not kept any more; choose it again."]}
+    names = [name for name, text in form.given.items() if name in form.fields.fields and text and text in str(error)]
+    return {names[0] if names else forms.SETTINGS: [str(error)]}
 
 
 def _again(form: PageForm, kind: str, faults: Mapping[str, list[str]], title: str) -> "Filled":
     """The form as it was filled; as it comes where it was refused before its fields were read."""
-    given = dict(form.given or _empty(kind))
+    given = dict(form.given or form.fields.comes)
     for name in ("checkpoint_sha256", "filename"):
         given.pop(name, None)
     if form.kept:
@@ -129,48 +141,38 @@ def _state(job: Job, position: int | None) -> str:
 
 async def _show(request: Request, site: Site, caller: Caller, filled: Filled, status: int = 200) -> Response:
     known = await site.files.run(tracks, site.services.settings.data)
+    form = forms.form_of(filled.kind)
     return render(
         request,
         "submit.html",
         status,
-        kind="score" if filled.kind in WITH_FIELDS else filled.kind,
+        kind=_shown(filled.kind),
         given=filled.given,
         counted=filled.counted,
         faults=filled.faults,
         title=filled.title,
         kinds=JOBS,
-        form=score_form,
-        fields=score_form.fields(),
-        tracks=[(track.name, track.title) for track in known.values()],
-        architectures=[("", "the file says it"), *((name, name) for name in architectures())],
+        form=form,
+        choices=forms.choices_of(form, filled.given, known.values(), architectures()),
+        recipes=forms.RECIPES,
+        rest=forms.REST,
         team=caller.team,
         limit=site.services.settings.upload_bytes,
         key=secrets.token_hex(16),
-        defaults=_defaults(filled.kind),
     )
 
 
-def _defaults(kind: str) -> str:
-    """What has to be said for a job of this kind, and what need not."""
-    if JOBS[kind].file == "optional":
-        return "Everything has a default but where to start: choose a file, or name an architecture" + (
-            ", or a recipe, which names one." if kind == "pipeline" else "."
-        )
-    return "Everything has a default; a bare state dict needs its architecture named."
-
-
-def _empty(kind: str) -> Mapping[str, str]:
-    return score_form.usual() if kind in WITH_FIELDS else {"settings": "{}"}
+def _shown(kind: str) -> str:
+    """Whose form it is: counting has that of a score."""
+    return "score" if kind == "count" else kind
 
 
 def _as_sent(site: Site, caller: Caller, job: Job) -> Mapping[str, str]:
     """The form as it was when this job came of it; with the file, if it is still here."""
-    if job.kind in WITH_FIELDS:
-        given = score_form.filled(json.loads(job.settings))
-    else:
-        settings = settings_of(job)
-        chosen = json.loads(job.settings) if settings is None else chosen_of(settings)
-        given = {"settings": json.dumps(chosen, indent=2)}
+    settings = settings_of(job)
+    given = forms.filled(
+        forms.form_of(job.kind), json.loads(job.settings) if settings is None else forms.sent(settings)
+    )
     file = job.checkpoint
     if file is not None and site.services.records.blobs.find(file.sha256, caller.owner) is not None:
         given |= {"checkpoint_sha256": file.sha256, "filename": file.filename or ""}

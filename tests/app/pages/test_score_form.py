@@ -7,9 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from app.pages import score_form
+from app.pages.forms import UnclearForm, filled, form_of, settings_of
 from micronet.contract import ScoreSettings
-from micronet.errors import SettingsError
+
+_FORM = form_of("score")
+
+
+def _settings(given_texts: dict[str, str]) -> ScoreSettings:
+    return ScoreSettings.model_validate_json(json.dumps(settings_of(_FORM, given_texts)))
 
 
 def _paths(model: type[BaseModel], prefix: str = "") -> set[str]:
@@ -26,21 +31,20 @@ def _is_model(kind: object) -> bool:
 
 
 def test_every_setting_has_a_field_and_every_field_a_setting() -> None:
-    assert _paths(ScoreSettings) == set(score_form.fields())
+    assert _paths(ScoreSettings) == set(_FORM.fields)
 
 
 def test_every_field_is_shown_once() -> None:
-    shown = [*score_form.FIRST, *(name for names in score_form.GROUPS.values() for name in names)]
-    assert sorted(shown) == sorted(score_form.fields())
+    assert sorted(_FORM.plan.names) == sorted(_FORM.fields)
 
 
 def test_the_form_as_it_comes_means_the_defaults() -> None:
-    assert ScoreSettings.model_validate_json(score_form.settings_of(score_form.usual())) == ScoreSettings()
+    assert _settings(dict(_FORM.comes)) == ScoreSettings()
 
 
 def test_an_empty_form_is_not_quantized_and_otherwise_the_default_but_for_boxes() -> None:
     unchecked = {"bits": None, "fuse_batchnorm": False, "evaluate": False}
-    assert ScoreSettings.model_validate_json(score_form.settings_of({})) == ScoreSettings(**unchecked)
+    assert _settings({}) == ScoreSettings(**unchecked)
 
 
 _BITS = st.none() | st.fixed_dictionaries(
@@ -65,8 +69,7 @@ _SETTINGS = st.fixed_dictionaries(
 @given(_SETTINGS)
 def test_settings_survive_the_way_through_the_form(settings: dict[str, object]) -> None:
     wanted = ScoreSettings.model_validate_json(json.dumps(settings))
-    filled = score_form.filled(wanted.model_dump(mode="json"))
-    assert ScoreSettings.model_validate_json(score_form.settings_of(filled)) == wanted
+    assert _settings(filled(_FORM, wanted.model_dump(mode="json"))) == wanted
 
 
 @pytest.mark.parametrize(
@@ -74,19 +77,19 @@ def test_settings_survive_the_way_through_the_form(settings: dict[str, object]) 
     [("bits/param_bits", "nine"), ("bits/param_bits", "1"), ("normalize/std", "0.2, x"), ("policy", "mine")],
 )
 def test_what_is_no_value_is_left_for_the_contract_to_refuse_at_its_place(field: str, text: str) -> None:
-    given_text = score_form.usual() | {"normalize/mean": "0, 0, 0", "normalize/std": "1, 1, 1"} | {field: text}
+    given_text = dict(_FORM.comes) | {"normalize/mean": "0, 0, 0", "normalize/std": "1, 1, 1"} | {field: text}
     with pytest.raises(ValidationError) as refused:
-        ScoreSettings.model_validate_json(score_form.settings_of(given_text))
+        _settings(given_text)
     places = {"/".join(str(part) for part in fault["loc"]) for fault in refused.value.errors()}
     assert any(place.startswith(field) for place in places), places
 
 
 def test_options_that_are_no_pairs_are_refused() -> None:
-    with pytest.raises(SettingsError, match="KEY=VALUE"):
-        score_form.settings_of({"architecture/options": "depth 272"})
+    with pytest.raises(UnclearForm, match="KEY=VALUE"):
+        settings_of(_FORM, {"architecture/options": "depth 272"})
 
 
 def test_bounds_come_from_the_contract() -> None:
-    field = score_form.fields()["bits/param_bits"]
-    assert (field.minimum, field.maximum, field.whole, field.default) == (2, 32, True, "9")
-    assert score_form.fields()["policy"].choices == ("report", "challenge")
+    field = _FORM.fields["bits/param_bits"]
+    assert (field.hint, field.whole, field.default) == ("bits (2 to 32)", True, "9")
+    assert _FORM.fields["policy"].options == (("report", "report"), ("challenge", "challenge"))

@@ -1,17 +1,24 @@
 """The form: what it queues, what it says is wrong and where, and that nothing put into it is lost."""
 
+import hashlib
+import json
 import re
+from collections.abc import Mapping
+from contextlib import closing
+from html.parser import HTMLParser
 from typing import Any
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import update
 
-from app.pages import score_form
-from app.pages.page_form import WITH_FIELDS
+from app.pages.forms import form_of
 from app.services import Services
 from micronet.jobs import JOBS
 from tests.app.http.conftest import MakeServices, called, stored_files
+from worker.records.database import Database
+from worker.records.tables import jobs
 from worker.records.values import Ending, Status
 
 NETWORK = b"not a network, but nobody looks here"
@@ -33,6 +40,51 @@ def post(page: TestClient, kind: str = "score", content: bytes | None = NETWORK,
 def _only_job(services: Services) -> Any:
     (job,) = services.records.jobs.list(_everything(), 10)
     return job
+
+
+POLICY = {"policies": [[{"operation": "rotate", "magnitude": 0.25}]]}
+TUNING = {"epochs": 3, "clip_norm": None, "augmentation": {"crop": 2, "flip": False, "policy": POLICY}}
+TOLD: Mapping[str, Mapping[str, Any]] = {
+    "score": {"bits": None, "evaluate": False, "architecture": {"name": "digits", "options": {"width": 16}}},
+    "quantize": {"layers": {"stem*": {"param_bits": 7}}, "train": TUNING, "quantizer": {"rule": "mse"}},
+    "fuse": {"name": "two  spaces "},
+    "train": {"milestones": [], "distillation": {"teacher": hashlib.sha256(NETWORK).hexdigest()}, "evaluate": False},
+    "prune": {"compression": 0.5, "fine_tuning": TUNING},
+    "sparsify": {"keep_layers": ["stem", " classifier"], "fine_tuning": {"augmentation": {"crop": 1}}},
+    "augment": {"folds": 2, "cuda_graphs": True},
+    "optimize": {"weight_bits": [3, 6], "correct": False, "tuning": {"augmentation": {"policy": POLICY}}},
+    "pipeline": {"recipe": "digits", "seed": 0, "floor": None, "stages": [{"stage": "train", "epochs": 1}]},
+}
+"""Settings of each kind, with some that no field can say."""
+
+
+class Controls(HTMLParser):
+    """Names and texts of all that a browser would send of the form for a job."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent: dict[str, str] = {}
+        self._writing: str | None = None
+        self._choosing = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        given = dict(attrs)
+        name, value = given.get("name") or "", given.get("value") or ""
+        if tag == "input" and given.get("type") != "file" and (given.get("type") != "checkbox" or "checked" in given):
+            self.sent[name] = value
+        elif tag == "textarea":
+            self.sent[name], self._writing = "", name
+        elif tag == "select":
+            self._choosing = name
+        elif tag == "option" and (self._choosing not in self.sent or "selected" in given):
+            self.sent[self._choosing] = value
+
+    def handle_endtag(self, tag: str) -> None:
+        self._writing = None
+
+    def handle_data(self, data: str) -> None:
+        if self._writing is not None:
+            self.sent[self._writing] += data
 
 
 def _everything() -> Any:
@@ -81,7 +133,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_has_to_be_sent_again(
 ) -> None:
     answer = post(page, **fields)
     assert answer.status_code == 422
-    field = score_form.fields()[where]
+    field = form_of("score").fields[where]
     (said,) = re.findall(rf'id="{field.id}-fault">([^<]*)', answer.text)
     assert words in said
     assert f'href="#{field.id}"' in answer.text
@@ -110,14 +162,90 @@ def test_a_new_file_takes_the_place_of_the_one_that_was_there(page: TestClient, 
     assert newest.checkpoint.sha256 != sha256
 
 
-def test_other_kinds_take_their_settings_as_json(page: TestClient, services: Services) -> None:
-    answer = post(page, "pipeline", content=None, settings='{"recipe": "digits"}')
+def test_a_pipeline_is_queued_and_filled_in_again_without_a_word_of_json(page: TestClient, services: Services) -> None:
+    answer = post(page, "pipeline", content=None, recipe="digits", evaluate="no", floor="none")
     job = _only_job(services)
     assert (answer.status_code, job.kind) == (303, "pipeline")
-    wrong = post(page, "train", content=None, settings='{"epochs": -1}')
+    settings = json.loads(job.settings)
+    assert (settings["track"], settings["below"]) == ("digits", "step_back"), "the recipe's"
+    assert (settings["evaluate"], settings["floor"]) == (False, None)
+    again = page.get(f"/ui/submit?from={job.id}").text
+    assert '<option value="digits" selected>digits</option>' in again
+    assert '<option value="no" selected>no</option>' in again
+    assert re.search(r'name="floor" value="none"', again)
+    assert re.search(r'name="settings"[^>]*></textarea>', again), "nothing is said as JSON"
+    assert '<option value="" selected>the recipe’s, or stop</option>' in again
+
+
+def test_settings_may_be_put_in_as_json_and_are_shown_again_where_they_are_wrong(
+    page: TestClient, services: Services
+) -> None:
+    wrong = post(page, "train", content=None, settings='{"epochs": -1}', batch="64")
     assert wrong.status_code == 422
-    assert "{&#34;epochs&#34;: -1}" in wrong.text
-    assert page.get(f"/ui/submit?from={job.id}").text.count("&#34;recipe&#34;") == 1
+    assert "{&#34;epochs&#34;: -1}</textarea>" in wrong.text
+    assert 'name="batch" value="64"' in wrong.text
+    (said,) = re.findall(r'id="settings-fault">([^<]*)', wrong.text)
+    assert said.startswith("epochs: Input should be")
+    right = {"architecture": {"name": "digits"}, "epochs": 1}
+    assert post(page, "train", content=None, settings=json.dumps(right), batch="64").status_code == 303
+    settings = json.loads(_only_job(services).settings)
+    assert (settings["epochs"], settings["batch"]) == (1, 64)
+
+
+def test_what_is_said_twice_is_said_to_be_at_both_places(page: TestClient) -> None:
+    answer = post(page, "train", content=None, settings='{"epochs": 3}', epochs="5")
+    assert answer.status_code == 422
+    assert re.findall(r'id="field-epochs-fault">([^<]*)', answer.text)
+    assert re.findall(r'id="settings-fault">([^<]*)', answer.text)
+    assert 'href="#field-epochs"' in answer.text
+    assert 'href="#settings"' in answer.text
+
+
+def test_a_recipe_is_filled_in_to_be_changed(page: TestClient) -> None:
+    text = page.get("/ui/submit?recipe=digits").text
+    assert '<option value="digits" selected>digits</option>' in text, "its architecture"
+    assert 'name="floor" value="0.95"' in text
+    assert "&#34;stage&#34;: &#34;prune&#34;" in text
+    assert page.get("/ui/submit?recipe=luck").status_code == 422
+
+
+def test_a_teacher_that_is_gone_is_said_to_be_gone_where_it_is_named(page: TestClient, services: Services) -> None:
+    answer = post(page, "train", **{"track": "digits", "distillation__teacher": "a" * 64})
+    assert answer.status_code == 422
+    (said,) = re.findall(r'id="field-distillation-teacher-fault">([^<]*)', answer.text)
+    assert "a" * 64 in said
+    assert "net.onnx is here already" in answer.text, "the network's own file is not what is missing"
+    named = post(page, "train", track="digits", settings=json.dumps({"distillation": {"teacher": "b" * 64}}))
+    assert "b" * 64 in re.findall(r'id="settings-fault">([^<]*)', named.text)[0]
+
+
+def test_what_the_server_knows_no_more_stays_chosen(page: TestClient, services: Services) -> None:
+    """Or the form would mean something else than the job it was filled from."""
+    post(page, track="digits")
+    job = _only_job(services)
+    with closing(Database(services.settings.database)) as database:
+        told = job.settings.replace('"track":"digits"', '"track":"gone"')
+        database.write(lambda connection: connection.execute(update(jobs).values(settings=told)))
+    assert '<option value="gone" selected>gone</option>' in page.get(f"/ui/submit?from={job.id}").text
+
+
+@pytest.mark.parametrize("kind", [kind for kind in JOBS if kind != "count"])
+def test_a_form_shown_and_sent_as_it_is_means_the_job_it_was_filled_from(
+    page: TestClient, services: Services, kind: str
+) -> None:
+    """As a browser sends it: every control that is on the page, and no other."""
+    told = TOLD[kind] | {"name": "an  entry", "track": "digits"} if kind != "fuse" else TOLD[kind]
+    file = {"checkpoint": ("net.onnx", NETWORK)}
+    first = page.post(f"/{kind}", files={**file, "settings": (None, json.dumps(told))})
+    assert first.status_code == 202, first.text
+    shown = Controls()
+    shown.feed(page.get(f"/ui/submit?from={first.json()['id']}").text)
+    again = page.post(f"/ui/submit/{kind}", files={name: (None, text) for name, text in shown.sent.items()})
+    assert again.status_code == 303, again.text
+    second = page.get(again.headers["location"].replace("/ui", "")).json()
+    assert second["id"] != first.json()["id"]
+    for same in ("settings", "checkpoint", "name", "team"):
+        assert second[same] == first.json()[same]
 
 
 def test_fields_that_are_none_of_the_form_are_refused(page: TestClient) -> None:
@@ -233,11 +361,11 @@ def test_a_count_says_its_place_while_it_waits_and_what_was_seen_is_not_told_aga
     assert "Counting was canceled" in page.get(looks_again(begun)).text
 
 
-@pytest.mark.parametrize("kind", [kind for kind in JOBS if kind not in WITH_FIELDS])
-def test_a_form_promises_no_default_that_there_is_not(page: TestClient, kind: str) -> None:
-    hint = page.get(f"/ui/submit?kind={kind}").text.partition('id="settings-hint"')[2].partition("</span>")[0]
+@pytest.mark.parametrize("kind", [kind for kind in JOBS if kind != "count"])
+def test_a_form_says_where_a_job_may_begin(page: TestClient, kind: str) -> None:
+    hint = page.get(f"/ui/submit?kind={kind}").text.partition('id="checkpoint-hint"')[2].partition("</span>")[0]
     settings = {"settings": (None, "{}")}
     if JOBS[kind].file == "optional":
-        assert "default but where to start" in hint
+        assert "Without one, a fresh network" in hint
         assert page.post(f"/{kind}", files=settings).status_code == 422
     assert page.post(f"/{kind}", files={"checkpoint": ("net.onnx", NETWORK), **settings}).status_code == 202

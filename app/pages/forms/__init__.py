@@ -1,0 +1,22 @@
+"""The forms of all kinds of jobs: a field for every setting that one can hold, all of it read off the contract."""
+
+from app.pages.forms.choices import choices_of
+from app.pages.forms.faults import faults_by_field
+from app.pages.forms.filled import REST, UnclearForm, filled, rest_of, sent, settings_of
+from app.pages.forms.form import SETTINGS, Form, form_of
+from app.pages.forms.words import RECIPES
+
+__all__ = [
+    "RECIPES",
+    "REST",
+    "SETTINGS",
+    "Form",
+    "UnclearForm",
+    "choices_of",
+    "faults_by_field",
+    "filled",
+    "form_of",
+    "rest_of",
+    "sent",
+    "settings_of",
+]

@@ -1,0 +1,80 @@
+"""The form of a kind of job: its fields, with all that the contract says of them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from app.pages.forms.fields import Field
+from app.pages.forms.plans import PLANS, Group, Plan, Switch
+from app.pages.forms.schema import Path, settings_in
+from app.pages.forms.words import words_of
+from micronet.contract import PipelineSettings
+from micronet.jobs import JOBS
+
+SETTINGS = "settings"
+"""The field for what has none of its own, as JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The form of a kind. `usual`: settings that need no saying, for they hold anyhow."""
+
+    kind: str
+    plan: Plan
+    fields: Mapping[str, Field]
+    usual: Mapping[str, Any]
+
+    @property
+    def switches(self) -> tuple[Switch, ...]:
+        """Those of its groups."""
+        return tuple(group.switch for group in self.plan.groups if group.switch is not None)
+
+    @property
+    def labelled(self) -> Mapping[str, Field | Switch]:
+        """All of its controls that have words of their own, by name."""
+        return {**self.fields, **{switch.name: switch for switch in self.switches}}
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Names of everything it sends beside the file."""
+        return frozenset(self.labelled) | {SETTINGS}
+
+    @property
+    def comes(self) -> Mapping[str, str]:
+        """The form as it comes: every default, but where a recipe may have another."""
+        texts = {name: field.comes for name, field in self.fields.items()}
+        return {name: text for name, text in texts.items() if text} | {switch.name: "on" for switch in self.switches}
+
+    @property
+    def by_recipe(self) -> bool:
+        """Whether a recipe may say what holds where nothing is said."""
+        return "recipe" in self.fields
+
+    def opened(self, group: Group, given: Mapping[str, str], faults: Mapping[str, object]) -> bool:
+        """Whether a group is to be seen at once: something in it is wrong, or is not as it comes."""
+        switched = group.switch is not None and (group.switch.name in faults or group.switch.name not in given)
+        changed = any(name in faults or given.get(name, "") != self.fields[name].comes for name in group.names)
+        return group.open or switched or changed
+
+    def leads_on(self, path: Path) -> bool:
+        """Whether there are fields for what is in the object at `path`."""
+        return any(field.setting.path[: len(path)] == path for field in self.fields.values())
+
+
+@cache
+def form_of(kind: str) -> Form:
+    """The form of a kind of job; counting has that of a score."""
+    model = JOBS[kind].settings
+    recipes = issubclass(model, PipelineSettings)
+    settings = {"/".join(path): setting for path, setting in settings_in(model).items()}
+    fields = {}
+    for name in PLANS[kind].names:
+        setting = settings[name]
+        by_recipe = recipes and len(setting.path) == 1 and name not in _NEVER_BY_RECIPE
+        fields[name] = Field(setting, words_of(setting.path), by_recipe)
+    usual = {} if recipes else model().model_dump(mode="json")
+    return Form(kind, PLANS[kind], fields, usual)
+
+
+_NEVER_BY_RECIPE = ("recipe", "name", "team")
