@@ -14,11 +14,11 @@ from celery import Celery, signals
 
 from micronet.version import version
 from worker.belonging import open_store
+from worker.bench import Bench
 from worker.blobs import Blobs
 from worker.celery_app import RING, make_celery
 from worker.chores import now_and_then
 from worker.errors import ServiceError
-from worker.job_run import Bench
 from worker.reconciler import Reconciler
 from worker.records import Records
 from worker.records.values import WorkerSeen

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import structlog
 
+from worker.bench import Bench
 from worker.errors import ServiceError
-from worker.job_run import Bench, run_job
+from worker.job_run import run_job
 from worker.records.values import Job
 from worker.settings import LONG
 from worker.slots import Slot

@@ -1,16 +1,15 @@
 """Following a job's process until it ends, or has to."""
 
 import time
-from dataclasses import dataclass
 from threading import Event
 
 import structlog
 
+from worker.attempts import Outcome, Spent, failed, interruption
 from worker.heart import Heart
 from worker.journal import JournalKeeper
 from worker.limits import JobLimits
-from worker.records.leases import may_be_tried_again
-from worker.records.values import Ending, Job, JobError, Status
+from worker.records.values import Ending, Job, Status
 from worker.runner import messages
 from worker.runner.failures import told
 from worker.runner.outcome import KILLED, error_of_exit
@@ -23,26 +22,6 @@ _LIMIT_SECONDS = 1.0  # between looks at memory and scratch
 _LOG_TAIL_BYTES = 8192
 SETTLE_SECONDS = 10.0
 """That the end of an attempt waits for what the job wrote down last."""
-
-
-@dataclass(frozen=True, slots=True)
-class Returned:
-    """The job waits again: as if it had never run, because its worker cannot go on, or with one attempt spent.
-
-    tried   whether an attempt is spent
-    rests   whether its worker would do no better with the next job, and claims none for a while
-    """
-
-    tried: bool
-    rests: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The lease went to somebody else: nothing of this job is ours to write."""
-
-
-Outcome = Ending | Returned | Lost
 
 
 class Watch:
@@ -104,30 +83,9 @@ class Watch:
             return Ending(Status.SUCCEEDED)
         printed = self._running.log_tail(_LOG_TAIL_BYTES)
         error = self._failure or error_of_exit(exited, self._limits, self._running.stage, printed)
-        if error.code == KILLED and self._may_be_tried_again():
-            log.warning("job killed; it is tried again", job=self._job.id)
-            return Returned(tried=True)
+        if error.code == KILLED:
+            log.warning("job killed", job=self._job.id)
+            return Spent(failed(error), "its process was killed")
         if not error.yours:
             log.error("job failed", job=self._job.id, code=error.code, printed=printed.decode(errors="replace"))
         return failed(error)
-
-    def _may_be_tried_again(self) -> bool:
-        job, before = self._job, self._job.attempts_before
-        if self._journal is not None:
-            self._journal.settle(SETTLE_SECONDS)
-            before = job.attempt if self._journal.got_on else before
-        return may_be_tried_again(job.attempt, before)
-
-
-def interruption(heart: Heart, stopping: Event) -> Outcome | None:
-    """How a job ends that may not go on: its lease is lost, it is canceled, or its worker stops; None if it may."""
-    if heart.lost:
-        return Lost()
-    if heart.canceled:
-        return Ending(Status.CANCELED)
-    return Returned(tried=False) if stopping.is_set() else None
-
-
-def failed(error: messages.JobError) -> Ending:
-    """The end of a job that failed for this reason."""
-    return Ending(Status.FAILED, error=JobError(**error.model_dump()))

@@ -9,8 +9,8 @@ import pytest
 
 from tests.worker.records.making import accept
 from worker import supervisor as module
+from worker.bench import Bench
 from worker.blobs.memory import MemoryBlobs
-from worker.job_run import Bench
 from worker.records import Records
 from worker.records.values import Ending, Job, Status
 from worker.runner import Runner

@@ -39,11 +39,6 @@ Only those count that died since the job last wrote down something new: one that
 """
 
 
-def may_be_tried_again(attempt: int, attempts_before: int) -> bool:
-    """Whether a job that was lost in its `attempt`-th attempt waits again, and has not failed."""
-    return attempt - attempts_before < MAX_ATTEMPTS
-
-
 class Leases:
     """Claiming and everything a claim allows.
 
@@ -147,7 +142,7 @@ class Leases:
 
         One that was asked to cancel is canceled. False if the lease was lost.
         """
-        return self._requeue(job, begun, 0, "its worker cannot go on; the job waits again")
+        return self._requeue(job, "its worker cannot go on", begun) is not None
 
     def held(self) -> tuple[Lease, ...]:
         """Every lease there is."""
@@ -167,7 +162,7 @@ class Leases:
             row = connection.execute(asked.with_for_update()).first()
             if row is None or row.status not in HELD:
                 return None
-            again = row.status == Status.RUNNING and may_be_tried_again(row.attempt, row.attempts_before)
+            again = row.status == Status.RUNNING and _may_be_tried_again(row.attempt, row.attempts_before)
             ending = Ending(Status.FAILED, error=_LOST) if row.status == Status.RUNNING else Ending(Status.CANCELED)
             if again:
                 changes: dict[str, object] = {"status": Status.QUEUED, "started_at": None, **stage_columns(None)}
@@ -184,22 +179,32 @@ class Leases:
 
         return self._database.write(work)
 
-    def retry(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
-        """A claimed job waits again and its attempt counts: its process was killed, and not by its worker.
+    def retry(
+        self, job: Job, why: str, last: Ending, begun: Sequence[LogEntry] = (), stage: Stage | None = None
+    ) -> Status | None:
+        """A claimed job waits again and its attempt counts; after its last one it ends so. `why` is for its log.
 
-        One that was asked to cancel is canceled. False if the lease was lost.
+        One that was asked to cancel is canceled. None if the lease was lost.
         """
-        return self._requeue(job, begun, 1, "its process was killed; the job waits again")
+        return self._requeue(job, why, begun, last, stage)
 
-    def _requeue(self, job: Job, begun: Sequence[LogEntry], spent: int, why: str) -> bool:
-        def work(connection: Connection) -> bool:
+    def _requeue(
+        self, job: Job, why: str, begun: Sequence[LogEntry], last: Ending | None = None, stage: Stage | None = None
+    ) -> Status | None:
+        """As `retry` with `last`, as `give_back` without it."""
+
+        def work(connection: Connection) -> Status | None:
             row = connection.execute(_STATE.with_for_update(), {"job_id": job.id}).first()
             if row is None or row.claim != job.claim or row.status not in HELD:
-                return False
+                return None
             write_stages(connection, job.id, begun)
             if row.status == Status.CANCELING:
-                return _end(connection, job, Ending(Status.CANCELED))
-            attempt = row.attempt - 1 + spent
+                _end(connection, job, Ending(Status.CANCELED))
+                return Status.CANCELED
+            if last is not None and not _may_be_tried_again(row.attempt, row.attempts_before):
+                _end(connection, job, last, stage)
+                return last.status
+            attempt = row.attempt - 1 if last is None else row.attempt
             changes = {
                 "status": Status.QUEUED,
                 **_NOBODY,
@@ -209,8 +214,9 @@ class Leases:
                 "version": jobs.c.version + 1,
                 **stage_columns(None),
             }
-            write_entry(connection, job.id, Event.GIVEN_BACK, why)
-            return bool(connection.execute(update(jobs).where(_mine(job)).values(**changes)).rowcount)
+            write_entry(connection, job.id, Event.GIVEN_BACK, f"{why}; the job waits again")
+            connection.execute(update(jobs).where(_mine(job)).values(**changes))
+            return Status.QUEUED
 
         return self._database.write(work)
 
@@ -249,6 +255,11 @@ def _end(connection: Connection, job: Job, ending: Ending, stage: Stage | None =
     if ended:
         write_end(connection, job.id, ending)
     return ended
+
+
+def _may_be_tried_again(attempt: int, attempts_before: int) -> bool:
+    """Whether a job that was lost in its `attempt`-th attempt waits again, and has not failed."""
+    return attempt - attempts_before < MAX_ATTEMPTS
 
 
 def _error_text(error: JobError | None) -> str | None:

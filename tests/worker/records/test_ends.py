@@ -5,7 +5,19 @@ from sqlalchemy.exc import IntegrityError
 
 from tests.worker.records.making import accept, store
 from worker.records import Records
-from worker.records.values import Artifact, Ending, Finished, Job, Status, StoredBlob
+from worker.records.leases import MAX_ATTEMPTS
+from worker.records.values import (
+    Artifact,
+    Ending,
+    Event,
+    Finished,
+    Job,
+    JobError,
+    JournalEntry,
+    Stage,
+    Status,
+    StoredBlob,
+)
 
 FIRST, SECOND = StoredBlob("1" * 64, 100, "ab/first"), StoredBlob("2" * 64, 10, "ab/second")
 ENDING = Ending(Status.SUCCEEDED, result="{}", artifacts=(Artifact(name="x.onnx", sha256="1" * 64, size=100),))
@@ -58,3 +70,32 @@ def test_what_a_lost_job_made_is_nobodys(records: Records, job: Job) -> None:
     records.leases.expire(lease)
     assert records.leases.finish(job, ENDING, blobs=(FIRST,)) is None
     assert records.blobs.stored_bytes("blue") == before
+
+
+KILLED = Ending(Status.FAILED, error=JobError(code="killed", title="x", detail="x"))
+
+
+def again(records: Records) -> Job:
+    job = records.leases.claim("w", ("short",))
+    assert job is not None
+    return job
+
+
+def test_a_job_whose_attempts_are_spent_has_ended_as_was_said(records: Records, job: Job) -> None:
+    for _ in range(MAX_ATTEMPTS - 1):
+        assert records.leases.retry(job, "it was killed", KILLED, stage=Stage("read", 1, 2)) is Status.QUEUED
+        assert records.jobs.read(job.id).stage is None
+        job = again(records)
+    assert records.leases.retry(job, "it was killed", KILLED, stage=Stage("read", 1, 2)) is Status.FAILED
+    ended = records.jobs.read(job.id)
+    assert (ended.attempt, ended.error, ended.stage) == (MAX_ATTEMPTS, KILLED.error, Stage("read", 1, 2))
+    assert [entry.event for entry in records.jobs.log(job.id)][-1] is Event.ENDED
+    assert records.leases.retry(job, "it was killed", KILLED) is None
+
+
+def test_one_that_got_on_has_all_its_attempts_again(records: Records, job: Job) -> None:
+    for number in range(2 * MAX_ATTEMPTS):
+        entry = JournalEntry("state", StoredBlob(f"{number:064}", 1, f"ab/{number}"))
+        assert records.journal.write(job, entry).is_new
+        assert records.leases.retry(job, "it was killed", KILLED) is Status.QUEUED
+        job = again(records)

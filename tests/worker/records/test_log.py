@@ -51,8 +51,9 @@ def test_a_life_is_told_in_order(records: Records) -> None:
 
 def test_jobs_that_come_back_say_why(records: Records) -> None:
     accept(records, kind="fuse")
-    for come_back in (records.leases.give_back, records.leases.retry):
-        assert come_back(claim(records), [begun(come_back.__name__)])
+    assert records.leases.give_back(claim(records), [begun("give_back")])
+    killed = Ending(Status.FAILED, error=JobError(code="killed", title="x", detail="x"))
+    assert records.leases.retry(claim(records), "its process was killed", killed, [begun("retry")]) is Status.QUEUED
     job = claim(records, "w3")
     assert expire(records) is Status.FAILED
     assert told(records, job)[1:] == [

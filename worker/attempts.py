@@ -1,0 +1,53 @@
+"""How an attempt at a job comes to its end."""
+
+from dataclasses import dataclass
+from threading import Event
+
+from worker.heart import Heart
+from worker.records.values import Ending, JobError, Status
+from worker.runner import messages
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The job waits again as if it had never run: its worker cannot go on.
+
+    rests   whether that worker would do no better with the next job, and claims none for a while
+    """
+
+    rests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The job waits again with one attempt less; after its last one it has ended so.
+
+    why     what its log says of it
+    rests   as above: another worker may be luckier
+    """
+
+    ending: Ending
+    why: str
+    rests: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The lease went to somebody else: nothing of this job is ours to write."""
+
+
+Outcome = Ending | Returned | Spent | Lost
+
+
+def interruption(heart: Heart, stopping: Event) -> Outcome | None:
+    """How a job ends that may not go on: its lease is lost, it is canceled, or its worker stops; None if it may."""
+    if heart.lost:
+        return Lost()
+    if heart.canceled:
+        return Ending(Status.CANCELED)
+    return Returned() if stopping.is_set() else None
+
+
+def failed(error: messages.JobError) -> Ending:
+    """The end of a job that failed for this reason."""
+    return Ending(Status.FAILED, error=JobError(**error.model_dump()))
