@@ -60,8 +60,6 @@ class JournalKeeper:
         self._thread = threading.Thread(target=self._keep_on, name=f"journal-{job.id[:8]}", daemon=True)
         self.refused: JournalRefused | None = None
         """Why the job may not go on."""
-        self.got_on = False
-        """Whether something new was written down since the job was claimed."""
 
     def __enter__(self) -> Self:
         """Begin; what lies in the directory by now came from the store."""
@@ -123,7 +121,6 @@ class JournalKeeper:
                 replace = partial(self._records.journal.replace, self._job, name)
                 written = settle(incoming, self._blobs, partial(self._record, name), replace)
         self._stored[name] = stamp
-        self.got_on |= written.is_new
         if written.former is not None:
             self._blobs.delete(written.former)
 
