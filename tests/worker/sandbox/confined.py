@@ -3,12 +3,20 @@
 import errno
 import os
 import pickle
+import platform
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.sandbox import Confinement, enter
+import pytest
+
+from worker.sandbox import Confinement, available, enter
 
 NOBODY = 65534
+DENIED = ("EPERM", "EACCES")
+X86 = platform.machine() == "x86_64"
+
+needs_landlock = pytest.mark.skipif(available().landlock == 0, reason="this kernel has no Landlock")
+needs_seccomp = pytest.mark.skipif(not available().seccomp, reason="this kernel has no seccomp filters")
 
 
 def scratch_in(directory: Path) -> Path:
