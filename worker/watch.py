@@ -11,8 +11,8 @@ from worker.journal import JournalKeeper
 from worker.limits import JobLimits
 from worker.records.values import Ending, Job, Status
 from worker.runner import messages
+from worker.runner.exits import KILLED, error_of_exit
 from worker.runner.failures import told
-from worker.runner.outcome import KILLED, error_of_exit
 from worker.runner.running import Running
 
 log = structlog.get_logger()

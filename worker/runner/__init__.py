@@ -11,8 +11,8 @@ and goes when the supervisor's end of the socket closes, and the supervisor repl
 
 from worker.errors import OutputRefused, RunnerUnavailable
 from worker.runner.client import Runner
+from worker.runner.exits import KILLED, error_of_exit
 from worker.runner.messages import Done, Exited, Failed, JobError, JobRequest, Message, Progressed, StageBegan
-from worker.runner.outcome import KILLED, error_of_exit
 from worker.runner.outputs import collect
 from worker.runner.running import Running
 

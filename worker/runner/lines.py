@@ -1,7 +1,7 @@
 """From the bytes of the message pipe to messages: bounded, whatever comes."""
 
+from worker.runner.exits import misspoke
 from worker.runner.messages import LINE_BYTES, Done, Failed, Malformed, Message, Progressed, StageBegan, decode
-from worker.runner.outcome import misspoke
 
 _MAX_STAGES = 1000
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from socket import socket
 
 from worker.limits import JobLimits
-from worker.runner import outcome
+from worker.runner import exits
 from worker.runner.failures import out_of_memory, thread_limit
 from worker.runner.lines import Lines
 from worker.runner.messages import Exited, JobError, Message
@@ -80,14 +80,14 @@ class Running:
     def over_limit(self) -> JobError | None:
         """Which limit of those the kernel does not watch the job is over, or none. Call it every second or so."""
         if time.monotonic() - self._started > self._limits.wall_seconds:
-            return outcome.wall_time_limit(self._limits, self.stage)
+            return exits.wall_time_limit(self._limits, self.stage)
         if self.resident_bytes() > self._limits.memory_bytes + LAST_WORDS_BYTES:
             return out_of_memory(self.stage, self._limits)
         if not self._exited and threads(self.pid) > self._limits.processes:
             return thread_limit(self.stage, self._limits)
         used = [*(bytes_below(self._scratch / name) for name in ("out", "tmp", "journal")), self._nameless_bytes()]
         if None in used or sum(filter(None, used)) > self._limits.scratch_bytes:
-            return outcome.scratch_limit(self._limits, self.stage)
+            return exits.scratch_limit(self._limits, self.stage)
         return None
 
     def resident_bytes(self) -> int:
