@@ -1,5 +1,6 @@
 """The whole path in a real browser, on a real server: submit, watch, read the score, compare, find it on the board."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Error, Page, expect
 
+from micronet.jobs import JOBS
 from tests.trips.browser import chromium, complaints, violations
 from tests.trips.deployment import Deployment
 from tests.trips.networks import write_slow
@@ -187,6 +189,64 @@ def test_without_scripts(browser: Browser, server: Deployment, digits: tuple[Pat
     page.goto("/?track=digits")
     page.get_by_role("columnheader", name="Top-1").get_by_role("link").click()
     expect(page).to_have_url(re.compile("sort=top1"))
+    context.close()
+
+
+def test_every_form_can_be_read_and_used_by_everybody(page: Page) -> None:
+    """With every group opened, on a phone; and with something wrong in fields and in JSON, everywhere."""
+    said = complaints(page)
+    page.set_viewport_size({"width": 390, "height": 844})
+    for kind in JOBS.keys() - {"count"}:
+        page.goto(f"/ui/submit?kind={kind}")
+        page.evaluate("document.querySelectorAll('details').forEach(group => group.open = true)")
+        assert violations(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        unlabelled = "all => all.filter(one => !one.labels.length).map(one => one.name)"
+        assert page.locator(".submit :is(input:not([type=hidden]), select, textarea)").evaluate_all(unlabelled) == []
+    page.goto("/ui/submit?kind=pipeline")
+    page.get_by_label("Recipe", exact=True).select_option("digits")
+    page.get_by_label("Seed").fill("4")
+    page.get_by_text("More settings, as JSON").first.click()
+    page.get_by_label("More settings, as JSON").fill('{"seed": 5}')
+    page.get_by_role("button", name="Queue the pipeline job").click()
+    expect(page.get_by_role("alert")).to_contain_text("take one of the two out")
+    for label in ("Seed", "More settings, as JSON"):
+        expect(page.get_by_label(label, exact=True)).to_have_attribute("aria-invalid", "true")
+    page.evaluate("document.querySelectorAll('details').forEach(group => group.open = true)")
+    checked(page)
+    assert [line for line in said if "422" not in line] == []
+
+
+def test_a_network_is_trained_and_a_recipe_is_changed_without_scripts(browser: Browser, server: Deployment) -> None:
+    """And the form of the first job, filled in again, means the same job."""
+    context = browser.new_context(base_url=server.url, java_script_enabled=False)
+    page = context.new_page()
+    page.goto("/ui/submit?kind=train")
+    page.get_by_label("Track").select_option("digits")
+    page.get_by_label("Architecture", exact=True).select_option("digits")
+    page.get_by_label("Its options").fill("width=16")
+    page.get_by_label("Epochs", exact=True).fill("1")
+    page.get_by_text("Augmentation", exact=True).click()
+    page.get_by_label("Flip").uncheck()
+    page.get_by_role("button", name="Queue the train job").click()
+    trained = server.ended(page.url.rpartition("/")[2])
+    assert trained["status"] == "succeeded", trained["error"]
+    page.goto("/ui/submit?kind=pipeline")
+    page.get_by_role("link", name=re.compile("Fill in its settings ?: digits")).click()
+    rest = page.get_by_label("More settings, as JSON")
+    first, *_, fuse, _ = json.loads(rest.input_value())["stages"]
+    rest.fill(json.dumps({"stages": [first | {"epochs": 1}, fuse]}))
+    page.get_by_label("Floor", exact=True).fill("none")
+    page.get_by_label("Name of the entry").fill("two stages of five")
+    page.get_by_role("button", name="Queue the pipeline job").click()
+    ended = server.ended(page.url.rpartition("/")[2])
+    assert ended["status"] == "succeeded", ended["error"]
+    assert [stage["stage"] for stage in ended["result"]["stages"]] == ["train", "fuse"]
+    page.goto(f"/ui/submit?from={trained['id']}")
+    page.get_by_role("button", name="Queue the train job").click()
+    again = server.job(page.url.rpartition("/")[2])
+    assert again["settings"] == trained["settings"]
+    assert (again["settings"]["epochs"], again["settings"]["augmentation"]["flip"]) == (1, False)
     context.close()
 
 

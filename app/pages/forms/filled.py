@@ -104,6 +104,8 @@ def sent(settings: JobSettings) -> Mapping[str, Any]:
     if not isinstance(settings, PipelineSettings):
         return settings.model_dump(mode="json")
     chosen = chosen_of(settings)
+    if "stages" in chosen:
+        chosen["stages"] = [{"stage": stage["stage"], **stage} for stage in chosen["stages"]]  # first what it is
     fewer = {name: value for name, value in chosen.items() if name != "stages"}
     same = PipelineSettings.model_validate_json(json.dumps(fewer)) == settings  # taught by the teacher of them all
     return fewer if same else chosen
