@@ -3,6 +3,7 @@
 MicronetError
 ├── ServiceError               the request cannot be served
 │   ├── JobNotFound                no such job, or another team's
+│   ├── JobNotEnded                what can only be done to one that has
 │   ├── CheckpointNotFound         no such file, or another team's
 │   ├── BlobNotFound
 │   ├── BlobGone                   it was here, and was swept
@@ -47,6 +48,13 @@ class JobNotFound(ServiceError):
 
     code = "job-not-found"
     title = "No such job"
+
+
+class JobNotEnded(ServiceError):
+    """A job that waits or runs cannot be deleted: cancel it first."""
+
+    code = "job-not-ended"
+    title = "The job has not ended"
 
 
 class CheckpointNotFound(ServiceError):

@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel
 
 from app.client.connection import Connection
-from app.client.failures import Later, ServerError, content_of
+from app.client.failures import Later, ServerError, checked, content_of
 from app.client.uploading import Progress, upload
 
 _FINAL = ("succeeded", "failed", "canceled")
@@ -74,10 +74,19 @@ class Client:
 
         Sent twice by accident, it is one job still.
         """
+        if not isinstance(checkpoint, Path):
+            return self._submit(kind, checkpoint, settings)
+        name = os.fsencode(checkpoint.name).decode(errors="replace")[-_NAME_LENGTH:]
+        try:
+            return self._submit(kind, Stored(self.upload(checkpoint, progress), name), settings)
+        except ServerError as error:
+            if error.code != "checkpoint-not-found":
+                raise
+        # it was there already, for a job that was deleted this moment
+        return self._submit(kind, Stored(self.upload(checkpoint, progress), name), settings)
+
+    def _submit(self, kind: str, checkpoint: Stored | None, settings: BaseModel) -> Json:
         fields = {"settings": settings.model_dump_json(exclude_unset=True)}
-        if isinstance(checkpoint, Path):
-            name = os.fsencode(checkpoint.name).decode(errors="replace")[-_NAME_LENGTH:]
-            checkpoint = Stored(self.upload(checkpoint, progress), name)
         if checkpoint is not None:
             fields |= {"checkpoint_sha256": checkpoint.sha256, "filename": checkpoint.filename}
         form = {name: (None, value) for name, value in fields.items()}
@@ -124,6 +133,24 @@ class Client:
     def cancel(self, job_id: str) -> Json:
         """Ask a job to stop."""
         return self._connection.json("POST", f"/jobs/{job_id}/cancel")
+
+    def delete(self, job_id: str) -> None:
+        """Take back a job that has ended, with its entry on the leaderboard and what nothing else names of its files.
+
+        One that is gone after an answer was lost was deleted by that very request.
+        """
+        patience, lost = self._connection.patience(), False
+        while True:
+            try:
+                checked(self._connection.once("DELETE", f"/jobs/{job_id}"))
+                return
+            except Later as error:
+                lost |= error.code == "unreachable"
+                patience.wait(error)
+            except ServerError as error:
+                if not (lost and error.code == "job-not-found"):
+                    raise
+                return
 
     def follow(self, job_id: str) -> Iterator[Json]:
         """The job whenever it has changed, the last time when it has ended."""

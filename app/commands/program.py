@@ -39,7 +39,10 @@ for command in (
     *(serving.serve, serving.api, serving.worker, doctor),
 ):
     app.command()(command)
-for command in (client.submit, server_jobs.jobs, server_jobs.job, server_jobs.cancel, board.leaderboard):
+for command in (
+    *(client.submit, server_jobs.jobs, server_jobs.job, server_jobs.cancel, server_jobs.delete),
+    board.leaderboard,
+):
     app.command(epilog=EXIT_CODES)(command)
 for kind in JOBS:
     if kind not in jobs.OWN_COMMANDS:

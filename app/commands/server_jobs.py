@@ -1,6 +1,7 @@
-"""Jobs on a server: looked at, waited for, listed, canceled."""
+"""Jobs on a server: looked at, waited for, listed, canceled, deleted."""
 
 import json
+import sys
 from itertools import islice
 from typing import Annotated, Any, Literal
 
@@ -10,6 +11,7 @@ from app.client import Client
 from app.commands.following import FINAL, check_succeeded, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
 from app.failures import reported
+from app.printable import on_one_line
 from app.progress_bar import ProgressBar
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
@@ -24,6 +26,7 @@ Kind = Annotated[str | None, typer.Option(help=f"Only of this kind: {', '.join(J
 Team = Annotated[str | None, typer.Option(help="Only entered for this team.", show_default=False)]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Until it has ended.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Without asking.")]
 
 
 def jobs(
@@ -90,6 +93,40 @@ def cancel(
         if wait and found["status"] not in FINAL:
             found = followed(client, found, progress)
     print(json.dumps(found, indent=2) if as_json else found["status"])
+
+
+def delete(
+    job_id: JobId,
+    yes: Yes = False,
+    server: Server = LOCAL,
+    token: Token = None,
+    patience: Patience = PATIENCE,
+    as_json: Json = False,
+) -> None:
+    """Take back a job that has ended, and its entry on the leaderboard. There is no way back.
+
+    Its files go too, but for those that another job names.
+    """
+    with reported(as_json), Client(server, token, patience=patience) as client:
+        if not yes:
+            _check_answers()
+            _ask(client.job(job_id))
+        client.delete(job_id)
+    print(json.dumps({"id": job_id, "status": "deleted"}, indent=2) if as_json else "deleted")
+
+
+def _check_answers() -> None:
+    """Raise SettingsError where nobody can be asked."""
+    if not sys.stdin.isatty():
+        raise SettingsError("standard input is no terminal, so nobody can be asked: give --yes to delete the job.")
+
+
+def _ask(found: dict[str, Any]) -> None:
+    """Whether this job is to go. Raises Abort if not."""
+    file = found["checkpoint"]
+    facts = (found["name"], file and file["filename"], found["status"])
+    about = ", ".join(on_one_line(fact) for fact in facts if fact)
+    typer.confirm(f"Delete {found['kind']} job {found['id']} ({about})?", abort=True, err=True)
 
 
 def _show(found: dict[str, Any], whole: bool, as_json: bool) -> None:

@@ -14,7 +14,7 @@ from app.http.documented import Answers, problem
 from app.http.job_json import job_json
 from app.http.jobs import JobId, own_job
 from app.http.site import Site, SiteDep
-from worker.errors import Unavailable
+from worker.errors import JobNotFound, Unavailable
 from worker.records.values import Job
 
 _KEEP_ALIVE_SECONDS = 15.0
@@ -74,7 +74,7 @@ async def _stream(
     """The job, without its result, now and whenever it changes; the stream ends when the job has ended.
 
     Each event is called `job`; its id is the version of the job. A comment every 15 seconds keeps the line open. The
-    stream also ends when its token is revoked.
+    stream also ends when its token is revoked, or the job is deleted.
     """
     job, position = await site.database.run(own_job, site, caller, job_id)
     if job.status.final and job.version == last_event_id:
@@ -92,7 +92,7 @@ class _Reader:
         self.changed = asyncio.Event()
 
     async def events(self, last: int | None) -> AsyncIterator[str]:
-        """What changed since the version `last`, and what changes, until the job or the token has ended."""
+        """What changed since the version `last`, and what changes, until job or token have ended, or it is gone."""
         while True:
             job = self._job
             if job.version != last:
@@ -109,7 +109,10 @@ class _Reader:
                 return
             if self.changed.is_set():
                 self.changed.clear()
-                self._job, self._position = await self._site.database.run(own_job, self._site, self._caller, job.id)
+                try:
+                    self._job, self._position = await self._site.database.run(own_job, self._site, self._caller, job.id)
+                except JobNotFound:  # deleted: asked again, this address says so
+                    return
 
     async def _is_known(self) -> bool:
         """Also where nobody can say just now: then nothing can be read that could be told."""

@@ -22,6 +22,7 @@ STATUS: Mapping[type[m.MicronetError], int] = {
     m.DatasetMissing: 503,
     m.DatasetCorrupt: 503,
     w.JobNotFound: 404,
+    w.JobNotEnded: 409,
     w.CheckpointNotFound: 404,
     w.BlobNotFound: 404,
     w.BlobGone: 410,

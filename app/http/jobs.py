@@ -1,9 +1,10 @@
-"""Jobs: sent, read, listed, canceled."""
+"""Jobs: sent, read, listed, canceled, deleted."""
 
 import re
 from typing import Annotated
 from urllib.parse import urlencode
 
+import structlog
 from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import AfterValidator, Field
 from starlette.responses import Response
@@ -54,6 +55,8 @@ _JSON = "application/json"
 _JOB_ID = re.compile("[0-9a-f]{32}")
 _NOT_FOUND: Answers = {404: problem(404, "No such job, or another team's")}
 
+log = structlog.get_logger()
+
 
 def jobs_router() -> APIRouter:
     """Routes of jobs; one POST for each kind in the table."""
@@ -67,6 +70,18 @@ def jobs_router() -> APIRouter:
         methods=["GET"],
         name="read_job",
         responses={200: success(JobView, "The job", "ETag"), 304: NOT_MODIFIED, **_NOT_FOUND},
+    )
+    router.add_api_route(
+        "/jobs/{job_id}",
+        _delete,
+        methods=["DELETE"],
+        name="delete_job",
+        status_code=204,
+        responses={
+            204: {"description": "It is gone"},
+            409: problem(409, "It has not ended: cancel it first"),
+            **_NOT_FOUND,
+        },
     )
     router.add_api_route(
         "/jobs/{job_id}/cancel",
@@ -151,6 +166,22 @@ def cancel_own(site: Site, caller: Caller, job_id: str) -> Job:
     """Ask a job of the caller's to stop; the job as it is then. Raises JobNotFound, for those of others too."""
     job, _ = own_job(site, caller, job_id)
     return job if job.status.final else site.services.records.jobs.cancel(job_id)
+
+
+async def _delete(site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
+    """Take back a job that has ended: its record, its log, its result and its entry on the leaderboard go.
+
+    Files that no other job of its team names go with them: they count against no quota from now on, and are swept.
+    """
+    await site.database.run(delete_own, site, caller, job_id)
+    return Response(status_code=204)
+
+
+def delete_own(site: Site, caller: Caller, job_id: str) -> None:
+    """Delete a job of the caller's. Raises JobNotEnded, and JobNotFound, for those of others too."""
+    check_id(job_id)
+    job = site.services.records.jobs.delete(job_id, caller.owner)
+    log.info("job deleted", job=job.id, kind=job.kind, status=job.status.value, team=caller.team)
 
 
 def own_job(site: Site, caller: Caller, job_id: str) -> tuple[Job, int | None]:

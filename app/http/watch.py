@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import structlog
@@ -14,12 +14,13 @@ from worker.records.jobs import JobRecords
 
 _SECONDS = 0.25
 _MOST, _MOST_OF_OWNER = 200, 32
+_UNSEEN = -1  # no version
 
 log = structlog.get_logger()
 
 
 class Watch:
-    """Sets the events of those who watch a job whenever its version is another than before.
+    """Sets the events of those who watch a job whenever its version is another than before, or it is gone.
 
     `open_access`: everybody is one owner, who then may have all the room there is.
     """
@@ -27,7 +28,7 @@ class Watch:
     def __init__(self, jobs: JobRecords, threads: Threads, open_access: bool) -> None:
         self._jobs, self._threads, self._open = jobs, threads, open_access
         self._watchers: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
-        self._versions: dict[str, int] = {}
+        self._versions: dict[str, int | None] = {}  # None of a job that is gone
         self._looking: asyncio.Task[None] | None = None
         self._streams: Counter[str] = Counter()
 
@@ -60,17 +61,19 @@ class Watch:
 
     async def _look(self) -> None:
         while self._watchers:
+            watched = list(self._watchers)
             try:
-                versions = await self._threads.run(self._jobs.versions, list(self._watchers))
+                versions = await self._threads.run(self._jobs.versions, watched)
+                self._tell({job_id: versions.get(job_id) for job_id in watched})
             except ServiceError as error:
                 log.warning("jobs not watched", reason=str(error))
-                versions = {}
             except Exception:  # a fault of ours must not leave those who watch waiting for ever
                 log.exception("jobs not watched")
-                versions = {}
-            for job_id, version in versions.items():
-                if self._versions.get(job_id) != version and job_id in self._watchers:
-                    self._versions[job_id] = version
-                    for changed in self._watchers[job_id]:
-                        changed.set()
             await asyncio.sleep(_SECONDS)
+
+    def _tell(self, versions: Mapping[str, int | None]) -> None:
+        for job_id, version in versions.items():
+            if job_id in self._watchers and self._versions.get(job_id, _UNSEEN) != version:
+                self._versions[job_id] = version
+                for changed in self._watchers[job_id]:
+                    changed.set()

@@ -7,19 +7,21 @@ from starlette.responses import Response
 
 from app.http.access import CallerDep
 from app.http.job_json import PAGE
-from app.http.jobs import JobId, cancel_own, own_job
+from app.http.jobs import JobId, cancel_own, delete_own, own_job
 from app.http.site import Site, SiteDep
 from app.pages.compare import recent_scores
 from app.pages.job_view import JobView, job_view
+from app.pages.jobs import JOBS_PAGE
 from app.pages.rendering import render
 from app.pages.results import result_view
-from app.pages.routing import page_router, see_other
+from app.pages.routing import error_page, page_router, see_other
 from app.pages.score_file import score_fields
 from app.pages.stored_files import kept_files
+from worker.errors import JobNotFound
 from worker.records.values import Job
 
 _AGAIN = {"HX-Refresh": "true"}
-"""Tells htmx to fetch the whole page: there is a result to show."""
+"""Tells htmx to fetch the whole page: there is a result to show, or no job any more."""
 
 
 def job_page_router() -> APIRouter:
@@ -29,6 +31,7 @@ def job_page_router() -> APIRouter:
     router.add_api_route(address, _page, methods=["GET", "HEAD"], name="job_page")
     router.add_api_route(f"{address}/live", _live, methods=["GET", "HEAD"], name="job_live")
     router.add_api_route(f"{address}/cancel", _cancel, methods=["POST"], name="cancel_job_page")
+    router.add_api_route(f"{address}/delete", _delete, methods=["POST"], name="delete_job_page")
     return router
 
 
@@ -45,7 +48,12 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
 
 async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
     """The part of the page that changes while the job waits and runs; `seen`: what was told before, not told again."""
-    job, position = await site.database.run(own_job, site, caller, job_id)
+    try:
+        job, position = await site.database.run(own_job, site, caller, job_id)
+    except JobNotFound as error:  # deleted while the page was looked at
+        answer = error_page(request, error)
+        answer.headers.update(_AGAIN)
+        return answer
     seen = request.query_params.get("seen", "")
     answer = render(request, "live.html", view=await _view(site, job, position), job=job, again=True, seen=seen)
     if job.status.final:
@@ -57,6 +65,12 @@ async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
     """Stop it, and show it again."""
     await site.database.run(cancel_own, site, caller, job_id)
     return see_other(f"{PAGE}{job_id}")
+
+
+async def _delete(site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
+    """Take it back, and show those that are left."""
+    await site.database.run(delete_own, site, caller, job_id)
+    return see_other(JOBS_PAGE)
 
 
 async def _view(site: Site, job: Job, position: int | None) -> JobView:

@@ -193,6 +193,44 @@ def test_a_job_that_is_sent_again_is_sent_under_its_key(monkeypatch: pytest.Monk
     assert keys[0] == keys[1] == keys[2] != keys[3]
 
 
+GONE = {"code": "job-not-found", "title": "No such job", "detail": "there is no such job"}
+
+
+def test_a_job_that_went_when_an_answer_was_lost_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([httpx.Response(204), httpx.Response(404, json=GONE)])
+    network = Network(iter([Lost(), None]), httpx.MockTransport(lambda _: next(answers)))
+    with connected(monkeypatch, network) as client:
+        client.delete("1")
+    assert [(request.method, request.url.path) for request in network.requests] == [("DELETE", "/jobs/1")] * 2
+
+
+@pytest.mark.parametrize("before", [[], [503, 429]])
+def test_a_job_that_was_not_there_is_not_said_to_be_deleted(monkeypatch: pytest.MonkeyPatch, before: list[int]) -> None:
+    network = Network(iter(before), httpx.MockTransport(lambda _: httpx.Response(404, json=GONE)))
+    with connected(monkeypatch, network) as client, pytest.raises(ServerError) as raised:
+        client.delete("1")
+    assert raised.value.code == "job-not-found"
+
+
+def test_a_file_that_went_with_another_job_is_sent_once_more(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """It was there when it was sent, and the job it was there for was deleted before this one named it."""
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"content")
+    missing = httpx.Response(404, json={"code": "checkpoint-not-found", "title": "No", "detail": "PUT it first"})
+    posts = [missing, httpx.Response(202, json={"id": "1"})]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        return posts.pop(0) if request.method == "POST" else httpx.Response(200, json={})
+
+    network = Network(beyond=httpx.MockTransport(answer))
+    with connected(monkeypatch, network) as client:
+        assert client.submit("score", path, ScoreSettings()) == {"id": "1"}
+        posts += [missing, missing]
+        with pytest.raises(ServerError, match="PUT it first"):
+            client.submit("score", path, ScoreSettings())
+    assert [request.method for request in network.requests] == ["PUT", "POST"] * 4
+
+
 def test_a_file_is_fetched_from_where_the_connection_broke(monkeypatch: pytest.MonkeyPatch) -> None:
     content, asked = bytes(range(256)) * 10, []
 

@@ -1,4 +1,4 @@
-"""`micronet submit`, `jobs`, `job`, `cancel` and `leaderboard` against a server whose jobs end as a test says."""
+"""What submits, lists, cancels and deletes, and `leaderboard`, against a server whose jobs end as a test says."""
 
 import csv
 import io
@@ -135,6 +135,28 @@ def test_a_job_is_looked_at(file: str, services: Services, tmp_path: Path) -> No
     assert json.loads(micronet("job", first, "--wait", "--json").stdout)["score"]["total"] == 0.1
     failed = micronet("job", second, "--json", expected=1)
     assert json.loads(failed.stdout)["error"]["code"] == json.loads(failed.stderr)["code"] == "corrupt-file"
+
+
+def test_a_job_is_taken_back(file: str, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    waiting = submitted(file)
+    assert "[job-not-ended]" in micronet("delete", waiting, "--yes", expected=1).stderr
+    first, second, third = waiting, submitted(file), submitted(file, "--name", "[red]tiny[/red]")
+    with ending(services, scored(0.1), scored(0.2), scored(0.3)):
+        micronet("job", third, "--wait")
+    refused = micronet("delete", first, "--json", expected=1)
+    assert (refused.stdout, last(refused)["code"]) == ("", "settings")
+    assert "give --yes" in last(refused)["detail"]
+    assert micronet("delete", first, "--yes").stdout == "deleted\n"
+    assert json.loads(micronet("delete", second, "--yes", "--json").stdout) == {"id": second, "status": "deleted"}
+    assert "[job-not-found]" in micronet("delete", first, "--yes", expected=1).stderr
+    monkeypatch.setattr("app.commands.server_jobs._check_answers", lambda: None)  # as in a terminal
+    kept = CliRunner().invoke(app, ["delete", third], input="n\n")
+    assert (kept.exit_code, "deleted" in kept.output) == (1, False)
+    question = f"Delete score job {third} ([red]tiny[/red], net.onnx, succeeded)? [y/N]"
+    assert question in kept.stderr
+    assert [job["id"] for job in json.loads(micronet("jobs", "--json").stdout)] == [third]
+    assert CliRunner().invoke(app, ["delete", third], input="y\n").stdout.endswith("deleted\n")
+    assert json.loads(micronet("jobs", "--json").stdout) == []
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,13 @@ _PLACE = func.row_number().over(
 )
 _PLACES = select(scores.c.sha256, _PLACE.label("place")).where(scores.c.qualifies).subquery()
 _BEST = select(_PLACES.c.sha256).where(_PLACES.c.place == 1)  # what the best entry of each team was measured on
+_NOBODYS, _SOMEBODYS, _OF_THE_BEST = range(3)
+_WORTH = case(
+    (blobs.c.sha256.in_(_BEST), _OF_THE_BEST),
+    (blobs.c.sha256.in_(select(holdings.c.sha256)), _SOMEBODYS),
+    else_=_NOBODYS,
+)
+"""Of a file that no waiting or running job needs: what is worth least goes first."""
 
 
 class BlobRecords:
@@ -90,8 +97,8 @@ class BlobRecords:
         """Rows of files no waiting or running job needs, unused for `days` or, the longest unused first, beyond
         `total_bytes` in all: deleted here, and to be deleted from their store by the caller.
 
-        What the best entry of a team on a board was measured on stays whatever its age, to be measured again, and goes
-        last where there is too much.
+        What nobody holds any more goes first, whatever its age. What the best entry of a team on a board was measured
+        on stays whatever its age, to be measured again, and goes last where there is too much.
         """
 
         def work(connection: Connection) -> tuple[StoredBlob, ...]:
@@ -100,13 +107,14 @@ class BlobRecords:
                 select(jobs.c.checkpoint_sha256).where(alive, jobs.c.checkpoint_sha256.is_not(None)),
                 select(job_files.c.sha256).join(jobs, jobs.c.id == job_files.c.job_id).where(alive),
             )
-            best = case((blobs.c.sha256.in_(_BEST), 1), else_=0).label("best")
-            free = select(blobs, best).where(blobs.c.sha256.not_in(needed)).order_by(best, blobs.c.used_at)
+            worth = _WORTH.label("worth")
+            free = select(blobs, worth).where(blobs.c.sha256.not_in(needed)).order_by(worth, blobs.c.used_at)
             oldest = ago(days)
             excess = (connection.scalar(select(func.sum(blobs.c.size))) or 0) - total_bytes
             forgotten = []
             for row in connection.execute(free).all():
-                if excess <= 0 and (row.best or row.used_at >= oldest):
+                goes = row.worth == _NOBODYS or (row.worth == _SOMEBODYS and row.used_at < oldest)
+                if excess <= 0 and not goes:
                     break
                 excess -= row.size
                 connection.execute(delete(blobs).where(blobs.c.sha256 == row.sha256))
@@ -154,5 +162,5 @@ def check_quota(connection: Connection, owner: str, size: int, quota: int) -> No
     if stored + size > quota:
         raise StorageQuota(
             f"{stored:,} bytes are stored and {size:,} more would pass the limit of {quota:,}; "
-            "files that no job needs are swept with time."
+            "deleting jobs makes room at once, and files that no job needs are swept with time."
         )

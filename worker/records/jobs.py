@@ -1,4 +1,4 @@
-"""Jobs as their senders see them: accepted, read, listed, canceled."""
+"""Jobs as their senders see them: accepted, read, listed, canceled, deleted."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -20,11 +20,12 @@ from sqlalchemy import (
     update,
 )
 
-from worker.errors import IdempotencyConflict, JobNotFound, TooManyWaiting
+from worker.errors import IdempotencyConflict, JobNotEnded, JobNotFound, TooManyWaiting
 from worker.records.blobs import check_quota, record_blob, use_blob
 from worker.records.clock import ago, now
 from worker.records.database import Database
 from worker.records.log import read_log, write_end, write_entry
+from worker.records.removal import remove_job
 from worker.records.rows import job_of
 from worker.records.tables import blobs, idempotency_keys, job_files, jobs
 from worker.records.values import ALIVE, Ending, Event, Idempotency, Job, LogEntry, NewJob, Status, StoredBlob
@@ -90,7 +91,7 @@ class Submitted:
 
 
 class JobRecords:
-    """Accepting, reading, listing and canceling. Everything is one transaction."""
+    """Accepting, reading, listing, canceling and deleting. Everything is one transaction."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -195,6 +196,28 @@ class JobRecords:
 
         return self._database.write(work)
 
+    def delete(self, job_id: str, owner: str) -> Job:
+        """Take back a job of `owner`'s that has ended, with its entry on the leaderboard; the job as it was.
+
+        Files that no other job of the owner names are the owner's no more. Raises JobNotFound, JobNotEnded.
+        """
+        removed: list[Job] = []
+
+        def work(connection: Connection) -> Job:
+            row = connection.execute(_BY_ID.with_for_update(), {"job_id": job_id}).first()  # its end may be on its way
+            if row is None and removed:
+                return removed[0]  # by an earlier try whose connection broke
+            if row is None or row.owner != owner:
+                raise _not_found(job_id)
+            job = job_of(row)
+            if not job.status.final:
+                raise JobNotEnded(f"job {job_id} is {job.status}: cancel it, and delete it when it has ended.")
+            removed[:] = [job]
+            remove_job(connection, job)
+            return job
+
+        return self._database.write_alone(work)
+
     def position(self, job: Job) -> int:
         """How many jobs are started before this waiting one, plus one, while teams take turns."""
         where = {"lane": job.lane, "party": _party(job), "seq": job.seq}
@@ -250,7 +273,8 @@ def _with_key(connection: Connection, owner: str, idempotency: Idempotency) -> J
         raise IdempotencyConflict(
             "this Idempotency-Key came with another request before; use a new key for a new request."
         )
-    return _read(connection, used.job_id)
+    row = _row(connection, used.job_id)
+    return None if row is None else job_of(row)  # one that is deleted this moment takes its key with it
 
 
 def _row(connection: Connection, job_id: str) -> Row[*tuple[Any, ...]] | None:

@@ -142,9 +142,9 @@ class Scores:
         total = select(func.count()).select_from(scores).where(*_of_board(wanted), *_asked(wanted))
 
         def work(connection: Connection) -> tuple[tuple[Entry, ...], int]:
-            if after is not None and connection.scalar(here) is None:
-                raise JobNotFound(f"job {after!r} has no entry among these.")
             rows = connection.execute(page.offset(offset).limit(limit)).mappings().all()
+            if after is not None and connection.scalar(here) is None:  # asked last: an entry may be deleted meanwhile
+                raise JobNotFound(f"job {after!r} has no entry among these, or not any more.")
             return tuple(map(_entry, rows)), connection.scalar(total) or 0
 
         return self._database.read(work)
@@ -157,7 +157,8 @@ class Scores:
             if own is None:
                 return None
             query = _entries(_places(BoardFilter(own.track, own.policy))).where(scores.c.job_id == job_id)
-            return _entry(connection.execute(query).mappings().one())
+            row = connection.execute(query).mappings().first()
+            return None if row is None else _entry(row)
 
         return self._database.read(work)
 

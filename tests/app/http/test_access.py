@@ -61,6 +61,7 @@ def test_teams_do_not_see_or_touch_each_other(guarded: TestClient, any_services:
     problem(guarded.get(urls["events"], headers=red), 404, "job-not-found")
     problem(guarded.get(f"{urls['self']}/log", headers=red), 404, "job-not-found")
     problem(guarded.post(urls["cancel"], headers=red), 404, "job-not-found")
+    problem(guarded.delete(urls["self"], headers=red), 404, "job-not-found")
     problem(guarded.get(f"/blobs/{sha256}", headers=red), 404, "blob-not-found")
     problem(guarded.get(f"/checkpoints/{sha256}", headers=red), 404, "checkpoint-not-found")
     form = {"checkpoint_sha256": (None, sha256)}

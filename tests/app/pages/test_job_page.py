@@ -100,6 +100,37 @@ def test_canceling_leads_back_to_the_job(api: TestClient) -> None:
     assert "canceled" in api.get(f"/ui/jobs/{job['id']}").text
 
 
+def test_a_job_that_has_ended_can_be_taken_back_and_asks_once_more(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits"})
+    where = f"/ui/jobs/{job['id']}"
+    button = f'<form method="post" action="{where}/delete">'
+    assert button not in api.get(where).text
+    assert api.post(f"{where}/delete").status_code == 409
+    scored(services)
+    text = api.get(where).text
+    (details,) = re.findall(r"<details><summary>Delete this job</summary>(.*?)</details>", text, re.DOTALL)
+    assert button in details
+    assert "its entry on the leaderboard" in details
+    api.follow_redirects = False
+    answer = api.post(f"{where}/delete")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/ui/jobs")
+    for gone in (where, f"/ui/entries/{job['id']}"):
+        assert api.get(gone).status_code == 404
+    assert api.post(f"{where}/delete").status_code == 404
+    assert job["id"] not in api.get("/ui/jobs").text
+
+
+def test_a_page_whose_job_is_deleted_meanwhile_is_fetched_again_and_says_so(
+    api: TestClient, services: Services
+) -> None:
+    job = accepted(api)
+    services.records.jobs.cancel(job["id"])
+    services.records.jobs.delete(job["id"], "")
+    answer = api.get(f"/ui/jobs/{job['id']}/live")
+    assert (answer.status_code, answer.headers["hx-refresh"]) == (404, "true")
+    assert "there is no job" in api.get(f"/ui/jobs/{job['id']}").text
+
+
 def test_two_scores_side_by_side(api: TestClient, services: Services) -> None:
     ids = []
     for points in (0.4, 0.3):
@@ -257,5 +288,5 @@ def test_what_cannot_be_scored_has_no_button(api: TestClient, services: Services
     quantized = made(api, services, "quantize", "quantized.onnx", {})
     assert "Score this file" in quantized
     services.records.blobs.forget_unneeded(days=0, total_bytes=0)
-    (address,) = set(re.findall(r'action="(/ui/jobs/\w+)/|href="/ui/submit\?from=(\w+)"', quantized))
-    assert "Score this file" not in api.get(f"/ui/jobs/{address[1]}").text, "gone"
+    (job_id,) = re.findall(r'href="/ui/submit\?from=(\w+)"', quantized)
+    assert "Score this file" not in api.get(f"/ui/jobs/{job_id}").text, "gone"
