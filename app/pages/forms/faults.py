@@ -21,7 +21,8 @@ def faults_by_field(form: Form, rest: Mapping[str, Any], faults: Sequence[Fault]
     found: dict[str, list[str]] = {}
     for fault in faults:
         name, place = _field_of(form, rest, fault)
-        found.setdefault(name, []).append(f"{place}: {fault.detail}" if place else fault.detail)
+        detail = fault.detail.removeprefix(f"{name.rpartition('/')[2]}: ")  # its label says that already
+        found.setdefault(name, []).append(f"{place}: {detail}" if place else detail)
     return found
 
 
@@ -40,12 +41,14 @@ def _field_of(form: Form, rest: Mapping[str, Any], fault: Fault) -> tuple[str, s
             return name, ""
     if (path and path[0] in rest) or (rest and not place):
         return SETTINGS, "/".join(place)
-    return next(_within(form, place), ("", "/".join(place)))
+    within = _first_within(form, place)  # where people look for what is wrong with an object
+    return ("", "/".join(place)) if within is None else (within, "")
 
 
-def _within(form: Form, place: Path) -> Any:
-    """The fields of what is in an object, which is where people look for what is wrong with it."""
-    return ((name, "") for name, field in form.fields.items() if place and field.setting.path[: len(place)] == place)
+def _first_within(form: Form, place: Path) -> str | None:
+    """The first field of what is in the object at `place`."""
+    within = (name for name, field in form.fields.items() if place and field.setting.path[: len(place)] == place)
+    return next(within, None)
 
 
 def _unescaped(part: str) -> str:

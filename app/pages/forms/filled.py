@@ -1,13 +1,14 @@
 """From a filled form to the settings it means, and back."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from app.http.errors import InvalidSettings
 from app.http.problems import Fault
 from app.pages.forms.fields import NOTHING, Field
 from app.pages.forms.form import SETTINGS, Form
+from app.pages.forms.plans import Switch
 from app.pages.forms.schema import Path
 from app.pages.stored import chosen_of
 from app.settings_text import put_
@@ -35,29 +36,23 @@ def settings_of(form: Form, given: Mapping[str, str]) -> dict[str, Any]:
     An empty field means the default, and so does one that was left as it came: neither is sent, so that what was put in
     as JSON holds, or what the recipe says. What is said in a field and as JSON is refused.
     """
-    rest = rest_of(given)
-    settings = rest_of(given)
+    rest, settings = rest_of(given), rest_of(given)
     faults: dict[str, list[str]] = {}
-    for switch in form.switches:
-        if switch.name in given:
-            continue
+    for switch in _off(form, given):
         if rest.get(switch.path[0]) is not None:
             _refuse_(faults, switch.name, switch.words.label, switch.path)
         settings[switch.path[0]] = None
-    moved = set()
-    for field, value in _said(form, given, faults):
+    objects = set()
+    for field, value in _said_(form, given, faults):
         place = taken(rest, field.setting.path)
-        if place is None:
-            put_(settings, field.setting.path, value)
-            moved.add(field.setting.path[:-1])
-        else:
+        if place is not None:
             _refuse_(faults, field.name, field.words.label, place)
+            continue
+        put_(settings, field.setting.path, value)
+        objects.add(field.setting.path[:-1])
     if faults:
         raise UnclearForm(faults)
-    for field in form.fields.values():
-        path = field.setting.path
-        if path[:-1] in moved and field.setting.alone != field.setting.default and taken(settings, path) is None:
-            put_(settings, path, field.setting.default)
+    _restate_(settings, [field for field in form.fields.values() if field.setting.path[:-1] in objects])
     return settings
 
 
@@ -111,9 +106,14 @@ def sent(settings: JobSettings) -> Mapping[str, Any]:
     return fewer if same else chosen
 
 
-def _said(form: Form, given: Mapping[str, str], faults: dict[str, list[str]]) -> Iterator[tuple[Field, object]]:
-    """Fields that say something, and what; but what is in an object that was switched off."""
-    off = {switch.path for switch in form.switches if switch.name not in given}
+def _off(form: Form, given: Mapping[str, str]) -> tuple[Switch, ...]:
+    """The switches that are off."""
+    return tuple(switch for switch in form.switches if switch.name not in given)
+
+
+def _said_(form: Form, given: Mapping[str, str], faults: dict[str, list[str]]) -> Iterator[tuple[Field, object]]:
+    """Fields that say something, and what; but what is in an object that is switched off."""
+    off = {switch.path for switch in _off(form, given)}
     for field in form.fields.values():
         if field.setting.path[:-1] in off:
             continue
@@ -124,6 +124,14 @@ def _said(form: Form, given: Mapping[str, str], faults: dict[str, list[str]]) ->
             continue
         if value is not NOTHING:
             yield field, value
+
+
+def _restate_(settings: dict[str, Any], fields: Iterable[Field]) -> None:
+    """Say the defaults that would be others once something beside them is said, for they are what the form shows."""
+    for field in fields:
+        setting = field.setting
+        if setting.alone != setting.default and taken(settings, setting.path) is None:
+            put_(settings, setting.path, setting.default)
 
 
 def _refuse_(faults: dict[str, list[str]], name: str, label: str, place: Path) -> None:

@@ -14,6 +14,7 @@ from micronet.jobs import JOBS
 
 SETTINGS = "settings"
 """The field for what has none of its own, as JSON."""
+_OF_NO_RECIPE = ("recipe", "name", "team")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,10 +72,7 @@ def form_of(kind: str) -> Form:
     fields = {}
     for name in PLANS[kind].names:
         setting = settings[name]
-        by_recipe = recipes and len(setting.path) == 1 and name not in _NEVER_BY_RECIPE
+        by_recipe = recipes and len(setting.path) == 1 and name not in _OF_NO_RECIPE
         fields[name] = Field(setting, words_of(setting.path), by_recipe)
     usual = {} if recipes else model().model_dump(mode="json")
     return Form(kind, PLANS[kind], fields, usual)
-
-
-_NEVER_BY_RECIPE = ("recipe", "name", "team")

@@ -31,7 +31,7 @@ _WORDS: Mapping[str, Words] = {
     "track": Words("Track"),
     "policy": Words("Policy"),
     "recipe": Words("Recipe", _RECIPE),
-    "architecture/name": Words("Architecture", "needed for a bare state dict, never for ONNX"),
+    "architecture/name": Words("Architecture", "needed for a bare state dict, or without a file; never for ONNX"),
     "architecture/options": Words("Its options", "KEY=VALUE, one a line: depth=272"),
     "bits/param_bits": Words("Weights", "bits"),
     "bits/mul_bits": Words("Activations", "bits"),

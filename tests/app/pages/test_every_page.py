@@ -8,6 +8,7 @@ from fastapi.testclient import TestClient
 
 from app.pages.assets import assets
 from app.services import Services
+from micronet.jobs import JOBS
 from tests.app.http.sending import accepted
 from tests.app.pages.records import failed, scored
 
@@ -53,7 +54,8 @@ def pages(api: TestClient, services: Services) -> list[str]:
         *(f"/ui/jobs/{job_id}" for job_id in waiting),
         f"/ui/jobs/{queued}/live",
         "/ui/submit",
-        "/ui/submit?kind=pipeline",
+        *(f"/ui/submit?kind={kind}" for kind in JOBS),
+        "/ui/submit?recipe=report",
         f"/ui/submit?from={broken}",
         "/ui/compare",
         f"/ui/compare?a={ok}&b={under}",
