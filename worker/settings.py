@@ -46,7 +46,7 @@ class Settings(BaseSettings):
     beat_seconds              between signs of life of a running job, a third of a lease at most; also how fast a cancel
                               is seen
     reconcile_seconds         between looks for jobs that wait though a slot is free
-    sweep_seconds             between sweeps of blobs
+    sweep_seconds             between sweeps of files, and on every host of what died there
     blob_days, blob_bytes     how long files no waiting or running job needs are kept, and how many bytes in all; what
                               each team's best entry on a board was measured on is kept as long as there is room
     partial_days              how long what has come of a checkpoint in pieces waits for its next piece

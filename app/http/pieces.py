@@ -97,7 +97,7 @@ def _open(services: Services, owner: str, sha256: str, place: Place) -> Partial:
     partials, settings = services.partials, services.settings
     with storage_errors():
         if not partials.size(owner, sha256):
-            partials.sweep(settings.partial_days)  # on a host without a worker nobody else does
+            partials.sweep(settings.partial_days)  # what is too old counts no more, sweep or not
             if len(partials.sizes(owner)) >= _MOST:
                 raise TooManyUploads(f"{_MOST} files have come in part; send the rest of one, or wait for a sweep.")
         try:

@@ -3,11 +3,12 @@
 import os
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
-from tests.trips.deployment import Deployment, until
+from tests.trips.deployment import BRISK, Deployment, until
 from tests.trips.networks import UNQUANTIZED, write_slow
 from tests.trips.processes import children, job_processes, nothing_stays
 
@@ -65,6 +66,23 @@ def test_supervisor_killed_in_mid_job(deployment: Deployment, slow: Path) -> Non
     ended = deployment.ended(job["id"])
     assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
     nothing_stays(deployment)
+
+
+def test_a_worker_that_beats_less_often_than_others_would_keeps_its_job(deployment: Deployment, digits: Digits) -> None:
+    deployment.start_api()
+    job = deployment.submit(*digits)
+    (blob,) = (deployment.home / "blobs").glob("??/*")
+    content = blob.read_bytes()
+    blob.unlink()
+    os.mkfifo(blob)  # whoever opens it waits, with the job
+    deployment.start_worker("patient", MICRONET_LEASE_SECONDS="90", MICRONET_BEAT_SECONDS="30")
+    until(lambda: deployment.job(job["id"])["status"] == "running", 30, "the claim")
+    deployment.start_worker("hasty")
+    until(lambda: "worker ready" in deployment.log("hasty"), 60, "the other worker")
+    time.sleep(3 * float(BRISK["MICRONET_LEASE_SECONDS"]))
+    blob.write_bytes(content)
+    ended = deployment.ended(job["id"])
+    assert (ended["status"], ended["attempt"]) == ("succeeded", 1)
 
 
 def test_a_job_whose_workers_all_die_fails_with_its_cause(embedded: Deployment, slow: Path) -> None:
