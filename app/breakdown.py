@@ -66,18 +66,23 @@ def layer_costs(result: ScoreResult, widths: BitWidths | None = None) -> tuple[L
     per_storage = _per_unit(result.score.storage, result.storage.storage)
     per_math = _per_unit(result.score.math, result.operations.math)
     total = result.score.total or 1.0
+    declared = _declared_bits(result, widths) if result.policy == "report" else None
     costs = []
     for layer in result.layers:
         storage, math = layer.storage * per_storage, layer.math * per_math
-        charged = _declared(result, layer, widths) if result.policy == "report" else _counted(layer)
+        charged = _counted(layer) if declared is None else _declared(layer, *declared)
         costs.append(LayerCost(layer, storage, math, (storage + math) / total, charged))
     return tuple(costs)
 
 
-def _declared(result: ScoreResult, layer: Layer, widths: BitWidths | None) -> Charged:
-    """By `report`: as declared, and what is over is for exponents; additions that were proven have the rest."""
+def _declared_bits(result: ScoreResult, widths: BitWidths | None) -> tuple[int, int]:
+    """Of every multiplication and every addition by `report`; asked once for all layers, for it looks at all."""
     multiplication = own_widths(result.layers)[1] or _WORD if widths is None else widths.mul_bits
-    addition = (widths or BitWidths()).add_bits
+    return multiplication, (widths or BitWidths()).add_bits
+
+
+def _declared(layer: Layer, multiplication: int, addition: int) -> Charged:
+    """By `report`: as declared, and what is over is for exponents; additions that were proven have the rest."""
     over = int(_WORD * layer.math) - layer.multiplications * multiplication - layer.additions * addition
     if layer.accumulator_bits is not None or over < 0:
         return _averaged(layer, multiplication)

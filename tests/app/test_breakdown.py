@@ -1,5 +1,6 @@
 """A score taken apart adds up to the score."""
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -73,6 +74,26 @@ def test_with_the_freebie_a_row_is_charged_what_the_formula_says(shared_dir: Pat
     assert {cost.layer.activation_bits for cost in costs} == {32}
     assert {cost.charged.multiplication for cost in costs} - {None} == {16}
     assert {cost.charged.addition for cost in costs} - {None} == {32}
+
+
+class _Counting(tuple[Layer, ...]):
+    """Layers that count how often all of them were read."""
+
+    readings = 0
+
+    def __iter__(self) -> Iterator[Layer]:
+        self.readings += 1
+        return super().__iter__()
+
+
+@pytest.mark.parametrize("bits", [None, BitWidths()])
+@pytest.mark.parametrize("policy", ["report", "challenge"])
+def test_a_deep_network_is_read_as_often_as_a_small_one(policy: str, bits: BitWidths | None) -> None:
+    """A layer that looked at all of them would make the page of 5,000 take seconds."""
+    result = ScoreResult.model_validate_json(score_text(350, 0.4))
+    layers = _Counting(layer(f"conv{index}", multiplications=8, math=3.0) for index in range(500))
+    assert len(layer_costs(result.model_copy(update={"policy": policy, "layers": layers}), bits)) == 500
+    assert layers.readings <= 4
 
 
 def _alone(policy: str, one: Layer) -> Charged:
