@@ -8,6 +8,7 @@ from typing import Any
 from app.answers import answer_of
 from app.client import Client
 from app.errors import NotGoodEnough
+from app.job_ids import whole_id
 from micronet.contract import JobSettings, ScoreResult, ScoreSettings
 from micronet.errors import SettingsError
 
@@ -57,7 +58,7 @@ class Limits:
         if self.worse_than in (None, BEST):
             return None
         assert isinstance(wanted, ScoreSettings)
-        return _standard_of(client.job(self.worse_than or ""), wanted)
+        return _standard_of(client.job(whole_id(client, self.worse_than or "")), wanted)
 
     def best_standard(self, client: Client, job: dict[str, Any]) -> Standard | None:
         """The best entry, if that was asked for and there is one. Raises ServerError."""

@@ -122,9 +122,16 @@ class Client:
         """A job as it is now."""
         return self._connection.json("GET", f"/jobs/{job_id}")
 
-    def jobs(self, *, status: str | None = None, kind: str | None = None, team: str | None = None) -> Iterator[Json]:
+    def jobs(
+        self,
+        *,
+        status: str | None = None,
+        kind: str | None = None,
+        team: str | None = None,
+        id_prefix: str | None = None,
+    ) -> Iterator[Json]:
         """Jobs, the newest first, without their results; more are asked for as they are taken."""
-        return self._pages("/jobs", "jobs", {"status": status, "kind": kind, "team": team})
+        return self._pages("/jobs", "jobs", {"status": status, "kind": kind, "team": team, "id_prefix": id_prefix})
 
     def page(self, job: Json) -> str:
         """URL of a job's page, for people."""

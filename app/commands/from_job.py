@@ -2,6 +2,7 @@
 
 from app.client import Client, Stored
 from app.commands.jobs import OWN_COMMANDS
+from app.job_ids import whole_id
 from micronet.errors import SettingsError
 
 
@@ -10,7 +11,8 @@ def stored_file(client: Client, named: str) -> Stored:
 
     Raises SettingsError, ServerError.
     """
-    job_id, _, name = named.partition("/")
+    beginning, _, name = named.partition("/")
+    job_id = whole_id(client, beginning)
     job = client.job(job_id)
     files = {artifact["name"]: Stored(artifact["sha256"], artifact["name"]) for artifact in job["artifacts"]}
     sent = job["checkpoint"]

@@ -11,13 +11,17 @@ from app.client import Client
 from app.commands.following import FINAL, check_succeeded, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
 from app.failures import reported
+from app.job_ids import LEAST, whole_id
 from app.printable import on_one_line
 from app.progress_bar import ProgressBar
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS
 
-JobId = Annotated[str, typer.Argument(metavar="ID", help="Id of the job.", show_default=False)]
+JobId = Annotated[
+    str,
+    typer.Argument(metavar="ID", help=f"Id of the job, or its first {LEAST} characters or more.", show_default=False),
+]
 Status = Annotated[
     Literal["queued", "running", "canceling", "succeeded", "failed", "canceled"] | None,
     typer.Option(help="Only jobs that are so.", show_default=False),
@@ -65,6 +69,7 @@ def job(
     with 0, one that has ended as submit does.
     """
     with reported(as_json), Client(server, token, patience=patience) as client:
+        job_id = whole_id(client, job_id)
         found = client.job(job_id)
         if wait:
             with ProgressBar() as progress, left_running(job_id):
@@ -89,7 +94,7 @@ def cancel(
 ) -> None:
     """Stop a job on a server, and print its status. One that has ended stays as it is."""
     with reported(as_json), ProgressBar() as progress, Client(server, token, patience=patience) as client:
-        found = client.cancel(job_id)
+        found = client.cancel(whole_id(client, job_id))
         if wait and found["status"] not in FINAL:
             found = followed(client, found, progress)
     print(json.dumps(found, indent=2) if as_json else found["status"])
@@ -110,6 +115,8 @@ def delete(
     with reported(as_json), Client(server, token, patience=patience) as client:
         if not yes:
             _check_answers()
+        job_id = whole_id(client, job_id)
+        if not yes:
             _ask(client.job(job_id))
         client.delete(job_id)
     print(json.dumps({"id": job_id, "status": "deleted"}, indent=2) if as_json else "deleted")

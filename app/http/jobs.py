@@ -51,6 +51,11 @@ Cursor = Annotated[
     in_words("needs what `next` of the page before has"),
 ]
 Team = Annotated[Name | None, Query()]
+IdPrefix = Annotated[
+    str | None,
+    Query(pattern="^[0-9a-f]{6,32}$", description="what the id begins with"),
+    in_words("needs 6 to 32 hexadecimal digits, in lower case"),
+]
 _JSON = "application/json"
 _JOB_ID = re.compile("[0-9a-f]{32}")
 _NOT_FOUND: Answers = {404: problem(404, "No such job, or another team's")}
@@ -133,15 +138,17 @@ async def _list(
     status: Status | None = None,
     kind: Annotated[Kind | None, Query()] = None,
     team: Team = None,
+    id_prefix: IdPrefix = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 50,
     cursor: Cursor = None,
 ) -> Response:
     """Jobs, the newest first. Their results are left out: `result` is null; each job's own address has it."""
-    wanted = Filter(caller.owner, status, kind, team, place_of(cursor))
+    wanted = Filter(caller.owner, status, kind, team, place_of(cursor), id_prefix)
     jobs, positions = await site.database.run(page_of_jobs, site, wanted, limit)
     following = None
     if len(jobs) == limit:
-        query = {"status": status, "kind": kind, "team": team, "limit": limit, "cursor": cursor_to("j", jobs[-1].seq)}
+        asked = {"status": status, "kind": kind, "team": team, "id_prefix": id_prefix, "limit": limit}
+        query = asked | {"cursor": cursor_to("j", jobs[-1].seq)}
         following = "/jobs?" + urlencode({name: value for name, value in query.items() if value is not None})
     texts = ",".join(job_json(job, positions.get(job.id), with_result=False) for job in jobs)
     tail = "null" if following is None else f'"{following}"'  # urlencode leaves nothing that JSON escapes

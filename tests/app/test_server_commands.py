@@ -23,8 +23,10 @@ from app.commands.following import followed, show_state
 from app.commands.program import app
 from app.main import create_app
 from app.services import Services
+from micronet.contract import ScoreSettings
 from tests.app.http.conftest import MakeServices, live, make_services  # noqa: F401  # fixtures
 from tests.app.http.results import score_text
+from tests.worker.records.making import new_job, store
 from worker.records import leases
 from worker.records.scores import SortKey as ServerSortKey
 from worker.records.values import Artifact, Ending, JobError, Status
@@ -157,6 +159,29 @@ def test_a_job_is_taken_back(file: str, services: Services, monkeypatch: pytest.
     assert [job["id"] for job in json.loads(micronet("jobs", "--json").stdout)] == [third]
     assert CliRunner().invoke(app, ["delete", third], input="y\n").stdout.endswith("deleted\n")
     assert json.loads(micronet("jobs", "--json").stdout) == []
+
+
+def test_the_beginning_of_an_id_will_do(file: str, services: Services) -> None:
+    blob = store(services.records, content="net")
+    ids = [beginning.ljust(32, "0") for beginning in ("abcdef1", "abcdef2")]
+    settings = ScoreSettings(track="digits").model_dump_json()
+    for job_id in ids:
+        services.records.jobs.submit(new_job(blob, id=job_id, settings=settings), None, 10)
+    refused = last(micronet("job", "abcdef", "--json", expected=1))
+    assert (refused["code"], [job_id in refused["detail"] for job_id in ids]) == ("settings", [True, True])
+    assert "[job-not-found]" in micronet("job", "fedcba", expected=1).stderr
+    assert "at least 6" in micronet("cancel", "abc", expected=1).stderr
+    with ending(services, scored(0.1), Ending(Status.CANCELED)):
+        assert "MicroNet score 0.100000" in micronet("job", ids[0][:7], "--wait").stdout
+        micronet("job", ids[1], "--wait", expected=1)
+    sent = json.loads(micronet("submit", "--from", ids[0][:7], *DIGITS, "--no-wait", "--json").stdout)
+    assert sent["checkpoint"]["sha256"] == blob.sha256
+    assert micronet("cancel", sent["id"][:12]).stdout == "canceled\n"
+    with ending(services, scored(0.2)):
+        worse = micronet("submit", file, *DIGITS, "--fail-worse-than", ids[0][:8], expected=4).stderr
+    assert ids[0] in worse
+    assert json.loads(micronet("delete", ids[1][:7], "--yes", "--json").stdout)["id"] == ids[1]
+    assert ids[0] in micronet("job", "abcdef", "--json").stdout, "the only one left that begins so"
 
 
 @pytest.mark.parametrize(

@@ -57,17 +57,22 @@ _BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id"))
 _PLACES, _PLACE = _places(), _place()
 _WAITING = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.owner == bindparam("owner"))
 _INSERT = insert(jobs)
+_ID_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Which jobs to list; None asks nothing. `before`: only jobs accepted before the one of that `seq`."""
+    """Which jobs to list; None asks nothing.
+
+    `before`: only jobs accepted before the one of that `seq`. `id_prefix`: hexadecimal digits that the id begins with.
+    """
 
     owner: str | None = None
     status: Status | None = None
     kind: str | None = None
     team: str | None = None
     before: int | None = None
+    id_prefix: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,4 +329,13 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = [column == value for column, value in asked.items() if value is not None]
     if wanted.before is not None:
         conditions.append(jobs.c.seq < wanted.before)
+    if wanted.id_prefix is not None:
+        conditions.append(jobs.c.seq.in_(_beginning(wanted.id_prefix)))
     return conditions
+
+
+def _beginning(id_prefix: str) -> Select[int]:
+    """The `seq` of jobs whose ids begin so: a range of the ids' own index, whoever's they are."""
+    others = jobs.alias()
+    first, last = (id_prefix.ljust(_ID_LENGTH, digit) for digit in "0f")
+    return select(others.c.seq).where(others.c.id.between(first, last))

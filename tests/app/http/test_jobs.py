@@ -121,6 +121,12 @@ def test_lists_are_filtered(any_api: TestClient) -> None:
     assert teams("kind=fuse") == teams("status=canceled") == teams("team=red") == ["red"]
     assert teams("team=blue%20%26%20green&status=queued&kind=score") == ["blue & green"]
     assert teams("kind=fuse&status=queued") == []
+    assert teams(f"id_prefix={fused['id'][:6]}") == teams(f"id_prefix={fused['id']}") == ["red"]
+    assert (
+        any_api.get(f"/jobs?id_prefix={fused['id'][:8]}&limit=1")
+        .json()["next"]
+        .startswith(f"/jobs?id_prefix={fused['id'][:8]}&limit=1&cursor=")
+    )
     following = any_api.get("/jobs?team=blue%20%26%20green&limit=1").json()["next"]
     assert any_api.get(following).json() == {"jobs": [], "next": None}
 
@@ -145,6 +151,9 @@ def test_positions_in_lists_are_those_of_the_jobs(any_api: TestClient) -> None:
         ("team=", "team"),
         ("team=%00", "team"),
         ("team=" + "x" * 201, "team"),
+        ("id_prefix=abcde", "id_prefix"),
+        ("id_prefix=ABCDEF", "id_prefix"),
+        ("id_prefix=" + "0" * 33, "id_prefix"),
         ("cursor=x", "cursor"),
         ("cursor=ajoxMQ%3D%3D%0A", "cursor"),
         ("cursor=Yjox", "cursor"),  # of a leaderboard
@@ -191,7 +200,7 @@ def test_kinds_are_named_where_one_is_wrong(api: TestClient) -> None:
 
 def test_a_parameter_nobody_knows_is_answered_with_those_there_are(api: TestClient) -> None:
     content = problem(api.get("/jobs?stauts=failed&kind=score"), 422, "invalid-request")
-    assert content["detail"] == "no such parameter; there are status, kind, team, limit, cursor."
+    assert content["detail"] == "no such parameter; there are status, kind, team, id_prefix, limit, cursor."
     assert (
         problem(api.get("/leaderboard?track=digits&sotr=team"), 422, "invalid-request")["errors"][0]["parameter"]
         == "sotr"
