@@ -183,6 +183,12 @@ def _if_exact(terms: tuple[Term, ...], bits: float) -> tuple[Term, ...]:
     return used if exact else ()
 
 
+def costliest(costs: Sequence[LayerCost], most: int) -> Sequence[LayerCost]:
+    """The `most` layers that add most to the score, in the order of the network."""
+    by_points = sorted(range(len(costs)), key=lambda index: costs[index].points, reverse=True)
+    return tuple(costs[index] for index in sorted(by_points[:most]))
+
+
 def by_name(costs: Sequence[LayerCost]) -> Mapping[str, LayerCost]:
     """The layers by name."""
     return {cost.name: cost for cost in costs}

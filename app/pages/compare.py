@@ -17,7 +17,7 @@ from app.pages.drawings.layers import draw_layers
 from app.pages.job_view import title_of
 from app.pages.queries import Query
 from app.pages.rendering import render
-from app.pages.results import ScoreView, result_view
+from app.pages.results import MOST_LISTED, ScoreView, result_view
 from app.pages.routing import page_router
 from micronet.errors import MicronetError
 from worker.errors import JobNotFound
@@ -88,7 +88,7 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
             return await _choice(request, site, caller, ids, Wrong(name, error))
         jobs.append(job)
     try:
-        return await _compared(request, site, jobs)
+        return await site.files.run(_compared, request, site, jobs)
     except InvalidRequest as error:
         return await _choice(request, site, caller, ids, Wrong(error.faults[0].parameter, error))
 
@@ -102,20 +102,24 @@ async def _choice(
     return render(request, "compare_choice.html", status, recent=recent, first=ids[0], second=ids[1], wrong=wrong)
 
 
-async def _compared(request: Request, site: Site, jobs: Sequence[Job]) -> Response:
-    """Both, side by side. Raises InvalidRequest for what is no score."""
-    shown = [await site.files.run(result_view, job, site.services.settings.data) for job in jobs]
+def _compared(request: Request, site: Site, jobs: Sequence[Job]) -> Response:
+    """Both, side by side; in a thread, for it takes the longer the deeper they are. Raises InvalidRequest for what is
+    no score.
+    """
+    shown = [result_view(job, site.services.settings.data) for job in jobs]
     views = [_scored(job, view, name) for job, view, name in zip(jobs, shown, "ab", strict=True)]
-    largest = max((max(layer.storage, layer.math) for view in views for layer in view.layers), default=0.0)
+    largest = max((max(layer.storage, layer.math) for view in views for layer in view.listed), default=0.0)
+    layers = _layers(*views)
     return render(
         request,
         "compare.html",
         jobs=jobs,
         titles=[title_of(job) for job in jobs],
         views=views,
-        drawings=[draw_layers(view.layers, largest or None) for view in views],
+        drawings=[draw_layers(view.listed, largest or None) for view in views],
         totals=_totals(*views),
-        layers=_layers(*views),
+        layers=layers[:MOST_LISTED],
+        names=len(layers),
     )
 
 

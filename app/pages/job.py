@@ -1,6 +1,7 @@
 """The page of a job: how far it is, while it runs; what came of it, when it has ended."""
 
 import secrets
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
@@ -43,7 +44,8 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
     others = await site.database.run(recent_scores, site, caller.owner)
     kept = await site.database.run(kept_files, site, job)
     to_score = {**fields, "key": secrets.token_hex(16)} if (fields := score_fields(job)) else None
-    return render(request, "job.html", view=view, job=job, shown=shown, others=others, kept=kept, to_score=to_score)
+    named = partial(render, view=view, job=job, shown=shown, others=others, kept=kept, to_score=to_score)
+    return await site.files.run(named, request, "job.html")  # it is as long as the network is deep
 
 
 async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:

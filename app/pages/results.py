@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 
-from app.breakdown import LayerCost, Term, declared_widths, layer_costs, math_terms, storage_terms
+from app.breakdown import LayerCost, Term, costliest, declared_widths, layer_costs, math_terms, storage_terms
 from app.facts import facts
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
@@ -17,15 +17,23 @@ from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
 
+MOST_LISTED = 1_000
+"""Rows of a list that is as long as a network: a file may have so many layers that no browser shows their table."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScoreView:
-    """A score taken apart. `track` is None where this server has it no more, or with other baselines."""
+    """A score taken apart. `track` is None where this server has it no more, or with other baselines.
+
+    `listed` are the layers that the page shows, in a table and drawn: the costliest, where there are very many.
+    """
 
     template = "results/score.html"
+    most = MOST_LISTED
     result: ScoreResult
     track: Track | None
     layers: Sequence[LayerCost]
+    listed: Sequence[LayerCost]
     drawing: LayersDrawing
     math: Sequence[Term]
     storage: Sequence[Term]
@@ -46,6 +54,7 @@ class OptimizeView:
     """What an optimize job found, and every network on the road with its look at the test set, None where none was."""
 
     template = "results/optimize.html"
+    most = MOST_LISTED
     result: OptimizeResult
     drawing: RoadDrawing
     points: Sequence[tuple[FrontPoint, TestLook | None]]
@@ -85,11 +94,13 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
 def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | None) -> ScoreView:
     """A score taken apart; `widths` are those that were declared."""
     layers = layer_costs(result, widths)
+    listed = costliest(layers, MOST_LISTED)
     return ScoreView(
         result=result,
         track=_same_track(result, data_dir),
         layers=layers,
-        drawing=draw_layers(layers),
+        listed=listed,
+        drawing=draw_layers(listed),
         math=math_terms(result, widths),
         storage=storage_terms(result),
     )

@@ -2,12 +2,19 @@
 
 import html
 import re
+import threading
+from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from starlette.responses import Response
 
+from app.pages import compare
+from app.pages import job as job_page
 from app.pages.drawings.road import draw_road
 from app.pages.drawings.stages import draw_stages
+from app.pages.rendering import render
+from app.pages.results import MOST_LISTED
 from app.services import Services
 from micronet.contract import (
     ArtifactFile,
@@ -24,6 +31,7 @@ from micronet.contract import (
 from micronet.tracks import track
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
+from tests.app.pages.layers import layer
 from tests.app.pages.optimized import network, optimized
 from tests.app.pages.pipelines import pipeline_text, stage
 from tests.app.pages.records import ended, scored
@@ -142,6 +150,81 @@ def test_names_of_layers_and_warnings_are_text(api: TestClient, services: Servic
         text = api.get(page).text
         assert SCRIPT not in text
         assert html.escape(SCRIPT) in text
+
+
+def _deep(layers: int) -> ScoreResult:
+    """A score of so many layers, each of which costs more than the one before it; all that fusing changed, as long."""
+    names = [f"conv{index:05}" for index in range(layers)]
+    totals = NetworkTotals(parameters=12, nonzero=12, multiplications=30, additions=20)
+    grid = QuantizedTensor(
+        name="w", kind="weight", bits=9, points=None, values=None, clipped=None, relative_squared_error=None
+    )
+    changes = Changes(
+        merged=tuple(MergedBatchNorm(norm=f"norm of {name}", into=name) for name in names),
+        removed=tuple(RemovedOperation(name=f"dropout of {name}", op="dropout") for name in names),
+        before=totals,
+        after=totals,
+        tensors=tuple(grid.model_copy(update={"name": f"weight of {name}"}) for name in names),
+    )
+    costs = tuple(layer(name, multiplications=1, math=index + 1.0) for index, name in enumerate(names))
+    result = ScoreResult.model_validate_json(score_text(350, 0.4))
+    return result.model_copy(update={"layers": costs, "changes": changes})
+
+
+def test_of_a_very_deep_network_the_page_has_the_costliest_layers_and_says_so(
+    api: TestClient, services: Services
+) -> None:
+    ids = []
+    for count in (MOST_LISTED + 1, MOST_LISTED, 1):
+        ids.append(accepted(api, {"track": "digits"})["id"])
+        ended(services, Ending(Status.SUCCEEDED, _deep(count).model_dump_json()))
+    deep, full, small = (api.get(f"/ui/jobs/{job_id}").text for job_id in ids)
+    assert f'The 1,000 costliest of 1,001 layers. <a href="/jobs/{ids[0]}">All of them as JSON</a>' in deep
+    assert deep.count('<rect class="storage"') == deep.count('<th scope="row">conv') == MOST_LISTED
+    assert '<th scope="row">conv00000<' not in deep, "the one that costs least"
+    assert deep.index(">conv00001<") < deep.index(">conv01000<"), "in the order of the network"
+    assert deep.count("The first 1,000 of 1,001.") == 3, "what was merged, what was removed, what is on grids"
+    assert "1001 batch norms merged" in deep
+    for word in ("<li>norm of", "<li>dropout of", ">weight of"):
+        assert (deep.count(word), full.count(word)) == (MOST_LISTED, MOST_LISTED)
+    assert full.count('<th scope="row">conv') == MOST_LISTED
+    assert "All of them as JSON" not in full + small
+    both = api.get(f"/ui/compare?a={ids[0]}&b={ids[2]}").text
+    assert "those that differ most first, 1,000 of 1,001;" in both
+    assert both.count("The 1,000 costliest of 1,001 layers.") == 1
+    assert both.count('<th scope="row">conv') == MOST_LISTED
+    assert both.count('<rect class="storage"') == MOST_LISTED + 1
+
+
+def test_of_an_optimized_network_that_is_very_deep_too(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits", "architecture": {"name": "digits"}}, kind="optimize")
+    result = optimized(network("searched", 0.5, 905), looks=(0,), layer="wide")
+    (wide,) = result.layers
+    result = result.model_copy(update={"layers": (wide,) * (MOST_LISTED + 5)})
+    ended(services, Ending(Status.SUCCEEDED, result.model_dump_json()))
+    text = api.get(job["urls"]["page"]).text
+    assert text.count('<th scope="row">wide<') == MOST_LISTED
+    assert "The first 1,000 of 1,005." in text
+
+
+def test_pages_that_are_as_long_as_a_network_is_deep_keep_nobody_waiting(
+    api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendering: list[str] = []
+
+    def watched(*values: Any, **named: Any) -> Response:
+        rendering.append(threading.current_thread().name)
+        return render(*values, **named)
+
+    for module in (job_page, compare):
+        monkeypatch.setattr(module, "render", watched)
+    ids = []
+    for _ in range(2):
+        ids.append(accepted(api, {"track": "digits"})["id"])
+        scored(services)
+    for page in (f"/ui/jobs/{ids[0]}", f"/ui/compare?a={ids[0]}&b={ids[1]}"):
+        assert api.get(page).status_code == 200
+    assert [name.split("_")[0] for name in rendering] == ["files", "files"], "in a thread, and not between requests"
 
 
 def test_a_finished_count_has_the_counts_of_the_file(api: TestClient, services: Services) -> None:
