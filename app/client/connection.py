@@ -9,7 +9,8 @@ from typing import Any
 
 import httpx
 
-from app.client.failures import Later, ServerError, checked, content_of, unreachable
+from app.client.addresses import server_address
+from app.client.failures import Later, ServerError, checked, content_of, unreachable, unsendable, without_password
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds; each pause is twice as long as the one before."""
@@ -44,8 +45,12 @@ def _headers(token: str | None) -> Mapping[str, str]:
         detail = (
             "the token has characters that no header can carry; tokens begin with mn_ and are of letters, digits, - _."
         )
-        raise ServerError("request", "The request cannot be sent", detail, yours=True)
+        raise unsendable(detail)
     return {"Authorization": f"Bearer {token}"}
+
+
+def _no_such_proxy(why: str) -> ServerError:
+    return unsendable(f"the proxy that the environment names cannot be used: {why} Set another, or none.")
 
 
 def _is_here(host: str) -> bool:
@@ -61,21 +66,20 @@ class Connection:
     """A connection to the server at `url`, which may be lost and found again. Times are seconds."""
 
     def __init__(self, url: str, token: str | None, timeout: float, patience: float) -> None:
+        base, headers = server_address(url), _headers(token)
         try:
             # To this machine directly: no proxy of the environment could reach it, or is to see the token.
-            direct = httpx.HTTPTransport() if _is_here(httpx.URL(url).host) else None
-            self._http = httpx.Client(base_url=url, headers=_headers(token), timeout=timeout, transport=direct)
-        except httpx.InvalidURL as error:
-            raise ServerError("request", "The request cannot be sent", f"{url!r}: {error}", yours=True) from error
+            direct = httpx.HTTPTransport() if _is_here(base.host) else None
+            self._http = httpx.Client(base_url=base, headers=headers, timeout=timeout, transport=direct)
         except (ImportError, ValueError) as error:  # of a proxy of a kind that httpx has not, or not without more
-            detail = f"the proxy that the environment names cannot be used: {error} Set another, or none."
-            raise ServerError("request", "The request cannot be sent", detail, yours=True) from error
+            raise _no_such_proxy(f"{error}") from error
+        except httpx.InvalidURL:
+            raise _no_such_proxy("its address is none.") from None  # which may hold a password
         self._seconds, self._known = patience, False
 
     def url(self, address: str = "") -> str:
         """Where something of the server is, for people: without the password in its URL, if there is one."""
-        base = str(self._http.base_url.copy_with(userinfo=b"")).rstrip("/")
-        return base + address
+        return without_password(self._http.base_url).rstrip("/") + address
 
     def close(self) -> None:
         """Hang up."""

@@ -58,9 +58,19 @@ def content_of(answer: httpx.Response) -> dict[str, Any]:
     except ValueError:
         content = None
     if not isinstance(content, dict):
-        detail = f"{answer.url} answered with what is no JSON object: {answer.text[:200]!r}"
+        detail = f"{without_password(answer.url)} answered with what is no JSON object: {answer.text[:200]!r}"
         raise ServerError("no-micronet", "This is no server of ours", detail, yours=True)
     return content
+
+
+def unsendable(detail: str) -> ServerError:
+    """What is asked for is nothing that a request could carry."""
+    return ServerError("request", "The request cannot be sent", detail, yours=True)
+
+
+def without_password(url: httpx.URL) -> str:
+    """An address as anybody may read it."""
+    return str(url.copy_with(userinfo=b""))
 
 
 def unreachable(error: httpx.TransportError, url: str, known: bool) -> ServerError:
@@ -70,7 +80,7 @@ def unreachable(error: httpx.TransportError, url: str, known: bool) -> ServerErr
     """
     detail = f"{url}: {_ERRNO.sub('', str(error)) or type(error).__name__}"
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
-        return ServerError("request", "The request cannot be sent", detail, yours=True)
+        return unsendable(detail)
     code, title = "unreachable", "The server does not answer"
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not known:
         hint = "--server or MICRONET_SERVER names another; `micronet serve` starts one here"

@@ -95,6 +95,48 @@ def test_a_server_that_does_not_answer_is_named_without_its_password(monkeypatch
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://bob:hunter2@server:x", "'http://server:x': Invalid port: 'x'"),
+        ("http://bob:hunter2@[::1", r"'http://\[::1': Invalid port"),
+        ("http://bob:hunter2/@server", "'http://server': .*%2F"),
+        ("http://bob:hunter2#@server:80", "'http://server:80': .*%2F"),
+        ("http:///bob:hunter2@server", "begins with http:// or https://"),
+        ("http://bob:hunter2@", "begins with http:// or https://"),
+        ("bob:hunter2@server", "'server': .*begins with http:// or https://"),
+        ("//bob:hunter2@server", "begins with http:// or https://"),
+        ("ftp://bob:hunter2@server", "'ftp://server': .*begins with http:// or https://"),
+    ],
+)
+def test_what_is_no_address_is_told_without_its_password(url: str, said: str) -> None:
+    with pytest.raises(ServerError, match=said) as raised:
+        Client(url)
+    assert (raised.value.code, "hunter2" in str(raised.value)) == ("request", False)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+@pytest.mark.parametrize(
+    "proxy", ["gopher://bob:hunter2@proxy", "http://bob:hunter2@proxy:x", "http://bob:hunter2/@proxy"]
+)
+def test_a_proxy_is_told_without_its_password(monkeypatch: pytest.MonkeyPatch, name: str, proxy: str) -> None:
+    monkeypatch.setenv(name, proxy)
+    with pytest.raises(ServerError, match="the proxy that the environment names cannot be used") as raised:
+        Client("http://server")
+    assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_what_is_no_server_of_ours_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch, status: int) -> None:
+    somebody = httpx.MockTransport(lambda _: httpx.Response(status, html="<h1>Log in</h1>"))
+    with (
+        connected(monkeypatch, somebody, "http://bob:hunter2@server") as client,
+        pytest.raises(ServerError, match="Log in") as raised,
+    ):
+        client.job("1")
+    assert "hunter2" not in str(raised.value)
+
+
 def test_the_systems_words_come_without_its_numbers() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
