@@ -184,7 +184,7 @@ def test_an_entry_takes_the_place_of_a_file_that_the_store_has_lost(
 def test_who_lost_the_job_finds_no_file_a_new_place(records: Records) -> None:
     job = claimed(records)
     entry = JournalEntry("state", StoredBlob("a" * 64, 1, "ab/first"))
-    assert records.journal.write(job, entry).is_new
+    assert records.journal.write(job, entry).location == entry.blob.location
     assert not records.journal.replace(job, "state", "a" * 64, "ab/another", "ab/second")
     assert lose(records, job) is Status.QUEUED
     assert not records.journal.replace(job, "state", "a" * 64, "ab/first", "ab/second")

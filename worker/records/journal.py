@@ -36,7 +36,7 @@ class JournalRecords:
             held = connection.execute(select(jobs.c.seq).where(_mine(job)).with_for_update()).first()
             former = connection.execute(_ENTRY, {"job_id": job.id, "name": entry.name}).first()
             if former is not None and former.location == blob.location:
-                return Written(blob.location, is_new=True)  # by an earlier try whose connection broke
+                return Written(blob.location)  # by an earlier try whose connection broke
             if held is None:
                 return Written(None)
             if former is not None and former.sha256 == blob.sha256:
@@ -48,7 +48,7 @@ class JournalRecords:
                 same = (journal.c.job_id == job.id) & (journal.c.name == entry.name)
                 connection.execute(update(journal).where(same).values(**values))
             connection.execute(update(jobs).where(jobs.c.seq == held.seq).values(attempts_before=jobs.c.attempt))
-            return Written(blob.location, is_new=True, former=None if former is None else former.location)
+            return Written(blob.location, former=None if former is None else former.location)
 
         return self._database.write(work)
 

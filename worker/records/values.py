@@ -175,11 +175,10 @@ class JournalEntry:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of an entry: where its file lies now, None for a job that is not held any more; whether it says
-    anything new; and where the former one's file lies, which is to be deleted now."""
+    """What became of an entry: where its file lies now, None for a job that is not held any more, and where the former
+    one's file lies, which is to be deleted now."""
 
     location: str | None
-    is_new: bool = False
     former: str | None = None
 
 

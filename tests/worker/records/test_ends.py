@@ -96,6 +96,6 @@ def test_a_job_whose_attempts_are_spent_has_ended_as_was_said(records: Records, 
 def test_one_that_got_on_has_all_its_attempts_again(records: Records, job: Job) -> None:
     for number in range(2 * MAX_ATTEMPTS):
         entry = JournalEntry("state", StoredBlob(f"{number:064}", 1, f"ab/{number}"))
-        assert records.journal.write(job, entry).is_new
+        assert records.journal.write(job, entry).location == entry.blob.location
         assert records.leases.retry(job, "it was killed", KILLED) is Status.QUEUED
         job = again(records)

@@ -188,7 +188,7 @@ def test_a_workers_late_words_change_nothing(records: Records) -> None:
     job = records.leases.claim("worker", LANES)
     assert job is not None
     entry = JournalEntry("epoch", StoredBlob("e" * 64, 5, "journal/1"))
-    assert records.journal.write(job, entry).is_new
+    assert records.journal.write(job, entry).location == entry.blob.location
     records.jobs.cancel(job.id)
     (lease,) = records.leases.held()
     assert records.leases.expire(lease) is Status.CANCELED
