@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from app.http.connection import Connection
 from app.main import create_app
@@ -49,17 +50,21 @@ def run_api(settings: Settings, listening: socket.socket) -> None:
     """
     with closing(open_services(settings)) as services:
         app = create_app(settings, services, open_access=is_open(services.records, listening))
-        configuration = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            http=Connection,
-            ws="none",
-            timeout_keep_alive=math.ceil(settings.idle_seconds),
-            timeout_graceful_shutdown=5,
-        )
-        uvicorn.Server(configuration).run(sockets=[listening])
+        uvicorn.Server(configuration(app, settings.idle_seconds)).run(sockets=[listening])
+
+
+def configuration(app: ASGIApp, idle_seconds: float, end_seconds: int = 5) -> uvicorn.Config:
+    """How HTTP is served. `end_seconds`: for those who are being answered when the server ends."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        http=Connection,
+        ws="none",
+        timeout_keep_alive=math.ceil(idle_seconds),
+        timeout_graceful_shutdown=end_seconds,
+    )
 
 
 def is_open(records: Records, listening: socket.socket) -> bool:

@@ -1,13 +1,14 @@
-"""One connection, with bounds where uvicorn has none: on a request's head, on a body nobody reads, on their number."""
+"""One connection, with bounds where uvicorn has none: on heads, on bodies and answers nobody reads, on their number."""
 
 import asyncio
 import resource
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.errors import HeadTooLarge, HeadTooSlow, HttpError, MalformedRequest
 from app.http.failures import answer, status_of
+from app.http.outgoing import Outgoing
 
 HEAD_BYTES = 64 << 10
 """Of the address and all headers of one request."""
@@ -18,9 +19,9 @@ _LINGER_SECONDS = 2.0
 class Connection(HttpToolsProtocol):
     """Refuses with a problem what is no HTTP, heads that are too large (431) and those that do not come (408).
 
-    Closed are: a connection on which nothing was ever asked, one that goes on sending the body of a request that was
-    answered, both after the keep-alive time; and one too many, at once: half of the descriptors this process may
-    open stay free for files and databases.
+    Closed are, after the keep-alive time: a connection on which nothing was ever asked, one that goes on sending the
+    body of a request that was answered, and one that takes nothing of what waits for it. And one too many, at once:
+    half of the descriptors this process may open stay free for files and databases.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -28,10 +29,13 @@ class Connection(HttpToolsProtocol):
         self._heads, self._head_bytes = 0, 0
         self._in_head, self._in_body, self._refused, self._head_too_large = False, False, False, False
         self._deadline: asyncio.TimerHandle | None = None
+        self._next_look: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody is there."""
-        super().connection_made(transport)
+        outgoing = Outgoing(transport)
+        super().connection_made(cast(asyncio.Transport, outgoing))
+        self._look(outgoing)
         if len(self.connections) > resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2:
             transport.abort()
         self._expect()
@@ -39,6 +43,8 @@ class Connection(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody is there."""
         self._expect_nothing()
+        if self._next_look is not None:
+            self._next_look.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -114,6 +120,13 @@ class Connection(HttpToolsProtocol):
             self._refuse(HeadTooSlow(f"the head did not come within {self.timeout_keep_alive:g} seconds."))
         else:
             self.transport.close()
+
+    def _look(self, outgoing: Outgoing) -> None:
+        """See to it, now and then, that what was written is taken: until it is, closing would wait."""
+        if outgoing.stands_still():
+            self.transport.abort()
+        else:
+            self._next_look = self.loop.call_later(self.timeout_keep_alive, self._look, outgoing)
 
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 import uvicorn
-from fastapi import FastAPI
 from fastapi.testclient import TestClient
+from starlette.types import ASGIApp
 
 from app.main import create_app
-from app.server import listen
+from app.server import configuration, listen
 from app.services import Services
 from tests.worker.conftest import database_url, postgres_url  # noqa: F401  # fixtures
 from worker.blobs.directory import DirectoryBlobs
@@ -75,10 +75,10 @@ def any_api(any_services: Services) -> Iterator[TestClient]:
 
 
 @contextmanager
-def live(app: FastAPI) -> Iterator[str]:
+def live(app: ASGIApp, idle_seconds: float = 30) -> Iterator[str]:
     """The URL of an application behind a real socket, as `micronet api` serves it."""
     listening = listen("127.0.0.1", 0)
-    server = uvicorn.Server(uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=1))
+    server = uvicorn.Server(configuration(app, idle_seconds, end_seconds=1))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     until(lambda: server.started)

@@ -41,12 +41,16 @@ MULTIPART = {"Content-Type": "multipart/form-data; boundary=b"}
 
 
 class Raw:
-    """A client that says exactly what it is told to."""
+    """A client that says exactly what it is told to. `buffer`: bytes its system takes for it, about."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, buffer: int | None = None) -> None:
         parts = urlsplit(url)
         self._host = parts.netloc
-        self._socket = socket.create_connection((parts.hostname, parts.port), timeout=10)
+        self._socket = socket.socket()
+        self._socket.settimeout(10)
+        if buffer is not None:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+        self._socket.connect((parts.hostname, parts.port))
 
     def begin(self, method: str, path: str, **headers: str) -> None:
         lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}"]
@@ -68,14 +72,24 @@ class Raw:
         headers = dict(line.lower().split(": ", 1) for line in head.decode().split("\r\n")[1:])
         while len(body) < int(headers["content-length"]):
             body += self._more()
-        is_json = headers["content-type"].endswith("json")  # HTTP's own faults are answered by uvicorn, in words
-        return int(head.split()[1]), json.loads(body) if is_json else {}
+        return int(head.split()[1]), json.loads(body)
 
     def _more(self) -> bytes:
-        piece = self._socket.recv(65536)
+        piece = self.read()
         if not piece:
             raise EOFError("the connection ended")
         return piece
+
+    def read(self, size: int = 65536) -> bytes:
+        """Something of what has come; nothing where the connection has ended."""
+        try:
+            return self._socket.recv(size)
+        except ConnectionError:
+            return b""
+
+    def rest(self) -> bytes:
+        """All that comes until the connection ends."""
+        return b"".join(iter(self.read, b""))
 
     def close(self) -> None:
         self._socket.close()
