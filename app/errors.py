@@ -11,6 +11,7 @@ MicronetError
     ├── NoMicronet             something else answers there
     ├── AnotherVersion         it answered, in a form that this version does not know
     ├── Refused                it said no, in words that are not its own: a proxy's, say
+    ├── Damaged                what came is not what the job made
     ├── JobCanceled
     ├── Interrupted            this program was stopped; the job it followed was not
     └── NotGoodEnough
@@ -91,6 +92,14 @@ class Refused(CommandError):
 
     code = "server"
     title = "The server refused, and did not say why"
+
+
+class Damaged(CommandError):
+    """What came of a file that a job made has not the hash or the size that the job tells, so none of it is kept."""
+
+    code = "damaged"
+    title = "The file came damaged"
+    yours = False
 
 
 class JobCanceled(CommandError):

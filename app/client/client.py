@@ -13,6 +13,7 @@ import httpx
 from pydantic import BaseModel
 
 from app.client.connection import Connection
+from app.client.downloading import download
 from app.client.failures import Later, ServerError, checked, content_of
 from app.client.uploading import Progress, upload
 
@@ -99,24 +100,13 @@ class Client:
         """
         return upload(self._connection, path, progress)
 
-    def download(self, url: str, destination: BinaryIO) -> None:
-        """Write a file of the server's, as `artifacts` of a job names it, to `destination`.
+    def download(self, artifact: Json, destination: BinaryIO) -> None:
+        """Write a file that a job made, one of its `artifacts`, to `destination`. Raises OSError too.
 
+        What came is held against the hash and the size that the job tells: ServerError, and it is none of the job's.
         A file never changes under its address, so after a lost connection only the rest is fetched.
         """
-        patience, begin = self._connection.patience(), destination.tell()
-        while True:
-            done = destination.tell() - begin
-            try:
-                with self._connection.stream(url, headers={"Range": f"bytes={done}-"} if done else {}) as answer:
-                    if answer.status_code != httpx.codes.PARTIAL_CONTENT:
-                        destination.seek(begin)
-                    for chunk in answer.iter_bytes():
-                        destination.write(chunk)
-                        patience.forward()
-                return
-            except Later as error:
-                patience.wait(error)
+        download(self._connection, artifact, destination)
 
     def job(self, job_id: str) -> Json:
         """A job as it is now."""

@@ -86,12 +86,12 @@ def check_succeeded(job: dict[str, Any]) -> None:
 def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> None:
     """Write the files a job made to a directory. Raises ServerError, which says how to try again, and writes none."""
     try:
-        addresses = {Path(artifact["name"]).name: artifact["url"] for artifact in job["artifacts"]}
-        make_room(output, addresses, force)
+        made = {Path(artifact["name"]).name: artifact for artifact in job["artifacts"]}
+        make_room(output, made, force)
         with TemporaryDirectory(dir=output, prefix=".micronet-") as directory:
-            for name, address in addresses.items():
+            for name, artifact in made.items():
                 with Path(directory, name).open("xb") as file:
-                    client.download(address, file)
+                    client.download(artifact, file)
             move_all(Path(directory), output, force)
     except (MicronetError, OSError) as error:
         why = error if isinstance(error, MicronetError) else of_the_system(error)

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, get_args
 from unittest.mock import MagicMock, call
@@ -305,6 +306,24 @@ def test_what_a_job_made_is_fetched(file: str, services: Services, tmp_path: Pat
     assert (output / "made.onnx").read_bytes() == b"made.onnx"
     assert "--force" in micronet("job", job_id, "--output", str(output), expected=1).stderr
     micronet("job", job_id, "--output", str(output), "--force")
+
+
+def test_of_files_that_come_damaged_none_is_left(file: str, services: Services, tmp_path: Path) -> None:
+    """One bit of one of them changed in the server's store."""
+    made = [_artifact(services, name) for name in ("1-train.onnx", "2-fuse.onnx")]
+    (stored,) = (path for path in tmp_path.rglob("*") if path.is_file() and path.read_bytes() == made[1].name.encode())
+    stored.chmod(0o600)
+    stored.write_bytes(b"2-fuse.onny")
+    job_id, output = submitted(file), tmp_path / "out"
+    with ending(services, Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=tuple(made))):
+        done = micronet("job", job_id, "--wait", "--output", str(output), "--json", expected=3)
+    assert json.loads(done.stdout)["score"]["total"] == 0.1
+    assert last(done)["code"] == "damaged"
+    assert last(done)["detail"].startswith(
+        f"2-fuse.onnx: 11 bytes with sha256 {sha256(b'2-fuse.onny').hexdigest()} came"
+    )
+    assert made[1].sha256 in last(done)["detail"]
+    assert list(output.iterdir()) == []
 
 
 def test_what_a_job_made_is_scored_where_it_is(file: str, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
