@@ -9,18 +9,26 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from worker.blobs.port import CHUNK
 
 _DAY = 24 * 3600
 
 
+class Unfinished(NamedTuple):
+    """How many bytes of a file have come, and how many it is to have in the end; 0 before that was announced."""
+
+    size: int
+    length: int
+
+
 class Partials:
     """Unfinished files, each of one owner and one announced hash, in a directory of this host.
 
-    Another API host has a directory of its own: it knows of no byte that came here, and a client that a proxy leads
-    there begins again. Processes of one host share the directory: whoever writes a file has locked it.
+    Another API host has a directory of its own: it knows of no byte that came here and of none that is announced, and a
+    client that a proxy leads there begins again. Processes of one host share the directory: whoever writes a file has
+    locked it. A file is named after its owner, its announced length and its hash.
     """
 
     def __init__(self, root: Path) -> None:
@@ -28,27 +36,46 @@ class Partials:
 
     def size(self, owner: str, sha256: str) -> int:
         """How many bytes of this file have come; 0 where none has."""
-        return _size(self._path(owner, sha256))
+        path = self._find(owner, sha256)
+        return 0 if path is None else _size(path)
 
-    def sizes(self, owner: str) -> dict[str, int]:
-        """How many bytes have come of each unfinished file of `owner`, by its hash."""
-        prefix = _prefix(owner)
-        return {path.name.removeprefix(prefix): _size(path) for path in self.root.glob(f"{prefix}*")}
+    def unfinished(self, owner: str) -> dict[str, Unfinished]:
+        """Every unfinished file of `owner`, by its hash."""
+        paths = self.root.glob(f"{_prefix(owner)}*-*")
+        return {path.name.rpartition("-")[2]: Unfinished(_size(path), _length(path)) for path in paths}
+
+    @contextlib.contextmanager
+    def alone(self, owner: str) -> Iterator[None]:
+        """While inside, no other process of this host and no other thread is inside for the same owner.
+
+        Who looks at `unfinished` here, and then announces a file, does it on what is so.
+        """
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self.root / f"{_prefix(owner)}lock"
+        descriptor = _opened(path, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)  # who waits for it sees that it is gone, and makes another
+            os.close(descriptor)
 
     def open(self, owner: str, sha256: str) -> "Partial":
         """The file, begun if nothing of it is here, for nobody else until it is closed. Raises BlockingIOError."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path = self._path(owner, sha256)
-        while True:
-            descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path = self._find(owner, sha256) or self.root / f"{_prefix(owner)}0-{sha256}"
+        return Partial(path, _opened(path, fcntl.LOCK_EX | fcntl.LOCK_NB))
+
+    def remove(self, owner: str, sha256: str) -> bool:
+        """Delete what has come of this file; whether there was any. Raises BlockingIOError while it is written."""
+        with self.alone(owner):
+            path = self._find(owner, sha256)
+            if path is None:
+                return False
+            with contextlib.suppress(FileNotFoundError), _locked(path) as descriptor:
                 if os.fstat(descriptor).st_nlink:
-                    return Partial(path, descriptor)
-            except BaseException:
-                os.close(descriptor)
-                raise
-            os.close(descriptor)  # it was finished or swept between the two lines
+                    path.unlink()
+                    return True
+            return False  # it was finished or swept meanwhile
 
     def sweep(self, days: float) -> int:
         """Delete files that got no byte for `days` and that nobody is writing; how many there were."""
@@ -60,8 +87,8 @@ class Partials:
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         return shutil.disk_usage(self.root).free
 
-    def _path(self, owner: str, sha256: str) -> Path:
-        return self.root / f"{_prefix(owner)}{sha256}"
+    def _find(self, owner: str, sha256: str) -> Path | None:
+        return next(self.root.glob(f"{_prefix(owner)}*-{sha256}"), None)
 
 
 class Partial:
@@ -82,6 +109,16 @@ class Partial:
     def size(self) -> int:
         """Bytes that are here."""
         return os.fstat(self._descriptor).st_size
+
+    @property
+    def length(self) -> int:
+        """Bytes that it is to have in the end, as announced; 0 before that."""
+        return _length(self._path)
+
+    def announce(self, length: int) -> None:
+        """It is to have so many in the end."""
+        prefix, _, sha256 = self._path.name.split("-")
+        self._path = self._path.rename(self._path.with_name(f"{prefix}-{length}-{sha256}"))
 
     def append(self, data: bytes | bytearray | memoryview) -> None:
         """All of `data`, at the end; where that fails, as much of it as there was room for."""
@@ -109,6 +146,24 @@ class Partial:
 def _prefix(owner: str) -> str:
     """Of the names of an owner's files: a team may be called anything, a file may not."""
     return hashlib.sha256(owner.encode()).hexdigest()[:32] + "-"
+
+
+def _length(path: Path) -> int:
+    return int(path.name.split("-")[1])
+
+
+def _opened(path: Path, operation: int) -> int:
+    """The file, made if there is none, and locked. Raises BlockingIOError where that would have to wait and may not."""
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        try:
+            fcntl.flock(descriptor, operation)
+            if os.fstat(descriptor).st_nlink:
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # it was removed between the two lines
 
 
 def _size(path: Path) -> int:

@@ -11,7 +11,7 @@ from app.http.body import announced_length, body_chunks
 from app.http.documented import Answers, problem, success
 from app.http.errors import InvalidRequest
 from app.http.failures import answer
-from app.http.pieces import Place, append, copy, opened
+from app.http.pieces import Place, append, copy, give_up, opened
 from app.http.problems import LENGTH, OFFSET, Fault
 from app.http.site import Site, SiteDep
 from app.http.uploads import Upload
@@ -57,6 +57,17 @@ def checkpoints_router() -> APIRouter:
     router.add_api_route("/{sha256}", _write, methods=["PUT"], name="write_checkpoint", responses=_HERE | _WRITTEN)
     router.add_api_route(
         "/{sha256}", _add, methods=["PATCH"], name="add_to_checkpoint", responses=_HERE | _WRITTEN | _MORE
+    )
+    router.add_api_route(
+        "/{sha256}",
+        _give_up,
+        methods=["DELETE"],
+        name="give_up_checkpoint",
+        status_code=204,
+        responses={
+            204: {"description": "What had come of it is gone"},
+            404: problem(404, "No piece of it is here, or only another team's"),
+        },
     )
     return router
 
@@ -104,6 +115,9 @@ async def _add(
     What has come of a piece stays when its connection breaks, or the server; HEAD tells how much that is. An API
     process on another host does not know of it: there it is 0, and the file begins again. So a proxy before several
     hosts has to send each address always to the same one. Files that get no more pieces are swept.
+
+    From the first piece on, `Upload-Length` counts against the stored bytes that a team may have, until the file is
+    stored, given up (DELETE) or swept; each host counts what is unfinished on its own.
     """
     place = Place(offset, length)
     place.check(site.services.settings.upload_bytes)
@@ -124,6 +138,18 @@ async def _add(
                 raise
             await site.files.run(partial.remove)
             return _stored(blob, 201)
+
+
+async def _give_up(site: SiteDep, caller: CallerDep, sha256: Sha256) -> Response:
+    """Give up a file of which not all pieces have come: those that have go, and what it announced makes room.
+
+    A file that is stored stays: it goes with the jobs that name it.
+    """
+    if not await give_up(site, caller, sha256):
+        raise CheckpointNotFound(
+            f"nothing of {sha256} waits for the rest; what is stored goes with its jobs: DELETE /jobs/ID."
+        )
+    return Response(status_code=204)
 
 
 async def _kept(site: Site, caller: Caller, sha256: str) -> StoredBlob | None:

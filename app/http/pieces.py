@@ -1,7 +1,7 @@
 """A checkpoint in pieces: each goes on where what came before it ends, whatever ended that."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import NamedTuple
 
 from starlette.requests import Request
@@ -14,7 +14,7 @@ from app.http.problems import LENGTH, OFFSET, Fault
 from app.http.site import Site
 from app.http.uploads import Upload, check_space, is_time_to_look, storage_errors
 from app.services import Services
-from worker.errors import StorageFull
+from worker.errors import StorageFull, StorageQuota
 from worker.partials import Partial
 
 _MOST = 64
@@ -41,7 +41,8 @@ async def opened(site: Site, caller: Caller, sha256: str, place: Place) -> Async
     Raises OffsetMismatch if the piece does not begin where it ends, TooManyUploads if somebody else is writing it, or
     the caller has too many of them, InvalidRequest, StorageQuota, StorageFull, Unavailable.
     """
-    await site.database.run(_check_quota, site.services, caller.owner, sha256, place)
+    quota = site.services.settings.team_stored_bytes
+    await site.database.run(site.services.records.blobs.check_quota, caller.owner, place.length, quota)
     partial = await site.files.run(_open, site.services, caller.owner, sha256, place)
     try:
         yield partial
@@ -88,35 +89,77 @@ async def copy(site: Site, partial: Partial, upload: Upload) -> None:
         await upload.write(chunk)
 
 
-def _check_quota(services: Services, owner: str, sha256: str, place: Place) -> None:
-    others = sum(size for name, size in services.partials.sizes(owner).items() if name != sha256)
-    services.records.blobs.check_quota(owner, others + place.length, services.settings.team_stored_bytes)
+async def give_up(site: Site, caller: Caller, sha256: str) -> bool:
+    """Delete what has come of a file in pieces, and what it announced; whether there was any.
+
+    Raises TooManyUploads while a piece of it is coming, Unavailable.
+    """
+    return await site.files.run(_give_up, site.services, caller.owner, sha256)
+
+
+def _give_up(services: Services, owner: str, sha256: str) -> bool:
+    with storage_errors(), _alone_with_it():
+        return services.partials.remove(owner, sha256)
 
 
 def _open(services: Services, owner: str, sha256: str, place: Place) -> Partial:
-    partials, settings = services.partials, services.settings
+    partials = services.partials
     with storage_errors():
         if not partials.size(owner, sha256):
-            partials.sweep(settings.partial_days)  # what is too old counts no more, sweep or not
-            if len(partials.sizes(owner)) >= _MOST:
-                raise TooManyUploads(f"{_MOST} files have come in part; send the rest of one, or wait for a sweep.")
-        try:
-            partial = partials.open(owner, sha256)
-        except BlockingIOError:
-            raise TooManyUploads("another request is sending this file; wait until it has ended.") from None
-    try:
-        _check_room(services, partial, place)
-    except BaseException:
-        partial.close()
-        raise
+            partials.sweep(services.settings.partial_days)  # what is too old counts no more, sweep or not
+        with partials.alone(owner):
+            with _alone_with_it():
+                partial = partials.open(owner, sha256)
+            try:
+                _check_place(partial, place)
+                if partial.length != place.length:
+                    _check_announced(services, owner, sha256, place.length)
+                    partial.announce(place.length)
+                _check_room(services, place)
+            except BaseException:
+                partial.close()
+                raise
     return partial
 
 
-def _check_room(services: Services, partial: Partial, place: Place) -> None:
+@contextmanager
+def _alone_with_it() -> Iterator[None]:
+    try:
+        yield
+    except BlockingIOError:
+        raise TooManyUploads("another request is sending this file; wait until it has ended.") from None
+
+
+def _check_place(partial: Partial, place: Place) -> None:
     if partial.size != place.offset:
         raise OffsetMismatch(partial.size)
     if place.offset > place.length:
         raise _wrong(LENGTH, f"{place.offset:,} bytes are here already, of a file of {place.length:,}.")
+
+
+def _check_announced(services: Services, owner: str, sha256: str, length: int) -> None:
+    """Raise TooManyUploads or StorageQuota unless there is room for all that is stored and announced, and for this.
+
+    A file that was announced has its room: how others of its owner grow meanwhile does not stop its pieces.
+    """
+    others = {name: file.length for name, file in services.partials.unfinished(owner).items() if name != sha256}
+    if len(others) >= _MOST:
+        raise TooManyUploads(f"{_MOST} files have come in part; send the rest of one, or give one up: DELETE it.")
+    blobs, quota = services.records.blobs, services.settings.team_stored_bytes
+    if not others:
+        blobs.check_quota(owner, length, quota)
+        return
+    stored, announced = blobs.stored_bytes(owner), sum(others.values())
+    room = max(quota - stored - announced, 0)
+    if length > room:
+        raise StorageQuota(
+            f"{stored:,} bytes are stored and unfinished files ({len(others)}) have announced {announced:,}; "
+            f"{length:,} more would pass the limit of {quota:,}, and {room:,} would not. Send the rest of an "
+            f"unfinished file, or give one up: of the largest, DELETE /checkpoints/{max(others, key=others.__getitem__)}."
+        )
+
+
+def _check_room(services: Services, place: Place) -> None:
     rest = place.length - place.offset
     with storage_errors():
         check_space(services, rest + place.length)  # when all has come, it is there twice until its copy is recorded

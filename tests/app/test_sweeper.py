@@ -43,4 +43,4 @@ def test_an_api_sweeps_its_own_host(
             spooled.write_bytes(b"half")
             leave(services, OLD, days_ago=1.5)
             until(lambda spooled=spooled: not spooled.exists() and not services.partials.size("", OLD))  # type: ignore[misc]
-        assert services.partials.sizes("") == {YOUNG: 5}
+        assert services.partials.unfinished("") == {YOUNG: (5, 0)}

@@ -184,7 +184,7 @@ def test_other_addresses_and_methods(api: TestClient) -> None:
         ("HEAD", "/score", "POST"),
         ("HEAD", f"/jobs/{'0' * 32}/events", "GET"),
         ("GET", "/score", "POST"),
-        ("POST", "/checkpoints/" + "0" * 64, "GET, HEAD, PATCH, PUT"),
+        ("POST", "/checkpoints/" + "0" * 64, "DELETE, GET, HEAD, PATCH, PUT"),
     ):
         answer = api.request(method, where)
         assert answer.status_code == 405

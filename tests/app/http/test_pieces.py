@@ -5,6 +5,7 @@ import hashlib
 import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -164,16 +165,86 @@ def test_unfinished_files_are_their_owners(any_services: Services) -> None:
     assert len(stored_files(any_services)) == 1
 
 
-def test_unfinished_files_count_against_the_stored_bytes(make_services: MakeServices) -> None:
+def test_what_unfinished_files_announce_counts_against_the_stored_bytes(make_services: MakeServices) -> None:
     services = make_services(team_stored_bytes=1000)
-    one, two = (f"/checkpoints/{number * 64}" for number in ("1", "2"))
+    content = b"x" * 600
+    one, two = (f"/checkpoints/{sha256}" for sha256 in (hashlib.sha256(content).hexdigest(), "2" * 64))
     with called(services) as client:
         problem(add(client, 0, b"x", 1001, one), 429, "storage-quota")
-        assert add(client, 0, b"x" * 600, 1000, one).status_code == 204
-        problem(add(client, 0, b"x", 401, two), 429, "storage-quota")
+        assert add(client, 0, content[:1], 600, one).status_code == 204
+        refused = problem(add(client, 0, b"x", 401, two), 429, "storage-quota")
+        for words in ("0 bytes are stored", "(1) have announced 600", "401 more", "400 would not", f"DELETE {one}."):
+            assert words in refused["detail"]
+        assert (so_far(client, two), len(partial_files(services))) == (0, 1)
         assert add(client, 0, b"x", 400, two).status_code == 204
-        problem(add(client, 600, b"x", 1000, one), 429, "storage-quota")
-        assert (so_far(client, one), so_far(client, two)) == (600, 1)
+        problem(add(client, 1, b"x", 401, two), 429, "storage-quota")  # nor is more announced afterwards
+        assert add(client, 1, content[1:], 600, one).status_code == 201, "who was let begin can end"
+        assert add(client, 1, b"x", 400, two).status_code == 204
+        problem(add(client, 2, b"x", 401, two), 429, "storage-quota")
+
+
+def test_of_files_that_begin_at_once_no_more_begin_than_have_room(make_services: MakeServices) -> None:
+    """Each is as large as the quota; the first piece of each is nearly all of it."""
+    services = make_services(team_stored_bytes=100_000)
+    contents = [bytes([number]) * 100_000 for number in range(12)]
+    where = [f"/checkpoints/{hashlib.sha256(content).hexdigest()}" for content in contents]
+    with live(create_app(services.settings, services, open_access=True)) as address:
+
+        def begin(number: int) -> int:
+            with httpx.Client(base_url=address) as client:
+                return add(client, 0, contents[number][:99_000], 100_000, where[number]).status_code
+
+        with ThreadPoolExecutor(12) as pool:
+            statuses = list(pool.map(begin, range(12)))
+        assert sorted(statuses) == [204] + [429] * 11
+        assert sum(path.stat().st_size for path in services.partials.root.iterdir()) == 99_000
+        begun_one = statuses.index(204)
+        with httpx.Client(base_url=address) as client:
+            rest = contents[begun_one][99_000:]
+            assert add(client, 99_000, rest, 100_000, where[begun_one]).status_code == 201
+
+
+def test_a_file_in_pieces_can_be_given_up(make_services: MakeServices) -> None:
+    services = make_services(team_stored_bytes=LENGTH)
+    with called(services, open_access=False) as client:
+        blue, red = bearer(services, "blue"), bearer(services, "red")
+        problem(client.delete(WHERE, headers=blue), 404, "checkpoint-not-found")
+        assert add(client, 0, CONTENT[:1000], LENGTH, WHERE, **blue).status_code == 204
+        problem(add(client, 0, b"x", 1, f"/checkpoints/{'1' * 64}", **blue), 429, "storage-quota")
+        problem(client.delete(WHERE, headers=red), 404, "checkpoint-not-found")
+        problem(client.delete(WHERE), 401, "token-required")
+        assert so_far(client, **blue) == 1000
+        answer = client.delete(WHERE, headers=blue)
+        assert (answer.status_code, answer.content) == (204, b"")
+        assert (so_far(client, **blue), partial_files(services)) == (0, [])
+        assert add(client, 0, CONTENT, LENGTH, WHERE, **blue).status_code == 201
+        stored = problem(client.delete(WHERE, headers=blue), 404, "checkpoint-not-found")
+        assert "DELETE /jobs/ID" in stored["detail"]
+        assert client.get(WHERE, headers=blue).status_code == 200
+        problem(client.delete("/checkpoints/x", headers=blue), 422, "invalid-request")
+
+
+def test_a_file_whose_piece_is_coming_is_not_given_up(make_services: MakeServices) -> None:
+    services = make_services(idle_seconds=60)
+    with live(create_app(services.settings, services, open_access=True)) as address:
+        raw = begun(address, CONTENT[: LENGTH // 2])
+        with httpx.Client(base_url=address) as client:
+            until(lambda: so_far(client) > 0)
+            problem(client.delete(WHERE), 429, "too-many-uploads")
+        raw.send(CONTENT[LENGTH // 2 :])
+        assert raw.answer()[0] == 201
+        raw.close()
+
+
+def test_a_length_that_cannot_be_leaves_what_was_announced(make_services: MakeServices) -> None:
+    services = make_services(team_stored_bytes=1000)
+    with called(services) as client:
+        assert add(client, 0, b"x" * 600, 1000).status_code == 204
+        problem(add(client, 600, b"x", 599), 422, "invalid-request")
+        problem(add(client, 1, b"x", 700), 409, "offset-mismatch")
+        assert services.partials.unfinished("") == {SHA256: (600, 1000)}
+        assert add(client, 600, b"x", 700).status_code == 204
+        assert services.partials.unfinished("") == {SHA256: (601, 700)}
 
 
 def test_nobody_has_too_many(api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
