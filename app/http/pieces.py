@@ -150,12 +150,12 @@ def _check_announced(services: Services, owner: str, sha256: str, length: int) -
         blobs.check_quota(owner, length, quota)
         return
     stored, announced = blobs.stored_bytes(owner), sum(others.values())
-    room = max(quota - stored - announced, 0)
+    room, largest = max(quota - stored - announced, 0), max(others, key=others.__getitem__)
     if length > room:
         raise StorageQuota(
             f"{stored:,} bytes are stored and unfinished files ({len(others)}) have announced {announced:,}; "
             f"{length:,} more would pass the limit of {quota:,}, and {room:,} would not. Send the rest of an "
-            f"unfinished file, or give one up: of the largest, DELETE /checkpoints/{max(others, key=others.__getitem__)}."
+            f"unfinished file, or give one up: of the largest, DELETE /checkpoints/{largest}."
         )
 
 
