@@ -8,16 +8,17 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.errors import HeadTooLarge, HeadTooSlow, HttpError, MalformedRequest
 from app.http.failures import answer, status_of
+from app.http.heads import HEAD_BYTES, Head
 from app.http.outgoing import Outgoing
 
-HEAD_BYTES = 64 << 10
-"""Of the address and all headers of one request."""
 _LINGER_SECONDS = 2.0
 """For a client to read why it was refused, while what it still sends is dropped."""
 
 
 class Connection(HttpToolsProtocol):
     """Refuses with a problem what is no HTTP, heads that are too large (431) and those that do not come (408).
+
+    Trailers are bounded as heads are, and nobody reads them.
 
     Closed are, after the keep-alive time: a connection on which nothing was ever asked, one that goes on sending the
     body of a request that was answered, and one that takes nothing of what waits for it. And one too many, at once:
@@ -26,8 +27,8 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._heads, self._head_bytes = 0, 0
-        self._in_head, self._in_body, self._refused, self._head_too_large = False, False, False, False
+        self._head = Head()
+        self._in_body, self._refused = False, False
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look: asyncio.TimerHandle | None = None
 
@@ -51,33 +52,47 @@ class Connection(HttpToolsProtocol):
         """Some more of it."""
         if self._refused:
             return
-        heads = self._heads
+        self._head.piece(len(data))
         super().data_received(data)
-        if self._in_head and not self._refused:
-            # what of this piece came before the head is unknown: it is counted from the next piece on
-            self._head_bytes = self._head_bytes + len(data) if heads == self._heads else 0
-            if self._head_bytes > HEAD_BYTES:
-                self._refuse_head()
+        if self._head.is_too_large() and not self._refused:
+            self._refuse_head()
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
         super().on_message_begin()
-        self._heads += 1
-        self._in_head = True
+        self._head.begin()
         self._expect()
+
+    def on_url(self, url: bytes) -> None:
+        """Some of its address. Raises ValueError, as `on_header` does: that ends the parser, and is refused."""
+        self._head.line(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header, or a trailer."""
+        self._head.line(len(name) + len(value) + len(": \r\n"))
+        if not self._in_body:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Its head is here."""
-        self._in_head, self._in_body = False, True
+        self._head.end()
         self._expect_nothing()
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
-        self._head_too_large = size > HEAD_BYTES
-        if self._head_too_large:
-            raise ValueError("the head is too large")  # ends the parser; what it says comes to send_400_response
         super().on_headers_complete()
+        self._in_body = True
+
+    def on_chunk_header(self) -> None:
+        """A chunk of its body comes next, or trailers."""
+        self._head.begin()
+
+    def on_body(self, body: bytes) -> None:
+        """Some of its body."""
+        self._head.end()
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         """Its body is here."""
+        self._head.end()
         self._in_body = False
         super().on_message_complete()
         if self.cycle.response_complete:
@@ -95,13 +110,13 @@ class Connection(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """What came is no HTTP."""
-        if self._head_too_large:
+        if self._head.is_too_large():
             self._refuse_head()
         else:
             self._refuse(MalformedRequest("this is not HTTP as it is spoken here."))
 
     def _refuse_head(self) -> None:
-        self._refuse(HeadTooLarge(f"address and headers may have {HEAD_BYTES:,} bytes together."))
+        self._refuse(HeadTooLarge(f"address and headers may have {HEAD_BYTES:,} bytes together, and trailers as many."))
 
     def _expect(self) -> None:
         """The next step has to come within the keep-alive time."""
@@ -116,7 +131,7 @@ class Connection(HttpToolsProtocol):
     def _too_late(self) -> None:
         if self._is_answering():
             self._expect()
-        elif self._in_head and not self._refused:
+        elif self._head.coming and not self._in_body and not self._refused:
             self._refuse(HeadTooSlow(f"the head did not come within {self.timeout_keep_alive:g} seconds."))
         else:
             self.transport.close()
@@ -145,10 +160,11 @@ class Connection(HttpToolsProtocol):
             if self.cycle.response_started:
                 self.transport.close()
                 return
+        if not self._in_body or self._is_answering():  # else the request has its answer
+            said = answer(error, "", {"Connection": "close"})
+            headers = b"".join(name + b": " + value + b"\r\n" for name, value in said.raw_headers)
+            self.transport.write(STATUS_LINE[status_of(error)] + headers + b"\r\n" + bytes(said.body))
         self.flow.resume_reading()
-        said = answer(error, "", {"Connection": "close"})
-        headers = b"".join(name + b": " + value + b"\r\n" for name, value in said.raw_headers)
-        self.transport.write(STATUS_LINE[status_of(error)] + headers + b"\r\n" + bytes(said.body))
         self.transport.write_eof()
         self._expect_nothing()
         self._deadline = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
