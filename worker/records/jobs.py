@@ -25,6 +25,7 @@ from worker.records.blobs import check_quota, record_blob, use_blob
 from worker.records.clock import ago, now
 from worker.records.database import Database
 from worker.records.log import read_log, write_end, write_entry
+from worker.records.naming import is_named
 from worker.records.removal import remove_job
 from worker.records.rows import job_of
 from worker.records.tables import blobs, idempotency_keys, job_files, jobs
@@ -169,10 +170,7 @@ class JobRecords:
 
     def names(self, sha256: str, owner: str) -> bool:
         """Whether a job of `owner` was about this file, or made it."""
-        beside = jobs.c.id.in_(select(job_files.c.job_id).where(job_files.c.sha256 == sha256))
-        mentioned = (jobs.c.checkpoint_sha256 == sha256) | jobs.c.artifacts.contains(sha256, autoescape=True) | beside
-        query = select(jobs.c.seq).where(jobs.c.owner == owner, mentioned).limit(1)
-        return self._database.read(lambda connection: connection.scalar(query)) is not None
+        return self._database.read(lambda connection: is_named(connection, sha256, owner))
 
     def list(self, wanted: Filter, limit: int) -> tuple[Job, ...]:
         """At most `limit` jobs, newest first. Results are left out: they are long, and a list is for looking over."""

@@ -16,7 +16,7 @@ from worker.records.database import Database
 from worker.records.log import write_end, write_entry, write_stages
 from worker.records.rows import artifacts_text, job_of, stage_columns
 from worker.records.scores import score_row
-from worker.records.tables import jobs, scores
+from worker.records.tables import job_artifacts, jobs, scores
 from worker.records.turns import NEXT
 from worker.records.values import (
     HELD,
@@ -253,6 +253,8 @@ def _end(connection: Connection, job: Job, ending: Ending, stage: Stage | None =
     )
     ended = bool(connection.execute(changes).rowcount)
     if ended:
+        for sha256 in {artifact.sha256 for artifact in ending.artifacts}:
+            connection.execute(insert(job_artifacts).values(job_id=job.id, sha256=sha256))
         write_end(connection, job.id, ending)
     return ended
 

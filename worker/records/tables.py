@@ -107,6 +107,14 @@ job_files = Table(  # what a job's settings name beside its checkpoint
     Index(None, "sha256"),
 )
 
+job_artifacts = Table(  # what a job made, as its own `artifacts` say: found by the file
+    "job_artifacts",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    Column("sha256", _SHA256, primary_key=True),
+    Index(None, "sha256"),
+)
+
 journal = Table(  # what a long job has written down to go on from; files of its own, nobody's quota
     "journal",
     metadata,

@@ -12,8 +12,8 @@ from worker.reconciler import Reconciler
 from worker.records import Records
 from worker.records.migrate import configuration, migrate
 from worker.records.scores import BoardFilter, Order
-from worker.records.tables import scores
-from worker.records.values import Event, Status, WorkerSeen
+from worker.records.tables import job_artifacts, scores
+from worker.records.values import Artifact, Ending, Event, Status, WorkerSeen
 
 
 def _back_to(records: Records, version: str) -> None:
@@ -69,3 +69,21 @@ def test_a_job_that_a_worker_of_an_older_version_has_is_timed_by_who_looks(recor
     assert records.leases.beat(claimed, None) is Status.RUNNING
     assert Reconciler(records, lease_seconds=0.0).take_back() == 1
     assert records.jobs.read(job.id).status is Status.QUEUED
+
+
+def test_what_jobs_of_an_older_version_made_is_found(records: Records) -> None:
+    made = tuple(
+        Artifact(name=name, sha256=sha256 * 64, size=1) for name, sha256 in [("x", "a"), ("y", "a"), ("z", "b")]
+    )
+    accept(records, kind="fuse")
+    job = records.leases.claim("w", ("short",))
+    assert job is not None
+    records.leases.finish(job, Ending(Status.SUCCEEDED, "{}", artifacts=made))
+    other = accept(records)
+    _back_to(records, "0006")
+    assert not inspect(records.database.engine).has_table("job_artifacts")
+    migrate(records.database)
+    rows = records.database.read(lambda c: c.execute(sqlalchemy.select(job_artifacts)).all())
+    assert sorted(tuple(row) for row in rows) == [(job.id, "a" * 64), (job.id, "b" * 64)]
+    assert records.jobs.names("b" * 64, "")
+    assert records.jobs.read(other.id) == other
