@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from app.errors import FileMissing, FileUnreadable, Interrupted, MachineTooSmall, NoSpace, NotGoodEnough
-from app.printable import printable
+from app.printable import on_one_line, printable
 from micronet.errors import MicronetError, Paused
 
 YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED, SIGNAL = 1, 3, 4, 75, 128
@@ -87,7 +87,9 @@ def _say(error: MicronetError, as_json: bool) -> None:
         print(json.dumps(said), file=sys.stderr)
     else:
         message = Text.assemble(
-            (f"{error.title} ", "bold red"), (f"[{error.code}]", "dim"), f"\n{printable(str(error))}"
+            (f"{on_one_line(error.title)} ", "bold red"),
+            (f"[{on_one_line(error.code)}]", "dim"),
+            f"\n{printable(str(error))}",
         )
         Console(stderr=True, highlight=False).print(message, soft_wrap=True)  # a terminal folds it, and a log need not
 

@@ -40,4 +40,4 @@ def whole_id(client: Client, named: str) -> str:
 def _described(job: dict[str, Any]) -> str:
     file = job["checkpoint"]
     facts = (job["kind"], job["status"], job["name"], file and file["filename"])
-    return f"{job['id']}  {', '.join(on_one_line(fact) for fact in facts if fact)}"
+    return on_one_line(f"{job['id']}  {', '.join(fact for fact in facts if fact)}")

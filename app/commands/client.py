@@ -29,6 +29,7 @@ from app.commands.options import (
 )
 from app.errors import FileUnreadable
 from app.failures import reported
+from app.printable import on_one_line
 from app.progress_bar import ProgressBar
 from app.score_limits import BEST, Limits, Standard, score_of
 from app.score_options import with_given_settings
@@ -128,7 +129,7 @@ def submit(
                 if wait:
                     job = followed(client, job, progress)
         if not wait:
-            print(json.dumps(job, indent=2) if as_json else job["id"])
+            print(json.dumps(job, indent=2) if as_json else on_one_line(job["id"]))
             return
         check_succeeded(job)
         try:

@@ -97,7 +97,7 @@ def cancel(
         found = client.cancel(whole_id(client, job_id))
         if wait and found["status"] not in FINAL:
             found = followed(client, found, progress)
-    print(json.dumps(found, indent=2) if as_json else found["status"])
+    print(json.dumps(found, indent=2) if as_json else on_one_line(found["status"]))
 
 
 def delete(
@@ -132,8 +132,8 @@ def _ask(found: dict[str, Any]) -> None:
     """Whether this job is to go. Raises Abort if not."""
     file = found["checkpoint"]
     facts = (found["name"], file and file["filename"], found["status"])
-    about = ", ".join(on_one_line(fact) for fact in facts if fact)
-    typer.confirm(f"Delete {found['kind']} job {found['id']} ({about})?", abort=True, err=True)
+    about = ", ".join(fact for fact in facts if fact)
+    typer.confirm(on_one_line(f"Delete {found['kind']} job {found['id']} ({about})?"), abort=True, err=True)
 
 
 def _show(found: dict[str, Any], whole: bool, as_json: bool) -> None:
