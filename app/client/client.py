@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from pydantic import BaseModel
 from app.client.connection import Connection
 from app.client.downloading import download
 from app.client.failures import Later, ServerError, checked, content_of
+from app.client.shapes import Board, Job, JobPage, Shape, Tracks
 from app.client.uploading import Progress, upload
 
 _FINAL = ("succeeded", "failed", "canceled")
@@ -91,7 +93,7 @@ class Client:
         if checkpoint is not None:
             fields |= {"checkpoint_sha256": checkpoint.sha256, "filename": checkpoint.filename}
         form = {name: (None, value) for name, value in fields.items()}
-        return self._connection.json("POST", f"/{kind}", files=form, headers={"Idempotency-Key": uuid.uuid4().hex})
+        return self._connection.json("POST", f"/{kind}", Job, files=form, headers={"Idempotency-Key": uuid.uuid4().hex})
 
     def upload(self, path: Path, progress: Progress = lambda done, total: None) -> str:
         """Send a file ahead of a job that names it; its SHA-256. Raises OSError too.
@@ -110,7 +112,7 @@ class Client:
 
     def job(self, job_id: str) -> Json:
         """A job as it is now."""
-        return self._connection.json("GET", f"/jobs/{job_id}")
+        return self._connection.json("GET", _address(job_id), Job)
 
     def jobs(
         self,
@@ -121,7 +123,9 @@ class Client:
         id_prefix: str | None = None,
     ) -> Iterator[Json]:
         """Jobs, the newest first, without their results; more are asked for as they are taken."""
-        return self._pages("/jobs", "jobs", {"status": status, "kind": kind, "team": team, "id_prefix": id_prefix})
+        return self._pages(
+            "/jobs", JobPage, "jobs", {"status": status, "kind": kind, "team": team, "id_prefix": id_prefix}
+        )
 
     def page(self, job: Json) -> str:
         """URL of a job's page, for people."""
@@ -129,7 +133,7 @@ class Client:
 
     def cancel(self, job_id: str) -> Json:
         """Ask a job to stop."""
-        return self._connection.json("POST", f"/jobs/{job_id}/cancel")
+        return self._connection.json("POST", f"{_address(job_id)}/cancel", Job)
 
     def delete(self, job_id: str) -> None:
         """Take back a job that has ended, with its entry on the leaderboard and what nothing else names of its files.
@@ -139,7 +143,7 @@ class Client:
         patience, lost = self._connection.patience(), False
         while True:
             try:
-                checked(self._connection.once("DELETE", f"/jobs/{job_id}"))
+                checked(self._connection.once("DELETE", _address(job_id)))
                 return
             except Later as error:
                 lost |= error.code == "unreachable"
@@ -153,10 +157,10 @@ class Client:
         """The job whenever it has changed, the last time when it has ended."""
         pause, etag = _FIRST_LOOK, ""
         while True:
-            given = {"If-None-Match": etag} if etag else {}
-            answer = self._connection.answer("GET", f"/jobs/{job_id}", headers=given)
+            given = {"If-None-Match": etag} if etag and etag.isascii() else {}
+            answer = self._connection.answer("GET", _address(job_id), headers=given)
             if answer.status_code != httpx.codes.NOT_MODIFIED:
-                job = content_of(answer)
+                job = content_of(answer, Job)
                 etag, pause = answer.headers.get("ETag", ""), _FIRST_LOOK
                 yield job
                 if job["status"] in _FINAL:
@@ -176,17 +180,22 @@ class Client:
     ) -> Iterator[Json]:
         """Measured scores of a track, all of them; more are asked for as they are taken."""
         query = {"policy": policy, "team": team, "qualifies": qualifies, "sort": sort, "order": order}
-        return self._pages("/leaderboard", "entries", {"track": track, **query})
+        return self._pages("/leaderboard", Board, "entries", {"track": track, **query})
 
     def tracks(self) -> list[Json]:
         """The tracks of the server: what is measured, the floor, the baselines."""
-        tracks: list[Json] = self._connection.json("GET", "/tracks")["tracks"]
+        tracks: list[Json] = self._connection.json("GET", "/tracks", Tracks)["tracks"]
         return tracks
 
-    def _pages(self, path: str, key: str, query: Json) -> Iterator[Json]:
+    def _pages(self, path: str, shape: type[Shape], key: str, query: Json) -> Iterator[Json]:
         given = {name: value for name, value in query.items() if value is not None}
-        page = self._connection.json("GET", path, params={**given, "limit": _PAGE})
+        page = self._connection.json("GET", path, shape, params={**given, "limit": _PAGE})
         yield from page[key]
         while page["next"] is not None:
-            page = self._connection.json("GET", page["next"])
+            page = self._connection.json("GET", page["next"], shape)
             yield from page[key]
+
+
+def _address(job_id: str) -> str:
+    """Where a job is, whatever somebody types as its id."""
+    return f"/jobs/{quote(job_id, safe='', errors='surrogateescape')}"

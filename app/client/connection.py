@@ -10,7 +10,17 @@ from typing import Any
 import httpx
 
 from app.client.addresses import server_address
-from app.client.failures import Later, ServerError, checked, content_of, unreachable, unsendable, without_password
+from app.client.failures import (
+    Later,
+    ServerError,
+    checked,
+    content_of,
+    no_micronet,
+    unreachable,
+    unsendable,
+    without_password,
+)
+from app.client.shapes import Shape
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds; each pause is twice as long as the one before."""
@@ -103,9 +113,9 @@ class Connection:
             except Later as error:
                 patience.wait(error)
 
-    def json(self, method: str, address: str, **options: Any) -> dict[str, Any]:
-        """The object in such an answer. Raises ServerError."""
-        return content_of(self.answer(method, address, **options))
+    def json(self, method: str, address: str, shape: type[Shape], **options: Any) -> dict[str, Any]:
+        """The object in such an answer, which has that shape. Raises ServerError."""
+        return content_of(self.answer(method, address, **options), shape)
 
     @contextmanager
     def stream(self, address: str, **options: Any) -> Iterator[httpx.Response]:
@@ -121,4 +131,8 @@ class Connection:
             yield
         except httpx.TransportError as error:
             raise unreachable(error, self.url(), self._known) from error
+        except httpx.InvalidURL as error:
+            raise unsendable(f"{self.url()}: {error}") from error
+        except httpx.DecodingError as error:
+            raise no_micronet(self.url(), f"what nobody can unpack: {error}") from error
         self._known = True

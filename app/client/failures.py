@@ -6,16 +6,19 @@ MicronetError
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import httpx
+from pydantic import ValidationError
 
+from app.client.shapes import Fault, Problem, Shape
 from micronet.errors import MicronetError
 
 _LATER = frozenset({408, 429, 502, 503, 504})
 _NOT_SOON = frozenset({"storage-quota", "dataset-missing", "dataset-corrupt"})
 """Codes of problems with such a status that somebody has to do something about."""
+_SHOWN = 500
+"""Characters of an answer that is no problem of ours."""
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 """What Python puts before the system's words."""
 
@@ -41,9 +44,11 @@ def checked(answer: httpx.Response) -> httpx.Response:
     if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
         return answer
     status = answer.status_code
-    problem = _problem(answer)
-    code, title = str(problem.get("code", "server")), str(problem.get("title", f"The server answered {status}"))
-    detail = _without_access(answer) if code == "token-required" else _detail(problem, answer)
+    problem = _problem(answer) or Problem(
+        code="server", title=f"The server answered {status}", detail=answer.text[:_SHOWN]
+    )
+    code, title = problem.code, problem.title
+    detail = _without_access(answer) if code == "token-required" else _detail(problem)
     yours = status < httpx.codes.INTERNAL_SERVER_ERROR
     if status in _LATER and code not in _NOT_SOON:
         wait = answer.headers.get("Retry-After", "")
@@ -51,16 +56,25 @@ def checked(answer: httpx.Response) -> httpx.Response:
     raise ServerError(code, title, detail, yours)
 
 
-def content_of(answer: httpx.Response) -> dict[str, Any]:
-    """The JSON object in an answer. Raises Later, ServerError, also where something else answers at this address."""
-    try:
-        content = checked(answer).json()
-    except ValueError:
-        content = None
+def content_of(answer: httpx.Response, shape: type[Shape] = Shape) -> dict[str, Any]:
+    """The JSON object in an answer, as it came. Raises Later, ServerError, also where it has not that shape: something
+    else answers at this address."""
+    content = _json(checked(answer))
     if not isinstance(content, dict):
-        detail = f"{without_password(answer.url)} answered with what is no JSON object: {answer.text[:200]!r}"
-        raise ServerError("no-micronet", "This is no server of ours", detail, yours=True)
+        raise no_micronet(without_password(answer.url), f"what is no JSON object: {answer.text[:200]!r}")
+    try:
+        shape.model_validate(content)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        why = ": ".join(filter(None, (".".join(map(str, fault["loc"])), fault["msg"])))
+        said = f"a JSON object that is none of micronet's ({why}): {answer.text[:200]!r}"
+        raise no_micronet(without_password(answer.url), said) from None
     return content
+
+
+def no_micronet(url: str, what: str) -> ServerError:
+    """Something else answers at this address. `what`: what it answered with."""
+    return ServerError("no-micronet", "This is no server of ours", f"{url} answered with {what}", yours=True)
 
 
 def unsendable(detail: str) -> ServerError:
@@ -88,27 +102,32 @@ def unreachable(error: httpx.TransportError, url: str, known: bool) -> ServerErr
     return Later(code, title, detail, yours=False)
 
 
-def _problem(answer: httpx.Response) -> Mapping[str, Any]:
+def _json(answer: httpx.Response) -> object:
+    """What the JSON of an answer says; None where it is none, or so deep that nobody could read it."""
     try:
-        problem = answer.json()
-    except ValueError:
-        problem = None
-    return problem if isinstance(problem, dict) else {}
+        content: object = answer.json()
+    except (ValueError, RecursionError):
+        return None
+    return content
 
 
-def _detail(problem: Mapping[str, Any], answer: httpx.Response) -> str:
+def _problem(answer: httpx.Response) -> Problem | None:
+    """What the answer says is wrong, if it is in this service's words."""
+    try:
+        return Problem.model_validate(_json(answer))
+    except ValidationError:
+        return None
+
+
+def _detail(problem: Problem) -> str:
     """What is wrong, each fault once: the detail of a problem tells the first of them itself."""
-    told = str(problem.get("detail", answer.text[:500]))
-    return "; ".join([told, *(_fault(fault) for fault in problem.get("errors", ()) if _said(fault) not in told)])
+    told = problem.detail
+    return "; ".join([told, *(_said(fault) for fault in problem.errors or () if fault.detail not in told)])
 
 
-def _fault(fault: Mapping[str, Any]) -> str:
-    place = fault.get("pointer") or fault.get("parameter")
-    return f"{place}: {_said(fault)}" if place else _said(fault)
-
-
-def _said(fault: Mapping[str, Any]) -> str:
-    return str(fault.get("detail", ""))
+def _said(fault: Fault) -> str:
+    place = fault.pointer or fault.parameter
+    return f"{place}: {fault.detail}" if place else fault.detail
 
 
 def _without_access(answer: httpx.Response) -> str:

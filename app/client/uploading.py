@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -9,7 +10,7 @@ from typing import BinaryIO
 import httpx
 
 from app.client.connection import Connection
-from app.client.failures import Later, ServerError, checked
+from app.client.failures import Later, ServerError, checked, no_micronet, without_password
 
 PIECE = 16 << 20
 """Bytes of the largest file that is sent whole, and of a piece of others."""
@@ -56,7 +57,7 @@ class _Sending:
                 answer = self._send(offset)
                 if answer.status_code not in (httpx.codes.NO_CONTENT, httpx.codes.CONFLICT):
                     return
-                offset = int(answer.headers[_OFFSET])
+                offset = self._told(answer)
                 if answer.status_code == httpx.codes.NO_CONTENT:
                     patience.forward()
                 else:
@@ -72,8 +73,8 @@ class _Sending:
     def _look(self) -> int:
         """How much of it is there; all of it where it is no upload any more."""
         answer = self._connection.once("HEAD", self._where)
-        if answer.status_code == httpx.codes.NOT_FOUND and answer.headers.get(_OFFSET, "").isdecimal():
-            return int(answer.headers[_OFFSET])
+        if answer.status_code == httpx.codes.NOT_FOUND and _OFFSET in answer.headers:
+            return self._told(answer)
         try:
             checked(answer)
         except Later:
@@ -81,6 +82,14 @@ class _Sending:
         except ServerError:
             checked(self._connection.once("GET", self._where))  # which says why
         return self._size
+
+    def _told(self, answer: httpx.Response) -> int:
+        """How much of it is there, as an answer says. Raises ServerError where it does not."""
+        told = answer.headers.get(_OFFSET, "")
+        if not (re.fullmatch(r"[0-9]{1,19}", told) and int(told) <= self._size):
+            said = f"{answer.status_code}, and {_OFFSET} {told!r} where a number up to {self._size} is needed"
+            raise no_micronet(without_password(answer.url), said)
+        return int(told)
 
     def _send(self, offset: int) -> httpx.Response:
         """Send the piece that begins at `offset`; the answer, also where the piece does not belong there (409)."""

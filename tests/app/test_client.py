@@ -4,7 +4,7 @@ import hashlib
 import io
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,10 @@ import pytest
 from app.client import Client, Later, ServerError
 from app.client.connection import Patience
 from micronet.contract import ScoreSettings
-from tests.app.unreliable import Cut, Lost, Network, Refused, answering, connected, hurry
+from tests.app.unreliable import Cut, Lost, Network, Refused, a_job, answering, connected, hurry
 
 PROBLEM = {"code": "later", "title": "Later", "detail": "not now"}
-ENDED = httpx.Response(200, json={"status": "succeeded"})
+ENDED = httpx.Response(200, json=a_job(status="succeeded"))
 
 
 @pytest.fixture(autouse=True)
@@ -37,7 +37,7 @@ def test_a_server_that_never_gets_ready_is_not_waited_for_for_ever(monkeypatch: 
 def test_a_job_is_followed_through_times_without_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     later = [httpx.Response(status, json=PROBLEM) for status in (503, 429, 502, 504)]
     with answering(monkeypatch, iter([*later, ENDED])) as client:
-        assert list(client.follow("job")) == [{"status": "succeeded"}]
+        assert list(client.follow("job")) == [a_job(status="succeeded")]
 
 
 def test_a_job_that_is_not_there_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,14 +55,14 @@ def test_what_somebody_has_to_do_something_about_is_not_waited_for(monkeypatch: 
 
 
 def test_a_server_nobody_ever_met_is_not_waited_for_and_one_that_was_is(monkeypatch: pytest.MonkeyPatch) -> None:
-    mock = httpx.MockTransport(lambda _: httpx.Response(200, json={"status": "running"}))
+    mock = httpx.MockTransport(lambda _: httpx.Response(200, json=a_job()))
     with connected(monkeypatch, Network(iter([Refused(), None]), mock)) as client:
         with pytest.raises(ServerError) as raised:
             client.job("1")
         assert (raised.value.code, raised.value.yours, isinstance(raised.value, Later)) == ("unreachable", False, False)
     network = Network(iter([None, Refused(), Refused(), Lost(), 502, None]), mock)
     with connected(monkeypatch, network) as client:
-        assert client.job("1") == client.job("1") == {"status": "running"}
+        assert client.job("1") == client.job("1") == a_job()
         assert len(network.requests) == 6
 
 
@@ -83,7 +83,9 @@ def test_each_fault_is_said_once(monkeypatch: pytest.MonkeyPatch, faults: list[d
 
 def test_a_server_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
     url = "http://me:secret@server:8000/scores/"
-    network = Network(iter([Refused(), None, Refused()]), httpx.MockTransport(lambda _: httpx.Response(200, json={})))
+    network = Network(
+        iter([Refused(), None, Refused()]), httpx.MockTransport(lambda _: httpx.Response(200, json=a_job()))
+    )
     with connected(monkeypatch, network, url, patience=0) as client:
         with pytest.raises(
             ServerError, match=r"^http://server:8000/scores: nobody listens\. .*MICRONET_SERVER"
@@ -175,7 +177,7 @@ def test_no_proxy_stands_between_a_client_and_its_own_machine(
 
     def answer(transport: httpx.HTTPTransport, _: httpx.Request) -> httpx.Response:
         asked.append(type(transport._pool).__name__)
-        return httpx.Response(200, json={"status": "running"})
+        return httpx.Response(200, json=a_job())
 
     monkeypatch.setenv(name, "http://proxy:3128")
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
@@ -229,9 +231,9 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_job_that_is_sent_again_is_sent_under_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    network = Network(iter([Lost(), 503, None]), httpx.MockTransport(lambda _: httpx.Response(202, json={"id": "1"})))
+    network = Network(iter([Lost(), 503, None]), httpx.MockTransport(lambda _: httpx.Response(202, json=a_job())))
     with connected(monkeypatch, network) as client:
-        assert client.submit("train", None, ScoreSettings(seed=3)) == {"id": "1"}
+        assert client.submit("train", None, ScoreSettings(seed=3)) == a_job()
         client.submit("train", None, ScoreSettings(seed=3))
     keys = [request.headers["idempotency-key"] for request in network.requests]
     assert keys[0] == keys[1] == keys[2] != keys[3]
@@ -261,14 +263,14 @@ def test_a_file_that_went_with_another_job_is_sent_once_more(monkeypatch: pytest
     path = tmp_path / "net.onnx"
     path.write_bytes(b"content")
     missing = httpx.Response(404, json={"code": "checkpoint-not-found", "title": "No", "detail": "PUT it first"})
-    posts = [missing, httpx.Response(202, json={"id": "1"})]
+    posts = [missing, httpx.Response(202, json=a_job())]
 
     def answer(request: httpx.Request) -> httpx.Response:
         return posts.pop(0) if request.method == "POST" else httpx.Response(200, json={})
 
     network = Network(beyond=httpx.MockTransport(answer))
     with connected(monkeypatch, network) as client:
-        assert client.submit("score", path, ScoreSettings()) == {"id": "1"}
+        assert client.submit("score", path, ScoreSettings()) == a_job()
         posts += [missing, missing]
         with pytest.raises(ServerError, match="PUT it first"):
             client.submit("score", path, ScoreSettings())
@@ -363,6 +365,114 @@ def test_what_is_no_micronet_server_is_said_to_be_none(monkeypatch: pytest.Monke
     assert raised.value.yours
 
 
+WRONG = [a_job() | wrong for wrong in ({"stage": "1/3"}, {"progress": {"done": 1.5, "total": 2, "unit": None}})]
+WRONG += [a_job(status="failed"), a_job(urls={"page": "elsewhere"}), {"id": "x"}, {"a": 1}]
+WRONG += [a_job(artifacts=[{"name": "a\0", "sha256": "", "size": 1, "url": "/blobs/1"}])]
+WRONG += [a_job(artifacts=[{"name": "a", "sha256": "", "size": 1, "url": "http://elsewhere/"}])]
+
+
+def one(kind: str) -> Callable[[Client], object]:
+    return lambda client: client.submit(kind, None, ScoreSettings())
+
+
+def each(name: str, *given: str) -> Callable[[Client], object]:
+    return lambda client: list(getattr(client, name)(*given))
+
+
+@pytest.mark.parametrize(
+    ("ask", "answered"),
+    [
+        *((ask, job) for ask in (one("score"), each("follow", "1"), Client.job, Client.cancel) for job in WRONG[-4:]),
+        *((Client.job, job) for job in WRONG),
+        *((each("jobs"), {"jobs": [job], "next": None}) for job in WRONG),
+        *((each("jobs"), page) for page in ({"a": 1}, {"jobs": None, "next": None}, {"jobs": []})),
+        *((each("jobs"), {"jobs": [], "next": address}) for address in (1, "http://elsewhere/", "//elsewhere", "")),
+        *((each("leaderboard", "digits"), page) for page in ({"a": 1}, {"entries": [{"rank": 1}], "next": None})),
+        *((each("tracks"), page) for page in ({"a": 1}, {"tracks": [{"name": "digits"}]})),
+    ],
+)
+def test_json_that_is_not_of_this_service_is_said_to_be_none(
+    monkeypatch: pytest.MonkeyPatch, ask: Callable[..., object], answered: object
+) -> None:
+    given = ("1",) if ask in (Client.job, Client.cancel) else ()
+    with answering(monkeypatch, [httpx.Response(200, json=answered)]) as client, pytest.raises(ServerError) as raised:
+        ask(client, *given)
+    assert (raised.value.code, raised.value.yours) == ("no-micronet", True)
+
+
+@pytest.mark.parametrize(
+    "content", [b"[" * 100_000, b"1" * 5000, b'{"a":' * 100_000, b"\xff", b"", b'{"next": 1e999}', b"null"]
+)
+@pytest.mark.parametrize("status", [200, 403])
+def test_json_that_cannot_be_read_is_none_of_this_service(
+    monkeypatch: pytest.MonkeyPatch, content: bytes, status: int
+) -> None:
+    answer = httpx.Response(status, content=content)
+    with answering(monkeypatch, [answer]) as client, pytest.raises(ServerError) as raised:
+        client.job("1")
+    assert raised.value.code == ("no-micronet" if status == 200 else "server")
+
+
+OURS = {"code": "no", "title": "No", "detail": "not you"}
+
+
+@pytest.mark.parametrize(
+    "foreign",
+    [
+        {"errors": ["bad gateway config"]},
+        {"errors": None},
+        {"title": "Forbidden", "detail": "no code"},
+        OURS | {"errors": ["bad gateway config"]},
+        OURS | {"errors": [{"pointer": "/a"}]},
+        OURS | {"errors": {"a": 1}},
+        OURS | {"code": ["no"]},
+        OURS | {"title": None},
+    ],
+)
+def test_a_refusal_that_is_not_of_this_service_is_shown_as_it_came(
+    monkeypatch: pytest.MonkeyPatch, foreign: dict[str, object]
+) -> None:
+    answer = httpx.Response(403, json=foreign)
+    with answering(monkeypatch, [answer]) as client, pytest.raises(ServerError) as raised:
+        client.job("1")
+    assert (raised.value.code, raised.value.title) == ("server", "The server answered 403")
+    assert str(raised.value) == answer.text
+
+
+def test_a_refusal_may_list_no_faults(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = httpx.Response(403, json=OURS | {"errors": None})
+    with answering(monkeypatch, [answer]) as client, pytest.raises(ServerError, match=r"^not you$"):
+        client.job("1")
+
+
+def test_what_cannot_be_unpacked_is_none_of_this_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answer(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, headers={"Content-Encoding": "gzip"}, stream=httpx.ByteStream(b"no gzip"))
+
+    with connected(monkeypatch, httpx.MockTransport(answer)) as client, pytest.raises(ServerError) as raised:
+        client.job("1")
+    assert raised.value.code == "no-micronet"
+
+
+def test_a_mark_that_no_header_can_carry_is_not_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    marked = httpx.Response(200, headers=[(b"ETag", b'"\xe9"')], json=a_job())
+    with answering(monkeypatch, [marked, ENDED]) as client:
+        assert [job["status"] for job in client.follow("1")] == ["queued", "succeeded"]
+
+
+@pytest.mark.parametrize(
+    ("named", "path"),
+    [("a/../b?c", b"/jobs/a%2F..%2Fb%3Fc"), ("\0", b"/jobs/%00"), ("\udcff", b"/jobs/%FF"), ("a b", b"/jobs/a%20b")],
+)
+def test_whatever_is_typed_as_an_id_is_asked_for(monkeypatch: pytest.MonkeyPatch, named: str, path: bytes) -> None:
+    network = Network(beyond=httpx.MockTransport(lambda _: httpx.Response(200, json=a_job())))
+    with connected(monkeypatch, network) as client:
+        client.job(named)
+        with pytest.raises(ServerError, match="too long"):
+            client.job("1" * 100_000)
+    assert [request.url.raw_path for request in network.requests] == [path]
+
+
 @pytest.mark.parametrize(("url", "token"), [("ftp://host", None), ("http://host:x", None), ("", "a\nb")])
 def test_what_cannot_be_sent_is_our_own_fault(url: str, token: str | None) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
@@ -388,4 +498,4 @@ def test_a_file_keeps_its_name_and_is_sent_ahead(monkeypatch: pytest.MonkeyPatch
 
 def _reading(request: httpx.Request) -> httpx.Response:
     request.read()
-    return httpx.Response(202, content=json.dumps({"id": "1"}))
+    return httpx.Response(202, content=json.dumps(a_job()))

@@ -138,6 +138,26 @@ def test_hosts_that_do_not_share_what_was_sent_are_named_as_the_trouble(
         client.upload(path)
 
 
+@pytest.mark.parametrize("there", [None, "", "-1", "half", "\u0663", "9" * 5000, str(len(CONTENT) + 1)])
+@pytest.mark.parametrize("statuses", [(404, 204), (404, 409)])
+def test_who_does_not_say_how_much_came_is_no_server_of_ours(
+    monkeypatch: pytest.MonkeyPatch, path: Path, statuses: tuple[int, int], there: str | None
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        request.read()
+        if request.method == "HEAD":
+            return httpx.Response(statuses[0], headers={"Upload-Offset": "0"})
+        told = {} if there is None else {"Upload-Offset": there.encode()}
+        return httpx.Response(statuses[1], headers=told)
+
+    with (
+        connected(monkeypatch, httpx.MockTransport(answer)) as client,
+        pytest.raises(ServerError, match="Upload-Offset") as raised,
+    ):
+        client.upload(path)
+    assert raised.value.code == "no-micronet"
+
+
 def test_what_suffered_with_its_host_is_sent_anew_once(
     url: str, path: Path, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:

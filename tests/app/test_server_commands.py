@@ -27,6 +27,7 @@ from app.services import Services
 from micronet.contract import ScoreSettings
 from tests.app.http.conftest import MakeServices, live, make_services  # noqa: F401  # fixtures
 from tests.app.http.results import score_text
+from tests.app.unreliable import a_job
 from tests.worker.records.making import new_job, store
 from worker.records import leases
 from worker.records.scores import SortKey as ServerSortKey
@@ -547,6 +548,21 @@ def test_a_kind_of_another_version_is_said_to_be_one(
     said = micronet("job", job_id, expected=3).stderr
     assert ("[another-version]" in said, "'distill'" in said) == (True, True)
     assert json.loads(micronet("job", job_id, "--json").stdout)["kind"] == "distill"
+
+
+def test_what_a_server_tells_of_a_job_is_no_order_to_a_terminal(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    order = "\x1b[2J"
+    told = a_job(id=order, kind=order, status=order, name=order)
+    for name in ("submit", "job", "cancel"):
+        monkeypatch.setattr(Client, name, lambda *_: told)
+    monkeypatch.setattr("app.commands.server_jobs._check_answers", lambda: None)  # as in a terminal
+    said = [
+        micronet("submit", file, *DIGITS, "--no-wait"),
+        micronet("job", "0" * 32),
+        micronet("cancel", "0" * 32),
+        micronet("delete", "0" * 32, expected=1),
+    ]
+    assert [("\x1b" in each.output, "\ufffd" in each.output) for each in said] == [(False, True)] * 4
 
 
 @pytest.mark.parametrize("command", ["submit", "jobs", "job", "cancel", "leaderboard"])

@@ -93,6 +93,14 @@ def answering(patch: pytest.MonkeyPatch, answers: Iterable[httpx.Response]) -> C
     return connected(patch, httpx.MockTransport(lambda _: next(given)))
 
 
+def a_job(**changes: Any) -> dict[str, Any]:
+    """A job that waits, as a server tells it, but for these changes."""
+    nothing = ("stage", "progress", "started_at", "finished_at", "checkpoint", "team", "name", "result", "error")
+    told = {"id": "1", "kind": "score", "status": "queued", "queue_position": 1, "attempt": 0, "created_at": "now"}
+    lists = {"settings": {}, "artifacts": [], "urls": {"page": "/ui/jobs/1"}}
+    return {**dict.fromkeys(nothing), **told, **lists, **changes}
+
+
 def hurry(patch: pytest.MonkeyPatch) -> None:
     """Pauses of a client that are too short to notice."""
     patch.setattr(connection, "_FIRST_PAUSE", 0.005)
