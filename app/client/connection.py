@@ -24,6 +24,8 @@ from app.client.shapes import Shape
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 """Seconds; each pause is twice as long as the one before."""
+_LONGEST_ASKED = 60.0
+"""Seconds; who asks to be left alone for longer is asked again then all the same."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
 
 
@@ -39,12 +41,16 @@ class Patience:
         self._since, self._pause = self._clock(), _FIRST_PAUSE
 
     def wait(self, error: ServerError) -> None:
-        """Pause before the next try, for as long as the server asked for if it did. Raises `error` when it is over."""
-        asked = error.seconds if isinstance(error, Later) else 0.0
-        pause = min(max(self._pause, asked), _LONGEST_PAUSE)
-        if self._clock() + pause - self._since > self._seconds:
+        """Pause before the next try, as long as the server asked for if it did. Raises `error` when it is over.
+
+        What was asked for is cut short at the end, for a last try.
+        """
+        left = self._since + self._seconds - self._clock()
+        pause = min(self._pause, _LONGEST_PAUSE)
+        if pause > left:
             raise error
-        time.sleep(pause)
+        asked = min(error.seconds, _LONGEST_ASKED) if isinstance(error, Later) else 0.0
+        time.sleep(min(max(pause, asked), left))
         self._pause *= 2
 
 

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from app.client.shapes import Fault, Problem, Shape
 from micronet.errors import MicronetError
 
-_LATER = frozenset({408, 429, 502, 503, 504})
+_LATER = frozenset({408, 429, 502, 503, 504, 507})
 _NOT_SOON = frozenset({"storage-quota", "dataset-missing", "dataset-corrupt"})
 """Codes of problems with such a status that somebody has to do something about."""
 _SHOWN = 500

@@ -206,8 +206,8 @@ def test_a_token_that_no_header_can_carry_is_what_is_wrong(token: str, host: str
     assert raised.value.yours
 
 
-def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pauses are 1, 2, 4, 4 ... seconds where nobody asks for more; 20 s end before the seventh."""
+def slowed(monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], list[float]]:
+    """The time, and what was slept of it: pauses are from 1 to 4 seconds, and a server may ask for 60."""
     now, slept = [0.0], []
 
     def sleep(seconds: float) -> None:
@@ -216,7 +216,14 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr("app.client.connection._FIRST_PAUSE", 1.0)
     monkeypatch.setattr("app.client.connection._LONGEST_PAUSE", 4.0)
+    monkeypatch.setattr("app.client.connection._LONGEST_ASKED", 60.0)
     monkeypatch.setattr("app.client.connection.time.sleep", sleep)
+    return now, slept
+
+
+def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are 1, 2, 4, 4 ... seconds where nobody asks for more; 20 s end before the seventh."""
+    now, slept = slowed(monkeypatch)
     patience, error = Patience(20, lambda: now[0]), ServerError("c", "t", "d", yours=False)
     for _ in range(6):
         patience.wait(error)
@@ -227,7 +234,26 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     patience.forward()
     patience.wait(Later("c", "t", "d", False, seconds=3))
     patience.wait(Later("c", "t", "d", False, seconds=60))
-    assert slept[-2:] == [3, 4]
+    assert slept[-2:] == [3, 17], "for a last try at the end"
+    with pytest.raises(ServerError):
+        patience.wait(Later("c", "t", "d", False, seconds=60))
+
+
+def test_who_asks_to_be_left_alone_is_for_a_minute_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, slept = slowed(monkeypatch)
+    patience = Patience(300, lambda: now[0])
+    for seconds in (30, 60, 3600):
+        patience.wait(Later("c", "t", "d", False, seconds=seconds))
+    assert slept == [30, 60, 60]
+
+
+def test_a_server_whose_disk_is_full_is_asked_again_when_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, slept = slowed(monkeypatch)
+    problem = {"code": "storage-full", "title": "No space is left", "detail": "send it again when some was made"}
+    full = httpx.Response(507, headers={"Retry-After": "60"}, json=problem)
+    with answering(monkeypatch, [full, full, httpx.Response(200, json=a_job())]) as client:
+        assert client.job("1") == a_job()
+    assert slept == [pytest.approx(30, abs=1)] * 2, "patience is 30 seconds here, and no second of them passes"
 
 
 def test_a_job_that_is_sent_again_is_sent_under_its_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -105,4 +105,5 @@ def hurry(patch: pytest.MonkeyPatch) -> None:
     """Pauses of a client that are too short to notice."""
     patch.setattr(connection, "_FIRST_PAUSE", 0.005)
     patch.setattr(connection, "_LONGEST_PAUSE", 0.02)
+    patch.setattr(connection, "_LONGEST_ASKED", 0.02)
     patch.setattr(client, "_LONGEST_LOOK", 0.01)
