@@ -1,5 +1,6 @@
 """Files that jobs make, put where somebody wants them: nothing is written over unless it may be."""
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,10 +14,14 @@ def make_room(directory: Path, names: Iterable[str], force: bool) -> None:
 
 
 def check_free(directory: Path, names: Iterable[str], force: bool) -> None:
-    """Raise SettingsError if one of the files is there already and may not be replaced."""
+    """Raise SettingsError if one of the files is there already and may not be replaced, or a directory is, which no
+    file can replace."""
     for name in names:
-        if not force and (directory / name).exists():
-            raise SettingsError(f"{directory / name} is there already: give --force, or another --output.")
+        path = directory / name
+        if path.is_dir() and not path.is_symlink():
+            raise SettingsError(f"{path} is a directory, and a file is to be there: move it, or give another --output.")
+        if not force and os.path.lexists(path):
+            raise SettingsError(f"{path} is there already: give --force, or another --output.")
 
 
 def move_all(source: Path, directory: Path, force: bool) -> None:
