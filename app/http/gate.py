@@ -11,6 +11,8 @@ import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.http.access import COOKIE
+from app.http.cookies import with_one_cookie
 from app.http.errors import CrossSite, HttpError, UnknownHost
 from app.http.failures import answer, internal_error
 from app.http.measuring import Metrics
@@ -42,6 +44,7 @@ class Gate:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        scope["headers"] = with_one_cookie(scope["headers"], COOKIE.encode())
         passage = _Passage(scope, send)
         try:
             if self._open:
