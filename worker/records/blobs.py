@@ -6,9 +6,10 @@ meanwhile gets the location that is about to be emptied.
 
 from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, union_all, update
 
-from worker.errors import CheckpointNotFound, StorageQuota
+from worker.errors import CheckpointNotFound
 from worker.records.clock import ago, now
 from worker.records.database import Database
+from worker.records.holding import check_quota, count_anew, hold, is_held, stored
 from worker.records.tables import blobs, holdings, job_files, jobs, journal, scores
 from worker.records.values import ALIVE, StoredBlob
 
@@ -16,7 +17,6 @@ from worker.records.values import ALIVE, StoredBlob
 _BLOB = select(blobs).where(blobs.c.sha256 == bindparam("wanted"))
 _USED = update(blobs).where(blobs.c.sha256 == bindparam("wanted")).values(used_at=bindparam("at"))
 _LOCATIONS = union_all(select(blobs.c.location), select(journal.c.location)).subquery()
-_HELD = select(holdings.c.sha256).where(holdings.c.owner == bindparam("by"), holdings.c.sha256 == bindparam("wanted"))
 _PLACE = func.row_number().over(
     partition_by=(scores.c.track, scores.c.policy, scores.c.team),
     order_by=(scores.c.score, scores.c.finished_at, scores.c.job_id),
@@ -57,7 +57,7 @@ class BlobRecords:
         """The blob, if `owner` holds it, kept from now on as if it had just come."""
 
         def work(connection: Connection) -> StoredBlob | None:
-            if not _is_held(connection, sha256, owner):
+            if not is_held(connection, sha256, owner):
                 return None
             connection.execute(_USED, {"wanted": sha256, "at": now()})
             row = connection.execute(_BLOB, {"wanted": sha256}).one()
@@ -73,11 +73,16 @@ class BlobRecords:
     def forget(self, blob: StoredBlob) -> None:
         """The file is damaged: who needs it has to send it again, and a sweep deletes this one."""
         damaged = delete(blobs).where(blobs.c.sha256 == blob.sha256, blobs.c.location == blob.location)
-        self._database.write_alone(lambda connection: connection.execute(damaged))
+
+        def work(connection: Connection) -> None:
+            if connection.execute(damaged).rowcount:
+                count_anew(connection)
+
+        self._database.write_alone(work)
 
     def stored_bytes(self, owner: str) -> int:
         """Bytes that count against an owner's quota."""
-        return self._database.read(lambda connection: _stored(connection, owner))
+        return self._database.read(lambda connection: stored(connection, owner))
 
     def check_quota(self, owner: str, size: int, quota: int) -> None:
         """Raise StorageQuota unless `owner` may store `size` bytes more."""
@@ -119,6 +124,7 @@ class BlobRecords:
                 excess -= row.size
                 connection.execute(delete(blobs).where(blobs.c.sha256 == row.sha256))
                 forgotten.append(StoredBlob(row.sha256, row.size, row.location))
+            count_anew(connection)
             return tuple(forgotten)
 
         return self._database.write_alone(work)
@@ -126,7 +132,7 @@ class BlobRecords:
 
 def record_blob(connection: Connection, blob: StoredBlob, owner: str, quota: int | None) -> StoredBlob:
     """`BlobRecords.add` as a part of a transaction."""
-    held = _is_held(connection, blob.sha256, owner)
+    held = is_held(connection, blob.sha256, owner)
     if not held and quota is not None:
         check_quota(connection, owner, blob.size, quota)
     here = connection.execute(_BLOB, {"wanted": blob.sha256}).first()
@@ -136,31 +142,12 @@ def record_blob(connection: Connection, blob: StoredBlob, owner: str, quota: int
     else:
         connection.execute(_USED, {"wanted": blob.sha256, "at": now()})
     if not held:
-        connection.execute(insert(holdings).values(owner=owner, sha256=blob.sha256, created_at=now()))
+        hold(connection, blob.sha256, owner)
     return blob if here is None else StoredBlob(here.sha256, here.size, here.location)
 
 
 def use_blob(connection: Connection, sha256: str, owner: str) -> None:
     """Mark a file used, as a part of a transaction. Raises CheckpointNotFound unless `owner` holds it."""
-    if not _is_held(connection, sha256, owner):
+    if not is_held(connection, sha256, owner):
         raise CheckpointNotFound(f"no checkpoint {sha256} is here; PUT /checkpoints/{sha256} first, or send the file.")
     connection.execute(_USED, {"wanted": sha256, "at": now()})
-
-
-def _is_held(connection: Connection, sha256: str, owner: str) -> bool:
-    return connection.execute(_HELD, {"wanted": sha256, "by": owner}).first() is not None
-
-
-def _stored(connection: Connection, owner: str) -> int:
-    query = select(func.coalesce(func.sum(blobs.c.size), 0)).join(holdings, holdings.c.sha256 == blobs.c.sha256)
-    return connection.scalar(query.where(holdings.c.owner == owner)) or 0
-
-
-def check_quota(connection: Connection, owner: str, size: int, quota: int) -> None:
-    """`BlobRecords.check_quota` as a part of a transaction."""
-    stored = _stored(connection, owner)
-    if stored + size > quota:
-        raise StorageQuota(
-            f"{stored:,} bytes are stored and {size:,} more would pass the limit of {quota:,}; "
-            "deleting jobs makes room at once, and files that no job needs are swept with time."
-        )

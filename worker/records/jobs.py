@@ -21,9 +21,10 @@ from sqlalchemy import (
 )
 
 from worker.errors import IdempotencyConflict, JobNotEnded, JobNotFound, TooManyWaiting
-from worker.records.blobs import check_quota, record_blob, use_blob
+from worker.records.blobs import record_blob, use_blob
 from worker.records.clock import ago, now
 from worker.records.database import Database
+from worker.records.holding import check_quota
 from worker.records.log import read_log, write_end, write_entry
 from worker.records.naming import is_named
 from worker.records.removal import remove_job

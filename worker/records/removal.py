@@ -6,8 +6,9 @@ and goes with the next sweep if nobody else holds it. What a job wrote down to g
 
 from sqlalchemy import Connection, delete, func, select, update
 
+from worker.records.holding import let_go
 from worker.records.naming import is_named
-from worker.records.tables import holdings, idempotency_keys, job_artifacts, job_files, job_log, jobs, scores
+from worker.records.tables import idempotency_keys, job_artifacts, job_files, job_log, jobs, scores
 from worker.records.values import Job
 
 
@@ -22,7 +23,8 @@ def remove_job(connection: Connection, job: Job) -> None:
     connection.execute(delete(idempotency_keys).where(keys.owner == job.owner, keys.job_id == job.id))
     connection.execute(delete(jobs).where(jobs.c.seq == job.seq))
     for sha256 in files:
-        _let_go(connection, sha256, job.owner)
+        if not is_named(connection, sha256, job.owner):
+            let_go(connection, sha256, job.owner)
 
 
 def _pass_on_turn(connection: Connection, job: Job) -> None:
@@ -33,9 +35,3 @@ def _pass_on_turn(connection: Connection, job: Job) -> None:
     other = select(jobs.c.seq).where(jobs.c.party == own.party, jobs.c.seq != job.seq).limit(1).scalar_subquery()
     sooner = update(jobs).where(jobs.c.seq == other, func.coalesce(jobs.c.turn, 0) < own.turn)
     connection.execute(sooner.values(turn=own.turn))
-
-
-def _let_go(connection: Connection, sha256: str, owner: str) -> None:
-    """The file is not the owner's any more, unless a job of his names it."""
-    if not is_named(connection, sha256, owner):
-        connection.execute(delete(holdings).where(holdings.c.owner == owner, holdings.c.sha256 == sha256))

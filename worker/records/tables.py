@@ -43,6 +43,13 @@ holdings = Table(  # who may read a blob and use it in jobs, and whose quota it 
     Index(None, "sha256"),
 )
 
+stored_bytes = Table(  # the sizes of what each owner holds, added up
+    "stored_bytes",
+    metadata,
+    Column("owner", Text, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
+)
+
 jobs = Table(
     "jobs",
     metadata,

@@ -6,7 +6,7 @@ from alembic import command
 from sqlalchemy import Connection, inspect
 
 from micronet.errors import SettingsError
-from tests.worker.records.making import accept
+from tests.worker.records.making import accept, store
 from tests.worker.records.test_scores import row
 from worker.reconciler import Reconciler
 from worker.records import Records
@@ -87,3 +87,11 @@ def test_what_jobs_of_an_older_version_made_is_found(records: Records) -> None:
     assert sorted(tuple(row) for row in rows) == [(job.id, "a" * 64), (job.id, "b" * 64)]
     assert records.jobs.names("b" * 64, "")
     assert records.jobs.read(other.id) == other
+
+
+def test_what_owners_of_an_older_version_hold_is_added_up(records: Records) -> None:
+    for owner, content, size in [("blue", "x", 1 << 40), ("blue", "y", 1 << 40), ("red", "x", 1), ("", "z", 1)]:
+        store(records, owner, content, size)
+    _back_to(records, "0007")
+    migrate(records.database)
+    assert [records.blobs.stored_bytes(owner) for owner in ("blue", "red", "", "nobody")] == [2 << 40, 1 << 40, 1, 0]
