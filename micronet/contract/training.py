@@ -104,7 +104,8 @@ class Training(Value):
     warmup_epochs      over which the learning rate grows from zero linearly
     momentum           Nesterov's; the decay of Adam's mean of gradients
     weight_decay       of the weights of convolutions and linear layers; batch norms and biases have none
-    clip_norm          gradients whose norm, over all weights together, is larger are scaled down to it; null: none are
+    clip_norm          gradients whose norm, over all weights together that are not held at zero, is larger are scaled
+                       down to it; null: none are
     label_smoothing    share of each label that is spread over all classes
     mixup              parameter of its beta distribution; 0 leaves it out
     cutmix             the same; with both, a batch gets one of them
@@ -228,14 +229,18 @@ class AugmentSettings(LearningSettings, Training):
     """Search a policy of augmentation by density matching (Lim et al. 2019): Fast AutoAugment.
 
     On each of `folds` splits a network is trained without augmentation by a policy; then `searches` times `candidates`
-    policies of `operations` operations are tried, in the way of a tree-structured Parzen estimator, for the least loss
-    on the fold's own held-out images, augmented; the `best` of each search are put together. Nothing is measured on the
-    test set, and the `holdout` images stay unseen for the training that the policy is for (with the same seed).
+    policies are tried, in the way of a tree-structured Parzen estimator. The fold's own held-out images are augmented
+    `lists` times by each, and those count that are answered right at least once: such a policy varies images, and leads
+    to images like those there were. The `best` of each search (of equal ones, those of least loss) are put together.
+    Nothing is measured on the test set, and the `holdout` images stay unseen for the training that the policy is for
+    (with the same seed).
 
     folds       splits of the training images, each with a network of its own
     searches    on each fold
     candidates  policies tried in each search
-    operations  in each candidate
+    lists       of operations in each candidate, and draws by which it is judged; with one alone, changing nothing would
+                win. folds x searches x best x lists are in the policy that is found: 500 by default, 512 at most
+    operations  in each list
     best        candidates of each search that are kept
     evaluate    has to be false: a policy has no accuracy on the test set
     """
@@ -243,6 +248,7 @@ class AugmentSettings(LearningSettings, Training):
     folds: Annotated[int, Field(ge=1, le=20)] = 5
     searches: Annotated[int, Field(ge=1, le=100)] = 2
     candidates: Annotated[int, Field(ge=1, le=10_000)] = 200
+    lists: Annotated[int, Field(ge=2, le=100)] = 5
     operations: Annotated[int, Field(ge=1, le=8)] = 2
     best: Annotated[int, Field(ge=1, le=100)] = 10
     evaluate: Annotated[StrictBool, AfterValidator(_no), Field(json_schema_extra={"const": False})] = False
@@ -251,21 +257,31 @@ class AugmentSettings(LearningSettings, Training):
     def _a_policy_comes_of_it(self) -> Self:
         if self.best > self.candidates:
             raise ValueError(f"best {self.best} of {self.candidates} candidates: there are not as many")
-        if self.folds * self.searches * self.best > MOST_LISTS:
-            raise ValueError(f"folds x searches x best is the length of the policy: {MOST_LISTS} at most")
+        found = self.folds * self.searches * self.best * self.lists
+        if found > MOST_LISTS:
+            raise ValueError(
+                f"folds x searches x best x lists is the length of the policy: {MOST_LISTS} at most, and this is {found}"
+            )
         return self
 
 
 class AugmentResult(Value):
     """The answer of an augment job; the artifact is `policy` as JSON, for `augmentation.policy` of any training.
 
-    The losses are the folds' networks' on their held-out images, which chose the policy: they flatter it.
+    The folds' networks answered their held-out images, each augmented `lists` times, without a policy (by `crop`,
+    `flip` and `cutout` alone) and with the whole one. These images chose the policy, so they flatter it; and they say
+    nothing of a network that learns with it.
+
+    loss_without, loss_with          mean over the images of the least cross-entropy of their draws
+    accuracy_without, accuracy_with  images answered right in at least one draw, over all folds
     """
 
     track: str
     policy: AugmentationPolicy
     loss_without: float
     loss_with: float
+    accuracy_without: Accuracy
+    accuracy_with: Accuracy
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]

@@ -110,13 +110,23 @@ class TrainableNetwork(nn.Module):
     @torch.no_grad()
     def hold_zeros_(self) -> None:
         """Put back the zeros that an optimizer's step has filled."""
-        if not self._held:
+        self._hold_([(self.parameters_list[index], index) for index in self._held])
+
+    @torch.no_grad()
+    def hold_gradients_(self) -> None:
+        """Let the gradients of zeros that are held be zero too: what cannot move has no part in their norm."""
+        gradients = ((self.parameters_list[index].grad, index) for index in self._held)
+        self._hold_([(gradient, index) for gradient, index in gradients if gradient is not None])
+
+    def _hold_(self, tensors: list[tuple[Tensor, int]]) -> None:
+        """Zeros where the parameters of these numbers hold them."""
+        if not tensors:
             return
-        parameters = [self.parameters_list[index] for index in self._held]
-        if any(kept.device != parameters[0].device for kept in self._held.values()):
-            self._held = {index: kept.to(parameters[0].device) for index, kept in self._held.items()}
+        device = tensors[0][0].device
+        if any(kept.device != device for kept in self._held.values()):
+            self._held = {index: kept.to(device) for index, kept in self._held.items()}
         # As torch's optimizers do it: all tensors by few kernels, where each alone would wait for its launch.
-        torch._foreach_mul_(parameters, list(self._held.values()))
+        torch._foreach_mul_([tensor for tensor, _ in tensors], [self._held[index] for _, index in tensors])
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that changes while training, by name: the weights that learn, and running statistics."""

@@ -32,6 +32,7 @@ class State:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         if self._how.clip_norm is not None:
+            self._network.hold_gradients_()
             nn.utils.clip_grad_norm_(self._parameters(), self._how.clip_norm)
         self.optimizer.step()
         self._network.hold_zeros_()

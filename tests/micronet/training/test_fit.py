@@ -19,7 +19,7 @@ from micronet.journal import MemoryJournal
 from micronet.training.distributed import World
 from micronet.training.fit import derived_seed, fit
 from micronet.training.gradients import check_recordable
-from micronet.training.network import TrainableNetwork
+from micronet.training.network import TrainableNetwork, factor_names, learned_weights
 from tests.micronet.training.lessons import DIGITS, SHORT, Dying, Killed, digits_graph, digits_task, same
 
 aten = torch.ops.aten
@@ -155,6 +155,39 @@ def test_no_step_is_longer_than_clipped_gradients_allow() -> None:
     free, bounded = moved
     assert math.isclose(bounded, SHORT.learning_rate * 0.01, rel_tol=1e-3)
     assert free > 10 * bounded
+
+
+def with_zeros(share: float) -> Graph:
+    """The digits' network with that share of each kernel at zero, the rest three times as large."""
+    graph, generator = digits_graph(), torch.Generator().manual_seed(0)
+    for name in ("conv1.weight", "conv2.weight", "fc.weight"):
+        weight = graph.weights[name]
+        weight.copy_(torch.where(torch.rand(weight.shape, generator=generator) < share, 0, 3 * weight))
+    return graph
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam"])
+def test_weights_that_are_held_have_no_part_in_the_norm_that_clips(optimizer: str) -> None:
+    """With 95 % of weights at zero the gradients of the others are as long as they may be, and so is a plain step."""
+    clipped = {"epochs": 1, "steps": 1, "momentum": 0.0, "weight_decay": 0.0, "schedule": "constant"}
+    how = SHORT.model_copy(update=clipped | {"clip_norm": 0.01, "optimizer": optimizer})
+    network, before = TrainableNetwork(with_zeros(0.95)), with_zeros(0.95)
+    after = fit(network, how, digits_task())[0].weights
+    square = moved = 0.0
+    for name, parameter in zip(learned_weights(before), network.parameters_list, strict=True):
+        assert parameter.grad is not None
+        held = (before.weights[name] == 0) & (name in factor_names(before))
+        assert not bool(parameter.grad[held].any() or after[name][held].any())
+        square += float(parameter.grad.square().sum())
+        moved += float((after[name] - before.weights[name]).square().sum())
+    assert math.isclose(square**0.5, 0.01, rel_tol=1e-3)
+    assert optimizer == "adam" or math.isclose(moved**0.5, SHORT.learning_rate * 0.01, rel_tol=1e-3)
+
+
+def test_a_weight_that_nothing_depends_on_has_no_gradient_to_hold() -> None:
+    network = TrainableNetwork(with_zeros(0.5))
+    network.hold_gradients_()
+    assert all(parameter.grad is None for parameter in network.parameters_list)
 
 
 def test_a_training_that_comes_apart_says_so() -> None:
