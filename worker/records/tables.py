@@ -92,6 +92,7 @@ jobs = Table(
     Index(None, "turn"),
     Index(None, "owner", "seq"),
     Index(None, "owner", "status"),
+    Index(None, "owner", "kind", "seq", "status"),
     Index(None, "checkpoint_sha256", "status"),
 )
 

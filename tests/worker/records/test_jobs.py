@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from tests.worker.records.making import accept, new_job, store
+from tests.worker.records.plans import plans_of
 from worker.errors import CheckpointNotFound, IdempotencyConflict, JobNotFound, StorageQuota, TooManyWaiting
 from worker.records import Records
 from worker.records.jobs import Filter
@@ -325,3 +326,13 @@ def test_names_with_every_kind_of_character_survive(records: Records) -> None:
     assert records.jobs.read(accept(records, name=text).id).name == text
     with records.database.engine.connect() as connection:
         assert connection.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(jobs_table)) == 1
+
+
+def test_jobs_of_a_kind_are_found_by_an_index(records: Records) -> None:
+    """None of a kind, among a hundred thousand of others, are found at once, and those of a status among many."""
+    accept(records, owner="blue")
+    few = accept(records, owner="blue", kind="train")
+    for wanted in (Filter(owner="blue", kind="train"), Filter(owner="blue", kind="train", before=few.seq + 1)):
+        plans = plans_of(records, lambda wanted=wanted: records.jobs.list(wanted, 10))
+        assert [each.count("ix_jobs_owner_kind_seq_status") for each in plans] == [1]
+        assert [job.id for job in records.jobs.list(wanted, 10)] == [few.id]
