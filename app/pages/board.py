@@ -19,7 +19,7 @@ from app.pages.drawings.front import draw_front
 from app.pages.rendering import render
 from app.pages.routing import page_router
 from micronet.tracks import Published, Track, tracks
-from worker.records.scores import BoardFilter, Entry, Point, SortKey
+from worker.records.scores import BoardFilter, Counts, Entry, Point, SortKey
 
 CSV = "/leaderboard.csv"
 _MOST_POINTS = 300
@@ -56,7 +56,7 @@ class Found:
     following: Entry | None
     under: tuple[Entry, ...]
     under_total: int
-    front: tuple[Entry, ...]
+    front: tuple[Point, ...]
     points: tuple[Point, ...]
 
 
@@ -83,8 +83,7 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     query = board_query(request)
     known = await site.files.run(tracks, site.services.settings.data)
     chosen = _chosen(known, query.track)
-    query = await site.database.run(_with_policy, site, query)
-    found = await site.database.run(_find, site, query)
+    query, found = await site.database.run(_find, site, query)
     published = [row for row in chosen.published if not query.ranked or row.policy == query.policy]
     rows = _with_published(query, found, published)
     return render(
@@ -112,23 +111,34 @@ def _chosen(known: Mapping[str, Track], name: str) -> Track:
     return known[name]
 
 
+def _find(site: Site, query: BoardQuery) -> tuple[BoardQuery, Found]:
+    """The view with its policy, and what it shows. The entries of the track are counted once, where that is enough."""
+    scores = site.services.records.scores
+    if query.policy is not None or query.narrowed:
+        query = _with_policy(site, query)
+        counts = scores.counts(query.filter(None))
+    else:
+        counts = scores.counts(BoardFilter(query.track))
+        query = replace(query, policy=_usual(counts))
+    policies = POLICIES if query.policy is None or not query.ranked else (query.policy,)
+    total, under_total = (sum(counts[policy, qualifies] for policy in policies) for qualifies in (True, False))
+    qualified = scores.page(query.filter(True), query.order, query.offset, PAGE_SIZE + 1)
+    under = scores.page(query.filter(False), query.order, 0, _MOST_UNDER)
+    following = qualified[PAGE_SIZE] if len(qualified) > PAGE_SIZE else None
+    front = scores.front(query.filter(True)) if query.ranked else ()
+    points = scores.points(query.filter(None), _MOST_POINTS)
+    return query, Found(qualified[:PAGE_SIZE], total, following, under, under_total, front, points)
+
+
 def _with_policy(site: Site, query: BoardQuery) -> BoardQuery:
     """The view, with the policy that most entries of the track have if it does not say one."""
     if query.policy is not None:
         return query
-    scores = site.services.records.scores
-    counts = {name: scores.entries(BoardFilter(query.track, name), query.order, 0, 0)[1] for name in POLICIES}
-    return replace(query, policy=max(POLICIES, key=counts.__getitem__))
+    return replace(query, policy=_usual(site.services.records.scores.counts(BoardFilter(query.track))))
 
 
-def _find(site: Site, query: BoardQuery) -> Found:
-    scores = site.services.records.scores
-    qualified, total = scores.entries(query.filter(True), query.order, query.offset, PAGE_SIZE + 1)
-    under, under_total = scores.entries(query.filter(False), query.order, 0, _MOST_UNDER)
-    following = qualified[PAGE_SIZE] if len(qualified) > PAGE_SIZE else None
-    front = scores.front(query.filter(True)) if query.ranked else ()
-    points = scores.points(query.filter(None), _MOST_POINTS)
-    return Found(qualified[:PAGE_SIZE], total, following, under, under_total, front, points)
+def _usual(counts: Counts) -> str:
+    return max(POLICIES, key=lambda policy: counts[policy, True] + counts[policy, False])
 
 
 def _heading(query: BoardQuery, text: str, key: SortKey | None) -> Heading:
@@ -166,7 +176,7 @@ async def _csv(request: Request, site: SiteDep, caller: CallerDep) -> Response:
 
 
 def _csv_text(site: Site, query: BoardQuery, chosen: Track) -> str:
-    entries, _ = site.services.records.scores.entries(query.filter(None), query.order, 0, sys.maxsize)
+    entries = site.services.records.scores.page(query.filter(None), query.order, 0, sys.maxsize)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(_CSV_HEAD)

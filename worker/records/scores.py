@@ -1,8 +1,9 @@
 """Measured scores, as the leaderboard sorts, filters and draws them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -16,7 +17,6 @@ from sqlalchemy import (
     cast,
     func,
     select,
-    true,
 )
 
 from micronet.contract import ScoreResult, own_widths
@@ -44,6 +44,10 @@ _COLUMNS: Mapping[SortKey, tuple[str, ...]] = {
     "version": ("scorer_version",),
     "date": ("finished_at",),
 }
+
+
+Counts = Counter[tuple[str, bool]]
+"""Entries by policy and by whether they qualify."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +129,10 @@ class Scores:
 
         `after`: the job of the entry that it comes after, wherever that stands by now. Raises JobNotFound without one.
         """
-        columns = [_SPARSITY if name == "sparsity" else scores.c[name] for name in _COLUMNS[order.by]]
-        # databases differ where it is not said
-        sorting = [(column.desc() if order.descending else column).nulls_last() for column in columns]
-        if order.by == "score":
-            sorting.insert(0, scores.c.qualifies.desc())
-        places = _places(wanted)
-        page = _entries(places).where(*_asked(wanted)).order_by(*sorting, places.c.place)
+        page = _page(wanted, order)
         if after is not None:
-            nth = func.row_number().over(order_by=(*sorting, places.c.place)).label("nth")
+            places = _places(wanted)
+            nth = func.row_number().over(order_by=_sorting(order)).label("nth")
             joined = select(*places.c, nth).join_from(scores, places, places.c.job_id == scores.c.job_id)
             listed = joined.where(*_asked(wanted)).cte("listed")
             seen = select(listed.c.nth).where(listed.c.job_id == after).scalar_subquery()
@@ -145,9 +144,21 @@ class Scores:
             rows = connection.execute(page.offset(offset).limit(limit)).mappings().all()
             if after is not None and connection.scalar(here) is None:  # asked last: an entry may be deleted meanwhile
                 raise JobNotFound(f"job {after!r} has no entry among these, or not any more.")
-            return tuple(map(_entry, rows)), connection.scalar(total) or 0
+            return _in_a_row(rows, offset), connection.scalar(total) or 0
 
         return self._database.read(work)
+
+    def page(self, wanted: BoardFilter, order: Order, offset: int, limit: int) -> tuple[Entry, ...]:
+        """A part of a track's board, by itself."""
+        page = _page(wanted, order).offset(offset).limit(limit)
+        return _in_a_row(self._database.read(lambda connection: connection.execute(page).mappings().all()), offset)
+
+    def counts(self, wanted: BoardFilter) -> Counts:
+        """How many entries there are, by policy and by whether they qualify."""
+        by = (scores.c.policy, scores.c.qualifies)
+        query = select(*by, func.count()).where(*_of_board(wanted), *_asked(wanted)).group_by(*by)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return Counter({(policy, qualifies): count for policy, qualifies, count in rows})
 
     def entry(self, job_id: str) -> Entry | None:
         """The entry of a job, its rank that on its track and policy; None where the job measured no score."""
@@ -158,28 +169,32 @@ class Scores:
                 return None
             query = _entries(_places(BoardFilter(own.track, own.policy))).where(scores.c.job_id == job_id)
             row = connection.execute(query).mappings().first()
-            return None if row is None else _entry(row)
+            return None if row is None else _entry(row, None)
 
         return self._database.read(work)
 
-    def front(self, wanted: BoardFilter) -> tuple[Entry, ...]:
+    def front(self, wanted: BoardFilter) -> tuple[Point, ...]:
         """The Pareto front, the lowest score first: entries than which no other that is asked for is better in accuracy
         or score and as good in the other.
         """
         accuracy = cast(scores.c.correct, Float) / scores.c.images
-        asked = _asked(wanted)
         # of those with a lower score, or the same and more correct answers: twins are no rivals
         order = (scores.c.score, accuracy.desc())
-        rival = func.max(accuracy).filter(true(), *asked).over(order_by=order, groups=(None, -1))
-        places = _places(wanted, rival.label("rival"))
-        unbeaten = places.c.rival.is_(None) | (accuracy > places.c.rival)
-        query = _entries(places).where(*asked, unbeaten).order_by(scores.c.score, places.c.place)
-        return tuple(map(_entry, self._database.read(lambda connection: connection.execute(query).mappings().all())))
+        rival = func.max(accuracy).over(order_by=order, groups=(None, -1)).label("rival")
+        facts = (*_POINT, scores.c.finished_at, accuracy.label("accuracy"), rival)
+        among = select(*facts).where(*_of_board(wanted), *_asked(wanted)).subquery()
+        shown = select(*(among.c[column.name] for column in _POINT))
+        unbeaten = shown.where(among.c.rival.is_(None) | (among.c.accuracy > among.c.rival))
+        query = unbeaten.order_by(among.c.score, among.c.qualifies.desc(), among.c.finished_at, among.c.job_id)
+        rows = self._database.read(lambda connection: connection.execute(query).all())
+        return tuple(Point(*row) for row in rows)
 
     def points(self, wanted: BoardFilter, most: int = 5000) -> tuple[Point, ...]:
         """All entries for a plot, those of the highest merit first; no more than `most`."""
-        shown = select(scores.c.job_id, scores.c.correct, scores.c.images, scores.c.score, scores.c.qualifies)
-        query = shown.where(*_of_board(wanted), *_asked(wanted)).order_by(*_MERIT).limit(most)
+        if wanted.qualifies is None:  # those that qualify come first: so an index has them in order
+            best = self.points(replace(wanted, qualifies=True), most)
+            return best + self.points(replace(wanted, qualifies=False), most - len(best)) if len(best) < most else best
+        query = select(*_POINT).where(*_of_board(wanted), *_asked(wanted)).order_by(*_MERIT).limit(most)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return tuple(Point(*row) for row in rows)
 
@@ -224,12 +239,32 @@ def searched(team: str | None, name: str | None) -> str:
 _MERIT = (scores.c.qualifies.desc(), scores.c.score, scores.c.finished_at, scores.c.job_id)
 _SPARSITY = func.coalesce(1.0 - cast(scores.c.nonzero, Float) / func.nullif(scores.c.parameters, 0), 0.0)
 _SHOWN = [column for column in scores.c if column.name != "searched"]
+_POINT = (scores.c.job_id, scores.c.correct, scores.c.images, scores.c.score, scores.c.qualifies)
 
 
-def _places(wanted: BoardFilter, *facts: ColumnElement[Any]) -> Subquery:
-    """The place by merit of every entry that ranks are given among, and other facts. Narrow, for it is put in order."""
+def _sorting(order: Order) -> list[ColumnElement[Any]]:
+    columns = [_SPARSITY if name == "sparsity" else scores.c[name] for name in _COLUMNS[order.by]]
+    # databases differ where it is not said
+    sorting = [(column.desc() if order.descending else column).nulls_last() for column in columns]
+    return [*([scores.c.qualifies.desc()] if order.by == "score" else []), *sorting, *_MERIT]
+
+
+def _page(wanted: BoardFilter, order: Order) -> Select[*tuple[Any, ...]]:
+    """The entries that are asked for, in order. With their places only where those do not follow from it: whoever is
+    nth of all by merit has the place n, who is under the floor needs none, and to find places takes the longest.
+    """
+    asked = _asked(wanted)
+    if wanted.qualifies is False or (order == Order() and wanted.text is None):
+        page = select(*_SHOWN, _SPARSITY.label("sparsity")).where(*_of_board(wanted), *asked)
+    else:
+        page = _entries(_places(wanted)).where(*asked)
+    return page.order_by(*_sorting(order))
+
+
+def _places(wanted: BoardFilter) -> Subquery:
+    """The place by merit of every entry that ranks are given among. Narrow, for it is put in order."""
     place = func.row_number().over(order_by=_MERIT).label("place")
-    return select(scores.c.job_id, place, *facts).where(*_of_board(wanted)).subquery()
+    return select(scores.c.job_id, place).where(*_of_board(wanted)).subquery()
 
 
 def _entries(places: FromClause) -> Select[*tuple[Any, ...]]:
@@ -237,9 +272,14 @@ def _entries(places: FromClause) -> Select[*tuple[Any, ...]]:
     return query.join_from(scores, places, places.c.job_id == scores.c.job_id)
 
 
-def _entry(row: RowMapping) -> Entry:
+def _in_a_row(rows: Sequence[RowMapping], offset: int) -> tuple[Entry, ...]:
+    return tuple(_entry(row, nth) for nth, row in enumerate(rows, offset + 1))
+
+
+def _entry(row: RowMapping, nth: int | None) -> Entry:
+    """`nth`: its place, where the row does not say it."""
     values = dict(row)
-    place = values.pop("place")
+    place = values.pop("place", nth)
     return Entry(rank=place if values["qualifies"] else None, **values)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.pages.drawings.plane import Plane, scales_around, steps
 from app.pages.drawings.scale import Scale
 from micronet.tracks import Published, Track
-from worker.records.scores import Entry, Point
+from worker.records.scores import Point
 
 _LEAST_SPAN = 0.02
 
@@ -34,7 +34,7 @@ class FrontDrawing(Plane):
 
 
 def draw_front(
-    points: Sequence[Point], front: Sequence[Entry], track: Track, published: Sequence[Published]
+    points: Sequence[Point], front: Sequence[Point], track: Track, published: Sequence[Published]
 ) -> FrontDrawing | None:
     """The picture of a board; None where there is nothing to show."""
     shown = [point for point in _with(points, front) if point.score > 0]
@@ -42,7 +42,7 @@ def draw_front(
     if not scores:
         return None
     x, y = _scales(scores, [point.correct / point.images for point in shown], track, published)
-    ordered = sorted((entry for entry in front if entry.score > 0), key=lambda entry: entry.score)
+    ordered = sorted((point for point in front if point.score > 0), key=lambda point: point.score)
     known = [row for row in published if row.top1 is not None]
     return FrontDrawing(
         x=x,
@@ -62,17 +62,16 @@ def draw_front(
             for row in published
             if row.top1 is None
         ),
-        steps=steps(((entry.score, entry.correct / entry.images) for entry in ordered), x, y),
+        steps=steps(((point.score, point.correct / point.images) for point in ordered), x, y),
         floor=y(track.threshold),
         floor_text=f"floor {track.threshold:.2%}",
     )
 
 
-def _with(points: Sequence[Point], front: Sequence[Entry]) -> list[Point]:
+def _with(points: Sequence[Point], front: Sequence[Point]) -> list[Point]:
     """The points, and those of the front that are not among them: the line has to lead somewhere."""
     drawn = {point.job_id for point in points}
-    missing = [entry for entry in front if entry.job_id not in drawn]
-    return [*points, *(Point(e.job_id, e.correct, e.images, e.score, e.qualifies) for e in missing)]
+    return [*points, *(point for point in front if point.job_id not in drawn)]
 
 
 def _scales(

@@ -3,9 +3,12 @@
 import csv
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from app.services import Services
 from micronet.contract import Accuracy, ScoreResult
@@ -40,6 +43,39 @@ def test_ranks_are_by_score_and_those_under_the_floor_stand_apart(api: TestClien
     assert re.findall(r'<tr id="entry-\w+">\s*<td class="n">(\d*)</td>', text) == ["1", "2", "3", ""]
     assert "+3" in text, "345 correct, 342 needed"
     assert "\N{MINUS SIGN}42" in text
+
+
+@contextmanager
+def asked(services: Services) -> Iterator[list[str]]:
+    """What is asked of the leaderboard's table meanwhile."""
+    statements: list[str] = []
+
+    def keep(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if "FROM scores" in statement:
+            statements.append(statement)
+
+    event.listen(services.records.database.engine, "before_cursor_execute", keep)
+    yield statements
+    event.remove(services.records.database.engine, "before_cursor_execute", keep)
+
+
+@pytest.mark.parametrize(("query", "counted"), [("", 1), ("&policy=report", 1), ("&policy=both", 1), ("&search=a", 2)])
+def test_a_view_counts_the_track_once(
+    api: TestClient, services: Services, board: dict[str, str], query: str, counted: int
+) -> None:
+    """Twice where the usual policy is that of all entries, and only some are shown."""
+    with asked(services) as statements:
+        text = api.get(f"/?track=digits{query}").text
+    assert "3 entries" in text or query == "&search=a"
+    assert sum("count(" in statement for statement in statements) == counted
+
+
+def test_in_order_of_merit_no_place_is_searched_for(api: TestClient, services: Services, board: dict[str, str]) -> None:
+    """To number all entries of a track, to show 50 of them, took most of the time of a view."""
+    with asked(services) as statements:
+        assert names(api.get("/?track=digits").text) == ["beta", "gamma", "alpha"]
+    assert statements
+    assert not [statement for statement in statements if "row_number" in statement]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from app.pages.drawings.layers import draw_layers
 from app.pages.drawings.scale import Scale, around, around_logarithmic
 from micronet.tracks import track as find_track
 from tests.app.pages.layers import layer
-from worker.records.scores import Entry
+from worker.records.scores import Point
 
 _POSITIVE = st.floats(1e-6, 1e6)
 
@@ -64,19 +64,8 @@ def test_nothing_at_all_is_drawn_too() -> None:
     assert len(draw_layers([LayerCost(layer("free"), 0.0, 0.0, 0.0)]).bars) == 1
 
 
-def _entry(score: float, top1: float) -> Entry:
-    correct = round(10_000 * top1)
-    numbers = {
-        "score": score,
-        "storage_score": score,
-        "math_score": 0.0,
-        "parameters": 1,
-        "nonzero": 1,
-        "sparsity": 0.0,
-    }
-    words = {"track": "cifar100", "policy": "report", "team": None, "name": None, "sha256": "", "scorer_version": ""}
-    more = {"param_bits": None, "mul_bits": None, "finished_at": "", "correct": correct, "images": 10_000}
-    return Entry(job_id=f"{score}", rank=1, qualifies=top1 >= 0.8, **numbers, **words, **more)  # type: ignore[arg-type]
+def _point(score: float, top1: float) -> Point:
+    return Point(f"{score}", round(10_000 * top1), 10_000, score, top1 >= 0.8)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +80,7 @@ def _entry(score: float, top1: float) -> Entry:
 )
 @pytest.mark.parametrize("track", ["cifar100", "digits"])
 def test_every_mark_of_a_board_lies_within_it(results: list[tuple[float, float]], track: str) -> None:
-    front = [_entry(*result) for result in results]
+    front = [_point(*result) for result in results]
     chosen = find_track(track)
     drawing = draw_front((), front, chosen, chosen.published)
     if drawing is None:

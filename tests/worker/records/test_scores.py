@@ -1,7 +1,9 @@
 """Laws of the leaderboard: how it is sorted, searched, drawn, and which entries no other beats."""
 
+import itertools
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from typing import Any, get_args
 
@@ -139,7 +141,7 @@ def test_a_search_finds_team_and_name_as_they_are_written(records: Records, text
     keep(records, *rows.values())
     wanted = BoardFilter("cifar100", text=text)
     expected = [rows[key]["job_id"] for key in found]
-    assert ids(board(records, wanted)) == ids(records.scores.front(wanted)) == expected
+    assert ids(board(records, wanted)) == [point.job_id for point in records.scores.front(wanted)] == expected
     assert [point.job_id for point in records.scores.points(wanted)] == expected
 
 
@@ -231,9 +233,9 @@ def test_the_front_is_what_no_other_entry_beats(records: Records, wanted: BoardF
         keep(records, *crowd)
         entries = board(records, wanted)
         expected = [entry for entry in entries if not any(beats(other, entry) for other in entries)]
-        assert list(records.scores.front(wanted)) == sorted(
-            expected, key=lambda entry: (entry.score, not entry.qualifies, entry.finished_at, entry.job_id)
-        )
+        expected.sort(key=lambda entry: (entry.score, not entry.qualifies, entry.finished_at, entry.job_id))
+        front = records.scores.front(wanted)
+        assert list(front) == [Point(e.job_id, e.correct, e.images, e.score, e.qualifies) for e in expected]
         sizes.append(len(expected))
         records.database.write(lambda connection: connection.execute(sqlalchemy.delete(scores)))
     assert (max(sizes) > 1) == (wanted.track == "cifar100")
@@ -241,8 +243,29 @@ def test_the_front_is_what_no_other_entry_beats(records: Records, wanted: BoardF
 
 def test_answers_are_compared_as_shares_of_the_images(records: Records) -> None:
     few, many = keep(records, row(correct=9, images=10, score=0.01), row(correct=8999, images=10_000, score=0.02))
-    assert ids(records.scores.front(ALL)) == [few]
+    assert [point.job_id for point in records.scores.front(ALL)] == [few]
     assert set(ids(board(records))) == {few, many}
+
+
+def test_ranks_are_the_same_however_a_board_is_asked_for(records: Records) -> None:
+    """Each is one more than how many of the same policy qualify and are better: lower, or as low and earlier."""
+    keep(records, *next(crowds()))
+    whole = [e for e in records.scores.page(BoardFilter("cifar100", "report"), BY_SCORE, 0, 1000) if e.qualifies]
+    ranks = {entry.job_id: 1 + sum(_merit(better) < _merit(entry) for better in whole) for entry in whole}
+    for qualifies, text in itertools.product([None, True, False], [None, "RED"]):
+        wanted = BoardFilter("cifar100", "report", None, qualifies, text)
+        counts = records.scores.counts(replace(wanted, policy=None))
+        for key, descending in itertools.product(get_args(SortKey), [False, True]):
+            order = Order(key, descending)
+            entries, total = records.scores.entries(wanted, order, 0, 1000)
+            assert total == len(entries) == counts["report", True] + counts["report", False] > 0
+            assert [entry.rank for entry in entries] == [ranks.get(entry.job_id) for entry in entries]
+            pages = [records.scores.page(wanted, order, offset, 12) for offset in range(0, total, 12)]
+            assert [entry for page in pages for entry in page] == list(entries)
+
+
+def _merit(entry: Entry) -> tuple[float, str, str]:
+    return entry.score, entry.finished_at, entry.job_id
 
 
 def test_points_are_the_best_entries_and_no_more_than_asked(records: Records) -> None:
