@@ -109,7 +109,8 @@ class Training(Value):
     label_smoothing    share of each label that is spread over all classes
     mixup              parameter of its beta distribution; 0 leaves it out
     cutmix             the same; with both, a batch gets one of them
-    ema                decay of the average of the weights that is kept in the end; 0 keeps the last weights
+    ema                decay of the average of the weights that is kept in the end, at step n no more than
+                       (1 + n) / (10 + n), so that the start is soon forgotten; 0 keeps the last weights
     augmentation       of the images
     distillation       null: no teacher
     shakedrop          noise on the residual branches of a network that was built with it (PyramidNet)

@@ -20,6 +20,7 @@ class State:
         self._network, self._how = network, how
         self.optimizer = _optimizer(network, how)
         self._average = {name: tensor.clone() for name, tensor in network.tensors().items()} if how.ema else {}
+        self._steps = 0
         self._best: dict[str, Tensor] = {}
         self._best_correct = -1
         self.kept = 0
@@ -36,10 +37,11 @@ class State:
             nn.utils.clip_grad_norm_(self._parameters(), self._how.clip_norm)
         self.optimizer.step()
         self._network.hold_zeros_()
+        self._steps += 1
         if self._average:
-            now = self._network.tensors()
+            now, decay = self._network.tensors(), decay_of_average(self._how.ema, self._steps)
             # As torch's optimizers do it: all tensors by few kernels, where each alone would wait for its launch.
-            torch._foreach_lerp_(list(self._average.values()), [now[name] for name in self._average], 1 - self._how.ema)
+            torch._foreach_lerp_(list(self._average.values()), [now[name] for name in self._average], 1 - decay)
 
     def graph(self) -> Graph:
         """The network as it would be kept now: with averaged weights, where there are any."""
@@ -105,6 +107,7 @@ class State:
         self.epoch, self.kept, self._best_correct = (entry.facts[name] for name in ("epoch", "kept", "best_correct"))
         self.before = Accuracy.model_validate(entry.facts["before"])
         self.reports = [EpochReport.model_validate(report) for report in entry.facts["reports"]]
+        self._steps = sum(report.steps for report in self.reports)
         return True
 
     def _parameters(self) -> list[Tensor]:
@@ -117,6 +120,14 @@ class State:
         graph = self._network.graph()
         self._network.load_(own)
         return graph
+
+
+def decay_of_average(ema: float, step: int) -> float:
+    """What the average so far weighs at step `step` (from 1): as TensorFlow's moving average has it, less at first.
+
+    With the same decay from the start, most of a short training's average would be the weights it started with.
+    """
+    return min(ema, (1 + step) / (10 + step))
 
 
 def _optimizer(network: TrainableNetwork, how: Training) -> torch.optim.Optimizer:

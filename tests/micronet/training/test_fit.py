@@ -118,6 +118,11 @@ def test_it_learns_and_says_what_it_kept() -> None:
     assert digits_task().holdout_accuracy(graph).correct == best
 
 
+def test_the_average_of_a_short_training_is_not_the_start() -> None:
+    how = SHORT.model_copy(update={"epochs": 6, "ema": 0.9999})
+    assert fit(TrainableNetwork(digits_graph()), how, digits_task(1200))[1].after.correct >= 80
+
+
 def test_zeros_stay_zero_for_ten_epochs() -> None:
     graph = digits_graph()
     kernel = graph.weights["conv2.weight"]

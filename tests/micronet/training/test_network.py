@@ -24,7 +24,7 @@ from micronet.training.network import (
     is_stochastic_depth,
     learned_weights,
 )
-from micronet.training.state import State
+from micronet.training.state import State, decay_of_average
 from micronet.transformation.prepare import prepare
 from tests.micronet.networks import IMAGE, ByChannel, images
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
@@ -131,7 +131,7 @@ def test_noise_of_training_survives_a_file(name: str) -> None:
 
 
 def test_an_average_by_hand() -> None:
-    """Decay 0.75: after two steps 0.75^2 * w0 + 0.75 * 0.25 * w1 + 0.25 * w2. Then that is what is kept."""
+    """Decays 2/11, then 3/12: after two steps (2/11 * w0 + 9/11 * w1) / 4 + 3/4 * w2. Then that is what is kept."""
     network = TrainableNetwork(digits_graph())
     how = SHORT.model_copy(update={"ema": 0.75})
     state = State(network, how)
@@ -141,9 +141,19 @@ def test_an_average_by_hand() -> None:
             parameter.grad = torch.full_like(parameter, 0.5 + step)
         state.step_(0.1)
         seen.append(network.tensors()["fc.weight"].clone())
-    wanted = 0.5625 * seen[0] + 0.1875 * seen[1] + 0.25 * seen[2]
+    wanted = (2 / 11 * seen[0] + 9 / 11 * seen[1]) / 4 + 3 / 4 * seen[2]
     torch.testing.assert_close(state.graph().weights["fc.weight"], wanted)
     assert torch.equal(network.graph().weights["fc.weight"], seen[2])
+
+
+def test_the_decay_of_an_average_grows_to_what_is_asked() -> None:
+    assert [decay_of_average(0.75, step) for step in (1, 2, 25, 26, 27, 10_000)] == [
+        2 / 11,
+        3 / 12,
+        26 / 35,
+        *[0.75] * 3,
+    ]
+    assert decay_of_average(0.9999, 1_000) == 1_001 / 1_010
 
 
 @pytest.mark.parametrize("weight", [0.25, 1.0])
