@@ -21,6 +21,7 @@ ServiceError
     ├── OffsetMismatch             a piece of a file that does not begin where the one before it ended
     ├── TooManyRequests
     ├── TooManyUploads
+    ├── TooManyDownloads
     ├── TooManyStreams
     └── Internal                   a bug
 """
@@ -185,6 +186,14 @@ class TooManyUploads(HttpError):
 
     code = "too-many-uploads"
     title = "Too many uploads at once"
+    retryable = True
+
+
+class TooManyDownloads(HttpError):
+    """More downloads at once than a team may have, or all teams together."""
+
+    code = "too-many-downloads"
+    title = "Too many downloads at once"
     retryable = True
 
 

@@ -49,6 +49,7 @@ STATUS: Mapping[type[m.MicronetError], int] = {
     h.OffsetMismatch: 409,
     h.TooManyRequests: 429,
     h.TooManyUploads: 429,
+    h.TooManyDownloads: 429,
     h.TooManyStreams: 503,
     h.Internal: 500,
 }

@@ -1,26 +1,25 @@
 """Stored files, for those who hold them: what they uploaded and what their jobs made."""
 
 import re
-from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Annotated, Any, BinaryIO, NamedTuple
 from urllib.parse import quote
 
 from fastapi import APIRouter, Header, Query, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
 from app.http.access import Caller, CallerDep
 from app.http.checkpoints import Sha256
 from app.http.documented import ETAG, NOT_MODIFIED, problem
+from app.http.downloads import Download
 from app.http.errors import RangeNotSatisfiable
 from app.http.routing import api_router
 from app.http.site import Site, SiteDep
 from app.http.submissions import FILENAME_LENGTH, clean_filename
 from app.http.uploads import storage_errors
-from worker.blobs.port import CHUNK
 from worker.errors import BlobGone, BlobNotFound
 from worker.records.values import StoredBlob
 
-_MEDIA_TYPE = "application/octet-stream"
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 """One range; requests for several are served the whole, as RFC 9110 allows."""
 Filename = Annotated[str, Query(max_length=FILENAME_LENGTH, description="name to save the file under")]
@@ -50,6 +49,7 @@ def files_router() -> APIRouter:
             404: problem(404, "No such file, or another team's"),
             410: problem(410, "It was here, and was swept"),
             416: problem(416, "The range lies outside the file"),
+            429: problem(429, "More requests or downloads at once than a team may have"),
         },
     )
     return router
@@ -57,7 +57,7 @@ def files_router() -> APIRouter:
 
 def _bytes(meaning: str) -> dict[str, Any]:
     schema = {"type": "string", "format": "binary"}
-    return {"description": meaning, "headers": ETAG, "content": {_MEDIA_TYPE: {"schema": schema}}}
+    return {"description": meaning, "headers": ETAG, "content": {Download.media_type: {"schema": schema}}}
 
 
 async def read_blob(
@@ -71,22 +71,24 @@ async def read_blob(
     asked = request.method == "GET" and request.headers.get("if-range", tag) == tag  # RFC 9110, 14.2: of GET alone
     wanted = range if asked else None
     span = wanted_span(wanted, blob.size)
-    file = await site.files.run(_open, site, blob, span)
-    if not file.seekable():
-        span = None
-    first, end = span or (0, blob.size)
-    headers = {
-        "ETag": tag,
-        "Accept-Ranges": "bytes" if file.seekable() else "none",
-        "Content-Length": str(end - first),
-        "Content-Disposition": _disposition(clean_filename(filename) or sha256[:16]),
-        **({} if span is None else {"Content-Range": f"bytes {first}-{end - 1}/{blob.size}"}),
-    }
-    status = 200 if span is None else 206
-    if request.method == "HEAD":
-        await site.files.run(file.close)
-        return Response(status_code=status, headers=headers, media_type=_MEDIA_TYPE)
-    return StreamingResponse(_pieces(site, file, end - first), status, headers, _MEDIA_TYPE)
+    async with AsyncExitStack() as held:
+        held.enter_context(site.rates.download(caller.owner))
+        file = await site.files.run(_open, site, blob, span)
+        held.push_async_callback(site.files.run, file.close)
+        if not file.seekable():
+            span = None
+        first, end = span or (0, blob.size)
+        headers = {
+            "ETag": tag,
+            "Accept-Ranges": "bytes" if file.seekable() else "none",
+            "Content-Length": str(end - first),
+            "Content-Disposition": _disposition(clean_filename(filename) or sha256[:16]),
+            **({} if span is None else {"Content-Range": f"bytes {first}-{end - 1}/{blob.size}"}),
+        }
+        status = 200 if span is None else 206
+        if request.method == "HEAD":
+            return Response(status_code=status, headers=headers, media_type=Download.media_type)
+        return Download(file, end - first, site.files, held.pop_all(), status=status, headers=headers)
 
 
 def wanted_span(header: str | None, size: int) -> Span | None:
@@ -125,16 +127,6 @@ def _open(site: Site, blob: StoredBlob, span: Span | None) -> BinaryIO:
             return file
     except FileNotFoundError:
         raise BlobGone(f"{blob.sha256} was swept this moment.") from None
-
-
-async def _pieces(site: Site, file: BinaryIO, size: int) -> AsyncIterator[bytes]:
-    with file:
-        while size > 0:
-            piece = await site.files.run(file.read, min(CHUNK, size))
-            if not piece:
-                raise EOFError(f"a stored file is {size} bytes too short")
-            size -= len(piece)
-            yield piece
 
 
 def _disposition(filename: str) -> str:
