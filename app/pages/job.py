@@ -16,7 +16,7 @@ from app.pages.jobs import JOBS_PAGE
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import error_page, page_router, see_other
-from app.pages.score_file import score_fields
+from app.pages.score_file import FURTHER, score_fields
 from app.pages.stored_files import kept_files
 from worker.errors import JobNotFound
 from worker.records.values import Job
@@ -44,7 +44,9 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
     others = await site.database.run(recent_scores, site, caller.owner)
     kept = await site.database.run(kept_files, site, job)
     to_score = {**fields, "key": secrets.token_hex(16)} if (fields := score_fields(job)) else None
-    named = partial(render, view=view, job=job, shown=shown, others=others, kept=kept, to_score=to_score)
+    named = partial(
+        render, view=view, job=job, shown=shown, others=others, kept=kept, to_score=to_score, further=FURTHER
+    )
     return await site.files.run(named, request, "job.html")  # it is as long as the network is deep
 
 

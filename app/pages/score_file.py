@@ -1,11 +1,17 @@
-"""A file that a job made, on its way to a score: the form of one, filled as that job measured or would have."""
+"""A file that a job made, on its way to another: the form of one, filled as that job measured or would have."""
 
 from collections.abc import Mapping
 
 from app.pages.forms import filled, form_of
 from app.pages.stored import settings_of
 from micronet.contract import OptimizeSettings, ScoreSettings
+from micronet.jobs import JOBS
 from worker.records.values import Job
+
+FURTHER = tuple(kind for kind in JOBS if kind not in ("score", "count"))
+"""Kinds of jobs that make something else of a file; a score only measures it."""
+_SHARED = ("track", "policy", "normalize", "seed", "team", "name")
+"""Settings that mean the same in all the jobs that have them."""
 
 
 def score_fields(job: Job) -> Mapping[str, str] | None:
@@ -30,3 +36,13 @@ def score_fields(job: Job) -> Mapping[str, str] | None:
         name=settings.name,
     )
     return filled(form_of("score"), asked.model_dump(mode="json"))
+
+
+def further_fields(kind: str, job: Job) -> Mapping[str, str]:
+    """The fields of a job of this kind, beside the file's: what the two have in common, and else as they come."""
+    if kind == "score" and (fields := score_fields(job)) is not None:
+        return fields
+    settings = settings_of(job)
+    told = {} if settings is None else settings.model_dump(mode="json", include=set(_SHARED))
+    known = JOBS[kind].settings.model_fields
+    return filled(form_of(kind), {name: value for name, value in told.items() if name in known})

@@ -23,6 +23,7 @@ from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
+from app.pages.score_file import further_fields
 from app.pages.stored import settings_of
 from micronet.architectures import architectures
 from micronet.contract.pipeline import RECIPES, recipe
@@ -33,6 +34,7 @@ from worker.errors import CheckpointNotFound
 from worker.records.values import Job
 
 SUBMIT = "/ui/submit"
+_NOT_KEPT = "The file is not kept any more; choose it again."
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def submit_router() -> APIRouter:
 async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """The form: as it comes, with `recipe` filled with all that this says, with `from` as that job was filled.
 
-    A job that counted shows what it counted.
+    With `file` as well, that of a job of this `kind` on a file that the job `from` made. A job that counted shows what
+    it counted.
     """
     query = Query(request.query_params)
     source, kind, spelled = query.text("from"), query.choice("kind", JOBS), query.choice("recipe", RECIPES)
@@ -67,12 +70,27 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         filled = Filled(kind or "score", forms.form_of(kind or "score").comes) if spelled is None else _spelled(spelled)
         return await _show(request, site, caller, filled)
     job, position = await site.database.run(own_job, site, caller, source)
+    if (name := query.text("file")) is not None:
+        filled = await site.database.run(_of_file, site, caller, job, name, kind or "score")
+        return await _show(request, site, caller, filled)
     if job.kind not in JOBS:
         detail = f"jobs of kind {job.kind!r} are of another version of this program; there are {', '.join(JOBS)}."
         raise InvalidRequest([Fault(detail=detail, parameter="from")])
     counted = await _count_view(site, job, position) if job.kind == "count" else None
     given = await site.database.run(_as_sent, site, caller, job)
     return await _show(request, site, caller, Filled(job.kind, given, counted))
+
+
+def _of_file(site: Site, caller: Caller, job: Job, name: str, kind: str) -> Filled:
+    """A form of this kind, with a file that the job made. Raises InvalidRequest."""
+    files = {file.name: file.sha256 for file in job.artifacts}
+    if name not in files:
+        detail = f"it is none of the files that the job made: {', '.join(files) or 'there are none'}."
+        raise InvalidRequest([Fault(detail=detail, parameter="file")])
+    given = further_fields(kind, job)
+    if site.services.records.blobs.find(files[name], caller.owner) is None:
+        return Filled(kind, given, None, {"checkpoint": [_NOT_KEPT]}, "The file is gone")
+    return Filled(kind, {**given, "checkpoint_sha256": files[name], "filename": name})
 
 
 def _spelled(name: str) -> Filled:
@@ -106,7 +124,7 @@ def _gone(site: Site, caller: Caller, form: PageForm, error: CheckpointNotFound)
     """Which file is not there any more: the network's, or one that the settings name."""
     if form.kept is not None and site.services.records.blobs.find(form.kept, caller.owner) is None:
         form.kept = None
-        return {"checkpoint": ["The file is not kept any more; choose it again."]}
+        return {"checkpoint": [_NOT_KEPT]}
     names = [name for name, text in form.given.items() if name in form.fields.fields and text and text in str(error)]
     return {names[0] if names else forms.SETTINGS: [str(error)]}
 

@@ -10,16 +10,18 @@ from fastapi.testclient import TestClient
 from sqlalchemy import update
 
 from app.breakdown import declared_widths
+from app.pages.score_file import further_fields
 from app.pages.stored import chosen_of, settings_of
 from app.services import Services
 from micronet.contract import BitWidths
+from micronet.jobs import JOBS
 from tests.app.http.conftest import called
 from tests.app.http.results import score_text
 from tests.app.http.sending import NETWORK, accepted
 from tests.app.pages.records import ended, failed, scored
 from worker.records.database import Database
 from worker.records.tables import jobs
-from worker.records.values import Artifact, Ending, Stage, Status, StoredBlob
+from worker.records.values import Artifact, Ending, JobError, Stage, Status, StoredBlob
 
 
 def test_a_waiting_job_has_a_place_and_looks_again(api: TestClient) -> None:
@@ -184,6 +186,16 @@ def test_a_file_that_is_gone_is_no_link_and_where_it_was_is_a_page(api: TestClie
         assert words in answer.text
 
 
+def test_files_that_a_job_had_finished_before_it_failed_are_links(api: TestClient, services: Services) -> None:
+    job = accepted(api, kind="fuse")
+    made = services.records.blobs.add(StoredBlob("b" * 64, 4, "bb/1"), "")
+    error = JobError(code="numerical-error", title="x", detail="the loss is nan")
+    files = (Artifact(name="1-train.onnx", sha256=made.sha256, size=4),)
+    ended(services, Ending(Status.FAILED, error=error, artifacts=files))
+    page = api.get(job["urls"]["page"]).text
+    assert f'<a href="/ui/files/{made.sha256}?filename=1-train.onnx">1-train.onnx</a>' in page
+
+
 def test_a_result_of_another_version_is_shown_as_far_as_it_can_be(api: TestClient, services: Services) -> None:
     job = accepted(api, {"track": "digits"})
     newer = json.dumps(json.loads(score_text(350, 0.4)) | {"luck": 7})
@@ -280,6 +292,49 @@ def test_a_file_that_a_job_made_is_scored_as_it_is(
     same = {name: given[name] for name in ("track", "normalize", "seed", "name")}
     always = {"bits": None, "evaluate": True, "fuse_batchnorm": True, "encoding": "cheapest"}
     assert {name: job["settings"][name] for name in same | expected | always} == same | expected | always
+
+
+def further(text: str) -> dict[str, str]:
+    """Where the links of a job's file lead, by kind."""
+    links = re.findall(r'<a href="(/ui/submit\?kind=\w+&amp;from=[^"]*)">(\w+)<', text)
+    return {kind: html.unescape(address) for address, kind in links}
+
+
+def test_a_file_that_a_job_made_goes_on_to_any_kind(api: TestClient, services: Services) -> None:
+    given = {"track": "digits", "normalize": {"mean": [0.5], "std": [0.25]}, "seed": 7, "name": 'our "net"'}
+    links = further(made(api, services, "quantize", "made 1.onnx", given))
+    assert links.keys() == JOBS.keys() - {"score", "count"}
+    api.follow_redirects = False
+    for kind, address in links.items():
+        form = api.get(address).text.partition(f'action="/ui/submit/{kind}"')[2].partition("</form>")[0]
+        assert ("made 1.onnx is here already" in form, "our &#34;net&#34;" in form) == (True, True)
+        kept = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
+        assert dict(kept) | {"key": ""} == {"key": "", "checkpoint_sha256": "b" * 64, "filename": "made 1.onnx"}
+        shared = {name: value for name, value in given.items() if name in JOBS[kind].settings.model_fields}
+        (job_id,) = re.findall(r"from=(\w+)", address)
+        fields = further_fields(kind, services.records.jobs.read(job_id))
+        recipe = {"recipe": "digits"} if kind == "pipeline" else {}
+        sent = api.post(
+            f"/ui/submit/{kind}", files={n: (None, v) for n, v in {**fields, **dict(kept), **recipe}.items()}
+        )
+        assert sent.status_code == 303, (kind, sent.text)
+        job = api.get(sent.headers["location"].replace("/ui", "")).json()
+        assert (job["kind"], job["checkpoint"]["sha256"]) == (kind, "b" * 64)
+        assert {name: job["settings"][name] for name in shared} == shared, kind
+
+
+def test_a_file_of_no_track_goes_on_and_one_that_is_gone_is_said_to_be(api: TestClient, services: Services) -> None:
+    assert further(made(api, services, "augment", "policy.json", {})) == {}
+    text = made(api, services, "fuse", "fused.onnx", {})
+    address = further(text)["prune"]
+    assert "fused.onnx is here already" in api.get(address).text
+    assert "fused.onnx is here already" in api.get(address.replace("kind=prune&", "")).text, "a score"
+    wrong = api.get(address.replace("fused.onnx", "other.onnx"))
+    assert (wrong.status_code, "none of the files that the job made: fused.onnx" in wrong.text) == (422, True)
+    services.records.blobs.forget_unneeded(days=0, total_bytes=0)
+    assert "The file is not kept any more; choose it again." in api.get(address).text
+    (job_id,) = re.findall(r'href="/ui/submit\?from=(\w+)"', text)
+    assert further(api.get(f"/ui/jobs/{job_id}").text) == {}
 
 
 def test_what_cannot_be_scored_has_no_button(api: TestClient, services: Services) -> None:
