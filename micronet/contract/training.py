@@ -261,7 +261,7 @@ class AugmentSettings(LearningSettings, Training):
         found = self.folds * self.searches * self.best * self.lists
         if found > MOST_LISTS:
             raise ValueError(
-                f"folds x searches x best x lists is the length of the policy: {MOST_LISTS} at most, and this is {found}"
+                f"folds x searches x best x lists is the length of the policy, {found}: {MOST_LISTS} at most"
             )
         return self
 

@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from micronet.contract import ArtifactFile, AugmentationPolicy, AugmentResult, AugmentSettings
+from micronet.jobs.artifact import put_output
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, of_fresh, own
 from micronet.training.augmentation.search import search, stages
@@ -22,8 +23,10 @@ def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context
     return AugmentResult(
         track=lesson.track.name,
         policy=found.policy,
-        loss_without=found.loss_without,
-        loss_with=found.loss_with,
+        loss_without=found.without.loss,
+        loss_with=found.with_policy.loss,
+        accuracy_without=found.without.accuracy,
+        accuracy_with=found.with_policy.accuracy,
         artifact=_written(found.policy, context),
         scorer=lesson.scorer(),
         warnings=lesson.warnings,
@@ -33,5 +36,5 @@ def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context
 def _written(policy: AugmentationPolicy, context: Context) -> ArtifactFile:
     data = (policy.model_dump_json(indent=2) + "\n").encode()
     if context.outputs is not None:
-        (context.outputs / ARTIFACT).write_bytes(data)
+        put_output(context.outputs, ARTIFACT, data)
     return ArtifactFile(name=ARTIFACT, sha256=hashlib.sha256(data).hexdigest(), size=len(data))

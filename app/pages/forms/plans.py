@@ -148,7 +148,7 @@ PLANS: Mapping[str, Plan] = {
         rest=_POLICY,
     ),
     "augment": Plan(
-        first=(*_WHOSE, *_ARCHITECTURE, "folds", "searches", "candidates", "operations", "best", "seed"),
+        first=(*_WHOSE, *_ARCHITECTURE, "folds", "searches", "candidates", "lists", "operations", "best", "seed"),
         groups=(
             Group("Learning", ("epochs", "batch", "learning_rate", "optimizer", "schedule", "warmup_epochs")),
             Group("Learning in detail", _DETAIL),

@@ -95,6 +95,7 @@ _WORDS: Mapping[str, Words] = {
     "folds": Words("Folds"),
     "searches": Words("Searches"),
     "candidates": Words("Candidates"),
+    "lists": Words("Lists of operations"),
     "operations": Words("Operations"),
     "best": Words("Best to keep"),
     "below": Words("Below the floor"),

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
 from micronet.contract import (
+    Accuracy,
     AugmentationOperation,
     AugmentationPolicy,
     AugmentSettings,
@@ -34,15 +34,34 @@ Begin = Callable[[str], None]
 SEARCHED: tuple[OperationName, ...] = tuple(name for name in OPERATIONS if name != "identity")
 """Probability 0 is identity enough."""
 BATCH = 500
+_CHOSEN = "chosen"
+"""The entry of a finished search. Earlier versions chose otherwise, and called theirs `best`: it is done anew then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """A network's to images that were each augmented several times; for each image its best draw counts.
+
+    accuracy  images answered right in at least one draw
+    loss      mean over the images of the least cross-entropy of their draws
+    """
+
+    accuracy: Accuracy
+    loss: float
+
+    @property
+    def shortfall(self) -> float:
+        """Images answered wrong in every draw, and less than one more by which, of equal ones, the least loss wins."""
+        return self.accuracy.total - self.accuracy.correct + self.loss / (1 + self.loss)
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The policy, and the mean loss of the folds' networks on their own held-out images without and with it."""
+    """The policy, and what the folds' networks answer to their own held-out images without and with it."""
 
     policy: AugmentationPolicy
-    loss_without: float
-    loss_with: float
+    without: Answers
+    with_policy: Answers
 
 
 def stages(settings: AugmentSettings) -> tuple[str, ...]:
@@ -54,9 +73,11 @@ def stages(settings: AugmentSettings) -> tuple[str, ...]:
 def search(graph: Graph, settings: AugmentSettings, task: Task, begin: Begin) -> Found:
     """Search on `settings.folds` splits of `task.train`, with networks that start from `graph` (algorithm 1).
 
-    A network learns one part of a split; a policy is good if that network answers well on the other part, augmented:
-    then it leads to images like those there were. Departures: parts are drawn evenly, not per class; a candidate is one
-    list of operations, not five; losses of a search are compared on the same draws.
+    A network learns one part of a split. A candidate is a policy of `settings.lists` lists, and images of the other
+    part are augmented as many times by it: it is good if the network answers many right in at least one draw, as in the
+    authors' program. (By the mean over draws, the network having learned without a policy, the best would be none.) The
+    best candidates' lists together are the policy. Departures: parts are drawn evenly, not per class; of equal
+    candidates the least loss wins; those of a search are compared on the same draws; lists of like operations all stay.
 
     The journal has each fold's training, epoch by epoch, and each finished search. Killed anywhere, it goes on from
     there, and on one device finds the same. Raises SettingsError for too few images, and what `fit` raises.
@@ -75,11 +96,7 @@ def search(graph: Graph, settings: AugmentSettings, task: Task, begin: Begin) ->
     begin("measure")
     policy = AugmentationPolicy(policies=tuple(lists))
     seed = derived_seed(task.seed, settings.folds)
-    return task.world.from_first(
-        lambda: Found(
-            policy, _mean([fold.loss("none", seed) for fold in folds]), _mean([f.loss(policy, seed) for f in folds])
-        )
-    )
+    return task.world.from_first(lambda: Found(policy, _together(folds, "none", seed), _together(folds, policy, seed)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,27 +107,37 @@ class _Fold:
     settings: AugmentSettings
     task: Task
 
-    def loss(self, policy: AugmentationPolicy | str, seed: int) -> float:
-        """Mean cross-entropy on the held-out images, augmented as in training, but by this policy."""
+    def answers(self, policy: AugmentationPolicy | str, seed: int) -> Answers:
+        """To the held-out images, augmented as in training, but by this policy."""
         how = self.settings.augmentation.model_copy(update={"policy": policy})
         images = TrainingImages(self.task.holdout, self.task.device, Augmenter(how))
-        generator = torch.Generator().manual_seed(seed)
-        total = torch.zeros((), dtype=torch.float64, device=self.task.device)
-        for start in range(0, len(images), BATCH):
-            batch, labels = images.batch(torch.arange(start, min(start + BATCH, len(images))), generator)
-            total += _cross_entropy(self.graph, batch, labels)
-        return float(total) / len(images)
+        return best_of_draws(self.graph, images, self.settings.lists, seed)
 
     def best(self, seed: int) -> list[Operations]:
-        """The best lists of operations of one search."""
-        how = self.settings
-        candidates = tried(lambda policy: self.loss(policy, seed), how.candidates, how.operations, seed)
-        return least(candidates, how.best)
+        """The lists of the best candidates of one search."""
+        candidates = tried(lambda policy: self.answers(policy, seed), self.settings, seed)
+        return [operations for policy in least(candidates, self.settings.best) for operations in policy.policies]
 
 
-def _cross_entropy(graph: Graph, images: Tensor, labels: Tensor) -> Tensor:
-    with torch.no_grad():
-        return F.cross_entropy(interpret(graph, images), labels, reduction="sum").double()
+def best_of_draws(graph: Graph, images: TrainingImages, draws: int, seed: int) -> Answers:
+    """What `graph` answers to all of `images`, each augmented `draws` times, which `seed` draws."""
+    generator = torch.Generator().manual_seed(seed)
+    right, losses = [], []
+    for some in torch.arange(len(images)).split(max(1, BATCH // draws)):
+        batch, labels = images.batch(some.repeat(draws), generator)
+        with torch.no_grad():
+            logits = interpret(graph, batch)
+        right.append((logits.argmax(1) == labels).view(draws, -1).any(0))
+        losses.append(F.cross_entropy(logits, labels, reduction="none").view(draws, -1).amin(0))
+    correct = int(torch.cat(right).sum())
+    return Answers(Accuracy.of(correct, len(images)), float(torch.cat(losses).double().mean()))
+
+
+def _together(folds: Sequence[_Fold], policy: AugmentationPolicy | str, seed: int) -> Answers:
+    """Of all folds, whose held-out images are equally many."""
+    answers = [fold.answers(policy, seed) for fold in folds]
+    correct, total = sum(one.accuracy.correct for one in answers), sum(one.accuracy.total for one in answers)
+    return Answers(Accuracy.of(correct, total), sum(one.loss for one in answers) / len(answers))
 
 
 def _fold(graph: Graph, settings: AugmentSettings, task: Task, seed: int) -> _Fold:
@@ -127,28 +154,28 @@ def _fold(graph: Graph, settings: AugmentSettings, task: Task, seed: int) -> _Fo
 
 
 def _searched(fold: _Fold, settings: AugmentSettings, number: int) -> list[Operations]:
-    """The best lists of one search; from the journal, where it has been finished before."""
+    """The lists of one search; from the journal, where it has been finished before."""
     journal = Section(fold.task.journal, f"search{number}")
-    entry = journal.read("best")
+    entry = journal.read(_CHOSEN)
     if entry is None:
         seed = derived_seed(fold.task.seed, number)
-        best = fold.task.world.from_first(lambda: fold.best(seed))
-        entry = Entry({"lists": [[one.model_dump() for one in operations] for operations in best]})
-        journal.write("best", entry)
+        lists = fold.task.world.from_first(lambda: fold.best(seed))
+        entry = Entry({"lists": [[one.model_dump() for one in operations] for operations in lists]})
+        journal.write(_CHOSEN, entry)
     fold.task.advance(number + 1, settings.searches, "searches")
     return [tuple(AugmentationOperation.model_validate(one) for one in chosen) for chosen in entry.facts["lists"]]
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """What was tried, and how well the network did on it."""
+    """What was tried, and how well the network answered."""
 
-    loss: float
-    operations: Operations
+    answers: Answers
+    policy: AugmentationPolicy
 
 
-def tried(loss: Callable[[AugmentationPolicy], float], count: int, operations: int, seed: int) -> list[Candidate]:
-    """`count` candidates, in the order in which optuna's tree-structured Parzen estimator proposed them.
+def tried(answers: Callable[[AugmentationPolicy], Answers], settings: AugmentSettings, seed: int) -> list[Candidate]:
+    """`settings.candidates`, in the order in which optuna's tree-structured Parzen estimator proposed them.
 
     Raises NumericalError for a loss that is NaN or infinite.
     """
@@ -157,32 +184,32 @@ def tried(loss: Callable[[AugmentationPolicy], float], count: int, operations: i
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed % 2**32))
     candidates = []
-    for _ in range(count):
+    for _ in range(settings.candidates):
         trial = study.ask()
-        proposed = _proposed(trial, operations)
-        value = loss(AugmentationPolicy(policies=(proposed,)))
-        if not math.isfinite(value):
-            raise NumericalError(f"a fold's network has loss {value}: its training came apart. Lower learning_rate.")
-        study.tell(trial, value)
-        candidates.append(Candidate(value, proposed))
+        policy = _proposed(trial, settings)
+        given = answers(policy)
+        if not math.isfinite(given.loss):
+            raise NumericalError(
+                f"a fold's network has loss {given.loss}: its training came apart. Lower learning_rate."
+            )
+        study.tell(trial, given.shortfall)
+        candidates.append(Candidate(given, policy))
     return candidates
 
 
-def least(candidates: Sequence[Candidate], count: int) -> list[Operations]:
-    """The operations of the `count` of least loss, best first; of equal ones, those tried first."""
-    return [candidate.operations for candidate in sorted(candidates, key=lambda one: one.loss)[:count]]
+def least(candidates: Sequence[Candidate], count: int) -> list[AugmentationPolicy]:
+    """The `count` that fall short least, best first; of equal ones, those tried first."""
+    return [candidate.policy for candidate in sorted(candidates, key=lambda one: one.answers.shortfall)[:count]]
 
 
-def _proposed(trial: Any, count: int) -> Operations:
-    return tuple(
-        AugmentationOperation(
+def _proposed(trial: Any, settings: AugmentSettings) -> AugmentationPolicy:
+    def operation(place: str) -> AugmentationOperation:
+        return AugmentationOperation(
             operation=trial.suggest_categorical(f"operation{place}", SEARCHED),
             probability=trial.suggest_float(f"probability{place}", 0.0, 1.0),
             magnitude=trial.suggest_float(f"magnitude{place}", 0.0, 1.0),
         )
-        for place in range(count)
-    )
 
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    places = range(settings.operations)
+    lists = (tuple(operation(f"{number}.{place}") for place in places) for number in range(settings.lists))
+    return AugmentationPolicy(policies=tuple(lists))

@@ -32,6 +32,7 @@ _FITTING: Mapping[str, st.SearchStrategy[Any]] = {
     "candidates": st.integers(4, 10_000),
     "folds": st.integers(1, 4),
     "searches": st.integers(1, 4),
+    "lists": st.integers(2, 8),
 }
 """What has to fit together, which schemas do not say."""
 
