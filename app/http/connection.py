@@ -4,12 +4,14 @@ import asyncio
 import resource
 from typing import Any, cast
 
+from httptools import HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from app.http.errors import HeadTooLarge, HeadTooSlow, HttpError, MalformedRequest
 from app.http.failures import answer, status_of
 from app.http.heads import HEAD_BYTES, Head
 from app.http.outgoing import Outgoing
+from app.http.upgrades import Parser
 
 _LINGER_SECONDS = 2.0
 """For a client to read why it was refused, while what it still sends is dropped."""
@@ -27,6 +29,7 @@ class Connection(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.parser = cast(HttpRequestParser, Parser(self))
         self._head = Head()
         self._in_body, self._refused = False, False
         self._deadline: asyncio.TimerHandle | None = None
@@ -75,8 +78,12 @@ class Connection(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Its head is here."""
+        """Its head is here. Raises ValueError for one that is a proxy's business."""
         self._head.end()
+        if self.parser.get_method() == b"CONNECT":
+            raise ValueError("this is no proxy")
+        if self.parser.should_upgrade():
+            return
         self._expect_nothing()
         super().on_headers_complete()
         self._in_body = True
@@ -92,6 +99,8 @@ class Connection(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Its body is here."""
+        if self.parser.should_upgrade():
+            return
         self._head.end()
         self._in_body = False
         super().on_message_complete()

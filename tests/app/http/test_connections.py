@@ -193,3 +193,64 @@ def test_a_head_below_the_bound_is_read_however_it_comes() -> None:
                 raw.send(head[place : place + size])
                 time.sleep(0.005)
             assert raw.rest().startswith(b"HTTP/1.1 200")
+
+
+UPGRADES = {
+    "h2c": b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+    "web socket": b"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: eA==\r\n",
+    "two": b"Upgrade: TLS/1.0\r\nUpgrade: other\r\nConnection: upgrade\r\n",
+}
+BODIES = {
+    "with a length": b"Content-Length: 9\r\n\r\nsome body",
+    "chunked": b"Transfer-Encoding: chunked\r\n\r\n5\r\nsome \r\n4\r\nbody\r\n0\r\n\r\n",
+}
+LAST = b"GET / HTTP/1.1\r\nConnection: close\r\n\r\n"
+
+
+def _bodies(answers: bytes) -> list[bytes]:
+    """Bodies of answers of `quick`, each of which is some body or none."""
+    return [answer.partition(b"\r\n\r\n")[2] for answer in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
+
+
+@pytest.mark.parametrize("upgrade", UPGRADES.values(), ids=UPGRADES)
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_who_asks_for_another_protocol_is_answered_as_if_he_had_not(upgrade: bytes, body: bytes) -> None:
+    request = b"POST / HTTP/1.1\r\n" + upgrade + body
+    with connected(quick) as raw:
+        raw.send(request * 3 + LAST)
+        assert _bodies(raw.rest()) == [b"some body"] * 3 + [b""]
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
+def test_wherever_such_a_request_is_cut_it_is_the_same(body: bytes) -> None:
+    request = b"POST / HTTP/1.1\r\n" + UPGRADES["h2c"] + body
+    with live(quick) as url:
+        for cut in range(1, len(request) + 1, 6):
+            raw = Raw(url)
+            raw.send(request[:cut])
+            time.sleep(0.005)
+            raw.send(request[cut:] + LAST)
+            assert _bodies(raw.rest()) == [b"some body", b""]
+            raw.close()
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_such_a_request_may_be_the_last(version: bytes) -> None:
+    with connected(quick) as raw:
+        raw.send(
+            b"PUT /x?y HTTP/%s\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\n" % version + BODIES["with a length"]
+        )
+        assert _bodies(raw.rest()) == [b"some body"]
+
+
+def test_such_a_request_has_its_other_headers() -> None:
+    with connected(quick) as raw:
+        raw.send(b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: h2c\r\nConnection: close, upgrade\r\nX: \xff : y\r\n\r\n")
+        assert b"x-headers: 3" in raw.rest().split(b"\r\n")
+
+
+def test_bodies_of_such_requests_are_read_to_the_end() -> None:
+    size = 5_000_000
+    with connected(quick) as raw:
+        raw.send(b"POST / HTTP/1.1\r\n" + UPGRADES["h2c"] + b"Content-Length: %d\r\n\r\n" % size + bytes(size) + LAST)
+        assert [len(body) for body in _bodies(raw.rest())] == [size, 0]
