@@ -27,43 +27,54 @@ CUDA_BATCH = 500
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Correct answers of `total`."""
+    """Correct answers of `total`; `infinite`: how many of the others had logits that are NaN or infinite."""
 
     correct: int
     total: int
+    infinite: int = 0
 
 
 def evaluate(
-    graph: Graph, inputs: Inputs, device: torch.device, bit_true: bool = False, advance: Advance = unheard
+    graph: Graph,
+    inputs: Inputs,
+    device: torch.device,
+    bit_true: bool = False,
+    advance: Advance = unheard,
+    *,
+    count_infinite: bool = False,
 ) -> Measured:
     """Correct answers of `graph` on all `inputs`.
 
     On the CPU, batches go to one thread per processor and each is computed by one thread, so that the result does not
     depend on how many there are. With `bit_true`, in float64, where sums of fixed-point products are exact (checked),
     or on the CPU in float32 where that is the same to the bit.
-    Raises NumericalError where a logit is NaN or infinite.
+    Raises NumericalError where a logit is NaN or infinite; with `count_infinite`, such an image is counted as wrong.
     """
     if bit_true:
         check_exact(graph)
     batch = CUDA_BATCH if device.type == "cuda" else cpu_batch(graph)
     logits = logits_of(graph, device, batch, bit_true)
 
-    def correct_answers(start: int) -> tuple[int, int]:
+    def answered(start: int) -> Measured:
         images, labels = inputs.batch(start, batch, device)
         answers = logits(images)
-        if not bool(torch.isfinite(answers).all()):
+        finite = torch.isfinite(answers).all(1).cpu()
+        if not count_infinite and not bool(finite.all()):
             raise NumericalError(
                 f"the network gives NaN or infinity for images {start} to {start + len(labels) - 1} of "
-                f"{inputs.split.name}; no accuracy can be taken of that. Check normalization and weights."
+                f"{inputs.split.name}; no accuracy can be taken of that. Check normalization and weights, and "
+                "whether the running statistics of batch norms saw enough steps of training."
             )
-        return int((answers.argmax(1).cpu() == labels).sum()), len(labels)
+        right = (answers.argmax(1).cpu() == labels) & finite
+        return Measured(int(right.sum()), len(labels), int((~finite).sum()))
 
-    correct = done = 0
+    whole = Measured(0, 0)
     starts = inputs.starts(batch)
-    for right, count in in_order(correct_answers, starts) if device.type == "cpu" else map(correct_answers, starts):
-        correct, done = correct + right, done + count
-        advance(done, len(inputs), "images")
-    return Measured(correct, done)
+    for part in in_order(answered, starts) if device.type == "cpu" else map(answered, starts):
+        infinite = whole.infinite + part.infinite
+        whole = Measured(whole.correct + part.correct, whole.total + part.total, infinite)
+        advance(whole.total, len(inputs), "images")
+    return whole
 
 
 def cpu_batch(graph: Graph) -> int:

@@ -12,6 +12,7 @@ from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import quantizes
 from micronet.contract import Accuracy, EpochReport, Training, TrainingReport
 from micronet.errors import NumericalError, SettingsError
+from micronet.evaluation.accuracy import Measured, evaluate
 from micronet.graph.ir import Graph
 from micronet.training.ahead import Ahead, Batch
 from micronet.training.augmentation import Augmenter
@@ -34,7 +35,8 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     where windows overlap, as in a ResNet for ImageNet.
     With several processes (`task.world`) each takes its share of every batch, and gradients are averaged. Batch norms
     see a share only; after each epoch all take over the first process's running statistics, so that the network that
-    is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, and
+    is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, or a logit
+    of the network that is kept for a held-out image; between epochs such an image counts as wrong. Raises
     SettingsError for a batch that cannot be shared out, or a recording of several processes.
     """
     task.world.check(how.batch)
@@ -80,8 +82,9 @@ class _Run:
         state, task = self._state, self._task
         if not state.restore_(task.journal):
             task.world.share_(state.tensors())
-            state.before = self._measured()
-            state.note(state.before.correct, 0)
+            measured = self._measured()
+            state.before = Accuracy.of(measured.correct, measured.total)
+            state.note(measured, 0)
             state.save(task.journal)
         while state.epoch < self._length.epochs:
             self._tell(state.epoch, state.epoch * self._length.steps_per_epoch)
@@ -89,13 +92,15 @@ class _Run:
             state.epoch += 1
             task.world.share_(state.tensors())
             measured = self._measured()
-            state.note(measured.correct, state.epoch)
+            state.note(measured, state.epoch)
+            holdout = Accuracy.of(measured.correct, measured.total)
             state.reports.append(
-                EpochReport(epoch=state.epoch, steps=steps, loss=loss, learning_rate=rate, holdout=measured)
+                EpochReport(epoch=state.epoch, steps=steps, loss=loss, learning_rate=rate, holdout=holdout)
             )
             state.save(task.journal)
         self._tell(state.epoch, self._length.steps)
         assert state.before is not None
+        self._check_kept()
         report = TrainingReport(
             before=state.before,
             epochs=tuple(state.reports),
@@ -110,9 +115,23 @@ class _Run:
         there = min(self._how.batch, len(self._images))
         return len(self._task.world.part(torch.arange(there))) * self._task.world.size
 
-    def _measured(self) -> Accuracy:
-        """The network as it would be kept now, on the held-out images."""
-        return self._task.world.from_first(lambda: self._task.holdout_accuracy(self._state.graph()))
+    def _measured(self) -> Measured:
+        """The network as it would be kept now, on the held-out images.
+
+        One that gives no numbers may learn to: a fresh deep network overflows before its batch norms know its values.
+        """
+        task, graph = self._task, self._state.graph
+        return task.world.from_first(lambda: evaluate(graph(), task.holdout, task.device, count_infinite=True))
+
+    def _check_kept(self) -> None:
+        state = self._state
+        if state.infinite:
+            raise NumericalError(
+                f"the network that is kept, that after epoch {state.kept}, gives NaN or infinity for {state.infinite} "
+                f"of {len(self._task.holdout)} held-out images. After few steps the running statistics of batch norms "
+                "lag behind what values are: more steps help. Else check learning_rate, normalization, "
+                "and the weights that training began with."
+            )
 
     def _tell(self, epoch: int, step: int) -> None:
         if self._length.epochs > 1:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from micronet.contract import Accuracy, EpochReport, Training
+from micronet.evaluation.accuracy import Measured
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
 from micronet.training.network import TrainableNetwork
@@ -14,7 +15,11 @@ ENTRY = "fit"
 
 
 class State:
-    """Weights, momenta, their running average, the best so far, and what was reported."""
+    """Weights, momenta, their running average, the best so far, and what was reported.
+
+    kept      the epoch whose network would be kept, 0 for the one before the first
+    infinite  how many held-out images it gives NaN or infinity for
+    """
 
     def __init__(self, network: TrainableNetwork, how: Training) -> None:
         self._network, self._how = network, how
@@ -24,6 +29,7 @@ class State:
         self._best: dict[str, Tensor] = {}
         self._best_correct = -1
         self.kept = 0
+        self.infinite = 0
         self.epoch = 0
         self.before: Accuracy | None = None
         self.reports: list[EpochReport] = []
@@ -47,12 +53,15 @@ class State:
         """The network as it would be kept now: with averaged weights, where there are any."""
         return self._with(self._average) if self._average else self._network.graph()
 
-    def note(self, correct: int, epoch: int) -> None:
-        """Keep what there is now, after `epoch`, unless the best is kept and was better."""
+    def note(self, measured: Measured, epoch: int) -> None:
+        """Keep what there is now, after `epoch`, unless the best is kept and was better.
+
+        Of equally many correct answers fewer without a number are better, then the earlier epoch.
+        """
         if self._how.keep == "last":
-            self.kept = epoch
-        elif correct > self._best_correct:
-            self._best_correct, self.kept = correct, epoch
+            self.kept, self.infinite = epoch, measured.infinite
+        elif (measured.correct, -measured.infinite) > (self._best_correct, -self.infinite):
+            self._best_correct, self.kept, self.infinite = measured.correct, epoch, measured.infinite
             now = self._average or self._network.tensors()
             self._best = {name: tensor.clone() for name, tensor in now.items()}
 
@@ -85,6 +94,7 @@ class State:
             "epoch": self.epoch,
             "kept": self.kept,
             "best_correct": self._best_correct,
+            "infinite": self.infinite,
             "before": None if self.before is None else self.before.model_dump(),
             "reports": [report.model_dump() for report in self.reports],
         }
@@ -105,6 +115,7 @@ class State:
             momenta.setdefault(int(index), {})[kind] = tensor
         self.optimizer.load_state_dict({**self.optimizer.state_dict(), "state": momenta})
         self.epoch, self.kept, self._best_correct = (entry.facts[name] for name in ("epoch", "kept", "best_correct"))
+        self.infinite = entry.facts.get("infinite", 0)  # an earlier version ended where there were any
         self.before = Accuracy.model_validate(entry.facts["before"])
         self.reports = [EpochReport.model_validate(report) for report in entry.facts["reports"]]
         self._steps = sum(report.steps for report in self.reports)

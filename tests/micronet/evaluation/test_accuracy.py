@@ -8,7 +8,7 @@ from micronet.data.datasets import open_split
 from micronet.data.split import Split
 from micronet.errors import NumericalError, SettingsError
 from micronet.evaluation import accuracy, threads
-from micronet.evaluation.accuracy import evaluate, logits_of
+from micronet.evaluation.accuracy import Measured, evaluate, logits_of
 from micronet.evaluation.bit_true import check_exact
 from micronet.evaluation.calibration import calibrate
 from micronet.evaluation.device import choose_device, make_repeatable
@@ -109,8 +109,23 @@ def test_an_output_that_is_not_finite_is_no_accuracy(graph: Graph, inputs: Input
         def forward(self, x: Tensor) -> Tensor:
             return torch.exp(x.flatten(1)[:, :10] * 1e6 + 1e6)
 
-    with pytest.raises(NumericalError, match="images 0 to"):
+    with pytest.raises(NumericalError, match=r"images 0 to .* running statistics"):
         evaluate(capture(Overflowing(), (1, 8, 8)), inputs, CPU)
+
+
+def test_an_image_without_a_finite_answer_counts_as_wrong_where_asked(graph: Graph, inputs: Inputs) -> None:
+    """Half of the images are white in a corner, for which every logit is infinite; argmax would still name a class."""
+
+    class Half(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            corner = x.flatten(1)[:, :1] / 255
+            return torch.exp(corner * 1e6) * torch.tensor([[1.0, 0.5]])
+
+    images = torch.zeros(20, 1, 8, 8, dtype=torch.uint8)
+    images[::2, 0, 0, 0] = 255
+    shown = Inputs(Split.of("half", images, torch.zeros(20, dtype=torch.int64)), (0.0,), (1 / 255,))
+    assert evaluate(capture(Half(), (1, 8, 8)), shown, CPU, count_infinite=True) == Measured(10, 20, 10)
+    assert evaluate(graph, inputs, CPU, count_infinite=True) == evaluate(graph, inputs, CPU)
 
 
 @pytest.mark.parametrize("name", ["cuda:99", "tpu", "", "meta", "CPU"])

@@ -241,6 +241,40 @@ def test_a_batch_norm_of_one_value_says_that_the_batch_is_too_small() -> None:
         fit(TrainableNetwork(graph), SHORT.model_copy(update={"batch": 1}), digits_task())
 
 
+def overflowing() -> Graph:
+    """By its running statistics, which know nothing of how large weights are, logits are infinite."""
+    layers: list[nn.Module] = []
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(0)
+        for _ in range(4):
+            convolution = nn.Conv2d(1, 1, 3, padding=1)
+            convolution.weight.mul_(1e12)
+            layers += [convolution, nn.BatchNorm2d(1)]
+        return capture(nn.Sequential(*layers, nn.Flatten(), nn.Linear(64, 10)), (1, 8, 8))
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_healthy_training_may_begin_with_infinite_answers(keep: str) -> None:
+    """The first step's statistics are a tenth of what they should be, and soon nearly all; the loss never saw them."""
+    how = SHORT.model_copy(update={"epochs": 3, "keep": keep, "learning_rate": 0.01})
+    journal = Dying(2)
+    with pytest.raises(Killed):
+        fit(TrainableNetwork(overflowing()), how, digits_task(journal=journal))
+    journal.lives = -1
+    _, resumed = fit(TrainableNetwork(overflowing()), how, digits_task(journal=journal))
+    graph, report = fit(TrainableNetwork(overflowing()), how, digits_task())
+    assert report == resumed
+    assert (report.before.correct, report.before.total) == (0, 100)
+    assert report.kept > 0
+    assert bool(interpret(graph, digits_task().holdout.batch(0, 100)[0]).isfinite().all())
+
+
+def test_a_network_that_is_kept_answers_with_numbers() -> None:
+    how = SHORT.model_copy(update={"epochs": 0})
+    with pytest.raises(NumericalError, match=r"after epoch 0, gives NaN or infinity for 100 of 100 .* lag behind"):
+        fit(TrainableNetwork(overflowing()), how, digits_task())
+
+
 def test_running_statistics_that_are_no_numbers_are_no_network() -> None:
     """Their network's loss may be: in training they are not looked at."""
     graph = digits_graph()
