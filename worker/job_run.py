@@ -15,7 +15,7 @@ from worker.faults import AWAY, given_back, is_ours, spent
 from worker.fetching import fetch
 from worker.heart import Heart
 from worker.journal import JournalKeeper
-from worker.keeping import keep
+from worker.keeping import keep, keep_finished
 from worker.records.values import Ending, Job, Stage, Status
 from worker.runner import messages
 from worker.runner.client import Runner
@@ -48,7 +48,7 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
         except Exception:
             logged.exception("job broke its worker's code")
             outcome = failed(_internal(heart.stage))
-        if not _succeeded(outcome):  # such an end is written together with its files
+        if not _has_files(outcome):  # such an end is written together with them
             outcome = _recorded(bench, job, outcome, heart)
         if job.lane == "long":
             _forget_journal(bench, job)
@@ -67,16 +67,42 @@ def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Hear
             if job.lane == "long":
                 limit = bench.limits[job.lane].journal_bytes
                 journal = stack.enter_context(JournalKeeper(bench.records, bench.blobs, job, scratch / JOURNAL, limit))
-            outcome = _run(bench, job, runner, heart, device=device, scratch=scratch, journal=journal)
+            outcome, gone = _run(bench, job, runner, heart, device=device, scratch=scratch, journal=journal)
             if _succeeded(outcome):
                 outcome = keep(bench, job, scratch, heart)
+            elif gone:
+                outcome = _with_files(bench, job, outcome, scratch=scratch, heart=heart, journal=journal)
         except Interrupted as interrupted:
             outcome = interrupted.outcome
         except OSError as error:
             outcome = spent(job, error, heart.stage)
-        if journal is not None and isinstance(outcome, Returned | Spent) and not journal.settle(SETTLE_SECONDS):
-            log.warning("what the job wrote down last is not stored", job=job.id)
+        if isinstance(outcome, Returned | Spent):
+            _settle(journal, job)
         return outcome
+
+
+def _with_files(
+    bench: Bench, job: Job, outcome: Outcome, *, scratch: Path, heart: Heart, journal: JournalKeeper | None
+) -> Outcome:
+    """How a job ended that did not succeed: written, if it has files that it had finished. Its process must be gone."""
+    ending = outcome
+    if isinstance(outcome, Spent):
+        _settle(journal, job)  # one that got on may be tried again
+        ending = outcome if _may_be_tried_again(bench, job) else outcome.ending
+    kept = keep_finished(bench, job, ending, scratch, heart) if isinstance(ending, Ending) else None
+    return outcome if kept is None else kept
+
+
+def _may_be_tried_again(bench: Bench, job: Job) -> bool:
+    try:
+        return bench.records.leases.may_be_tried_again(job)
+    except ServiceError:
+        return True
+
+
+def _settle(journal: JournalKeeper | None, job: Job) -> None:
+    if journal is not None and not journal.settle(SETTLE_SECONDS):
+        log.warning("what the job wrote down last is not stored", job=job.id)
 
 
 def _laid_out(bench: Bench, job: Job, heart: Heart, stack: ExitStack) -> Path:
@@ -100,8 +126,11 @@ def _laid_out(bench: Bench, job: Job, heart: Heart, stack: ExitStack) -> Path:
 
 def _run(
     bench: Bench, job: Job, runner: Runner, heart: Heart, *, device: str, scratch: Path, journal: JournalKeeper | None
-) -> Outcome:
-    """The job's process, from its start to its end. Raises Interrupted if there is none, or it may not start."""
+) -> tuple[Outcome, bool]:
+    """The job's process, from its start to its end, and whether it is gone.
+
+    Raises Interrupted if there is none, or it may not start.
+    """
     limits = bench.limits[job.lane]
     request = messages.JobRequest(job.kind, job.settings, device, _NICE)
     try:
@@ -110,9 +139,10 @@ def _run(
         go_on(bench, heart)
         raise Interrupted(given_back(job, error)) from error
     try:
-        return Watch(job, running, limits, heart, bench.stopping, journal=journal).outcome()
+        outcome = Watch(job, running, limits, heart, bench.stopping, journal=journal).outcome()
     finally:
-        running.kill()
+        gone = running.kill()
+    return outcome, gone
 
 
 def _recorded(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> Outcome:
@@ -181,6 +211,10 @@ def _internal(stage: Stage | None) -> messages.JobError:
 
 def _succeeded(outcome: Outcome) -> bool:
     return isinstance(outcome, Ending) and outcome.status is Status.SUCCEEDED
+
+
+def _has_files(outcome: Outcome) -> bool:
+    return isinstance(outcome, Ending) and (outcome.status is Status.SUCCEEDED or bool(outcome.artifacts))
 
 
 def _name(outcome: Outcome) -> str:

@@ -1,5 +1,6 @@
-"""The end of a job that succeeded: its result and its files, all of it or nothing."""
+"""The end of a job and its files: of one that succeeded all or nothing, of any other what it had finished by then."""
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,18 +12,21 @@ from worker.attempts import Lost, Outcome, interruption
 from worker.bench import Bench
 from worker.blobs.port import CHUNK
 from worker.blobs.settling import settle
-from worker.errors import StorageFull, Unavailable
+from worker.errors import ServiceError, StorageFull, Unavailable
 from worker.faults import AWAY, given_back, is_ours
 from worker.heart import Heart
 from worker.records.values import Artifact, Ending, Job, Status, StoredBlob
-from worker.runner.outputs import collect
+from worker.runner.outputs import collect, collect_finished
 from worker.waiting import Interrupted, patience_after, patiently
 
 log = structlog.get_logger()
 
-_Kept = tuple[Outcome, tuple[str | None, ...]]  # how a job ended, and where each of its files lies now, if anywhere
+_Kept = tuple[
+    Ending | Lost, tuple[str | None, ...]
+]  # how a job ended, and where each of its files lies now, if anywhere
 _Finish = Callable[[Ending, tuple[StoredBlob, ...]], _Kept]
 _RETRY_SECONDS = 1.0
+_PATIENCE_SECONDS = 60.0  # that an end without success waits for its files
 
 
 def keep(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Outcome:
@@ -41,6 +45,41 @@ def keep(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Outcome:
             raise Interrupted(given_back(job, error)) from error
         raise
     return outcome
+
+
+def keep_finished(bench: Bench, job: Job, ending: Ending, scratch: Path, heart: Heart) -> Ending | Lost | None:
+    """Write the end of a job that failed or was canceled, together with the files that it had finished.
+
+    None where it has none, or they cannot be kept: its end is then still to be written. That is never another one for
+    them, nor does it wait for them for long.
+    """
+    try:
+        paths = collect_finished(scratch, bench.limits[job.lane].scratch_bytes)
+        if not paths:
+            return None
+        outcome, _ = _within_patience(
+            bench, heart, partial(_stored, bench, partial(_finished, bench, job, heart), ending, paths)
+        )
+    except (ServiceError, OSError) as error:
+        log.warning("what the job had finished is not kept", job=job.id, reason=str(error))
+        return None
+    except Exception:
+        log.exception("what the job had finished cannot be kept", job=job.id)
+        return None
+    return outcome
+
+
+def _within_patience(bench: Bench, heart: Heart, act: Callable[[], _Kept]) -> _Kept:
+    """What `act` answers; it is tried again for a while. That the job was canceled is no reason to stop here."""
+    deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _RETRY_SECONDS
+    while True:
+        try:
+            return act()
+        except AWAY as error:
+            if time.monotonic() >= deadline or heart.lost or bench.stopping.wait(pause):
+                raise
+            log.warning("end waits for its files", reason=str(error))
+        pause = 2 * pause
 
 
 def _stored(
@@ -81,4 +120,6 @@ def _finished(bench: Bench, job: Job, heart: Heart, ending: Ending, blobs: tuple
                 raise
     if finished is None:
         return Lost(), (None,) * len(blobs)
-    return ending if finished.status is ending.status else Ending(finished.status), finished.locations
+    if finished.status is not ending.status:
+        ending = Ending(finished.status, artifacts=ending.artifacts)
+    return ending, finished.locations

@@ -131,11 +131,11 @@ def submit(
         if not wait:
             print(json.dumps(job, indent=2) if as_json else on_one_line(job["id"]))
             return
-        check_succeeded(job)
         try:
-            if output is not None:
+            if output is not None and job["artifacts"]:  # of one that failed or was canceled: what it had finished
                 fetch(client, job, output, force)
         finally:
+            check_succeeded(job)
             show(job, as_json)
         _check(limits, job, standard, as_json)
 

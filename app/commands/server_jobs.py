@@ -77,7 +77,7 @@ def job(
         if output is not None and found["status"] not in FINAL:
             raise SettingsError(f"job {job_id} is {found['status']}, so it has made nothing yet: add --wait.")
         try:
-            if output is not None and found["status"] == "succeeded":
+            if output is not None and found["artifacts"]:  # of one that failed or was canceled: what it had finished
                 fetch(client, found, output, force)
         finally:
             _show(found, whole=as_json and not wait, as_json=as_json)

@@ -57,6 +57,8 @@ Stage = Annotated[
 class PipelineSettings(LearningSettings):
     """One stage after the other, each on the network the one before it left.
 
+    The file of every stage that ended is kept, also where a later one fails or the job is canceled.
+
     recipe        one that comes with the library: its settings hold wherever no others are given beside it
     stages        in order; each says what `stage` it is, and what it may be told beside that
     distillation  for every stage that learns and names no teacher of its own; null: they have none

@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -33,8 +34,19 @@ def write_network(graph: Graph, name: str, context: Context) -> tuple[ArtifactFi
     data = to_bytes(graph)
     check_same(graph, from_bytes(data))
     if context.outputs is not None:
-        (context.outputs / name).write_bytes(data)
+        put_output(context.outputs, name, data)
     return ArtifactFile(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)), data
+
+
+def put_output(outputs: Path, name: str, data: bytes) -> None:
+    """Write a file of a job's outputs, whole or not at all: until it is finished its name begins with a dot."""
+    unfinished = outputs / f".{name}"
+    try:
+        unfinished.write_bytes(data)
+        unfinished.replace(outputs / name)
+    except BaseException:
+        unfinished.unlink(missing_ok=True)
+        raise
 
 
 def check_same(graph: Graph, again: Graph) -> None:

@@ -22,7 +22,7 @@ from micronet.contract import (
 from micronet.contract.pipeline import QuantizeStage, SparsifyStage, TrainStage
 from micronet.errors import ArchitectureNotAccepted, SettingsError
 from micronet.graph.ir import Graph
-from micronet.jobs.artifact import write_network
+from micronet.jobs.artifact import put_output, write_network
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
@@ -170,7 +170,7 @@ class _Road:
             return None
         done = _Finished(StageReport.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
         if self._context.outputs is not None:
-            (self._context.outputs / done.report.artifact.name).write_bytes(done.data)
+            put_output(self._context.outputs, done.report.artifact.name, done.data)
         return done
 
     def _finish(self, name: str, graph: Graph, report: Value | None) -> _Finished:

@@ -309,6 +309,22 @@ def test_what_a_job_made_is_fetched(file: str, services: Services, tmp_path: Pat
     micronet("job", job_id, "--output", str(output), "--force")
 
 
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
+@pytest.mark.parametrize("command", ["submit", "job"])
+def test_what_a_job_had_finished_before_it_failed_is_fetched(
+    file: str, services: Services, tmp_path: Path, status: Status, command: str
+) -> None:
+    error = JobError(code="numerical-error", title="x", detail="x", yours=True) if status is Status.FAILED else None
+    output = ("--output", str(tmp_path / "out"))
+    arguments = (
+        ("submit", file, *DIGITS, *output) if command == "submit" else ("job", submitted(file), "--wait", *output)
+    )
+    with ending(services, Ending(status, error=error, artifacts=(_artifact(services, "1-train.onnx"),))):
+        done = micronet(*arguments, expected=1)
+    assert "numerical-error" in done.stderr if error else "canceled" in done.stderr
+    assert (tmp_path / "out" / "1-train.onnx").read_bytes() == b"1-train.onnx"
+
+
 def test_of_files_that_come_damaged_none_is_left(file: str, services: Services, tmp_path: Path) -> None:
     """One bit of one of them changed in the server's store."""
     made = [_artifact(services, name) for name in ("1-train.onnx", "2-fuse.onnx")]

@@ -16,7 +16,7 @@ from tests.trips.processes import job_processes, nothing_stays
 
 NOTHING = {"crop": 0, "flip": False, "policy": "none"}
 TUNING = {"epochs": 4, "batch": 32, "learning_rate": 0.05, "augmentation": NOTHING}
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "track": "digits",
     "architecture": {"name": "digits"},
     "stages": [
@@ -40,9 +40,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> PipelineResult:
     return result
 
 
-def submit(deployment: Deployment) -> str:
+def submit(deployment: Deployment, settings: dict[str, Any] = SETTINGS) -> str:
     with deployment.client() as client:
-        answer = client.post("/pipeline", files={"settings": (None, json.dumps(SETTINGS))})
+        answer = client.post("/pipeline", files={"settings": (None, json.dumps(settings))})
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
     return str(answer.json()["id"])
 
@@ -108,3 +108,19 @@ def test_a_pipeline_shows_where_it_is_and_is_canceled(deployment: Deployment) ->
     until(lambda: not job_processes(deployment.home), 3, "the process to end")
     assert deployment.ended(job_id, 5)["status"] == "canceled"
     nothing_stays(deployment)
+
+
+@pytest.mark.slow
+def test_a_pipeline_that_fails_late_keeps_the_files_of_the_stages_before(deployment: Deployment) -> None:
+    """The training of its second stage comes apart."""
+    deployment.start_api()
+    deployment.start_worker()
+    training, fusing = SETTINGS["stages"][0], SETTINGS["stages"][3]
+    ruin = training | {"epochs": 1, "learning_rate": 100.0}
+    job_id = submit(deployment, SETTINGS | {"stages": [training | {"epochs": 1}, fusing, ruin]})
+    ended = deployment.ended(job_id, 120)
+    assert (ended["status"], ended["error"]["stage"]) == ("failed", "3-train")
+    assert [artifact["name"] for artifact in ended["artifacts"]] == ["1-train.onnx", "2-fuse.onnx"]
+    nothing_stays(deployment)
+    scored = deployment.ended(_score(deployment, ended["artifacts"][1]["sha256"]))
+    assert scored["status"] == "succeeded"

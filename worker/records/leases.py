@@ -115,7 +115,7 @@ class Leases:
     ) -> Finished | None:
         """Write how a claimed job ended, how far it was, and that `blobs` are its owner's; None if the lease was lost.
 
-        One that was asked to cancel is canceled, and has no files.
+        One that was asked to cancel is canceled, and has the files all the same.
         """
 
         def work(connection: Connection) -> Finished | None:
@@ -124,18 +124,23 @@ class Leases:
                 return None
             status = Status(row.status)
             if not status.final:  # else it was written by an earlier try whose connection broke
-                end = Ending(Status.CANCELED) if status is Status.CANCELING else ending
+                canceled = Ending(Status.CANCELED, artifacts=ending.artifacts)
+                end = canceled if status is Status.CANCELING else ending
                 write_stages(connection, job.id, begun)
                 _end(connection, job, end, stage)
                 if end.status is Status.SUCCEEDED and (row_of_score := score_row(job, end)) is not None:
                     connection.execute(insert(scores).values(row_of_score))
                 status = end.status
-            if status is not ending.status:
-                return Finished(status, (None,) * len(blobs))
             recorded = (record_blob(connection, blob, job.owner, None) for blob in blobs)
             return Finished(status, tuple(blob.location for blob in recorded))
 
         return self._database.write_alone(work) if blobs else self._database.write(work)
+
+    def may_be_tried_again(self, job: Job) -> bool:
+        """Whether `retry` would have this job wait again, and not end."""
+        query = _STATE.where(_mine(job))
+        row = self._database.read(lambda connection: connection.execute(query, {"job_id": job.id}).first())
+        return row is not None and _may_be_tried_again(row.attempt, row.attempts_before)
 
     def give_back(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
         """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong.

@@ -194,10 +194,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """How a job has ended, and where each of its files lies now; None for those of one that was canceled."""
+    """How a job has ended, and where each of its files lies now."""
 
     status: Status
-    locations: tuple[str | None, ...]
+    locations: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)

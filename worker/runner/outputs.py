@@ -3,7 +3,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
@@ -23,16 +23,28 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 def collect(scratch: Path, kind: str) -> tuple[str, list[Path]]:
     """The result, checked, as JSON, and the artifacts, sorted: files in `scratch/out`. Raises OutputRefused."""
     with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
-        names = sorted(entry.name for entry in islice(os.scandir(directory), MAX_ENTRIES))
+        names = _names(directory)
         if _RESULT_NAME not in names:
             raise OutputRefused("there is no result")
         names.remove(_RESULT_NAME)
-        if len(names) > MAX_ARTIFACTS:
-            raise OutputRefused(f"{len(names)} artifacts are more than {MAX_ARTIFACTS}")
+        _check_number(names)
         result = checked(_read(directory, _RESULT_NAME), kind)
         for name in names:
             _check_artifact(directory, name)
     return result, [scratch / _OUT / name for name in names]
+
+
+def collect_finished(scratch: Path, limit: int) -> list[Path]:
+    """The artifacts, sorted, that a job had finished before it failed or was canceled. Raises OutputRefused.
+
+    What begins with a dot is not finished. `limit`: bytes of them all.
+    """
+    with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
+        names = [name for name in _names(directory) if name != _RESULT_NAME and not name.startswith(".")]
+        _check_number(names)
+        if (size := sum(_check_artifact(directory, name) for name in names)) > limit:
+            raise OutputRefused(f"artifacts of {size:,} bytes are over {limit:,}")
+    return [scratch / _OUT / name for name in names]
 
 
 def bytes_below(directory: Path) -> int | None:
@@ -64,11 +76,21 @@ def _read(directory: int, name: str) -> bytes:
             return file.read(MAX_RESULT_BYTES)
 
 
-def _check_artifact(directory: int, name: str) -> None:
+def _names(directory: int) -> list[str]:
+    return sorted(entry.name for entry in islice(os.scandir(directory), MAX_ENTRIES))
+
+
+def _check_number(names: Sequence[str]) -> None:
+    if len(names) > MAX_ARTIFACTS:
+        raise OutputRefused(f"{len(names)} artifacts are more than {MAX_ARTIFACTS}")
+
+
+def _check_artifact(directory: int, name: str) -> int:
+    """Its size, if it is one."""
     if not _NAME.fullmatch(name):
         raise OutputRefused(f"an artifact cannot be called {name[:50]!r}")
     with _opened(name, os.O_RDONLY, directory) as descriptor:
-        _size_of_regular(descriptor, name)
+        return _size_of_regular(descriptor, name)
 
 
 @contextmanager

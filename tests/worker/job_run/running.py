@@ -72,9 +72,10 @@ class QuickRunner:
         meanwhile: Callable[[], object] = lambda: None,
         said: Sequence[Message] = (),
         made: Sequence[bytes] = (MADE,),
+        ended: Sequence[Message] = (Done(), Exited(0)),
     ) -> None:
         self._meanwhile, self.said, self._made = meanwhile, said, made
-        self.ended: Sequence[Message] = (Done(), Exited(0))
+        self.ended = ended
         self.checkpoint, self.journal = b"", b""
         self.stage = None
         self.asked = 0
@@ -99,6 +100,9 @@ class QuickRunner:
 
     def log_tail(self, _: int) -> bytes:
         return b""
+
+    def over_limit(self) -> None:
+        return None
 
     def kill(self) -> bool:
         return True

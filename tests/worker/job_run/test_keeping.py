@@ -1,6 +1,7 @@
 """What a job made is kept together with its end, or not at all."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -9,11 +10,27 @@ import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
-from tests.worker.job_run.running import MADE, FailingBlobs, QuickRunner, claimed, ran, read
+from tests.worker.job_run.running import (
+    FORBIDDEN,
+    MADE,
+    NO_ROOM,
+    FailingBlobs,
+    QuickRunner,
+    claimed,
+    claimed_again,
+    ran,
+    read,
+)
 from worker import keeping
 from worker.bench import Bench
-from worker.errors import StorageQuota
+from worker.errors import OutputRefused, StorageFull, StorageQuota, Unavailable
 from worker.records.values import Status
+from worker.runner import Done, Exited, JobError, Message
+from worker.runner.messages import Failed
+
+LOSS = JobError(code="numerical-error", title="x", detail="the loss is nan", stage="2-train", yours=True)
+FAILED: Sequence[Message] = (Failed(LOSS), Exited(1))
+DONE: Sequence[Message] = (Done(), Exited(0))
 
 
 def test_an_end_that_was_written_though_nobody_heard_of_it_keeps_its_files(
@@ -66,28 +83,147 @@ def test_what_a_job_made_that_has_run_is_kept_and_new_files_are_refused(bench: B
         bench.records.blobs.check_quota("", 1, before + 1)
 
 
-@pytest.mark.parametrize(("meanwhile", "status"), [("cancel", Status.CANCELED), ("expire", Status.QUEUED)])
+@pytest.mark.parametrize("ended", [DONE, FAILED])
 def test_nothing_is_charged_that_no_job_lists(
-    bench: Bench, blobs: FailingBlobs, meanwhile: str, status: Status, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, blobs: FailingBlobs, ended: Sequence[Message], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A job is canceled, or taken from its worker, between its last word and its end."""
+    """A job is taken from its worker between its last word and its end."""
     job = claimed(bench)
     before = bench.records.blobs.stored_bytes("")
-    collect, (lease,) = keeping.collect, bench.records.leases.held()
-    acts = {"cancel": lambda: bench.records.jobs.cancel(job.id), "expire": lambda: bench.records.leases.expire(lease)}
-
-    def collect_late(scratch: Path, kind: str) -> object:
-        acts[meanwhile]()
-        return collect(scratch, kind)
-
-    monkeypatch.setattr(keeping, "collect", collect_late)
-    ended = ran(replace(bench, beat_seconds=1000.0), job, QuickRunner(made=(b"first", b"second")))
-    assert (ended.status, ended.artifacts) == (status, ())
+    (lease,) = bench.records.leases.held()
+    _just_before_its_end(monkeypatch, lambda: bench.records.leases.expire(lease))
+    runner = QuickRunner(made=(b"first", b"second"), ended=ended)
+    lost = ran(replace(bench, beat_seconds=1000.0), job, runner)
+    assert (lost.status, lost.artifacts) == (Status.QUEUED, ())
     assert bench.records.blobs.stored_bytes("") == before
     assert list(blobs.files.values()) == [b"a checkpoint"]
+
+
+@pytest.mark.parametrize("ended", [DONE, FAILED])
+def test_a_job_that_is_canceled_at_its_very_end_keeps_its_files(
+    bench: Bench, ended: Sequence[Message], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(bench)
+    _just_before_its_end(monkeypatch, lambda: bench.records.jobs.cancel(job.id))
+    canceled = ran(replace(bench, beat_seconds=1000.0), job, QuickRunner(ended=ended))
+    assert (canceled.status, canceled.result, canceled.error) == (Status.CANCELED, None, None)
+    assert [read(bench, artifact.sha256) for artifact in canceled.artifacts] == [MADE]
+
+
+def _just_before_its_end(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    for name in ("collect", "collect_finished"):
+        collect = getattr(keeping, name)
+
+        def late(scratch: Path, how: object, collect: Callable[..., object] = collect) -> object:
+            act()
+            return collect(scratch, how)
+
+        monkeypatch.setattr(keeping, name, late)
 
 
 def test_two_files_of_one_content_are_one(bench: Bench, blobs: FailingBlobs) -> None:
     ended = ran(bench, claimed(bench), QuickRunner(made=(MADE, MADE)))
     assert [artifact.name for artifact in ended.artifacts] == ["0-made.onnx", "1-made.onnx"]
     assert list(blobs.files.values()).count(MADE) == 1
+
+
+def test_a_job_that_fails_keeps_the_files_it_had_finished(bench: Bench) -> None:
+    """Half a file, which has another name until it is whole, is none; nor is a result."""
+    job = claimed(bench)
+
+    def leave_more() -> None:
+        (out,) = bench.scratch.rglob(f"*{job.id}*/out")
+        (out / ".2-made.onnx").write_bytes(b"ha")
+        (out / "result.json").write_text("{}")
+
+    before = bench.records.blobs.stored_bytes("")
+    ended = ran(bench, job, QuickRunner(leave_more, made=(b"first", b"second"), ended=FAILED))
+    assert ended.error is not None
+    assert (ended.status, ended.error.code, ended.error.stage) == (Status.FAILED, LOSS.code, LOSS.stage)
+    assert [artifact.name for artifact in ended.artifacts] == ["0-made.onnx", "1-made.onnx"]
+    assert [read(bench, artifact.sha256) for artifact in ended.artifacts] == [b"first", b"second"]
+    assert bench.records.blobs.stored_bytes("") == before + len(b"first") + len(b"second")
+    assert [entry.text for entry in bench.records.jobs.log(job.id)][2:] == ["failed: numerical-error"]
+
+
+def test_a_job_that_is_canceled_keeps_the_files_it_had_finished(bench: Bench) -> None:
+    job = claimed(bench)
+    ended = ran(bench, job, QuickRunner(lambda: bench.records.jobs.cancel(job.id), ended=()))
+    assert ended.status is Status.CANCELED
+    assert [read(bench, artifact.sha256) for artifact in ended.artifacts] == [MADE]
+
+
+def test_a_job_that_is_killed_keeps_its_files_when_it_is_not_tried_again(bench: Bench) -> None:
+    job, runner = claimed(bench), QuickRunner(ended=[Exited(-9)])
+    assert ran(bench, job, runner).artifacts == ()
+    ended = ran(bench, claimed_again(bench, "short"), runner)
+    assert ended.status is Status.FAILED
+    assert [read(bench, artifact.sha256) for artifact in ended.artifacts] == [MADE]
+
+
+def test_of_a_process_that_cannot_be_killed_nothing_is_read(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(QuickRunner, "kill", lambda _: False)
+    ended = ran(bench, claimed(bench), QuickRunner(ended=FAILED))
+    assert (ended.status, ended.artifacts) == (Status.FAILED, ())
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+@pytest.mark.parametrize(
+    ("error", "stays"),
+    [
+        (NO_ROOM, False),
+        (FORBIDDEN, False),
+        (Unavailable("away"), False),
+        (NO_ROOM, True),
+        (FORBIDDEN, True),
+        (StorageFull("full"), True),
+        (ValueError("ours"), True),
+    ],
+)
+def test_an_end_is_neither_lost_nor_another_for_files_that_cannot_be_kept(
+    bench: Bench, blobs: FailingBlobs, error: Exception, stays: bool, cancel: bool
+) -> None:
+    job = claimed(bench)
+
+    def fail() -> None:
+        if stays:
+            blobs.ill = error
+        else:
+            blobs.trouble = [error]
+        if cancel:
+            bench.records.jobs.cancel(job.id)
+
+    ended = ran(bench, job, QuickRunner(fail, ended=() if cancel else FAILED))
+    assert ended.status is (Status.CANCELED if cancel else Status.FAILED)
+    assert (ended.error is None) == cancel
+    assert len(ended.artifacts) == (0 if stays else 1)
+    assert blobs.open_files == set()
+
+
+@pytest.mark.parametrize("spoil", ["link", "size", "name"])
+def test_outputs_of_a_failed_job_that_are_none_are_not_kept(bench: Bench, spoil: str) -> None:
+    job = claimed(bench)
+    limits = {"short": replace(bench.limits["short"], scratch_bytes=1000)}
+
+    def leave() -> None:
+        (out,) = bench.scratch.rglob(f"*{job.id}*/out")
+        if spoil == "link":
+            (out / "link").symlink_to("/etc/passwd")
+        elif spoil == "size":
+            os.truncate(out / "0-made.onnx", 1001)
+        else:
+            (out / "two\nlines").touch()
+
+    ended = ran(replace(bench, limits=limits), job, QuickRunner(leave, ended=FAILED))
+    assert ended.error is not None
+    assert (ended.error.code, ended.artifacts) == (LOSS.code, ())
+
+
+def test_a_job_whose_result_is_refused_keeps_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> object:
+        raise OutputRefused("there is no result")
+
+    monkeypatch.setattr(keeping, "collect", refuse)
+    ended = ran(bench, claimed(bench), QuickRunner())
+    assert ended.error is not None
+    assert (ended.error.code, ended.artifacts) == ("internal-error", ())

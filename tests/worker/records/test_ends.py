@@ -55,13 +55,32 @@ def test_an_end_whose_files_cannot_be_recorded_is_not_written(records: Records, 
     assert records.blobs.stored_bytes("blue") == before
 
 
-def test_what_a_canceled_job_made_is_nobodys(records: Records, job: Job) -> None:
+def test_what_a_canceled_job_made_is_its_owners(records: Records, job: Job) -> None:
     before = records.blobs.stored_bytes("blue")
     records.jobs.cancel(job.id)
     for _ in range(2):
-        assert records.leases.finish(job, ENDING, blobs=(FIRST, SECOND)) == Finished(Status.CANCELED, (None, None))
-    assert records.blobs.stored_bytes("blue") == before
-    assert records.jobs.read(job.id).artifacts == ()
+        finished = records.leases.finish(job, ENDING, blobs=(FIRST, SECOND))
+        assert finished == Finished(Status.CANCELED, ("ab/first", "ab/second"))
+    assert records.blobs.stored_bytes("blue") == before + 110
+    ended = records.jobs.read(job.id)
+    assert (ended.artifacts, ended.result) == (ENDING.artifacts, None)
+
+
+def test_what_a_failed_job_made_is_its_owners(records: Records, job: Job) -> None:
+    ending = Ending(Status.FAILED, error=KILLED.error, artifacts=ENDING.artifacts)
+    assert records.leases.finish(job, ending, blobs=(FIRST,)) == Finished(Status.FAILED, ("ab/first",))
+    assert records.jobs.read(job.id).artifacts == ENDING.artifacts
+    assert records.blobs.find(FIRST.sha256, "blue") == FIRST
+
+
+def test_it_is_known_which_attempt_is_the_last(records: Records, job: Job) -> None:
+    assert records.leases.may_be_tried_again(job)
+    records.leases.retry(job, "it was killed", KILLED)
+    assert not records.leases.may_be_tried_again(job), "the lease is another's"
+    last = again(records)
+    assert not records.leases.may_be_tried_again(last)
+    records.journal.write(last, JournalEntry("state", StoredBlob("3" * 64, 1, "ab/3")))
+    assert records.leases.may_be_tried_again(last), "it got on"
 
 
 def test_what_a_lost_job_made_is_nobodys(records: Records, job: Job) -> None:

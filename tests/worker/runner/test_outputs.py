@@ -9,7 +9,7 @@ import pytest
 from micronet.contract import ArchitectureSettings, PipelineSettings, ScoreSettings
 from micronet.jobs import Context, count_network
 from worker.runner import OutputRefused, collect, outputs
-from worker.runner.outputs import bytes_below
+from worker.runner.outputs import bytes_below, collect_finished
 from worker.runner.scratch import make, remove
 
 
@@ -84,6 +84,35 @@ def test_what_is_no_result_is_refused(scratch: Path, out: Path, spoil: Callable[
     spoil(out)
     with pytest.raises(OutputRefused, match=words):
         collect(scratch, "score")
+
+
+def test_what_a_job_had_finished_is_taken_without_a_result(scratch: Path) -> None:
+    """And without what is not finished; a result beside it is not looked at."""
+    out = scratch / "out"
+    for name in ("2-prune.onnx", "1-train.onnx", ".3-fuse.onnx", "result.json"):
+        (out / name).write_bytes(b"1234")
+    assert collect_finished(scratch, 8) == [out / "1-train.onnx", out / "2-prune.onnx"]
+    with pytest.raises(OutputRefused, match="8 bytes are over 7"):
+        collect_finished(scratch, 7)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda out: (out / "link").symlink_to("/etc/passwd"), "cannot be opened"),
+        (lambda out: os.mkfifo(out / "pipe"), "no file of its own"),
+        (lambda out: (out / "folder").mkdir(), "no file of its own"),
+        (lambda out: (out / "two\nlines").touch(), "cannot be called"),
+        (lambda out: [(out / f"{number}").touch() for number in range(outputs.MAX_ARTIFACTS + 1)], "more than"),
+        (lambda out: out.rename(out.with_name("away")), "cannot be opened"),
+    ],
+)
+def test_what_was_not_finished_by_an_honest_job_is_refused(
+    scratch: Path, spoil: Callable[[Path], object], words: str
+) -> None:
+    spoil(scratch / "out")
+    with pytest.raises(OutputRefused, match=words):
+        collect_finished(scratch, 1000)
 
 
 def test_space_is_counted_with_everything_below(scratch: Path) -> None:
