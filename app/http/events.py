@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from app.http.access import Caller, CallerDep, is_known
 from app.http.documented import Answers, problem
 from app.http.job_json import job_json
-from app.http.jobs import JobId, own_job
+from app.http.jobs import JobId, etag, own_job
 from app.http.site import Site, SiteDep
 from worker.errors import JobNotFound, Unavailable
 from worker.records.values import Job
@@ -23,7 +23,7 @@ _EVENT = {
     "description": "one event; the data of each is a job as JSON, without its result",
     "properties": {
         "event": {"const": "job"},
-        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "id": {"type": "string", "pattern": "^[0-9]+-[0-9]+$"},
         "data": {"type": "string", "contentMediaType": "application/json"},
     },
 }
@@ -34,7 +34,11 @@ _ANSWERS: Answers = {
     503: problem(503, "Too many streams are open, or too many of this team"),
 }
 LastEventId = Annotated[
-    int | None, Header(alias="Last-Event-ID", ge=0, le=2**31 - 1, description="last version seen; it is not sent again")
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="`id` of the last event seen, which is not sent again; whatever else it is, the job is sent",
+    ),
 ]
 
 
@@ -73,14 +77,19 @@ async def _stream(
 ) -> Response:
     """The job, without its result, now and whenever it changes; the stream ends when the job has ended.
 
-    Each event is called `job`; its id is the version of the job. A comment every 15 seconds keeps the line open. The
-    stream also ends when its token is revoked, or the job is deleted.
+    Each event is called `job`; its id is what the ETag of the job has: its version, and its place in the queue. A
+    comment every 15 seconds keeps the line open. The stream also ends when its token is revoked, or the job is deleted.
     """
     job, position = await site.database.run(own_job, site, caller, job_id)
-    if job.status.final and job.version == last_event_id:
+    if job.status.final and _id(job, position) == last_event_id:
         return Response(status_code=204)
     reader = _Reader(request, site, caller, job, position)
     return EventStream(reader.events(last_event_id), site.watch.watching(job.id, caller.owner, reader.changed))
+
+
+def _id(job: Job, position: int | None) -> str:
+    """Of the event that tells of a job as it is."""
+    return etag(job, position).strip('"')
 
 
 class _Reader:
@@ -91,13 +100,13 @@ class _Reader:
         self._job, self._position = job, position
         self.changed = asyncio.Event()
 
-    async def events(self, last: int | None) -> AsyncIterator[str]:
-        """What changed since the version `last`, and what changes, until job or token have ended, or it is gone."""
+    async def events(self, last: str | None) -> AsyncIterator[str]:
+        """What changed since the event `last`, and what changes, until job or token have ended, or it is gone."""
         while True:
-            job = self._job
-            if job.version != last:
-                last = job.version
-                yield f"event: job\nid: {job.version}\ndata: {job_json(job, self._position, with_result=False)}\n\n"
+            job, here = self._job, _id(self._job, self._position)
+            if here != last:
+                last = here
+                yield f"event: job\nid: {here}\ndata: {job_json(job, self._position, with_result=False)}\n\n"
             if job.status.final:
                 return
             try:

@@ -230,9 +230,18 @@ class JobRecords:
 
     def positions(self, wanted: Collection[Job]) -> dict[str, int]:
         """Positions, by id, of those of the jobs that wait."""
-        ids = {"ids": [job.id for job in wanted]}
-        rows = self._database.read(lambda connection: connection.execute(_PLACES, ids).all())
-        return {row.id: row.place for row in rows}
+        return self.places([job.id for job in wanted])
+
+    def places(self, job_ids: Collection[str]) -> dict[str, int]:
+        """Positions, by id, of those of these jobs that wait. Where none does, none that waits is put in order."""
+
+        def work(connection: Connection) -> dict[str, int]:
+            query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.status == Status.QUEUED)
+            waiting = connection.scalars(query).all()
+            rows = connection.execute(_PLACES, {"ids": waiting}).all() if waiting else ()
+            return {row.id: row.place for row in rows}
+
+        return self._database.read(work)
 
     def forget_keys(self, days: float) -> int:
         """Forget the keys of requests older than `days`; how many. Their jobs stay."""

@@ -167,6 +167,18 @@ def test_positions_are_the_order_of_turns(records: Records) -> None:
     assert records.jobs.positions(jobs) == {job.id: records.jobs.position(job) for job in jobs}
 
 
+def test_only_what_waits_has_a_place_and_is_put_in_order(records: Records) -> None:
+    """Followers of jobs that run ask for their places too, once a second."""
+    jobs = [accept(records) for _ in range(3)]
+    ids = [job.id for job in jobs]
+    assert records.jobs.places(ids) == {job_id: place for place, job_id in enumerate(ids, 1)}
+    assert records.leases.claim("w", LANES) is not None
+    assert records.jobs.places(ids) == {ids[1]: 1, ids[2]: 2}
+    running = [ids[0], "0" * 32]
+    assert records.jobs.places(running) == {}
+    assert len(plans_of(records, lambda: records.jobs.places(running))) == 1, "where nothing waits, nothing is ordered"
+
+
 def test_lanes_are_apart(records: Records) -> None:
     accept(records, lane="long")
     assert records.leases.claim("w", ("short",)) is None
