@@ -190,7 +190,7 @@ class TrainSettings(LearningSettings, Training):
 
 
 class EpochReport(Value):
-    """One epoch: the mean loss over its batches, and correct answers on the held-out images; NaN or infinity is none."""
+    """One epoch: the mean loss over its batches, and correct answers on the held-out images; infinity is none."""
 
     epoch: int
     steps: int

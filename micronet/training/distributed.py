@@ -4,6 +4,7 @@ import atexit
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -14,6 +15,10 @@ from micronet.errors import SettingsError
 from micronet.journal import Entry, Journal
 
 T = TypeVar("T")
+
+PATIENCE = timedelta(hours=24)
+"""How long processes wait for one another. All wait while the first measures or searches alone, for hours with a large
+network; torch's own limits, 10 and 30 minutes, would end them. Where one dies the launcher ends the others at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +31,15 @@ class World:
     rank: int = 0
     size: int = 1
 
-    def check(self, batch: int) -> None:
-        """Raise SettingsError unless `batch` images can be shared out evenly."""
+    def check(self, batch: int, images: int) -> None:
+        """Raise SettingsError unless a batch can be shared out evenly, and of all images each process gets one."""
         if batch % self.size:
             raise SettingsError(f"batch {batch} cannot be shared by {self.size} processes evenly: choose a multiple.")
+        if images < self.size:
+            raise SettingsError(
+                f"there are fewer training images ({images}) than processes ({self.size}): start fewer processes, or "
+                "learn from more images."
+            )
 
     def part(self, indices: Tensor) -> Tensor:
         """This process's share of a batch's indices (n,): as many for each; what cannot be shared is left out."""
@@ -74,7 +84,7 @@ def join(device: torch.device) -> World:
     if not distributed.is_initialized():
         if device.type == "cuda":
             torch.cuda.set_device(device)
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         atexit.register(distributed.destroy_process_group)
     return World(distributed.get_rank(), distributed.get_world_size())
 

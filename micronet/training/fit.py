@@ -37,9 +37,9 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     see a share only; after each epoch all take over the first process's running statistics, so that the network that
     is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, or a logit
     of the network that is kept for a held-out image; between epochs such an image counts as wrong. Raises
-    SettingsError for a batch that cannot be shared out, or a recording of several processes.
+    SettingsError for a batch or images that cannot be shared out, or a recording of several processes.
     """
-    task.world.check(how.batch)
+    task.world.check(how.batch, len(task.train))
     if how.cuda_graphs and task.world.size > 1:
         raise SettingsError("cuda_graphs is for one process: what several exchange is not recorded. Leave it out.")
     return _Run(network.to(task.device), how, task).to_the_end()
