@@ -31,7 +31,7 @@ class Connection(HttpToolsProtocol):
         super().__init__(*arguments, **options)
         self.parser = cast(HttpRequestParser, Parser(self))
         self._head = Head()
-        self._in_body, self._refused = False, False
+        self._in_body, self._deaf = False, False  # deaf: nothing more is read
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look: asyncio.TimerHandle | None = None
 
@@ -53,12 +53,22 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Some more of it."""
-        if self._refused:
+        if self._deaf:
             return
         self._head.piece(len(data))
         super().data_received(data)
-        if self._head.is_too_large() and not self._refused:
+        if self._head.is_too_large() and not self._deaf:
             self._refuse_head()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Nothing more will come. Whether the connection stays: while somebody is answered who may still be there.
+
+        Of a stream that goes on and on he is taken for gone.
+        """
+        if self._in_body and not self._drop_queued():
+            return False
+        self._deaf = self._is_answering() and not self._is_streaming()
+        return self._deaf
 
     def on_message_begin(self) -> None:
         """The first byte of a request."""
@@ -111,8 +121,9 @@ class Connection(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """It was answered, maybe before its body was here."""
+        was_last = not self.pipeline
         super().on_response_complete()
-        if self._refused and not self.pipeline:
+        if self._deaf and was_last:
             self.transport.close()
         elif self._in_body:
             self._expect()
@@ -140,7 +151,7 @@ class Connection(HttpToolsProtocol):
     def _too_late(self) -> None:
         if self._is_answering():
             self._expect()
-        elif self._head.coming and not self._in_body and not self._refused:
+        elif self._head.coming and not self._in_body and not self._deaf:
             self._refuse(HeadTooSlow(f"the head did not come within {self.timeout_keep_alive:g} seconds."))
         else:
             self.transport.close()
@@ -155,11 +166,21 @@ class Connection(HttpToolsProtocol):
     def _is_answering(self) -> bool:
         return self.cycle is not None and not self.cycle.response_complete
 
+    def _is_streaming(self) -> bool:
+        return self.cycle.response_started and bool(self.cycle.chunked_encoding)
+
+    def _drop_queued(self) -> bool:
+        """Forget the request whose body is coming, if its turn has not come: whether that was so."""
+        if not self.pipeline:
+            return False
+        self.pipeline.popleft()
+        self._in_body = False
+        return True
+
     def _refuse(self, error: HttpError) -> None:
         """Say so and hang up; after earlier requests of this connection were answered, only hang up."""
-        self._refused = True
-        if self._in_body and self.pipeline:
-            self.pipeline.popleft()  # its answer had not begun
+        self._deaf = True
+        if self._in_body and self._drop_queued():
             return
         if self._is_answering():
             if not self._in_body:

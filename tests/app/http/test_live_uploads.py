@@ -60,6 +60,10 @@ class Raw:
     def send(self, data: bytes) -> None:
         self._socket.sendall(data)
 
+    def send_no_more(self) -> None:
+        """Say that nothing more will be sent; what comes is still read."""
+        self._socket.shutdown(socket.SHUT_WR)
+
     def chunk(self, data: bytes) -> None:
         self.send(b"%x\r\n%s\r\n" % (len(data), data))
 
