@@ -130,5 +130,8 @@ def _teacher(distillation: Distillation, chosen: Track, context: Context) -> Gra
     if path is None:
         raise SettingsError(f"distillation.teacher: no file {distillation.teacher} is here; upload the teacher first.")
     graph, _ = read_network(path, distillation.architecture, None)
-    check_fits(graph, chosen)
+    try:
+        check_fits(graph, chosen)
+    except SettingsError as error:
+        raise SettingsError(f"distillation.teacher: {error}") from error
     return prepare(graph, fuse=True)

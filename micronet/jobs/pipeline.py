@@ -1,6 +1,6 @@
 """The pipeline: one stage after the other, every stage's network, accuracy and score kept."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,20 @@ from micronet.contract import (
     StageReport,
     Value,
 )
-from micronet.contract.pipeline import QuantizeStage, SparsifyStage, TrainStage
+from micronet.contract.pipeline import TrainStage
 from micronet.errors import ArchitectureNotAccepted, SettingsError
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import put_output, write_network
 from micronet.jobs.context import Context, Stages
+from micronet.jobs.foresight import Foresight
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
 from micronet.jobs.prune import prune_warnings
-from micronet.jobs.quantize import check_quantizing
 from micronet.jobs.result import Evidence, score_result
 from micronet.journal import Entry
 from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
-from micronet.sparsity.magnitude import kept_weights
 from micronet.sparsity.stage import sparsify
 from micronet.training.stage import train
 from micronet.training.state import forget_
@@ -75,7 +74,7 @@ def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Conte
     if checkpoint is None and settings.stages[0].stage != "train":
         raise SettingsError("a fresh network has to be trained first: begin with a train stage, or send a checkpoint.")
     lesson = _begin(settings, checkpoint, context)
-    _check(settings, lesson.graph)
+    _check(settings, names, lesson)
     road = _Road(settings, lesson, context)
     if checkpoint is not None:
         road.start()
@@ -86,6 +85,16 @@ def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Conte
         if road.stopped:
             break
     return road.result()
+
+
+def _check(settings: PipelineSettings, names: Sequence[str], lesson: Lesson) -> None:
+    """Raise SettingsError, which names the stage, for what it would find wrong only after those before it."""
+    foresight = Foresight(lesson)
+    for name, stage in zip(names, settings.stages, strict=True):
+        try:
+            foresight.check(stage)
+        except SettingsError as error:
+            raise SettingsError(f"{name}: {error}") from error
 
 
 def artifacts(settings: PipelineSettings) -> tuple[str, ...]:
@@ -101,17 +110,6 @@ def _begin(settings: PipelineSettings, checkpoint: Path | None, context: Context
         if settings.recipe is None or settings.architecture != PipelineSettings(recipe=settings.recipe).architecture:
             raise
         return begin(settings.model_copy(update={"architecture": None}), checkpoint, context)
-
-
-def _check(settings: PipelineSettings, graph: Graph) -> None:
-    """Raise SettingsError for what a stage would find wrong only after those before it."""
-    same_layers = True
-    for stage in settings.stages:
-        if isinstance(stage, QuantizeStage):
-            check_quantizing(stage)
-        same_layers &= stage.stage in ("train", "sparsify")  # the others make new layers
-        if isinstance(stage, SparsifyStage) and same_layers:
-            kept_weights(graph, stage.keep_layers)
 
 
 class _Road:

@@ -39,10 +39,15 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
     of the network that is kept for a held-out image; between epochs such an image counts as wrong. Raises
     SettingsError for a batch or images that cannot be shared out, or a recording of several processes.
     """
+    check_together(how, task)
+    return _Run(network.to(task.device), how, task).to_the_end()
+
+
+def check_together(how: Training, task: Task) -> None:
+    """Raise SettingsError where the processes of `task` cannot train so together."""
     task.world.check(how.batch, len(task.train))
     if how.cuda_graphs and task.world.size > 1:
         raise SettingsError("cuda_graphs is for one process: what several exchange is not recorded. Leave it out.")
-    return _Run(network.to(task.device), how, task).to_the_end()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,17 +1,24 @@
 """The whole road in small: stages as jobs of their own would do them, killed anywhere, and held to a floor."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from micronet.architectures.load import create_network
 from micronet.contract import PipelineResult, PipelineSettings, PruneSettings, files_named
 from micronet.contract.pipeline import RECIPES, recipe
 from micronet.errors import ArchitectureNotAccepted, SettingsError
-from micronet.jobs import JOBS, Context
+from micronet.graph.capture import capture
+from micronet.jobs import JOBS, Context, pipeline
+from micronet.jobs.learning import Lesson
 from micronet.journal import DirectoryJournal, Entry
+from micronet.network_file import to_bytes
+from micronet.training.distributed import World
+from micronet.transformation.prepare import prepare
 
 NOTHING = {"crop": 0, "flip": False, "policy": "none"}
 TUNING = {"epochs": 1, "batch": 64, "learning_rate": 0.05, "augmentation": NOTHING}
@@ -176,7 +183,10 @@ def test_prune_comes_before_sparsify() -> None:
         ({"stage": "quantize", "train": {"precision": "bfloat16"}}, "train.precision"),
         ({"stage": "quantize", "bits": {"mul_bits": 20}}, "mul_bits 20"),
         ({"stage": "quantize", "layers": {"fc": {"mul_bits": 20}}}, "mul_bits of fc 20"),
-        ({"stage": "sparsify", "keep_layers": ["conv3"]}, "did you mean 'conv"),
+        ({"stage": "sparsify", "keep_layers": ["conv3"]}, "2-sparsify: keep_layers: .* did you mean 'conv"),
+        ({"stage": "quantize", "layers": {"conv9": {"param_bits": 6}}}, "2-quantize: layers: no layer is called conv9"),
+        ({"stage": "quantize", "layers": {"conv9*": {"param_bits": 6}}}, "no layer is called conv9"),
+        ({"stage": "quantize", "layers": {"pool": {"param_bits": 6}}}, "stores no parameters"),
     ],
 )
 def test_what_a_late_stage_would_refuse_is_refused_before_anything_is_trained(
@@ -186,6 +196,73 @@ def test_what_a_late_stage_would_refuse_is_refused_before_anything_is_trained(
     with pytest.raises(SettingsError, match=words):
         run(settings(stages=[STAGES[0], stage]), tmp_path / "road", journal)
     assert [path.name for path in journal.iterdir()] == ["made-of"]
+
+
+@pytest.mark.parametrize(
+    ("stage", "words"),
+    [
+        ({"stage": "quantize", "layers": {"conf1": {"param_bits": 6}}}, "3-quantize: layers: .*'conf1'.*is 'conv1"),
+        ({"stage": "quantize", "layers": {"tail*": {"param_bits": 6}}}, "'tail"),
+        ({"stage": "sparsify", "keep_layers": ["conf1"]}, "3-sparsify: keep_layers: .*'conf1'"),
+    ],
+)
+@pytest.mark.parametrize("between", [1, 3])
+def test_a_name_that_no_stage_can_make_is_refused_before_anything_is_trained(
+    stage: dict[str, Any], words: str, between: int, tmp_path: Path
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        run(settings(stages=[STAGES[0], STAGES[between], stage]), tmp_path / "road", tmp_path / "journal")
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["made-of"]
+
+
+def test_names_that_stages_make_are_taken(tmp_path: Path) -> None:
+    """Of a rotation, of a layer that took a batch norm over, of what begins so, and of the network's input."""
+    made = run(settings(stages=STAGES[:2], evaluate=False), tmp_path / "made").stages[1].report
+    parts = [f"{layer.name}.{part}" for layer in made.layers if len(layer.form) > 1 for part in layer.form]
+    widths = {name: {"param_bits": 5} for name in (*parts, "conv*", "fc*")} | {"input": {"mul_bits": 7}}
+    quantize = STAGES[4] | {"layers": widths, "train": None}
+    done = run(settings(stages=[*STAGES[:2], quantize], evaluate=False), tmp_path / "whole")
+    assert parts
+    assert done.stages[-1].report.tensors
+
+
+def test_a_teacher_of_other_images_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    file = tmp_path / "teacher.onnx"
+    network = create_network("kaist", {}, 0)
+    file.write_bytes(to_bytes(prepare(capture(network, (3, 32, 32)), fuse=True)))
+    sha256 = "a" * 64
+    taught = STAGES[2] | {"fine_tuning": TUNING | {"distillation": {"teacher": sha256}}}
+    journal = tmp_path / "journal"
+    asked = settings(stages=[STAGES[0], taught])
+    with pytest.raises(SettingsError, match=r"2-sparsify: distillation\.teacher: the network takes images of shape"):
+        JOBS["pipeline"].run(asked, None, Context(device="cpu", journal=journal, files={sha256: file}))
+    assert [path.name for path in journal.iterdir()] == ["made-of"]
+
+
+def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_trained(
+    whole: tuple[PipelineResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the first of two processes sees it. What sparsify does not train with is not looked at."""
+    begun = pipeline.begin
+
+    def begun_by_two(*given: Any) -> Lesson:
+        lesson = begun(*given)
+        return replace(lesson, task=replace(lesson.task, world=World(0, 2)))
+
+    monkeypatch.setattr(pipeline, "begin", begun_by_two)
+    odd = TUNING | {"batch": 25}
+    untrained = STAGES[2] | {"fine_tuning": odd | {"epochs": 0}}
+    for stages in (
+        [STAGES[0], STAGES[0] | odd],
+        [STAGES[0], STAGES[1] | {"fine_tuning": odd}],
+        [untrained, STAGES[4] | {"train": odd}],
+    ):
+        with pytest.raises(SettingsError, match=r"2-.*: batch 25 cannot be shared by 2 processes"):
+            run(settings(stages=stages, architecture=None), tmp_path, file=whole[1] / "1-train.onnx")
+    recorded = TUNING | {"cuda_graphs": True}
+    with pytest.raises(SettingsError, match="2-prune: cuda_graphs is for one process"):
+        run(settings(stages=[STAGES[0], STAGES[1] | {"fine_tuning": recorded}]), tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_file_that_holds_its_network_takes_the_place_of_a_recipes(
