@@ -80,12 +80,14 @@ class Distillation(Value):
 
     teacher       SHA-256 of its checkpoint, one that is here already; on the command line, of the file given
     architecture  the teacher's, where its file does not say it
+    normalize     of what the teacher is shown, where that is not what the student is shown; null: the same
     weight        share of the loss that is the divergence from the teacher's answers
     temperature   softens both answers
     """
 
     teacher: Sha256
     architecture: ArchitectureSettings | None = None
+    normalize: Normalization | None = None
     weight: Annotated[float, Field(gt=0, le=1)] = 0.5
     temperature: Annotated[float, Field(gt=0, le=100)] = 4.0
 

@@ -1,13 +1,16 @@
 """What a training lowers: the cross-entropy, or with a teacher a mixture of it and the distance from the teacher."""
 
 from dataclasses import dataclass
+from typing import Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from micronet.analysis.widths import quantizes
-from micronet.contract import Distillation, Training
+from micronet.contract import Distillation, Normalization, Training
+from micronet.errors import SettingsError
+from micronet.evaluation.inputs import Inputs
 from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
 
@@ -39,28 +42,68 @@ class Loss:
         return torch.lerp(loss, divergence, self.teacher.how.weight)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Renormalization:
+    """Images as one network is shown them, made what another is shown: scale * x + shift, per channel.
+
+    (pixel - mean') / std' is (x * std + mean - mean') / std', so that a mixture of images stays the same mixture, and
+    what is cut out keeps its colour. Each of the two operations rounds to float32.
+    """
+
+    scale: Tensor
+    shift: Tensor
+
+    @classmethod
+    def of(cls, inputs: Inputs, other: Normalization, device: torch.device) -> Self:
+        """From that of `inputs` to the other. Raises SettingsError unless it is for as many channels."""
+        channels = len(inputs.mean)
+        if len(other.mean) != channels or len(other.std) != channels:
+            raise SettingsError(
+                f"distillation.normalize: {len(other.mean)} means and {len(other.std)} deviations, and images of "
+                f"{inputs.split.name} have {channels} channels."
+            )
+        mean, std, mean_there, std_there = (
+            torch.tensor(values, dtype=torch.float64).view(-1, 1, 1)
+            for values in (inputs.mean, inputs.std, other.mean, other.std)
+        )
+        scale, shift = std / std_there, (mean - mean_there) / std_there
+        return cls(scale.float().to(device), shift.float().to(device))
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """Float32 (N, C, H, W), laid out as they are."""
+        return images * self.scale + self.shift
+
+
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """A trained network, by whose answers another learns.
 
     In the precision of what it teaches, unless it is quantized: grids of more than 8 bits need more than bfloat16 has.
+    `renormalized` makes what it is shown of what the other is; None: it is shown the same.
     """
 
     network: TrainableNetwork
     how: Distillation
     quantized: bool
+    renormalized: Renormalization | None = None
 
     @classmethod
     def of(cls, how: Training, task: Task) -> "Teacher | None":
-        """The one of `how`, on the task's device; None where there is none."""
+        """The one of `how`, on the task's device; None where there is none.
+
+        Raises SettingsError where its normalization is for other images.
+        """
         if how.distillation is None:
             return None
-        graph = task.teacher(how.distillation)
-        return cls(TrainableNetwork(graph).to(task.device).eval(), how.distillation, quantizes(graph))
+        given, graph = how.distillation.normalize, task.teacher(how.distillation)
+        alike = given is None or (given.mean, given.std) == (task.train.mean, task.train.std)
+        renormalized = None if given is None or alike else Renormalization.of(task.train, given, task.device)
+        return cls(TrainableNetwork(graph).to(task.device).eval(), how.distillation, quantizes(graph), renormalized)
 
     def __call__(self, images: Tensor, half: bool) -> Tensor:
-        """Logits float32 (N, classes), by which nothing learns."""
+        """Logits float32 (N, classes), by which nothing learns, of images as the network that learns is shown them."""
         enabled = half and not self.quantized
+        images = images if self.renormalized is None else self.renormalized(images)
         with torch.no_grad(), torch.autocast(images.device.type, torch.bfloat16, enabled=enabled):
             logits: Tensor = self.network(images)
         return logits.float()

@@ -127,6 +127,9 @@ def test_a_single_teacher_needs_no_name(tmp_path: Path) -> None:
     assert isinstance(wanted, TrainSettings)
     assert wanted.distillation is not None
     assert (wanted.distillation.teacher, wanted.distillation.weight) == (sha256, 0.25)
+    shown: dict[str, object] = {"normalize": {"mean": [0.5], "std": [0.25]}}
+    wanted = with_teachers(JOBS["train"], {"distillation": shown}, {sha256: teacher})
+    assert wanted.model_dump(mode="json")["distillation"].items() >= {"teacher": sha256, **shown}.items()
     with pytest.raises(SettingsError, match="--teacher"):
         with_teachers(JOBS["train"], {"distillation": {"teacher": sha256}}, {})
 

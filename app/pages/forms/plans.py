@@ -71,7 +71,11 @@ _DETAIL = (
     *("mixup", "cutmix", "ema", "keep", "shakedrop", "hold_zeros", "precision", "cuda_graphs"),
 )
 _AUGMENTATION = _in("augmentation", "crop", "flip", "policy", "cutout")
-_TEACHER = _in("distillation", "teacher", "weight", "temperature", "architecture/name", "architecture/options")
+_TEACHER = _in(
+    "distillation",
+    *("teacher", "weight", "temperature", "architecture/name", "architecture/options"),
+    *("normalize/mean", "normalize/std"),
+)
 _IMAGES = ("holdout", "train_images", *_NORMALIZE)
 _POLICY = "a policy of augmentation as data, such as an augment job makes"
 _FORMAT = Group("Architecture", _ARCHITECTURE)

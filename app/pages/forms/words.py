@@ -75,6 +75,10 @@ _WORDS: Mapping[str, Words] = {
     "distillation/teacher": Words("Teacher", _TEACHER),
     "distillation/architecture/name": Words("Teacher’s architecture", "where its file does not say it"),
     "distillation/architecture/options": Words("Teacher’s options", "KEY=VALUE, one a line: depth=110"),
+    "distillation/normalize/mean": Words(
+        "Teacher’s mean", "one number per channel, commas between; empty: what the student is shown"
+    ),
+    "distillation/normalize/std": Words("Teacher’s standard deviation", "likewise"),
     "distillation/weight": Words("Weight of the teacher"),
     "temperature": Words("Temperature"),
     "shakedrop": Words("ShakeDrop"),

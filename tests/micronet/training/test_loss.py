@@ -6,10 +6,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from micronet.contract import Distillation
+from micronet.contract import Distillation, Normalization
+from micronet.data.split import Split
+from micronet.errors import SettingsError
 from micronet.evaluation.calibration import calibrate
+from micronet.evaluation.inputs import Inputs
 from micronet.training.fit import in_half
-from micronet.training.loss import Loss, Teacher
+from micronet.training.loss import Loss, Renormalization, Teacher
 from micronet.training.network import TrainableNetwork
 from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_activations, quantize_weights
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
@@ -35,6 +38,53 @@ def test_a_teacher_answers_in_the_precision_of_what_it_teaches_unless_it_is_quan
     assert torch.equal(found, wanted.float())
     with torch.no_grad():
         assert torch.equal(found, TrainableNetwork(graph).eval()(images)) is (quantized or not half)
+
+
+WHITE_IS_ONE = Normalization(mean=(0.0,), std=(1.0,))
+
+
+def taught_by(normalize: Normalization | None) -> Teacher:
+    distillation = Distillation(teacher="0" * 64, normalize=normalize)
+    how = SHORT.model_copy(update={"distillation": distillation})
+    teacher = Teacher.of(how, replace(digits_task(), teacher=lambda _: digits_graph(seed=5)))
+    assert teacher is not None
+    return teacher
+
+
+def test_a_teacher_is_shown_images_with_its_own_normalization() -> None:
+    """Also where images are mixed, and laid out by channels last."""
+    task, first, second = digits_task(), torch.arange(64), torch.arange(64, 128)
+    there = replace(task.train, mean=WHITE_IS_ONE.mean, std=WHITE_IS_ONE.std)
+
+    def mixed(inputs: Inputs) -> Tensor:
+        return 0.25 * inputs.take(first)[0] + 0.75 * inputs.take(second)[0]
+
+    teacher = taught_by(WHITE_IS_ONE)
+    assert teacher.renormalized is not None
+    shown = teacher.renormalized(mixed(task.train))
+    torch.testing.assert_close(shown, mixed(there), rtol=1e-6, atol=1e-6)
+    with torch.no_grad():
+        wanted = TrainableNetwork(digits_graph(seed=5)).eval()(mixed(there))
+    torch.testing.assert_close(teacher(mixed(task.train), False), wanted, rtol=1e-4, atol=1e-4)
+    three = Inputs(Split.of("x", torch.zeros(1, 3, 2, 2, dtype=torch.uint8), torch.zeros(1)), (0.5,) * 3, (0.2,) * 3)
+    other = Renormalization.of(three, Normalization(mean=(0.0, 0.1, 0.2), std=(1.0, 2.0, 4.0)), torch.device("cpu"))
+    images = torch.randn(4, 3, 8, 8).contiguous(memory_format=torch.channels_last)
+    assert other(images).is_contiguous(memory_format=torch.channels_last)
+    assert float(other(torch.ones(1, 3, 2, 2))[0, 2, 0, 0]) == pytest.approx((0.2 * 1 + 0.5 - 0.2) / 4)
+
+
+def test_without_a_normalization_of_its_own_or_with_the_same_a_teacher_is_shown_the_same_images() -> None:
+    train = digits_task().train
+    images = train.take(torch.arange(64))[0]
+    plain = taught_by(None)
+    same = taught_by(Normalization(mean=train.mean, std=train.std))
+    assert plain.renormalized is same.renormalized is None
+    assert torch.equal(plain(images, False), same(images, False))
+
+
+def test_a_teacher_s_normalization_has_a_number_for_each_channel() -> None:
+    with pytest.raises(SettingsError, match=r"distillation.normalize: 3 means and 3 deviations, .* have 1 channels"):
+        taught_by(Normalization(mean=(0.5,) * 3, std=(0.25,) * 3))
 
 
 def test_what_learns_is_computed_in_half_precision_and_its_loss_is_not() -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from micronet.architectures.load import create_network
-from micronet.contract import Distillation, Training
+from micronet.contract import Distillation, Normalization, Training
 from micronet.evaluation.device import make_repeatable
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
@@ -35,7 +35,10 @@ EVERYTHING = SHORT.model_copy(
     }
 )
 FLOAT32 = EVERYTHING.model_copy(update={"precision": "float32"})
-TAUGHT = FLOAT32.model_copy(update={"distillation": Distillation(teacher="0" * 64), "optimizer": "adam"})
+OTHERWISE = Normalization(mean=(0.5,), std=(0.25,))
+TAUGHT = FLOAT32.model_copy(
+    update={"distillation": Distillation(teacher="0" * 64, normalize=OTHERWISE), "optimizer": "adam"}
+)
 CUDA = torch.device("cuda")
 
 
