@@ -123,8 +123,10 @@ def best_of_draws(graph: Graph, images: TrainingImages, draws: int, seed: int) -
     """What `graph` answers to all of `images`, each augmented `draws` times, which `seed` draws."""
     generator = torch.Generator().manual_seed(seed)
     right, losses = [], []
-    for some in torch.arange(len(images)).split(max(1, BATCH // draws)):
-        batch, labels = images.batch(some.repeat(draws), generator)
+    size = max(1, BATCH // draws)
+    for start in range(0, len(images), size):
+        indices = torch.arange(start, min(start + size, len(images)))
+        batch, labels = images.batch(indices.repeat(draws), generator)
         with torch.no_grad():
             logits = interpret(graph, batch)
         right.append((logits.argmax(1) == labels).view(draws, -1).any(0))
