@@ -1,0 +1,75 @@
+"""Who sends no more may still read."""
+
+import time
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from tests.app.http.answering import BODIES, BUFFER, LARGE, Answering, bodies, connected, echo, late_echo
+from tests.app.http.conftest import until
+
+
+@pytest.mark.parametrize("request_", [b"GET / HTTP/1.1\r\n\r\n", b"POST / HTTP/1.1\r\n" + BODIES["chunked"]])
+@pytest.mark.parametrize("count", [1, 3])
+def test_who_sends_no_more_is_answered_and_hung_up_on(request_: bytes, count: int) -> None:
+    with connected(late_echo) as raw:
+        raw.send(request_ * count)
+        raw.send_no_more()
+        assert len(bodies(raw.rest())) == count
+
+
+def test_what_was_asked_before_what_is_no_http_is_answered() -> None:
+    with connected(late_echo) as raw:
+        raw.send(b"GET / HTTP/1.1\r\n\r\n" * 3 + b"this is no HTTP\r\n\r\n")
+        assert len(bodies(raw.rest())) == 3
+
+
+def test_who_sends_no_more_gets_all_of_a_large_answer() -> None:
+    with connected(Answering()) as raw:
+        raw.begin("GET", "/")
+        raw.send_no_more()
+        time.sleep(0.2)
+        assert len(raw.rest()) > LARGE
+
+
+def test_who_sends_no_more_and_takes_nothing_is_hung_up_on() -> None:
+    app = Answering()
+    with connected(app, idle_seconds=1, buffer=BUFFER) as raw:
+        raw.begin("GET", "/")
+        raw.send_no_more()
+        until(lambda: app.now == 1)
+        until(lambda: app.now == 0, seconds=20)
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\n\r\n" * 3], ids=["alone", "behind others"])
+def test_a_body_that_ends_half_way_has_no_answer(before: bytes) -> None:
+    with connected(late_echo) as raw:
+        raw.send(before + b"POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\nsome")
+        raw.send_no_more()
+        assert len(bodies(raw.rest())) == before.count(b"GET")
+
+
+def test_who_sends_no_more_before_he_asked_anything_is_hung_up_on() -> None:
+    with connected(echo) as raw:
+        raw.send(b"GET / HT")
+        raw.send_no_more()
+        assert raw.rest() == b""
+
+
+def test_a_stream_ends_when_its_reader_sends_no_more() -> None:
+    """He has most likely gone, and nothing is written that would tell."""
+    ended: list[float] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"event", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        ended.append(time.monotonic())
+
+    with connected(app) as raw:
+        raw.begin("GET", "/")
+        raw.read()
+        raw.send_no_more()
+        until(lambda: ended, seconds=5)
