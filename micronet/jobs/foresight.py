@@ -16,6 +16,7 @@ from micronet.quantization.rounding import quantization
 from micronet.quantization.stage import merged_batchnorms
 from micronet.sparsity.magnitude import kept_weights
 from micronet.training.fit import check_together
+from micronet.training.loss import renormalization
 from micronet.transformation.layer_widths import INPUT
 from micronet.transformation.quantize import check_names
 
@@ -81,6 +82,7 @@ class Foresight:
     def _check_teacher(self, distillation: Distillation | None) -> None:
         if distillation is not None and distillation not in self._teachers:
             self._task.teacher(distillation)
+            renormalization(distillation, self._task)
             self._teachers.add(distillation)
 
 

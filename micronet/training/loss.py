@@ -74,6 +74,14 @@ class Renormalization:
         return images * self.scale + self.shift
 
 
+def renormalization(how: Distillation, task: Task) -> Renormalization | None:
+    """What makes the images of the teacher of those of the task; None where they are the same. Raises SettingsError."""
+    given, train = how.normalize, task.train
+    if given is None or (given.mean, given.std) == (train.mean, train.std):
+        return None
+    return Renormalization.of(train, given, task.device)
+
+
 @dataclass(frozen=True, slots=True)
 class Teacher:
     """A trained network, by whose answers another learns.
@@ -89,15 +97,10 @@ class Teacher:
 
     @classmethod
     def of(cls, how: Training, task: Task) -> "Teacher | None":
-        """The one of `how`, on the task's device; None where there is none.
-
-        Raises SettingsError where its normalization is for other images.
-        """
+        """The one of `how`, on the task's device; None where there is none. Raises SettingsError."""
         if how.distillation is None:
             return None
-        given, graph = how.distillation.normalize, task.teacher(how.distillation)
-        alike = given is None or (given.mean, given.std) == (task.train.mean, task.train.std)
-        renormalized = None if given is None or alike else Renormalization.of(task.train, given, task.device)
+        renormalized, graph = renormalization(how.distillation, task), task.teacher(how.distillation)
         return cls(TrainableNetwork(graph).to(task.device).eval(), how.distillation, quantizes(graph), renormalized)
 
     def __call__(self, images: Tensor, half: bool) -> Tensor:

@@ -239,6 +239,17 @@ def test_a_teacher_of_other_images_is_refused_before_anything_is_trained(tmp_pat
     assert [path.name for path in journal.iterdir()] == ["made-of"]
 
 
+def test_a_teacher_s_normalization_of_other_images_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
+    file = tmp_path / "teacher.onnx"
+    file.write_bytes(to_bytes(prepare(capture(create_network("digits", {}, 0), (1, 8, 8)), fuse=True)))
+    by = {"teacher": "a" * 64, "normalize": {"mean": [0.5] * 3, "std": [0.25] * 3}}
+    asked = settings(stages=[STAGES[0], STAGES[2] | {"fine_tuning": TUNING | {"distillation": by}}])
+    journal = tmp_path / "journal"
+    with pytest.raises(SettingsError, match=r"distillation\.normalize: 3 means and 3 deviations, .* have 1 channels"):
+        JOBS["pipeline"].run(asked, None, Context(device="cpu", journal=journal, files={"a" * 64: file}))
+    assert [path.name for path in journal.iterdir()] == ["made-of"]
+
+
 def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_trained(
     whole: tuple[PipelineResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
