@@ -4,6 +4,9 @@ from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, multiply
 from micronet.onnx_reader.values import Floating, Known
 
+_CUDNN = True
+"""Whether a batch norm may be cuDNN's where there is CUDA, as one captured from a module may; nothing on a CPU."""
+
 
 def _batch_norm(call: Call) -> Floating:
     """BatchNormalization with the statistics of training. Before opset 14 more outputs than one ask for the batch's."""
@@ -12,7 +15,8 @@ def _batch_norm(call: Call) -> Floating:
     if learning or call.whole("spatial", 1) != 1:
         raise call.unsupported("a batch norm in training mode or per pixel.")
     x, scale, bias, mean, variance = (call.tensor(index) for index in range(5))
-    return call.emit("batch_norm", x, scale, bias, mean, variance, False, 0.1, call.real("epsilon", 1e-5), False)
+    epsilon = call.real("epsilon", 1e-5)
+    return call.emit("batch_norm", x, scale, bias, mean, variance, False, 0.1, epsilon, _CUDNN)
 
 
 def _layer_norm(call: Call) -> Floating:

@@ -31,8 +31,9 @@ def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, Tr
 
     Everything an epoch draws comes of the seed and its number, and the journal has the state at the end of each: broken
     off anywhere and called again, it goes on from the last whole epoch, and on one device ends with the same bits; on
-    CUDA unless gradients are gathered in whichever order threads come: of indexing, of enlarging, and of max pooling
-    where windows overlap, as in a ResNet for ImageNet.
+    CUDA unless gradients are gathered in whichever order threads come: of indexing, of enlarging, of max pooling where
+    windows overlap, as in a ResNet for ImageNet, of adaptive average pooling where sizes do not divide, and of padding
+    that reflects or repeats.
     With several processes (`task.world`) each takes its share of every batch, and gradients are averaged. Batch norms
     see a share only; after each epoch all take over the first process's running statistics, so that the network that
     is measured and written down is everybody's. Raises NumericalError where the loss is no number any more, or a logit

@@ -198,6 +198,18 @@ def test_a_graph_read_back_from_onnx_learns_the_same(fused: bool) -> None:
     torch.testing.assert_close(interpret(one, images), interpret(other, images), rtol=1e-2, atol=1e-2)
 
 
+def test_batch_norms_of_a_file_run_on_the_same_kernels_as_a_module_s() -> None:
+    """What they say of training, momentum, epsilon and cuDNN: CUDA chooses by the last, and so do bits and speed."""
+
+    def said(graph: Graph) -> list[tuple[object, ...]]:
+        return [node.args[5:] for node in graph.nodes if node.target is torch.ops.aten.batch_norm.default]
+
+    graph = prepare(digits_graph(), fuse=False)
+    again = prepare(import_graph(to_model(graph)), fuse=False)
+    assert said(again) == [(False, pytest.approx(0.1), pytest.approx(1e-5), True)] * 2
+    assert said(again) == [(*rest, pytest.approx(epsilon), cudnn) for *rest, epsilon, cudnn in said(graph)]
+
+
 def test_steps_of_quantizers_do_not_learn_and_what_is_in_front_of_them_does() -> None:
     graph = capture(ByChannel(), IMAGE)
     network = TrainableNetwork(graph).train()
