@@ -17,7 +17,7 @@ def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context
     context = own(context)
     announced = Stages(context.progress, ("read", *stages(settings), "write"))
     announced.begin("read")
-    lesson = begin(settings, checkpoint, context)
+    lesson = begin(settings, checkpoint, context, is_written=False)
     found = search(lesson.graph, of_fresh(settings) if checkpoint is None else settings, lesson.task, announced.begin)
     announced.begin("write")
     return AugmentResult(

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import torch
 
+from micronet.analysis.counts import count
 from micronet.architectures import find_architecture
 from micronet.architectures.load import create_network
 from micronet.contract import Accuracy, Distillation, LearningSettings, Scorer, Training
@@ -20,6 +21,7 @@ from micronet.jobs.journals import opened_journal, origin
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
+from micronet.network_file import to_bytes
 from micronet.progress import Silence
 from micronet.tracks import Track, track
 from micronet.training.distributed import SharedJournal, is_first, join, own_device
@@ -60,16 +62,19 @@ def own(context: Context) -> Context:
     return context if is_first() else replace(context, progress=Silence(), outputs=None, journal=None)
 
 
-def begin(settings: LearningSettings, checkpoint: Path | None, context: Context) -> Lesson:
+def begin(settings: LearningSettings, checkpoint: Path | None, context: Context, *, is_written: bool = True) -> Lesson:
     """The file's network, or a fresh one of the architecture, and images as the settings divide them.
 
-    Raises SettingsError for what contradicts itself, the network or the journal, AlreadyQuantized for a file with grids
-    of its own, DataError for images that are not there, and what reading raises.
+    `is_written`: what becomes of the network is counted and written in the end. Raises SettingsError for what
+    contradicts itself, the network or the journal, AlreadyQuantized for a file with grids of its own, DataError for
+    images that are not there, what reading raises, and what `check_can_be_written` does.
     """
     chosen = track(settings.track, context.data_dir)
     device = own_device(choose_device(context.device))
     graph, warnings = starting_network(settings, checkpoint)
     check_fits(graph, chosen)
+    if is_written:
+        check_can_be_written(graph)
     whole = open_split(chosen, "train", context.data_dir)
     apart = round(settings.holdout * len(whole))
     if not 1 <= apart < len(whole):
@@ -114,6 +119,15 @@ def starting_network(settings: LearningSettings, checkpoint: Path | None) -> tup
 def of_fresh(how: How) -> How:
     """The training of a network that is made for it: whatever is zero there is where it starts, and none to hold."""
     return how.model_copy(update={"hold_zeros": False})
+
+
+def check_can_be_written(graph: Graph) -> None:
+    """Raise UnknownOperation for what cannot be counted, NotWritable for what no file can hold: before it has learned.
+
+    Only numbers change while a network learns, and no number makes the difference.
+    """
+    count(graph)
+    to_bytes(graph)
 
 
 def check_in_floating_point(graph: Graph) -> None:

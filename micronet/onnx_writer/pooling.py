@@ -56,14 +56,25 @@ def _average_pool(call: Call) -> str:
 
 def _adaptive_average(call: Call) -> str:
     """The mean of the whole image, or of equal parts of it."""
+    if all(call.made(axis) == 1 for axis in range(2, len(call.sizes(0)))):
+        return call.emit("GlobalAveragePool", call.value(0))
+    part = _equal_part(call, "means")
+    return call.emit("AveragePool", call.value(0), kernel_shape=part, strides=part)
+
+
+def _adaptive_max(call: Call) -> tuple[str, ...]:
+    """The largest of each of equal parts; where it stood, which the operation gives too, is not written."""
+    part = _equal_part(call, "maxima")
+    return (call.emit("MaxPool", call.value(0), kernel_shape=part, strides=part),)
+
+
+def _equal_part(call: Call, what: str) -> list[int]:
+    """Sides of the parts that the image falls into."""
     axes = range(2, len(call.sizes(0)))
     sides, parts = [call.fixed(0, axis) for axis in axes], [call.made(axis) for axis in axes]
-    if set(parts) == {1}:
-        return call.emit("GlobalAveragePool", call.value(0))
     if any(side % part for side, part in zip(sides, parts, strict=True)):
-        raise call.refuse(f"means of unequal parts, {sides} into {parts}.")
-    window = [side // part for side, part in zip(sides, parts, strict=True)]
-    return call.emit("AveragePool", call.value(0), kernel_shape=window, strides=window)
+        raise call.refuse(f"{what} of unequal parts, {sides} into {parts}.")
+    return [side // part for side, part in zip(sides, parts, strict=True)]
 
 
 def _reduction(op: str) -> Writer:
@@ -85,6 +96,7 @@ WRITERS: Writers = {
     aten.avg_pool2d.default: _average_pool,
     aten.adaptive_avg_pool1d.default: _adaptive_average,
     aten.adaptive_avg_pool2d.default: _adaptive_average,
+    aten.adaptive_max_pool2d.default: _adaptive_max,
     aten.mean.dim: _reduction("ReduceMean"),
     aten.sum.dim_IntList: _reduction("ReduceSum"),
     aten.amax.default: _reduction("ReduceMax"),

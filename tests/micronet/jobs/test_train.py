@@ -2,13 +2,15 @@
 
 from pathlib import Path
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 import torch
 from torch import nn
 
 from micronet.architectures.load import create_network
-from micronet.contract import PipelineSettings, TrainSettings
+from micronet.contract import AugmentSettings, PipelineSettings, TrainSettings
+from micronet.errors import NotWritable, UnknownOperation
 from micronet.jobs import JOBS, Context
 from micronet.onnx_reader import import_graph, load_model
 
@@ -37,3 +39,59 @@ def test_a_layer_that_starts_at_zero_learns(kind: str, tmp_path: Path, monkeypat
     (file,) = tmp_path.iterdir()
     graph = import_graph(load_model(file))
     assert all(torch.count_nonzero(weight) for weight in graph.weights.values())
+
+
+class Reached(Exception):
+    pass
+
+
+class Unlike(nn.Module):
+    """A network for digits with an operation of its own in the middle."""
+
+    def __init__(self, own: nn.Module) -> None:
+        super().__init__()
+        self.conv, self.own, self.fc = nn.Conv2d(1, 4, 3), own, nn.Linear(4, 10)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = self.fc(self.own(self.conv(x)).mean((2, 3)))
+        return logits
+
+
+TRAIN: dict[str, Any] = {"stage": "train", **LEARNING}
+UNWRITABLE = (nn.ChannelShuffle(2), NotWritable, "channel_shuffle.* has no row")
+UNCOUNTABLE = (nn.InstanceNorm2d(4), UnknownOperation, "instance_norm")
+
+
+@pytest.mark.parametrize("kind", ["train", "pipeline"])
+@pytest.mark.parametrize("case", [UNWRITABLE, UNCOUNTABLE])
+def test_a_network_that_no_file_can_hold_is_refused_before_it_learns(
+    kind: str, case: tuple[nn.Module, type[Exception], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, error, words = case
+    monkeypatch.setattr("micronet.jobs.learning.create_network", lambda *_: Unlike(own))
+    asked = JOBS[kind].settings.model_validate(FRESH | (LEARNING if kind == "train" else {"stages": [TRAIN]}))
+    with pytest.raises(error, match=words):
+        JOBS[kind].run(asked, None, Context(device="cpu", journal=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_that_is_too_large_for_a_file_is_refused_before_it_learns(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("micronet.onnx_writer.writing.MAX_BYTES", 1000)
+    with pytest.raises(NotWritable, match="files of at most 1,000 are read again"):
+        JOBS["train"].run(TrainSettings.model_validate(FRESH | LEARNING), None, Context(device="cpu", journal=tmp_path))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_for_a_policy_writes_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("micronet.jobs.learning.create_network", lambda *_: Unlike(nn.ChannelShuffle(2)))
+    monkeypatch.setattr("micronet.jobs.augment.search", MagicMock(side_effect=Reached))
+    with pytest.raises(Reached):
+        JOBS["augment"].run(AugmentSettings.model_validate(FRESH), None, Context(device="cpu"))
+
+
+def test_a_network_ends_with_the_largest_value_of_each_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("micronet.jobs.learning.create_network", lambda *_: Unlike(nn.AdaptiveMaxPool2d(1)))
+    JOBS["train"].run(TrainSettings.model_validate(FRESH | LEARNING), None, Context(device="cpu", outputs=tmp_path))
+    assert (tmp_path / "trained.onnx").exists()

@@ -89,6 +89,8 @@ CASES: dict[str, Forward] = {
     "average pools": lambda m, x: F.avg_pool2d(x, 3, 2, 1) + F.avg_pool2d(x, 3, 2, 1, count_include_pad=False),
     "average of rows": lambda m, x: F.avg_pool1d(x.flatten(2), 3),
     "average of all": lambda m, x: F.adaptive_avg_pool2d(x, 1),
+    "largest of all": lambda m, x: F.adaptive_max_pool2d(x, 1),
+    "largest of parts": lambda m, x: F.adaptive_max_pool2d(x, (2, 3)),
     "mean": lambda m, x: x.mean((2, 3)) + x.sum((2, 3)) + x.amax((2, 3)) + x.amin((-1, 2)),
     "mean that keeps": lambda m, x: x.mean(1, keepdim=True),
     "joins": lambda m, x: torch.cat([x, torch.stack([x[:, 0], x[:, 3]], 1)], -3),
@@ -183,6 +185,7 @@ REFUSED: dict[str, tuple[Forward, str]] = {
     "a factor in a sum": (lambda m, x: torch.add(x, x * 2, alpha=3), "factor 3"),
     "copied border": (lambda m, x: F.pad(x, (1, 1, 1, 1), mode="reflect"), "copied"),
     "unequal means": (lambda m, x: F.adaptive_avg_pool2d(x, 4), "unequal"),
+    "unequal maxima": (lambda m, x: F.adaptive_max_pool2d(x, 4), "maxima of unequal"),
     "a norm without scale": (lambda m, x: F.layer_norm(x, (6, 6)), "without scale"),
     "steeper softplus": (lambda m, x: F.softplus(x, beta=2), "softplus"),
     "numbers nobody trained": (lambda m, x: x * torch.arange(6.0), "parameters"),
@@ -205,7 +208,6 @@ def test_the_table_has_every_operation_that_is_read_and_nearly_every_one_that_co
     assert RULES.keys() - WRITERS.keys() - sizes == {
         aten.scaled_dot_product_attention.default,  # one row of counts, and many operations of ONNX
         aten.channel_shuffle.default,
-        aten.adaptive_max_pool2d.default,
         aten.mean.default,  # over the images of the batch, too
     }
 
