@@ -10,20 +10,20 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
-    FromClause,
     RowMapping,
-    Select,
-    Subquery,
     cast,
+    false,
     func,
+    literal,
     select,
+    true,
 )
 
 from micronet.contract import ScoreResult, own_widths
 from worker.errors import JobNotFound
 from worker.records.clock import now
 from worker.records.database import Database
-from worker.records.tables import scores
+from worker.records.tables import MERIT, scores
 from worker.records.values import Ending, Job
 
 SortKey = Literal[
@@ -129,29 +129,17 @@ class Scores:
 
         `after`: the job of the entry that it comes after, wherever that stands by now. Raises JobNotFound without one.
         """
-        page = _page(wanted, order)
-        if after is not None:
-            places = _places(wanted)
-            nth = func.row_number().over(order_by=_sorting(order)).label("nth")
-            joined = select(*places.c, nth).join_from(scores, places, places.c.job_id == scores.c.job_id)
-            listed = joined.where(*_asked(wanted)).cte("listed")
-            seen = select(listed.c.nth).where(listed.c.job_id == after).scalar_subquery()
-            page = _entries(listed).where(listed.c.nth > seen).order_by(listed.c.nth)
-        here = select(scores.c.job_id).where(*_of_board(wanted), *_asked(wanted), scores.c.job_id == after)
         total = select(func.count()).select_from(scores).where(*_of_board(wanted), *_asked(wanted))
 
         def work(connection: Connection) -> tuple[tuple[Entry, ...], int]:
-            rows = connection.execute(page.offset(offset).limit(limit)).mappings().all()
-            if after is not None and connection.scalar(here) is None:  # asked last: an entry may be deleted meanwhile
-                raise JobNotFound(f"job {after!r} has no entry among these, or not any more.")
-            return _in_a_row(rows, offset), connection.scalar(total) or 0
+            page = _page(connection, wanted, order, offset=offset, limit=limit, after=after)
+            return page, connection.scalar(total) or 0
 
         return self._database.read(work)
 
     def page(self, wanted: BoardFilter, order: Order, offset: int, limit: int) -> tuple[Entry, ...]:
         """A part of a track's board, by itself."""
-        page = _page(wanted, order).offset(offset).limit(limit)
-        return _in_a_row(self._database.read(lambda connection: connection.execute(page).mappings().all()), offset)
+        return self._database.read(lambda connection: _page(connection, wanted, order, offset=offset, limit=limit))
 
     def counts(self, wanted: BoardFilter) -> Counts:
         """How many entries there are, by policy and by whether they qualify."""
@@ -164,12 +152,10 @@ class Scores:
         """The entry of a job, its rank that on its track and policy; None where the job measured no score."""
 
         def work(connection: Connection) -> Entry | None:
-            own = connection.execute(select(scores.c.track, scores.c.policy).where(scores.c.job_id == job_id)).first()
-            if own is None:
+            row = connection.execute(select(*_SHOWN).where(scores.c.job_id == job_id)).mappings().first()
+            if row is None:
                 return None
-            query = _entries(_places(BoardFilter(own.track, own.policy))).where(scores.c.job_id == job_id)
-            row = connection.execute(query).mappings().first()
-            return None if row is None else _entry(row, None)
+            return next(iter(_ranked(connection, BoardFilter(row["track"], row["policy"]), [row])), None)
 
         return self._database.read(work)
 
@@ -194,7 +180,7 @@ class Scores:
         if wanted.qualifies is None:  # those that qualify come first: so an index has them in order
             best = self.points(replace(wanted, qualifies=True), most)
             return best + self.points(replace(wanted, qualifies=False), most - len(best)) if len(best) < most else best
-        query = select(*_POINT).where(*_of_board(wanted), *_asked(wanted)).order_by(*_MERIT).limit(most)
+        query = select(*_POINT).where(*_of_board(wanted), *_asked(wanted)).order_by(*MERIT).limit(most)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return tuple(Point(*row) for row in rows)
 
@@ -236,51 +222,74 @@ def searched(team: str | None, name: str | None) -> str:
     return "\n".join(text.casefold() for text in (team, name) if text is not None)
 
 
-_MERIT = (scores.c.qualifies.desc(), scores.c.score, scores.c.finished_at, scores.c.job_id)
 _SPARSITY = func.coalesce(1.0 - cast(scores.c.nonzero, Float) / func.nullif(scores.c.parameters, 0), 0.0)
-_SHOWN = [column for column in scores.c if column.name != "searched"]
+_SHOWN = (*(column for column in scores.c if column.name != "searched"), _SPARSITY.label("sparsity"))
 _POINT = (scores.c.job_id, scores.c.correct, scores.c.images, scores.c.score, scores.c.qualifies)
+_Key = tuple[ColumnElement[Any], bool]
+"""A column that is sorted by, and whether that descends."""
+_BY_MERIT: list[_Key] = [(scores.c.qualifies, True), *((column, False) for column in MERIT[1:])]
+_FEW = 1000
+"""Ranks of so many entries are asked for by their ids; of more, all ranks there are."""
 
 
-def _sorting(order: Order) -> list[ColumnElement[Any]]:
+def _sorting(order: Order) -> list[_Key]:
+    """What a board is sorted by. No two entries have all of it in common."""
     columns = [_SPARSITY if name == "sparsity" else scores.c[name] for name in _COLUMNS[order.by]]
-    # databases differ where it is not said
-    sorting = [(column.desc() if order.descending else column).nulls_last() for column in columns]
-    return [*([scores.c.qualifies.desc()] if order.by == "score" else []), *sorting, *_MERIT]
+    first = [_BY_MERIT[0]] if order.by == "score" else []
+    asked: list[_Key] = [(column, order.descending) for column in columns]
+    return _BY_MERIT if order == Order() else [*first, *asked, *_BY_MERIT]
 
 
-def _page(wanted: BoardFilter, order: Order) -> Select[*tuple[Any, ...]]:
-    """The entries that are asked for, in order. With their places only where those do not follow from it: whoever is
-    nth of all by merit has the place n, who is under the floor needs none, and to find places takes the longest.
-    """
-    asked = _asked(wanted)
-    if wanted.qualifies is False or (order == Order() and wanted.text is None):
-        page = select(*_SHOWN, _SPARSITY.label("sparsity")).where(*_of_board(wanted), *asked)
-    else:
-        page = _entries(_places(wanted)).where(*asked)
-    return page.order_by(*_sorting(order))
+def _ordered(column: ColumnElement[Any], descending: bool) -> ColumnElement[Any]:
+    """None last, where there may be any: databases differ where it is not said, and find no index where it is."""
+    ordered = column.desc() if descending else column.asc()
+    return ordered.nulls_last() if getattr(column, "nullable", False) else ordered
 
 
-def _places(wanted: BoardFilter) -> Subquery:
-    """The place by merit of every entry that ranks are given among. Narrow, for it is put in order."""
-    place = func.row_number().over(order_by=_MERIT).label("place")
-    return select(scores.c.job_id, place).where(*_of_board(wanted)).subquery()
+def _beyond(sorting: Sequence[_Key], seen: Sequence[Any]) -> ColumnElement[bool]:
+    """What comes after an entry whose values of what is sorted by are `seen`."""
+    beyond: ColumnElement[bool] = false()
+    for (column, descending), value in reversed([*zip(sorting, seen, strict=True)]):
+        if value is None:
+            beyond = column.is_(None) & beyond
+        else:
+            here = literal(value, column.type)
+            further = column < here if descending else column > here
+            beyond = further | column.is_(None) | ((column == here) & beyond)
+    return beyond
 
 
-def _entries(places: FromClause) -> Select[*tuple[Any, ...]]:
-    query = select(*_SHOWN, _SPARSITY.label("sparsity"), places.c.place)
-    return query.join_from(scores, places, places.c.job_id == scores.c.job_id)
+def _page(
+    connection: Connection, wanted: BoardFilter, order: Order, *, offset: int, limit: int, after: str | None = None
+) -> tuple[Entry, ...]:
+    """`Scores.entries` as a part of a transaction. Whoever is nth of all by merit has the rank n: others' are found."""
+    sorting, listed = _sorting(order), (*_of_board(wanted), *_asked(wanted))
+    page = select(*_SHOWN).where(*listed).order_by(*(_ordered(*each) for each in sorting))
+    if after is not None:
+        here = select(*(column for column, _ in sorting)).where(*listed, scores.c.job_id == after)
+        if (seen := connection.execute(here).first()) is None:
+            raise JobNotFound(f"job {after!r} has no entry among these, or not any more.")
+        page = page.where(_beyond(sorting, seen))
+    rows = connection.execute(page.offset(offset).limit(limit)).mappings().all()
+    if order == Order() and wanted.text is None and after is None:
+        return tuple(_entry(row, nth) for nth, row in enumerate(rows, offset + 1))
+    return _ranked(connection, wanted, rows)
 
 
-def _in_a_row(rows: Sequence[RowMapping], offset: int) -> tuple[Entry, ...]:
-    return tuple(_entry(row, nth) for nth, row in enumerate(rows, offset + 1))
+def _ranked(connection: Connection, wanted: BoardFilter, rows: Sequence[RowMapping]) -> tuple[Entry, ...]:
+    """Entries with their ranks among those of `wanted`, without what was deleted since they were read."""
+    ids = [row["job_id"] for row in rows if row["qualifies"]]
+    place = func.row_number().over(order_by=MERIT).label("place")
+    places = select(scores.c.job_id, place).where(*_of_board(wanted), scores.c.qualifies == true()).subquery()
+    query = select(places) if len(ids) > _FEW else select(places).where(places.c.job_id.in_(ids))
+    ranks = {row.job_id: row.place for row in connection.execute(query)} if ids else {}
+    return tuple(
+        _entry(row, ranks.get(row["job_id"])) for row in rows if not row["qualifies"] or row["job_id"] in ranks
+    )
 
 
-def _entry(row: RowMapping, nth: int | None) -> Entry:
-    """`nth`: its place, where the row does not say it."""
-    values = dict(row)
-    place = values.pop("place", nth)
-    return Entry(rank=place if values["qualifies"] else None, **values)
+def _entry(row: RowMapping, place: int | None) -> Entry:
+    return Entry(rank=place if row["qualifies"] else None, **row)
 
 
 def _of_board(wanted: BoardFilter) -> list[ColumnElement[bool]]:

@@ -166,8 +166,12 @@ scores = Table(  # one row for each measured score: what the leaderboard sorts a
     Column("mul_bits", Integer),
     Column("scorer_version", Text, nullable=False),
     Column("finished_at", Text, nullable=False),
-    Index(None, "track", "qualifies", "score"),
 )
+
+MERIT = (scores.c.qualifies.desc(), scores.c.score, scores.c.finished_at, scores.c.job_id)
+"""How entries rank. Indexes have those of a board in this order, with all that ranks and counts ask for."""
+Index("ix_scores_track_policy_merit", scores.c.track, scores.c.policy, *MERIT, scores.c.team)
+Index("ix_scores_track_merit", scores.c.track, *MERIT, scores.c.team)
 
 store = Table("store", metadata, Column("identity", String(32), primary_key=True))  # of the files: one row
 
