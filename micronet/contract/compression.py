@@ -68,6 +68,7 @@ class PruneRound(Value):
 class PruningReport(Value):
     """How pruning went. `kept_rounds` rounds count; a round that fell below the floor was undone.
 
+    So was, after those of `rounds`, one that gave numbers that are not finite: `came_apart` says why; null: none did.
     `left_alone` names grouped and depthwise convolutions, layers of quantized or shared weights, and products that are
     not written as a layer.
     """
@@ -80,6 +81,7 @@ class PruningReport(Value):
     kept_rounds: int
     layers: tuple[PrunedLayer, ...]
     left_alone: tuple[str, ...]
+    came_apart: str | None = None
 
 
 class PruneResult(Value):
@@ -141,7 +143,10 @@ class SparsifyRound(Value):
 
 
 class SparsifyingReport(Value):
-    """How it went. `kept_rounds` rounds count; one that fell below the floor was undone."""
+    """How it went. `kept_rounds` rounds count; one that fell below the floor was undone.
+
+    So was, after those of `rounds`, one that gave numbers that are not finite: `came_apart` says why; null: none did.
+    """
 
     before: NetworkTotals
     after: NetworkTotals
@@ -150,6 +155,7 @@ class SparsifyingReport(Value):
     rounds: tuple[SparsifyRound, ...]
     kept_rounds: int
     layers: tuple[SparsifiedLayer, ...]
+    came_apart: str | None = None
 
 
 class SparsifyResult(Value):

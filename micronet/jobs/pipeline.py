@@ -15,6 +15,7 @@ from micronet.contract import (
     PruningReport,
     ScoreSettings,
     ScoreTerms,
+    SparsifyingReport,
     Stage,
     StageReport,
     Value,
@@ -27,7 +28,7 @@ from micronet.jobs.context import Context, Stages
 from micronet.jobs.foresight import Foresight
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
-from micronet.jobs.prune import prune_warnings
+from micronet.jobs.prune import prune_warnings, undone_warnings
 from micronet.jobs.result import Evidence, score_result
 from micronet.journal import Entry
 from micronet.network_file import from_bytes
@@ -153,8 +154,14 @@ class _Road:
 
     def _warnings(self) -> Iterator[str]:
         for stage in self._reports:
-            if isinstance(stage.report, PruningReport):
-                yield from (f"{stage.index}-{stage.stage}: {warning}" for warning in prune_warnings(stage.report))
+            match stage.report:
+                case PruningReport():
+                    warnings = prune_warnings(stage.report)
+                case SparsifyingReport():
+                    warnings = undone_warnings(stage.report)
+                case _:
+                    continue
+            yield from (f"{stage.index}-{stage.stage}: {warning}" for warning in warnings)
 
     def _take(self, done: _Finished) -> None:
         self._reports.append(done.report)

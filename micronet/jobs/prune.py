@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from micronet.contract import PruneResult, PruneSettings, PruningReport
+from micronet.contract import PruneResult, PruneSettings, PruningReport, SparsifyingReport
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, own
@@ -36,10 +36,18 @@ def prune(settings: PruneSettings, checkpoint: Path, context: Context) -> PruneR
     )
 
 
+def undone_warnings(report: PruningReport | SparsifyingReport) -> Iterator[str]:
+    """Which round came apart, and what was said of it."""
+    if report.came_apart is not None:
+        left = f"those before it are kept ({report.kept_rounds})" if report.kept_rounds else "the network is unchanged"
+        yield f"round {len(report.rounds) + 1} came apart and was undone; {left}. What it said: {report.came_apart}"
+
+
 def prune_warnings(report: PruningReport) -> Iterator[str]:
     """What the owner of a pruned network should know about it."""
     if report.rounds and not report.kept_rounds:
         yield "the first round fell below the floor; the network is unchanged."
+    yield from undone_warnings(report)
     before, after = (1 - totals.nonzero / max(1, totals.parameters) for totals in (report.before, report.after))
     if before >= _SPARSE and after < before / 2:
         yield (

@@ -6,6 +6,7 @@ from micronet.contract import SparsifyResult, SparsifySettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, own
+from micronet.jobs.prune import undone_warnings
 from micronet.sparsity.stage import sparsify as make_sparse
 
 ARTIFACT = "sparse.onnx"
@@ -24,14 +25,14 @@ def sparsify(settings: SparsifySettings, checkpoint: Path, context: Context) -> 
     accuracy = lesson.measured(graph, context)
     stages.begin("write")
     artifact = write_artifact(graph, ARTIFACT, context)
-    warnings = lesson.warnings
-    if not report.rounds:
+    warnings = (*lesson.warnings, *undone_warnings(report))
+    if not report.rounds and report.came_apart is None:
         which = "outside keep_layers " if settings.keep_layers else ""
         warnings += (
             f"{which}the network came with all the zeros that sparsity {settings.sparsity:g} asks for: "
             "it is unchanged.",
         )
-    elif not report.kept_rounds:
+    elif report.rounds and not report.kept_rounds:
         warnings += (f"the first round fell below the floor of {settings.floor:g}; the network is unchanged.",)
     return SparsifyResult(
         track=lesson.track.name,

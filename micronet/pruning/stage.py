@@ -7,6 +7,7 @@ from torch import Tensor
 
 from micronet.analysis.totals import network_totals
 from micronet.contract import Accuracy, NetworkTotals, PrunedLayer, PruneRound, Pruning, PruningReport
+from micronet.errors import NumericalError
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
 from micronet.pruning.annealing import Returning
@@ -22,6 +23,8 @@ from micronet.training.task import Task
 
 BEFORE, CUT, DONE = "before", "cut", "done"
 """Entries of the journal: accuracy of the network as it came; and of each round, before and after fine-tuning."""
+APART = "apart"
+"""Entry of a round that came apart, in the place of its end."""
 _LIGHT = "light"
 """The fact of these entries that their tensors are not needed any more."""
 GRAPH, BACK = "graph", "back/"
@@ -44,13 +47,16 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
     finds the directions that are left; in the end each layer is merged into its cheapest form. The journal has every
     round's cut and its end (and fine-tuning every epoch): broken off anywhere and called again, it goes on from there,
     and on one device ends with the same bits. Networks stay in it for as long as something may be made of them. Raises
-    NotWritable for what ONNX cannot say, and what `fit` raises.
+    NotWritable for what ONNX cannot say, and what `fit` raises; a round that comes apart is undone and the last, as one
+    below the floor is, where there is a floor or a round before it.
     """
     before, accuracy = network_totals(graph), _accuracy_before(graph, task)
-    standing, rounds, kept = Standing(graph), list[PruneRound](), 0
+    standing, rounds, kept, apart = Standing(graph), list[PruneRound](), 0, None
     while len(rounds) < how.rounds and not _is_small_enough(rounds, before, how):
-        finished = _round(len(rounds) + 1, standing, how, task)
-        if finished is None:
+        finished = _attempt(len(rounds) + 1, standing, how, task)
+        if isinstance(finished, str):
+            apart = finished
+        if finished is None or isinstance(finished, str):
             break
         rounds.append(finished[1])
         if how.floor is not None and accuracy_of(finished[1]).top1 < how.floor:
@@ -67,6 +73,7 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
         kept_rounds=kept,
         layers=_layers(standing.graph, final),
         left_alone=find_blocks(graph)[1],
+        came_apart=apart,
     )
 
 
@@ -88,6 +95,21 @@ def _accuracy_before(graph: Graph, task: Task) -> Accuracy:
         entry = task.journal.read(BEFORE)
     assert entry is not None
     return Accuracy.model_validate(entry.facts)
+
+
+def _attempt(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[Standing, PruneRound] | str | None:
+    """As `_round`; for one that came apart, why. Raises NumericalError for the first round if there is no floor."""
+    journal = _section(number, task).journal
+    entry = journal.read(APART)
+    if entry is None:
+        try:
+            return _round(number, standing, how, task)
+        except NumericalError as error:
+            if number == 1 and how.floor is None:
+                raise
+            entry = _written(journal, APART, Entry({"why": str(error)}))
+    forget_(journal)
+    return str(entry.facts["why"])
 
 
 def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[Standing, PruneRound] | None:

@@ -11,6 +11,7 @@ from micronet.contract import (
     SparsifyRound,
     TrainingReport,
 )
+from micronet.errors import NumericalError
 from micronet.graph.ir import Graph
 from micronet.journal import Entry
 from micronet.sparsity.magnitude import (
@@ -34,8 +35,8 @@ def sparsify(graph: Graph, how: Sparsifying, task: Task) -> tuple[Graph, Sparsif
     A round's fine-tuning has a section of the journal for itself, and the weights at the end of every round are written
     down: broken off anywhere and called again, the stage ends with the same bits. Only values change, never the nodes,
     so weights are all there is to write down, and what is there for training only (dropout, ShakeDrop) stays in every
-    round. Raises SettingsError for a layer to keep that is not there, NumericalError where a training
-    comes apart.
+    round. A round whose training comes apart is undone and the last, as one below the floor is, where there is a floor
+    or a round before it. Raises SettingsError for a layer to keep that is not there, NumericalError otherwise.
     """
     return _Stage(graph, how, task).to_the_end()
 
@@ -52,17 +53,23 @@ def scheduled(start: float, end: float, step: int, steps: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    """The network as it would be kept now, its accuracy, and the rounds that led here."""
+    """The network as it would be kept now, its accuracy, the rounds so far, and why the one after them came apart."""
 
     graph: Graph
     accuracy: Accuracy
     rounds: tuple[SparsifyRound, ...] = ()
     kept_rounds: int = 0
+    came_apart: str | None = None
 
     @property
-    def fell(self) -> bool:
+    def attempted(self) -> int:
+        """Rounds, those that were undone with them."""
+        return len(self.rounds) + (self.came_apart is not None)
+
+    @property
+    def ends(self) -> bool:
         """Whether the last round was undone."""
-        return self.kept_rounds < len(self.rounds)
+        return self.kept_rounds < self.attempted
 
 
 class _Stage:
@@ -75,10 +82,10 @@ class _Stage:
     def to_the_end(self) -> tuple[Graph, SparsifyingReport]:
         before = self._task.holdout_accuracy(self._graph)
         state = self._written() or self._write(_State(self._graph, before))
-        forget_(self._section(len(state.rounds)).journal)
-        while len(state.rounds) < self._rounds() and not state.fell:
-            state = self._write(self._round(state, len(state.rounds) + 1))
-            forget_(self._section(len(state.rounds)).journal)
+        forget_(self._section(state.attempted).journal)
+        while len(state.rounds) < self._rounds() and not state.ends:
+            state = self._write(self._attempt(state, len(state.rounds) + 1))
+            forget_(self._section(state.attempted).journal)
         report = SparsifyingReport(
             before=network_totals(self._graph),
             after=network_totals(state.graph),
@@ -87,6 +94,7 @@ class _Stage:
             rounds=state.rounds,
             kept_rounds=state.kept_rounds,
             layers=_layers(state.graph),
+            came_apart=state.came_apart,
         )
         return state.graph, report
 
@@ -97,6 +105,14 @@ class _Stage:
 
     def _pruned(self, graph: Graph, sparsity: float) -> Graph:
         return set_smallest_to_zero(graph, sparsity, self._how.scope, self._kept)
+
+    def _attempt(self, state: _State, number: int) -> _State:
+        try:
+            return self._round(state, number)
+        except NumericalError as error:
+            if number == 1 and self._how.floor is None:
+                raise
+            return replace(state, came_apart=str(error))
 
     def _round(self, state: _State, number: int) -> _State:
         sparsity = scheduled(self._start, self._how.sparsity, number, self._how.rounds)
@@ -132,6 +148,7 @@ class _Stage:
             "accuracy": state.accuracy.model_dump(),
             "rounds": [done.model_dump(mode="json") for done in state.rounds],
             "kept_rounds": state.kept_rounds,
+            "came_apart": state.came_apart,
         }
         weights = {name: state.graph.weights[name] for name in sorted(state.graph.weights)}
         self._task.journal.write(ENTRY, Entry(facts, weights))
@@ -148,6 +165,7 @@ class _Stage:
             Accuracy.model_validate(entry.facts["accuracy"]),
             tuple(SparsifyRound.model_validate(done) for done in entry.facts["rounds"]),
             entry.facts["kept_rounds"],
+            entry.facts.get("came_apart"),  # which entries of older versions do not have
         )
 
 

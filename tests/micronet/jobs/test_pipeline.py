@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from pydantic import ValidationError
 from micronet.architectures.load import create_network
 from micronet.contract import PipelineResult, PipelineSettings, PruneSettings, files_named
 from micronet.contract.pipeline import RECIPES, recipe
-from micronet.errors import ArchitectureNotAccepted, SettingsError
+from micronet.errors import ArchitectureNotAccepted, NumericalError, SettingsError
 from micronet.graph.capture import capture
 from micronet.jobs import JOBS, Context, pipeline
 from micronet.jobs.learning import Lesson
 from micronet.journal import DirectoryJournal, Entry
 from micronet.network_file import to_bytes
 from micronet.training.distributed import World
+from micronet.training.fit import fit
 from micronet.transformation.prepare import prepare
 
 NOTHING = {"crop": 0, "flip": False, "policy": "none"}
@@ -286,6 +288,36 @@ def test_a_file_that_holds_its_network_takes_the_place_of_a_recipes(
     named = {"recipe": "digits", "stages": fuse, "architecture": {"name": "resnet", "options": {}}}
     with pytest.raises(ArchitectureNotAccepted, match="resnet"):
         run(PipelineSettings.model_validate(named), tmp_path, file=file)
+
+
+@pytest.mark.parametrize(("kind", "stage"), [("prune", STAGES[1]), ("sparsify", STAGES[2])])
+def test_a_round_that_comes_apart_is_undone_and_told(
+    whole: tuple[PipelineResult, Path],
+    kind: str,
+    stage: dict[str, Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a job of its own and in a pipeline, whose other stages go on."""
+    module = import_module({"prune": "micronet.pruning.stage", "sparsify": "micronet.sparsity.stage"}[kind])
+    rounds: list[Any] = []
+
+    def apart(*given: Any) -> Any:
+        rounds.append(given)
+        if len(rounds) % 2 == 0:
+            raise NumericalError("the loss is nan in epoch 1. A lower learning_rate helps.")
+        return fit(*given)
+
+    monkeypatch.setattr(module, "fit", apart)
+    start = whole[1] / "1-train.onnx"
+    told = "round 2 came apart and was undone; those before it are kept (1). What it said: the loss is nan in epoch 1."
+    own = JOBS[kind].settings.model_validate({"track": "digits"} | {k: v for k, v in stage.items() if k != "stage"})
+    (warning,) = JOBS[kind].run(own, start, Context(device="cpu")).warnings
+    assert warning.startswith(told)
+    result = run(settings(architecture=None, stages=[stage, STAGES[3]]), tmp_path, file=start)
+    assert result.warnings == (f"1-{kind}: {warning}",)
+    assert result.artifact.name == "2-fuse.onnx"
+    assert result.stages[1].report.kept_rounds == 1
 
 
 def test_pruning_a_sparse_file_says_what_becomes_of_its_zeros(

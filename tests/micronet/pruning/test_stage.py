@@ -16,10 +16,12 @@ from micronet.contract import (
     Training,
     TrainingReport,
 )
+from micronet.errors import NumericalError
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import DirectoryJournal, Entry, Journal
+from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal
 from micronet.onnx_reader import import_graph, load_model
+from micronet.pruning import stage
 from micronet.pruning.annealing import grown
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.cutting import cut, grow
@@ -128,6 +130,45 @@ def test_a_round_below_the_floor_is_undone() -> None:
     assert same(graph, trained())
     assert report.after == report.before
     assert report.after_accuracy == report.before_accuracy
+
+
+def apart_in(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round `number` comes apart; no training of a round is begun twice."""
+    begun: list[int] = []
+
+    def fit_until(network: TrainableNetwork, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
+        begun.append(task.seed)
+        assert len(set(begun)) == len(begun)
+        if len(begun) == number:
+            raise NumericalError("the loss is nan in epoch 1")
+        return fit(network, how, task)
+
+    monkeypatch.setattr(stage, "fit", fit_until)
+
+
+def test_a_round_that_comes_apart_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is called again, and the round before it is that of a run that went on."""
+    expected = whole()[1].rounds[:1]
+    apart_in(2, monkeypatch)
+    journal = MemoryJournal()
+    graph, report = pruned(journal=journal)
+    assert (report.rounds, report.kept_rounds) == (expected, 1)
+    assert report.came_apart == "the loss is nan in epoch 1"
+    assert report.after == network_totals(graph) == report.rounds[0].totals
+    again = pruned(journal=journal)
+    assert same(again[0], graph)
+    assert again[1] == report
+
+
+def test_a_first_round_that_comes_apart_is_undone_where_there_is_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
+    apart_in(1, monkeypatch)
+    graph, report = pruned(HOW.model_copy(update={"floor": 0.1}))
+    assert same(graph, trained())
+    assert (report.rounds, report.kept_rounds, report.after_accuracy) == ((), 0, report.before_accuracy)
+    assert report.came_apart is not None
+    apart_in(1, monkeypatch)
+    with pytest.raises(NumericalError, match="the loss is nan"):
+        pruned()
 
 
 def test_it_stops_at_the_compression_asked_for() -> None:

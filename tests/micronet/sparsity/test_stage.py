@@ -8,13 +8,15 @@ import torch
 from torch import Tensor
 
 from micronet.architectures.load import create_network
-from micronet.contract import NO_AUGMENTATION, FineTuning, Sparsifying
+from micronet.contract import NO_AUGMENTATION, FineTuning, Sparsifying, TrainingReport
 from micronet.data.split import Split
+from micronet.errors import NumericalError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
 from micronet.jobs.network import read_network
 from micronet.journal import DirectoryJournal, Journal, MemoryJournal
+from micronet.sparsity import stage
 from micronet.sparsity.magnitude import set_smallest_to_zero, share_of_zeros, sparse_weights
 from micronet.sparsity.stage import scheduled, sparsify
 from micronet.training.fit import fit
@@ -106,6 +108,47 @@ def test_a_round_below_the_floor_is_undone_and_ends_it(trained: Graph) -> None:
     assert report.kept_rounds == len(report.rounds) - 1 < 4
     assert report.rounds[-1].before_tuning.top1 < 0.8 <= report.after_accuracy.top1
     assert same(graph, set_smallest_to_zero(trained, report.rounds[-2].sparsity) if report.kept_rounds else trained)
+
+
+def apart_in(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Round `number` comes apart; no training of a round is begun twice."""
+    begun: list[int] = []
+
+    def fit_until(network: TrainableNetwork, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
+        begun.append(task.seed)
+        assert len(set(begun)) == len(begun)
+        if len(begun) == number:
+            raise NumericalError("the loss is nan in epoch 1")
+        return fit(network, how, task)
+
+    monkeypatch.setattr(stage, "fit", fit_until)
+
+
+def test_a_round_that_comes_apart_is_undone_and_ends_it(trained: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also when it is called again, and the rounds before it are those of a run that went on."""
+    whole = sparsify(trained, ROUNDS, digits_task())[1]
+    apart_in(3, monkeypatch)
+    journal = MemoryJournal()
+    graph, report = sparsify(trained, ROUNDS, digits_task(journal=journal))
+    assert (report.rounds, report.kept_rounds) == (whole.rounds[:2], 2)
+    assert report.came_apart == "the loss is nan in epoch 1"
+    assert report.after_accuracy == digits_task().holdout_accuracy(graph)
+    again = sparsify(trained, ROUNDS, digits_task(journal=journal))
+    assert same(again[0], graph)
+    assert again[1] == report
+
+
+def test_a_first_round_that_comes_apart_is_undone_where_there_is_a_floor(
+    trained: Graph, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    apart_in(1, monkeypatch)
+    graph, report = sparsify(trained, ROUNDS.model_copy(update={"floor": 0.1}), digits_task())
+    assert same(graph, trained)
+    assert (report.rounds, report.kept_rounds, report.after_accuracy) == ((), 0, report.before_accuracy)
+    assert report.came_apart is not None
+    apart_in(1, monkeypatch)
+    with pytest.raises(NumericalError, match="the loss is nan"):
+        sparsify(trained, ROUNDS, digits_task())
 
 
 def test_a_network_that_is_sparse_already_is_given_back(trained: Graph) -> None:
