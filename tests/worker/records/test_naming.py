@@ -44,13 +44,14 @@ def test_by_no_job_that_is_deleted(records: Records, job: Job) -> None:
     assert records.database.read(lambda connection: connection.execute(select(job_artifacts)).first()) is None
 
 
-def test_what_a_canceled_job_would_have_made_is_named_by_none(records: Records) -> None:
+def test_what_a_canceled_job_had_finished_is_named_by_it(records: Records) -> None:
     records.jobs.submit(new_job(store(records), kind="fuse"), None, 10)
     job = records.leases.claim("w", ("short",))
     assert job is not None
     records.jobs.cancel(job.id)
     records.leases.finish(job, Ending(Status.SUCCEEDED, "{}", artifacts=(Artifact(name="x", sha256=MADE, size=1),)))
-    assert not records.jobs.names(MADE, "")
+    assert records.jobs.read(job.id).status is Status.CANCELED
+    assert records.jobs.names(MADE, "")
 
 
 def test_they_are_found_by_indexes(records: Records, job: Job) -> None:
