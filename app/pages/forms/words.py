@@ -99,7 +99,7 @@ _WORDS: Mapping[str, Words] = {
     "folds": Words("Folds"),
     "searches": Words("Searches"),
     "candidates": Words("Candidates"),
-    "lists": Words("Lists of operations"),
+    "lists": Words("Lists of operations", "in each candidate, and draws by which it is judged"),
     "operations": Words("Operations"),
     "best": Words("Best to keep"),
     "below": Words("Below the floor"),
