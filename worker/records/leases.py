@@ -140,7 +140,9 @@ class Leases:
         """Whether `retry` would have this job wait again, and not end."""
         query = _STATE.where(_mine(job))
         row = self._database.read(lambda connection: connection.execute(query, {"job_id": job.id}).first())
-        return row is not None and _may_be_tried_again(row.attempt, row.attempts_before)
+        if row is None or row.status == Status.CANCELING:
+            return False
+        return _may_be_tried_again(row.attempt, row.attempts_before)
 
     def give_back(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
         """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong.

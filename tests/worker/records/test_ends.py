@@ -81,6 +81,8 @@ def test_it_is_known_which_attempt_is_the_last(records: Records, job: Job) -> No
     assert not records.leases.may_be_tried_again(last)
     records.journal.write(last, JournalEntry("state", StoredBlob("3" * 64, 1, "ab/3")))
     assert records.leases.may_be_tried_again(last), "it got on"
+    records.jobs.cancel(last.id)
+    assert not records.leases.may_be_tried_again(last), "it is to be canceled"
 
 
 def test_what_a_lost_job_made_is_nobodys(records: Records, job: Job) -> None:
