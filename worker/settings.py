@@ -54,7 +54,7 @@ class Settings(BaseSettings):
     min_free_bytes            uploads are refused when the disk has less left
     upload_bytes              of one checkpoint
     form_bytes                of the settings beside it
-    idle_seconds              a client is hung up on that sends nothing for so long, not all of a request's head, or takes nothing of its answer
+    idle_seconds              a client is hung up on that so long sends nothing, not all of a head, or takes no answer
     team_waiting_jobs, team_stored_bytes, team_requests_per_second   limits of one team (of everybody, without tokens)
     """
 
