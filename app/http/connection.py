@@ -5,7 +5,8 @@ import resource
 from typing import Any, cast
 
 from httptools import HttpRequestParser
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
 from app.http.errors import HeadTooLarge, HeadTooSlow, HttpError, MalformedRequest
 from app.http.failures import answer, status_of
@@ -25,6 +26,8 @@ class Connection(HttpToolsProtocol):
     Closed are, after the keep-alive time: a connection on which nothing was ever asked, one that goes on sending the
     body of a request that was answered, and one that takes nothing of what waits for it. And one too many, at once:
     half of the descriptors this process may open stay free for files and databases.
+
+    What uvicorn calls `cycle` is the request that came last; those before it may still wait for their answers.
     """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -32,6 +35,8 @@ class Connection(HttpToolsProtocol):
         self.parser = cast(HttpRequestParser, Parser(self))
         self._head = Head()
         self._in_body, self._deaf = False, False  # deaf: nothing more is read
+        self._answered: RequestResponseCycle | None = None  # the request whose turn it is, or was last
+        self._no_more = False  # who is there has said that he sends nothing more
         self._deadline: asyncio.TimerHandle | None = None
         self._next_look: asyncio.TimerHandle | None = None
 
@@ -49,6 +54,7 @@ class Connection(HttpToolsProtocol):
         self._expect_nothing()
         if self._next_look is not None:
             self._next_look.cancel()
+        self._break_off()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -63,8 +69,9 @@ class Connection(HttpToolsProtocol):
     def eof_received(self) -> bool:  # type: ignore[override]
         """Nothing more will come. Whether the connection stays: while somebody is answered who may still be there.
 
-        Of a stream that goes on and on he is taken for gone.
+        Of a stream that goes on and on he is taken for gone: now, or at the next look where it has yet to begin.
         """
+        self._no_more = True
         if self._in_body and not self._drop_queued():
             return False
         self._deaf = self._is_answering() and not self._is_streaming()
@@ -97,6 +104,8 @@ class Connection(HttpToolsProtocol):
         self._expect_nothing()
         super().on_headers_complete()
         self._in_body = True
+        if len(self.pipeline) == 1:
+            self.flow.resume_reading()  # uvicorn stops reading here, and only who reads sees somebody go
 
     def on_chunk_header(self) -> None:
         """A chunk of its body comes next, or trailers."""
@@ -158,16 +167,29 @@ class Connection(HttpToolsProtocol):
 
     def _look(self, outgoing: Outgoing) -> None:
         """See to it, now and then, that what was written is taken: until it is, closing would wait."""
+        if self._no_more and self._is_streaming():
+            self.transport.close()
         if outgoing.stands_still():
             self.transport.abort()
         else:
             self._next_look = self.loop.call_later(self.timeout_keep_alive, self._look, outgoing)
 
     def _is_answering(self) -> bool:
-        return self.cycle is not None and not self.cycle.response_complete
+        return self._answered is not None and not self._answered.response_complete
 
     def _is_streaming(self) -> bool:
-        return self.cycle.response_started and bool(self.cycle.chunked_encoding)
+        answered = self._answered
+        return answered is not None and not answered.response_complete and bool(answered.chunked_encoding)
+
+    def _break_off(self) -> None:
+        """Tell whoever answers, or reads the body for it, that nobody is there any more."""
+        if self._answered is not None:
+            self._answered.disconnected = True
+            self._answered.message_event.set()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._answered = cycle
+        super()._start_asgi_task(cycle, app)
 
     def _drop_queued(self) -> bool:
         """Forget the request whose body is coming, if its turn has not come: whether that was so."""
@@ -185,8 +207,7 @@ class Connection(HttpToolsProtocol):
         if self._is_answering():
             if not self._in_body:
                 return
-            self.cycle.disconnected = True  # so whoever reads the body learns that it broke off
-            self.cycle.message_event.set()
+            self._break_off()
             if self.cycle.response_started:
                 self.transport.close()
                 return

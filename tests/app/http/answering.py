@@ -37,6 +37,26 @@ class Answering:
             self.now -= 1
 
 
+class Stream:
+    """An application that answers, `seconds` after it was asked, with a stream that ends when its reader goes.
+
+    `ended`: how many have.
+    """
+
+    def __init__(self, seconds: float = 0.0) -> None:
+        self._seconds = seconds
+        self.ended = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        assert scope["type"] == "http"
+        await asyncio.sleep(self._seconds)
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"event", "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.ended += 1
+
+
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the body of the request, and says how many headers it had."""
     assert scope["type"] == "http"
