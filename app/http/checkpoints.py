@@ -116,8 +116,9 @@ async def _add(
     process on another host does not know of it: there it is 0, and the file begins again. So a proxy before several
     hosts has to send each address always to the same one. Files that get no more pieces are swept.
 
-    From the first piece on, `Upload-Length` counts against the stored bytes that a team may have, until the file is
-    stored, given up (DELETE) or swept; each host counts what is unfinished on its own.
+    From the first piece on, room for `Upload-Length` bytes is kept from the team's other unfinished files, until the
+    file is stored, given up (DELETE) or swept; each host counts what is unfinished on its own. Files that come whole
+    may take that room: then the next piece, even the last, is refused (429), and what has come stays for a later try.
     """
     place = Place(offset, length)
     place.check(site.services.settings.upload_bytes)

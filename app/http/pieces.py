@@ -43,7 +43,8 @@ async def opened(site: Site, caller: Caller, sha256: str, place: Place) -> Async
     """
     quota = site.services.settings.team_stored_bytes
     await site.database.run(site.services.records.blobs.check_quota, caller.owner, place.length, quota)
-    partial = await site.files.run(_open, site.services, caller.owner, sha256, place)
+    async with site.rates.turn(caller.owner):
+        partial = await site.files.run(_open, site.services, caller.owner, sha256, place)
     try:
         yield partial
     finally:
@@ -94,7 +95,8 @@ async def give_up(site: Site, caller: Caller, sha256: str) -> bool:
 
     Raises TooManyUploads while a piece of it is coming, Unavailable.
     """
-    return await site.files.run(_give_up, site.services, caller.owner, sha256)
+    async with site.rates.turn(caller.owner):
+        return await site.files.run(_give_up, site.services, caller.owner, sha256)
 
 
 def _give_up(services: Services, owner: str, sha256: str) -> bool:
@@ -140,7 +142,8 @@ def _check_place(partial: Partial, place: Place) -> None:
 def _check_announced(services: Services, owner: str, sha256: str, length: int) -> None:
     """Raise TooManyUploads or StorageQuota unless there is room for all that is stored and announced, and for this.
 
-    A file that was announced has its room: how others of its owner grow meanwhile does not stop its pieces.
+    A file that was announced keeps its room from others that come in pieces. What is stored meanwhile may take it all
+    the same: at every piece, `opened` holds the file against that alone.
     """
     others = {name: file.length for name, file in services.partials.unfinished(owner).items() if name != sha256}
     if len(others) >= _MOST:
@@ -161,9 +164,8 @@ def _check_announced(services: Services, owner: str, sha256: str, length: int) -
 
 def _check_room(services: Services, place: Place) -> None:
     rest = place.length - place.offset
-    with storage_errors():
-        check_space(services, rest + place.length)  # when all has come, it is there twice until its copy is recorded
-        free = services.partials.free_bytes()
+    check_space(services, rest + place.length)  # when all has come, it is there twice until its copy is recorded
+    free = services.partials.free_bytes()
     if free - rest < services.settings.min_free_bytes:
         raise StorageFull(f"{free:,} bytes are free, too few for {rest:,} more; send it again when some was made.")
 

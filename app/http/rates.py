@@ -1,9 +1,11 @@
 """How much one team may ask of the server at once; counted in this process, so each API process has its own count."""
 
+import asyncio
 import resource
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from weakref import WeakValueDictionary
 
 from limits import RateLimitItemPerSecond
 from limits.aio.storage import MemoryStorage
@@ -15,13 +17,14 @@ _UPLOADS, _DOWNLOADS = 64, 32
 
 
 class Rates:
-    """Requests in a second, and uploads and downloads at once."""
+    """Requests in a second, uploads and downloads at once, and turns."""
 
     def __init__(self, requests_per_second: int) -> None:
         self._item = RateLimitItemPerSecond(requests_per_second)
         self._limiter = FixedWindowRateLimiter(MemoryStorage())
         self._uploads = _Places(_UPLOADS, "uploads", TooManyUploads)
         self._downloads = _Places(_DOWNLOADS, "downloads", TooManyDownloads)
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def count(self, owner: str) -> None:
         """One request. Raises TooManyRequests."""
@@ -39,6 +42,10 @@ class Rates:
         So all downloads together may have a quarter: the rest stays free for databases and uploads.
         """
         return self._downloads.one(owner, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+
+    def turn(self, owner: str) -> asyncio.Lock:
+        """For what each owner does once at a time: who waits for it here needs no thread."""
+        return self._turns.setdefault(owner, asyncio.Lock())
 
 
 class _Places:

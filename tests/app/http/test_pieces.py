@@ -183,6 +183,33 @@ def test_what_unfinished_files_announce_counts_against_the_stored_bytes(make_ser
         problem(add(client, 2, b"x", 401, two), 429, "storage-quota")
 
 
+def test_what_comes_whole_may_take_the_room_of_what_comes_in_pieces(make_services: MakeServices) -> None:
+    contents = b"x" * 600, b"y" * 600
+    one, other = (f"/checkpoints/{hashlib.sha256(content).hexdigest()}" for content in contents)
+    with called(make_services(team_stored_bytes=1000)) as client:
+        assert add(client, 0, b"x", 600, one).status_code == 204
+        assert client.put(other, content=contents[1]).status_code == 201
+        problem(add(client, 1, contents[0][1:], 600, one), 429, "storage-quota")
+        assert so_far(client, one) == 1
+
+
+def test_who_waits_for_his_turn_to_begin_leaves_threads_to_others(services: Services) -> None:
+    """As while another process of this host looks at what is announced, and its database takes long."""
+    where = [f"/checkpoints/{number:064x}" for number in range(20)]
+    with live(create_app(services.settings, services, open_access=True)) as address, ThreadPoolExecutor(20) as pool:
+
+        def begin(place: str) -> int:
+            with httpx.Client(base_url=address, timeout=30) as client:
+                return add(client, 0, b"x", 10, place).status_code
+
+        with services.partials.alone(""):
+            begun = [pool.submit(begin, place) for place in where]
+            time.sleep(1)
+            with httpx.Client(base_url=address, timeout=5) as client:
+                assert so_far(client) == 0
+        assert [each.result() for each in begun] == [204] * 20
+
+
 def test_of_files_that_begin_at_once_no_more_begin_than_have_room(make_services: MakeServices) -> None:
     """Each is as large as the quota; the first piece of each is nearly all of it."""
     services = make_services(team_stored_bytes=100_000)
