@@ -44,7 +44,7 @@ def pairs(option: str, given: Iterable[str], example: str) -> Mapping[str, objec
             raise SettingsError(f"{option} {pair!r}: KEY=VALUE is needed, as in {example}")
         try:
             values[key] = json.loads(text)
-        except json.JSONDecodeError:
+        except ValueError:  # also of an integer with more digits than Python reads
             values[key] = text
         except RecursionError as error:
             raise SettingsError(f"{option} {key}: nested too deep") from error

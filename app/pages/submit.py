@@ -125,8 +125,9 @@ def _gone(site: Site, caller: Caller, form: PageForm, error: CheckpointNotFound)
     if form.kept is not None and site.services.records.blobs.find(form.kept, caller.owner) is None:
         form.kept = None
         return {"checkpoint": [_NOT_KEPT]}
-    names = [name for name, text in form.given.items() if name in form.fields.fields and text and text in str(error)]
-    return {names[0] if names else forms.SETTINGS: [str(error)]}
+    teachers = [name for name, field in form.fields.fields.items() if field.setting.path[-1] == "teacher"]
+    said = [name for name in teachers if (text := form.given.get(name, "").strip()) and text in str(error)]
+    return {said[0] if said else forms.SETTINGS: [str(error)]}
 
 
 def _again(form: PageForm, kind: str, faults: Mapping[str, list[str]], title: str) -> "Filled":
@@ -172,7 +173,7 @@ async def _show(request: Request, site: Site, caller: Caller, filled: Filled, st
         kinds=JOBS,
         form=form,
         choices=forms.choices_of(form, filled.given, known.values(), architectures()),
-        recipes=forms.RECIPES,
+        recipes=forms.RECIPE_WORDS,
         rest=forms.REST,
         team=caller.team,
         limit=site.services.settings.upload_bytes,

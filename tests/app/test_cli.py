@@ -144,6 +144,8 @@ def test_no_option_changes_no_default() -> None:
         ({"unquantized": True}, {"bits": None}),
         ({"architecture": "pyramidnet", "option": ["depth=110", "bottleneck=false"]},
          {"architecture": {"name": "pyramidnet", "options": {"depth": 110, "bottleneck": False}}}),
+        ({"architecture": "resnet", "option": [f"depth={'1' * 5000}"]},  # more digits than Python reads
+         {"architecture": {"name": "resnet", "options": {"depth": "1" * 5000}}}),
         ({"mean": "0.5,0.5,0.5", "std": "1 1 1"}, {"normalize": {"mean": [0.5] * 3, "std": [1] * 3}}),
         ({"evaluate": False}, {"evaluate": False}),
         ({"settings": '{"policy": "challenge", "seed": 3}', "seed": 4}, {"policy": "challenge", "seed": 4}),

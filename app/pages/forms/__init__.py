@@ -4,10 +4,10 @@ from app.pages.forms.choices import choices_of
 from app.pages.forms.faults import faults_by_field
 from app.pages.forms.filled import REST, UnclearForm, filled, rest_of, sent, settings_of
 from app.pages.forms.form import SETTINGS, Form, form_of
-from app.pages.forms.words import RECIPES
+from app.pages.forms.words import RECIPE_WORDS
 
 __all__ = [
-    "RECIPES",
+    "RECIPE_WORDS",
     "REST",
     "SETTINGS",
     "Form",

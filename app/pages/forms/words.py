@@ -14,7 +14,7 @@ class Words:
     hint: str | None = None
 
 
-RECIPES: Mapping[str, str] = {
+RECIPE_WORDS: Mapping[str, str] = {
     "cifar100": "a network for CIFAR-100 from nothing, small, trained long and made sparse, for optimize to finish",
     "cifar100-teacher": "PyramidNet-110/84, to teach the network of cifar100",
     "digits": "the whole road in a minute or two, on handwritten digits",

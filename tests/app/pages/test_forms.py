@@ -12,7 +12,7 @@ from app.http.access import Caller
 from app.http.errors import InvalidSettings
 from app.http.job_settings import read_settings
 from app.pages.forms import (
-    RECIPES,
+    RECIPE_WORDS,
     REST,
     SETTINGS,
     UnclearForm,
@@ -29,8 +29,7 @@ from app.pages.forms.fields import NOTHING, Field
 from app.pages.forms.schema import settings_in
 from micronet.architectures import architectures
 from micronet.contract import JobSettings
-from micronet.contract.pipeline import RECIPES as CONTRACTED
-from micronet.contract.pipeline import recipe
+from micronet.contract.pipeline import RECIPES, recipe
 from micronet.jobs import JOBS
 from micronet.tracks import BUILT_IN
 from tests.app.pages.any_settings import any_settings
@@ -192,14 +191,14 @@ def test_there_is_a_word_for_null_where_an_empty_field_means_something_else() ->
     assert (told["floor"], told["below"]) == (None, "step_back")
 
 
-@pytest.mark.parametrize("name", CONTRACTED)
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_holds_wherever_nothing_else_is_said(name: str) -> None:
     assert settings_of(form_of("pipeline"), with_fields("pipeline", recipe=name)) == {"recipe": name}
     told = with_fields("pipeline", recipe=name, evaluate="no", seed="0")
     assert settings_of(form_of("pipeline"), told) == {"recipe": name, "evaluate": False, "seed": 0}
 
 
-@pytest.mark.parametrize("name", CONTRACTED)
+@pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_that_is_spelled_out_is_the_same_pipeline(name: str) -> None:
     spelled = filled(form_of("pipeline"), recipe(name))
     assert set(json.loads(spelled[SETTINGS])) == {"stages"}
@@ -308,4 +307,4 @@ def test_every_choice_is_offered_and_what_was_given_stays_one(kind: str) -> None
 
 
 def test_the_words_of_recipes_are_those_that_there_are() -> None:
-    assert tuple(RECIPES) == CONTRACTED
+    assert tuple(RECIPE_WORDS) == RECIPES

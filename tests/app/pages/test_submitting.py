@@ -22,6 +22,7 @@ from worker.records.tables import jobs
 from worker.records.values import Ending, Status
 
 NETWORK = b"not a network, but nobody looks here"
+LONG = f"depth={'1' * 5000}"  # more digits than Python reads
 
 
 @pytest.fixture
@@ -123,6 +124,7 @@ def test_counting_comes_back_to_the_form_as_it_was(page: TestClient, services: S
         ({"track": "mine"}, "track", "mine"),
         ({"architecture__name": "resnet51"}, "architecture/name", "resnet51"),
         ({"architecture__name": "pyramidnet", "architecture__options": "depth=9"}, "architecture/options", "depth"),
+        ({"architecture__name": "pyramidnet", "architecture__options": LONG}, "architecture/options", "depth"),
         ({"architecture__options": "depth 9"}, "architecture/options", "KEY=VALUE"),
         ({"normalize__mean": "0, x, 0", "normalize__std": "1, 1, 1"}, "normalize/mean", "number"),
         ({"name": "x" * 201}, "name", "200"),
@@ -215,8 +217,12 @@ def test_a_teacher_that_is_gone_is_said_to_be_gone_where_it_is_named(page: TestC
     (said,) = re.findall(r'id="field-distillation-teacher-fault">([^<]*)', answer.text)
     assert "a" * 64 in said
     assert "net.onnx is here already" in answer.text, "the network's own file is not what is missing"
-    named = post(page, "train", track="digits", settings=json.dumps({"distillation": {"teacher": "b" * 64}}))
-    assert "b" * 64 in re.findall(r'id="settings-fault">([^<]*)', named.text)[0]
+    gone = hashlib.sha256(b"gone").hexdigest()
+    as_json = {"settings": json.dumps({"distillation": {"teacher": gone}})}
+    named = post(page, "train", **{**form_of("train").comes, "track": "digits", **as_json})
+    (said,) = re.findall(r'-fault">([^<]*)', named.text)
+    assert gone in said
+    assert 'id="settings-fault"' in named.text, "not at the seed, whose 0 is in the hash"
 
 
 def test_what_the_server_knows_no_more_stays_chosen(page: TestClient, services: Services) -> None:
