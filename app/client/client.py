@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from app.client.connection import Connection
 from app.client.downloading import download
-from app.client.failures import Later, ServerError, checked, content_of
+from app.client.failures import Later, Lost, ServerError, checked, content_of
 from app.client.shapes import Board, Job, JobPage, Shape, Tracks
 from app.client.uploading import Progress, upload
 
@@ -146,7 +146,7 @@ class Client:
                 checked(self._connection.once("DELETE", _address(job_id)))
                 return
             except Later as error:
-                lost |= error.code == "unreachable"
+                lost |= isinstance(error, Lost)
                 patience.wait(error)
             except ServerError as error:
                 if not (lost and error.code == "job-not-found"):

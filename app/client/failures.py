@@ -3,6 +3,7 @@
 MicronetError
 └── ServerError                the server says no, or cannot be asked
     └── Later                      not now: the same request may go well in a while
+        └── Lost                       it may have been done all the same
 """
 
 import re
@@ -19,6 +20,10 @@ _NOT_SOON = frozenset({"storage-quota", "dataset-missing", "dataset-corrupt"})
 """Codes of problems with such a status that somebody has to do something about."""
 _SHOWN = 500
 """Characters of an answer that is no problem of ours."""
+_NO_PROBLEM = "server"
+"""The code of such an answer."""
+_LOST = frozenset({(502, _NO_PROBLEM), (504, _NO_PROBLEM), (503, "unavailable")})
+"""Statuses and codes of answers that may come after the work: a proxy lost the answer, or the server its database."""
 _ERRNO = re.compile(r"^\[Errno -?\d+\] ")
 """What Python puts before the system's words."""
 
@@ -39,20 +44,25 @@ class Later(ServerError):
         self.seconds = seconds
 
 
+class Lost(Later):
+    """No answer of the server came, or none that says what became of the request: it may have been done."""
+
+
 def checked(answer: httpx.Response) -> httpx.Response:
     """The answer, if it is what was asked for. Raises Later, ServerError."""
     if answer.is_success or answer.status_code == httpx.codes.NOT_MODIFIED:
         return answer
     status = answer.status_code
     problem = _problem(answer) or Problem(
-        code="server", title=f"The server answered {status}", detail=answer.text[:_SHOWN]
+        code=_NO_PROBLEM, title=f"The server answered {status}", detail=answer.text[:_SHOWN]
     )
     code, title = problem.code, problem.title
     detail = _without_access(answer) if code == "token-required" else _detail(problem)
     yours = status < httpx.codes.INTERNAL_SERVER_ERROR
     if status in _LATER and code not in _NOT_SOON:
         wait = answer.headers.get("Retry-After", "")
-        raise Later(code, title, detail, yours, float(wait) if wait.isdecimal() else 0.0)
+        kind = Lost if (status, code) in _LOST else Later
+        raise kind(code, title, detail, yours, float(wait) if wait.isdecimal() else 0.0)
     raise ServerError(code, title, detail, yours)
 
 
@@ -96,10 +106,11 @@ def unreachable(error: httpx.TransportError, url: str, known: bool) -> ServerErr
     if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
         return unsendable(detail)
     code, title = "unreachable", "The server does not answer"
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout) and not known:
+    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    if never_sent and not known:
         hint = "--server or MICRONET_SERVER names another; `micronet serve` starts one here"
         return ServerError(code, title, f"{detail}. {hint}.", yours=False)
-    return Later(code, title, detail, yours=False)
+    return (Later if never_sent else Lost)(code, title, detail, yours=False)
 
 
 def _json(answer: httpx.Response) -> object:

@@ -14,7 +14,7 @@ import pytest
 from app.client import Client, Later, ServerError
 from app.client.connection import Patience
 from micronet.contract import ScoreSettings
-from tests.app.unreliable import Cut, Lost, Network, Refused, a_job, answering, connected, hurry
+from tests.app.unreliable import Cut, Fault, Lost, Network, Refused, a_job, answering, connected, hurry
 
 PROBLEM = {"code": "later", "title": "Later", "detail": "not now"}
 ENDED = httpx.Response(200, json=a_job(status="succeeded"))
@@ -268,16 +268,29 @@ def test_a_job_that_is_sent_again_is_sent_under_its_key(monkeypatch: pytest.Monk
 GONE = {"code": "job-not-found", "title": "No such job", "detail": "there is no such job"}
 
 
-def test_a_job_that_went_when_an_answer_was_lost_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
-    answers = iter([httpx.Response(204), httpx.Response(404, json=GONE)])
-    network = Network(iter([Lost(), None]), httpx.MockTransport(lambda _: next(answers)))
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        (Lost(), httpx.Response(204)),
+        (502, None),
+        (504, None),
+        (None, httpx.Response(503, json={"code": "unavailable", "title": "Later", "detail": "no database"})),
+    ],
+)
+def test_a_job_that_went_when_an_answer_was_lost_was_deleted(
+    monkeypatch: pytest.MonkeyPatch, fault: Fault, answer: httpx.Response | None
+) -> None:
+    answers = iter([*([] if answer is None else [answer]), httpx.Response(404, json=GONE)])
+    network = Network(iter([fault, None]), httpx.MockTransport(lambda _: next(answers)))
     with connected(monkeypatch, network) as client:
         client.delete("1")
     assert [(request.method, request.url.path) for request in network.requests] == [("DELETE", "/jobs/1")] * 2
 
 
-@pytest.mark.parametrize("before", [[], [503, 429]])
-def test_a_job_that_was_not_there_is_not_said_to_be_deleted(monkeypatch: pytest.MonkeyPatch, before: list[int]) -> None:
+@pytest.mark.parametrize("before", [[], [503, 429, Refused()]])
+def test_a_job_that_was_not_there_is_not_said_to_be_deleted(
+    monkeypatch: pytest.MonkeyPatch, before: list[Fault]
+) -> None:
     network = Network(iter(before), httpx.MockTransport(lambda _: httpx.Response(404, json=GONE)))
     with connected(monkeypatch, network) as client, pytest.raises(ServerError) as raised:
         client.delete("1")
