@@ -28,7 +28,7 @@ _WORDS = _NAMES[0]
 """The others are numbers, which end at one line."""
 
 
-def costliest(result: ScoreResult, widths: BitWidths | None, console: Console) -> RenderableType:
+def costliest_table(result: ScoreResult, widths: BitWidths | None, console: Console) -> RenderableType:
     """The layers with the largest share of the score; `widths` are those that were declared.
 
     Each layer is on one line if the console has the room for all of them, else on two.

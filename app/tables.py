@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.facts import facts
-from app.layer_table import costliest
+from app.layer_table import costliest_table
 from app.printable import on_one_line, printable
 from micronet.contract import BitWidths, ScoreResult, Value
 
@@ -17,7 +17,7 @@ _WIDE = 10_000
 
 def show_score(result: ScoreResult, widths: BitWidths | None, console: Console) -> None:
     """Totals, what the score is made of, the costliest layers, warnings. `widths` are those that were declared."""
-    layers = costliest(result, widths, console)
+    layers = costliest_table(result, widths, console)
     console.print(Group(_headline(result), "", _totals(result), "", layers, *_warnings(result.warnings)))
 
 

@@ -7,7 +7,7 @@ _PLAIN = re.compile(rb"[A-Za-z0-9_-]{1,200}")
 
 
 def with_one_cookie(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> list[tuple[bytes, bytes]]:
-    """The headers of a request, with no cookie left but the first called `name`, if it is letters, digits, - and _.
+    """The headers of a request, with no cookie left but the first plain one called `name`: of letters, digits, - and _.
 
     FastAPI reads the cookies of every request. What the standard library does about quoted ones takes, before Python
     3.11.10, a time that grows with the square of their length.

@@ -15,7 +15,7 @@ from worker.blobs.port import CHUNK
 class Download(Response):
     """`size` bytes of an open file, until the client has them or is gone; then whatever `held` holds is let go.
 
-    Nothing is canceled, so a read has ended when the file is closed.
+    No read is canceled, so the last one has ended when the file is closed.
     """
 
     media_type = "application/octet-stream"

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from app.commands.following import show
-from app.layer_table import COSTLIEST, costliest
+from app.layer_table import COSTLIEST, costliest_table
 from micronet.contract import BitWidths, ScoreResult, ScoreSettings
 from micronet.jobs import Context, count_network
 from tests.app.http.results import score_text
@@ -30,7 +30,7 @@ def printed(result: ScoreResult, bits: BitWidths | None, width: int) -> list[str
     """Its lines."""
     written = StringIO()
     console = Console(file=written, width=width, highlight=False)
-    console.print(costliest(result, bits, console))
+    console.print(costliest_table(result, bits, console))
     return [line.rstrip() for line in written.getvalue().splitlines()]
 
 
@@ -85,7 +85,10 @@ def test_an_average_is_called_one(width: int) -> None:
     assert "average" not in printed(result.model_copy(update={"layers": (plain,)}), None, width)[1]
 
 
-def test_a_servers_job_is_shown_at_the_widths_that_its_settings_declare(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_servers_job_is_shown_at_the_widths_that_its_settings_declare(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(WIDE))
     fields = json.loads(score_text(350, 0.4))
     fields["layers"][0]["math"] = (3 * 12 + 2 * 20) / 32
     job = {"id": "0" * 32, "kind": "score", "settings": {"bits": {"mul_bits": 12, "add_bits": 20}}, "result": fields}
