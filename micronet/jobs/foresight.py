@@ -1,7 +1,6 @@
 """What the stages of a pipeline would find wrong only after those before them, found before the first one trains."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 
 from micronet.analysis.counts import layer_names
@@ -17,10 +16,8 @@ from micronet.quantization.stage import merged_batchnorms
 from micronet.sparsity.magnitude import kept_weights
 from micronet.training.fit import check_together
 from micronet.training.loss import renormalization
-from micronet.transformation.layer_widths import INPUT
+from micronet.transformation.layer_widths import INPUT, beginning, fits, nearest
 from micronet.transformation.quantize import check_names
-
-_ANY = "*"
 
 
 class Foresight:
@@ -33,7 +30,7 @@ class Foresight:
     def __init__(self, lesson: Lesson) -> None:
         self._task, self._graph = lesson.task, lesson.graph
         self._same_layers = True
-        self._teachers = set[Distillation]()
+        self._teachers = list[Distillation]()  # whose architectures have options, which nothing hashes
 
     def check(self, stage: Stage) -> None:
         """Raise SettingsError for what is certain to fail in the next stage, and what reading its teacher raises."""
@@ -52,38 +49,40 @@ class Foresight:
         """The network as a later stage reads it."""
         return from_bytes(to_bytes(self._graph))
 
+    @cached_property
+    def _known(self) -> frozenset[str]:
+        """What its layers, its weights and its input are called."""
+        nodes = (node.name for node in self._file.nodes)
+        return frozenset({INPUT, *layer_names(self._file).values(), *nodes, *self._file.weights})
+
     def _check_layers(self, stage: QuantizeStage) -> None:
         if stage.layers and self._same_layers:
             merged, _ = merged_batchnorms(self._file, stage)
             check_names(merged, quantization(stage.bits, stage.quantizer, stage.layers))
         else:
-            self._check_beginnings("layers", stage.layers)
+            others = [pattern for pattern in stage.layers if not any(fits(pattern, name) for name in self._known)]
+            self._check_beginnings("layers", {pattern: beginning(pattern) for pattern in others})
 
     def _check_kept(self, stage: SparsifyStage) -> None:
         if self._same_layers:
             kept_weights(self._graph, stage.keep_layers)
         else:
-            self._check_beginnings("keep_layers", stage.keep_layers)
+            self._check_beginnings("keep_layers", {name: name for name in stage.keep_layers})
 
-    def _check_beginnings(self, where: str, patterns: Iterable[str]) -> None:
-        """Raise SettingsError for a name, or with a star a beginning of names, that no layer to come can have."""
-        graph = self._file if patterns else self._graph
-        known = {INPUT, *layer_names(graph).values(), *(node.name for node in graph.nodes), *graph.weights}
-        for pattern in patterns:
-            words = pattern.removesuffix(_ANY)
-            begins_others = words != pattern and any(name.startswith(words) for name in known)
-            if not begins_others and not words.startswith(tuple(known)):
-                near = difflib.get_close_matches(words, sorted(known), n=1, cutoff=0)[0]
+    def _check_beginnings(self, where: str, beginnings: Mapping[str, str]) -> None:
+        """Raise SettingsError for a name as it was given, by which it begins, that no layer to come can have."""
+        for given, words in beginnings.items():
+            if not words.startswith(tuple(self._known)):
                 raise SettingsError(
-                    f"{where}: no layer of the network that the first stage begins with is called {pattern!r}, nor "
-                    f"does a stage make one that is; the nearest is {near!r}."
+                    f"{where}: no layer of the network that the first stage begins with is called {given!r}, nor does "
+                    f"a stage make one that is; the nearest is {nearest(words, self._known)!r}."
                 )
 
     def _check_teacher(self, distillation: Distillation | None) -> None:
         if distillation is not None and distillation not in self._teachers:
             self._task.teacher(distillation)
             renormalization(distillation, self._task)
-            self._teachers.add(distillation)
+            self._teachers.append(distillation)
 
 
 def _trainings(stage: Stage) -> Iterator[Training]:

@@ -28,8 +28,9 @@ from micronet.jobs.context import Context, Stages
 from micronet.jobs.foresight import Foresight
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
-from micronet.jobs.prune import prune_warnings, undone_warnings
+from micronet.jobs.prune import prune_warnings
 from micronet.jobs.result import Evidence, score_result
+from micronet.jobs.undone import undone_warnings
 from micronet.journal import Entry
 from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune

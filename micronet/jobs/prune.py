@@ -3,10 +3,11 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from micronet.contract import PruneResult, PruneSettings, PruningReport, SparsifyingReport
+from micronet.contract import PruneResult, PruneSettings, PruningReport
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, own
+from micronet.jobs.undone import undone_warnings
 from micronet.pruning import stage
 
 ARTIFACT = "pruned.onnx"
@@ -34,13 +35,6 @@ def prune(settings: PruneSettings, checkpoint: Path, context: Context) -> PruneR
         scorer=lesson.scorer(),
         warnings=(*lesson.warnings, *prune_warnings(report)),
     )
-
-
-def undone_warnings(report: PruningReport | SparsifyingReport) -> Iterator[str]:
-    """Which round came apart, and what was said of it."""
-    if report.came_apart is not None:
-        left = f"those before it are kept ({report.kept_rounds})" if report.kept_rounds else "the network is unchanged"
-        yield f"round {len(report.rounds) + 1} came apart and was undone; {left}. What it said: {report.came_apart}"
 
 
 def prune_warnings(report: PruningReport) -> Iterator[str]:

@@ -6,7 +6,7 @@ from micronet.contract import SparsifyResult, SparsifySettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, own
-from micronet.jobs.prune import undone_warnings
+from micronet.jobs.undone import undone_warnings
 from micronet.sparsity.stage import sparsify as make_sparse
 
 ARTIFACT = "sparse.onnx"

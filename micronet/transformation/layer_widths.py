@@ -1,7 +1,7 @@
 """Widths of single layers, which are named as a score names them, or by how their names begin."""
 
 import difflib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from micronet.errors import SettingsError
@@ -21,7 +21,17 @@ class LayerWidths:
 
 def fits(pattern: str, name: str) -> bool:
     """Whether `pattern` is the name, or, with a star at its end, how the name begins."""
-    return name.startswith(pattern.removesuffix(_ANY)) if pattern.endswith(_ANY) else name == pattern
+    return name.startswith(beginning(pattern)) if pattern.endswith(_ANY) else name == pattern
+
+
+def beginning(pattern: str) -> str:
+    """How every name begins that `pattern` fits."""
+    return pattern.removesuffix(_ANY)
+
+
+def nearest(pattern: str, known: Iterable[str]) -> str:
+    """Of the `known` names, of which there is one at least, the one that is most like it."""
+    return difflib.get_close_matches(beginning(pattern), known, n=1, cutoff=0)[0]
 
 
 def widths_of(layers: Mapping[str, LayerWidths], name: str) -> LayerWidths:
@@ -41,10 +51,9 @@ def check_layers(
     everything = {INPUT: None, **dict.fromkeys(known)}
     for pattern, widths in layers.items():
         if not any(fits(pattern, name) for name in everything):
-            nearest = difflib.get_close_matches(pattern.removesuffix(_ANY), everything, n=1, cutoff=0)[0]
             raise SettingsError(
-                f"layers: no layer is called {pattern}; the nearest is {nearest}. A score lists the names; a star at "
-                "the end stands for whatever follows."
+                f"layers: no layer is called {pattern}; the nearest is {nearest(pattern, everything)}. A score lists "
+                "the names; a star at the end stands for whatever follows."
             )
         for bits, having, what, why in (
             (widths.weight_bits, storing, "param_bits", "stores no parameters of its own"),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from pydantic import ValidationError
 
 from micronet.architectures.load import create_network
@@ -206,6 +207,7 @@ def test_what_a_late_stage_would_refuse_is_refused_before_anything_is_trained(
         ({"stage": "quantize", "layers": {"conf1": {"param_bits": 6}}}, "3-quantize: layers: .*'conf1'.*is 'conv1"),
         ({"stage": "quantize", "layers": {"tail*": {"param_bits": 6}}}, "'tail"),
         ({"stage": "sparsify", "keep_layers": ["conf1"]}, "3-sparsify: keep_layers: .*'conf1'"),
+        ({"stage": "sparsify", "keep_layers": ["conv*"]}, r"3-sparsify: keep_layers: .*'conv\*'"),
     ],
 )
 @pytest.mark.parametrize("between", [1, 3])
@@ -250,6 +252,16 @@ def test_a_teacher_s_normalization_of_other_images_is_refused_before_anything_is
     with pytest.raises(SettingsError, match=r"distillation\.normalize: 3 means and 3 deviations, .* have 1 channels"):
         JOBS["pipeline"].run(asked, None, Context(device="cpu", journal=journal, files={"a" * 64: file}))
     assert [path.name for path in journal.iterdir()] == ["made-of"]
+
+
+def test_a_teacher_may_be_a_bare_state_dict_of_a_named_architecture(tmp_path: Path) -> None:
+    file = tmp_path / "teacher.pt"
+    torch.save(create_network("digits", {"width": 4}, 0).state_dict(), file)
+    by = {"teacher": "a" * 64, "architecture": {"name": "digits", "options": {"width": 4}}}
+    stages = [STAGES[0] | {"epochs": 1, "steps": 1}, STAGES[2] | {"rounds": 1, "fine_tuning": TUNING | {"steps": 1}}]
+    context = Context(device="cpu", files={"a" * 64: file})
+    done = JOBS["pipeline"].run(settings(stages=stages, distillation=by, evaluate=False), None, context)
+    assert [stage.stage for stage in done.stages] == ["train", "sparsify"]
 
 
 def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_trained(
