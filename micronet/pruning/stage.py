@@ -109,6 +109,7 @@ def _attempt(number: int, standing: Standing, how: Pruning, task: Task) -> tuple
                 raise
             entry = _written(journal, APART, Entry({"why": str(error)}))
     forget_(journal)
+    _lighten(number, task)
     return str(entry.facts["why"])
 
 
@@ -137,7 +138,7 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
 
 
 def _lighten(number: int, task: Task) -> None:
-    """Leave of a round, which another has taken the place of, what it reported."""
+    """Leave of a round what it reported: another has taken its place, or it came apart."""
     journal = _section(number, task).journal
     for name in (DONE, CUT) if number else ():
         entry = journal.read(name)

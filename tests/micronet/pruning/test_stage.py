@@ -160,6 +160,19 @@ def test_a_round_that_comes_apart_is_undone(monkeypatch: pytest.MonkeyPatch) -> 
     assert again[1] == report
 
 
+def test_of_a_round_that_came_apart_no_tensor_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor is any missed: where that is stored and not that it came apart, it does so again."""
+    apart_in(2, monkeypatch)
+    journal = MemoryJournal()
+    graph, report = pruned(journal=journal)
+    assert [name for name, entry in journal.entries.items() if name.startswith("round-2.") and entry.tensors] == []
+    del journal.entries["round-2.apart"]
+    apart_in(1, monkeypatch)
+    again = pruned(journal=journal)
+    assert same(again[0], graph)
+    assert again[1] == report
+
+
 def test_a_first_round_that_comes_apart_is_undone_where_there_is_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
     apart_in(1, monkeypatch)
     graph, report = pruned(HOW.model_copy(update={"floor": 0.1}))
