@@ -1,5 +1,6 @@
 """How an attempt at a job comes to its end."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
@@ -37,6 +38,8 @@ class Lost:
 
 
 Outcome = Ending | Returned | Spent | Lost
+Interruption = Callable[[Heart, Event], Outcome | None]
+"""Says how a job ends that may not go on; None if it may."""
 
 
 def interruption(heart: Heart, stopping: Event) -> Outcome | None:
@@ -45,6 +48,13 @@ def interruption(heart: Heart, stopping: Event) -> Outcome | None:
         return Lost()
     if heart.canceled:
         return Ending(Status.CANCELED)
+    return Returned() if stopping.is_set() else None
+
+
+def interruption_at_its_end(heart: Heart, stopping: Event) -> Outcome | None:
+    """As `interruption`, of a job that has ended: that it is canceled keeps nobody from writing how."""
+    if heart.lost:
+        return Lost()
     return Returned() if stopping.is_set() else None
 
 

@@ -69,25 +69,23 @@ def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Hear
                 journal = stack.enter_context(JournalKeeper(bench.records, bench.blobs, job, scratch / JOURNAL, limit))
             outcome, gone = _run(bench, job, runner, heart, device=device, scratch=scratch, journal=journal)
             if _succeeded(outcome):
-                outcome = keep(bench, job, scratch, heart)
-            elif gone:
-                outcome = _with_files(bench, job, outcome, scratch=scratch, heart=heart, journal=journal)
+                return keep(bench, job, scratch, heart)
         except Interrupted as interrupted:
-            outcome = interrupted.outcome
+            outcome, gone = interrupted.outcome, False
         except OSError as error:
-            outcome = spent(job, error, heart.stage)
+            outcome, gone = spent(job, error, heart.stage), False
         if isinstance(outcome, Returned | Spent):
             _settle(journal, job)
-        return outcome
+        return _with_files(bench, job, outcome, scratch, heart) if gone else outcome
 
 
-def _with_files(
-    bench: Bench, job: Job, outcome: Outcome, *, scratch: Path, heart: Heart, journal: JournalKeeper | None
-) -> Outcome:
-    """How a job ended that did not succeed: written, if it has files that it had finished. Its process must be gone."""
+def _with_files(bench: Bench, job: Job, outcome: Outcome, scratch: Path, heart: Heart) -> Outcome:
+    """How a job ended that did not succeed: written, if it has files that it had finished.
+
+    Its process must be gone, and its journal settled: one that got on may be tried again.
+    """
     ending = outcome
     if isinstance(outcome, Spent):
-        _settle(journal, job)  # one that got on may be tried again
         ending = outcome if _may_be_tried_again(bench, job) else outcome.ending
     kept = keep_finished(bench, job, ending, scratch, heart) if isinstance(ending, Ending) else None
     return outcome if kept is None else kept

@@ -1,6 +1,5 @@
 """The end of a job and its files: of one that succeeded all or nothing, of any other what it had finished by then."""
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -8,25 +7,23 @@ from pathlib import Path
 
 import structlog
 
-from worker.attempts import Lost, Outcome, interruption
+from worker.attempts import Interruption, Lost, Outcome, interruption, interruption_at_its_end
 from worker.bench import Bench
 from worker.blobs.port import CHUNK
 from worker.blobs.settling import settle
-from worker.errors import ServiceError, StorageFull, Unavailable
+from worker.errors import OutputRefused, ServiceError, StorageFull, Unavailable
 from worker.faults import AWAY, given_back, is_ours
 from worker.heart import Heart
 from worker.records.values import Artifact, Ending, Job, Status, StoredBlob
 from worker.runner.outputs import collect, collect_finished
-from worker.waiting import Interrupted, patience_after, patiently
+from worker.waiting import Interrupted, Patience, patience_after, patience_at_its_end, patiently
 
 log = structlog.get_logger()
 
-_Kept = tuple[
-    Ending | Lost, tuple[str | None, ...]
-]  # how a job ended, and where each of its files lies now, if anywhere
+_Kept = tuple[Ending | Lost, tuple[str | None, ...]]
+"""How a job ended, and where each of its files lies now, if anywhere."""
 _Finish = Callable[[Ending, tuple[StoredBlob, ...]], _Kept]
-_RETRY_SECONDS = 1.0
-_PATIENCE_SECONDS = 60.0  # that an end without success waits for its files
+_RETRY_SECONDS = 1.0  # between tries to write the end of files that are stored
 
 
 def keep(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Outcome:
@@ -36,50 +33,51 @@ def keep(bench: Bench, job: Job, scratch: Path, heart: Heart) -> Outcome:
     Interrupted, OutputRefused, and OSError for files that cannot be read or written though others can.
     """
     try:
-        result, paths = collect(scratch, job.kind)
+        result, paths = collect(scratch, job.kind, bench.limits[job.lane].scratch_bytes)
         ending = Ending(Status.SUCCEEDED, result=result)
-        act = partial(_stored, bench, partial(_finished, bench, job, heart), ending, paths)
-        outcome, _ = patiently(bench, heart, act, patience_after)
+        return _with_files(bench, job, heart, ending, paths, patience=patience_after, interrupted=interruption)
     except AWAY as error:
         if is_ours(error, bench.blobs.check):
             raise Interrupted(given_back(job, error)) from error
         raise
-    return outcome
 
 
 def keep_finished(bench: Bench, job: Job, ending: Ending, scratch: Path, heart: Heart) -> Ending | Lost | None:
     """Write the end of a job that failed or was canceled, together with the files that it had finished.
 
     None where it has none, or they cannot be kept: its end is then still to be written. That is never another one for
-    them, nor does it wait for them for long.
+    them, nor does it wait for the store for long; while it is the database that is away, no end can be written at all.
     """
     try:
         paths = collect_finished(scratch, bench.limits[job.lane].scratch_bytes)
         if not paths:
             return None
-        outcome, _ = _within_patience(
-            bench, heart, partial(_stored, bench, partial(_finished, bench, job, heart), ending, paths)
+        return _with_files(
+            bench, job, heart, ending, paths, patience=patience_at_its_end, interrupted=interruption_at_its_end
         )
-    except (ServiceError, OSError) as error:
+    except Interrupted:
+        log.warning("what the job had finished is not kept: its worker stops, or has it no more", job=job.id)
+    except (OutputRefused, ServiceError, OSError) as error:
         log.warning("what the job had finished is not kept", job=job.id, reason=str(error))
-        return None
     except Exception:
         log.exception("what the job had finished cannot be kept", job=job.id)
-        return None
+    return None
+
+
+def _with_files(
+    bench: Bench,
+    job: Job,
+    heart: Heart,
+    ending: Ending,
+    paths: Sequence[Path],
+    *,
+    patience: Patience,
+    interrupted: Interruption,
+) -> Ending | Lost:
+    """Write the end together with these files, as soon as the store takes them all."""
+    finish = partial(_finished, bench, job, heart, interrupted=interrupted)
+    outcome, _ = patiently(bench, heart, partial(_stored, bench, finish, ending, paths), patience, interrupted)
     return outcome
-
-
-def _within_patience(bench: Bench, heart: Heart, act: Callable[[], _Kept]) -> _Kept:
-    """What `act` answers; it is tried again for a while. That the job was canceled is no reason to stop here."""
-    deadline, pause = time.monotonic() + _PATIENCE_SECONDS, _RETRY_SECONDS
-    while True:
-        try:
-            return act()
-        except AWAY as error:
-            if time.monotonic() >= deadline or heart.lost or bench.stopping.wait(pause):
-                raise
-            log.warning("end waits for its files", reason=str(error))
-        pause = 2 * pause
 
 
 def _stored(
@@ -105,7 +103,9 @@ def _stored(
         return settle(incoming, bench.blobs, record, bench.records.blobs.replace)
 
 
-def _finished(bench: Bench, job: Job, heart: Heart, ending: Ending, blobs: tuple[StoredBlob, ...]) -> _Kept:
+def _finished(
+    bench: Bench, job: Job, heart: Heart, ending: Ending, blobs: tuple[StoredBlob, ...], *, interrupted: Interruption
+) -> _Kept:
     """Write the end and whose files these are, however long database or its disk stay away.
 
     Raises Unavailable or StorageFull if the job may not wait for that.
@@ -116,7 +116,7 @@ def _finished(bench: Bench, job: Job, heart: Heart, ending: Ending, blobs: tuple
             break
         except (Unavailable, StorageFull) as error:
             log.warning("end not recorded yet", job=job.id, reason=str(error))
-            if bench.stopping.wait(_RETRY_SECONDS) or interruption(heart, bench.stopping) is not None:
+            if bench.stopping.wait(_RETRY_SECONDS) or interrupted(heart, bench.stopping) is not None:
                 raise
     if finished is None:
         return Lost(), (None,) * len(blobs)

@@ -6,12 +6,14 @@ from typing import TypeVar
 
 import structlog
 
-from worker.attempts import Outcome, interruption
+from worker.attempts import Interruption, Outcome, interruption
 from worker.bench import Bench
 from worker.faults import AWAY, is_full, is_ours
 from worker.heart import Heart
 
 T = TypeVar("T")
+Patience = Callable[[Exception], float]
+"""Seconds that such an error is borne."""
 
 log = structlog.get_logger()
 
@@ -19,6 +21,7 @@ _RETRY_SECONDS = 1.0  # between tries to read or write while database, disk or s
 _LONGEST_RETRY_SECONDS = 30.0  # between tries to store files, each of which copies them
 _PATIENCE_SECONDS = 900.0  # that a file is waited for: an error of the system may be one that stays
 _HICCUP_SECONDS = 10.0  # that a job waits for what another worker may have
+_END_SECONDS = 60.0  # that an end without success waits for its files
 
 
 class Interrupted(Exception):
@@ -29,34 +32,36 @@ class Interrupted(Exception):
         self.outcome = outcome
 
 
-def go_on(bench: Bench, heart: Heart) -> None:
+def go_on(bench: Bench, heart: Heart, interrupted: Interruption = interruption) -> None:
     """Raise Interrupted unless the job may go on."""
-    if (interrupted := interruption(heart, bench.stopping)) is not None:
-        raise Interrupted(interrupted)
+    if (outcome := interrupted(heart, bench.stopping)) is not None:
+        raise Interrupted(outcome)
 
 
-def patiently(bench: Bench, heart: Heart, act: Callable[[], T], patience: Callable[[Exception], float]) -> T:
+def patiently(
+    bench: Bench, heart: Heart, act: Callable[[], T], patience: Patience, interrupted: Interruption = interruption
+) -> T:
     """What `act` answers; it is tried again while database or store stay away, or are full, with growing pauses.
 
-    `patience`: seconds that such an error is borne. Raises Interrupted, that error, and what else `act` raises.
+    Raises Interrupted, such an error that was borne for as long as `patience` says, and what else `act` raises.
     """
     began, pause = time.monotonic(), _RETRY_SECONDS
     while True:
         try:
             return act()
         except AWAY as error:
-            go_on(bench, heart)
+            go_on(bench, heart, interrupted)
             if time.monotonic() - began >= patience(error):
                 raise
             log.warning("job waits for its files", reason=str(error))
         resumes = time.monotonic() + pause
         while time.monotonic() < resumes:
             bench.stopping.wait(min(pause, _RETRY_SECONDS))
-            go_on(bench, heart)
+            go_on(bench, heart, interrupted)
         pause = min(2 * pause, _LONGEST_RETRY_SECONDS)
 
 
-def patience_before(bench: Bench) -> Callable[[Exception], float]:
+def patience_before(bench: Bench) -> Patience:
     """Before its process starts a job is better off with another worker, unless it is its own file that fails."""
 
     def patience(error: Exception) -> float:
@@ -70,3 +75,8 @@ def patience_before(bench: Bench) -> Callable[[Exception], float]:
 def patience_after(_: Exception) -> float:
     """What a job has made is held on to."""
     return _PATIENCE_SECONDS
+
+
+def patience_at_its_end(_: Exception) -> float:
+    """Of a job that did not succeed the end matters more than its files."""
+    return _END_SECONDS

@@ -20,30 +20,29 @@ _OUT, _RESULT_NAME = RESULT.split("/")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
-def collect(scratch: Path, kind: str) -> tuple[str, list[Path]]:
-    """The result, checked, as JSON, and the artifacts, sorted: files in `scratch/out`. Raises OutputRefused."""
+def collect(scratch: Path, kind: str, limit: int) -> tuple[str, list[Path]]:
+    """The result, checked, as JSON, and the artifacts, sorted: files in `scratch/out`. Raises OutputRefused.
+
+    `limit`: bytes of all artifacts.
+    """
     with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
         names = _names(directory)
         if _RESULT_NAME not in names:
             raise OutputRefused("there is no result")
         names.remove(_RESULT_NAME)
-        _check_number(names)
+        _check_artifacts(directory, names, limit)
         result = checked(_read(directory, _RESULT_NAME), kind)
-        for name in names:
-            _check_artifact(directory, name)
     return result, [scratch / _OUT / name for name in names]
 
 
 def collect_finished(scratch: Path, limit: int) -> list[Path]:
     """The artifacts, sorted, that a job had finished before it failed or was canceled. Raises OutputRefused.
 
-    What begins with a dot is not finished. `limit`: bytes of them all.
+    What begins with a dot is not finished. `limit`: as above.
     """
     with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
         names = [name for name in _names(directory) if name != _RESULT_NAME and not name.startswith(".")]
-        _check_number(names)
-        if (size := sum(_check_artifact(directory, name) for name in names)) > limit:
-            raise OutputRefused(f"artifacts of {size:,} bytes are over {limit:,}")
+        _check_artifacts(directory, names, limit)
     return [scratch / _OUT / name for name in names]
 
 
@@ -80,9 +79,12 @@ def _names(directory: int) -> list[str]:
     return sorted(entry.name for entry in islice(os.scandir(directory), MAX_ENTRIES))
 
 
-def _check_number(names: Sequence[str]) -> None:
+def _check_artifacts(directory: int, names: Sequence[str], limit: int) -> None:
+    """Their sizes are what they are read as: holes, which take no space in `scratch`, count."""
     if len(names) > MAX_ARTIFACTS:
         raise OutputRefused(f"{len(names)} artifacts are more than {MAX_ARTIFACTS}")
+    if (size := sum(_check_artifact(directory, name) for name in names)) > limit:
+        raise OutputRefused(f"artifacts of {size:,} bytes are over {limit:,}")
 
 
 def _check_artifact(directory: int, name: str) -> int:

@@ -16,10 +16,10 @@ from worker.records import Records
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     for module in (job_run, keeping, waiting):
         monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(keeping, "_PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(waiting, "_END_SECONDS", 0.1)
     monkeypatch.setattr(waiting, "_HICCUP_SECONDS", 0.05)
     monkeypatch.setattr(job_run, "_REST_SECONDS", 0.01)
-    monkeypatch.setattr(keeping, "collect", lambda scratch, _: ("{}", sorted((scratch / "out").iterdir())))
+    monkeypatch.setattr(keeping, "collect", lambda scratch, *_: ("{}", sorted((scratch / "out").iterdir())))
 
 
 @pytest.fixture

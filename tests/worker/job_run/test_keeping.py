@@ -1,14 +1,16 @@
 """What a job made is kept together with its end, or not at all."""
 
 import os
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from pathlib import Path
+from threading import Event
 from typing import cast
 
 import pytest
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from tests.worker.job_run.running import (
     FORBIDDEN,
@@ -21,12 +23,15 @@ from tests.worker.job_run.running import (
     ran,
     read,
 )
-from worker import keeping
+from worker import keeping, waiting
 from worker.bench import Bench
+from worker.blobs import Incoming
 from worker.errors import OutputRefused, StorageFull, StorageQuota, Unavailable
+from worker.journal import JournalKeeper
 from worker.records.values import Status
 from worker.runner import Done, Exited, JobError, Message
 from worker.runner.messages import Failed
+from worker.runner.outputs import collect
 
 LOSS = JobError(code="numerical-error", title="x", detail="the loss is nan", stage="2-train", yours=True)
 FAILED: Sequence[Message] = (Failed(LOSS), Exited(1))
@@ -112,11 +117,11 @@ def test_a_job_that_is_canceled_at_its_very_end_keeps_its_files(
 
 def _just_before_its_end(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
     for name in ("collect", "collect_finished"):
-        collect = getattr(keeping, name)
+        then = getattr(keeping, name)
 
-        def late(scratch: Path, how: object, collect: Callable[..., object] = collect) -> object:
+        def late(*given: object, then: Callable[..., object] = then) -> object:
             act()
-            return collect(scratch, how)
+            return then(*given)
 
         monkeypatch.setattr(keeping, name, late)
 
@@ -214,9 +219,104 @@ def test_outputs_of_a_failed_job_that_are_none_are_not_kept(bench: Bench, spoil:
         else:
             (out / "two\nlines").touch()
 
-    ended = ran(replace(bench, limits=limits), job, QuickRunner(leave, ended=FAILED))
+    with capture_logs() as logs:
+        ended = ran(replace(bench, limits=limits), job, QuickRunner(leave, ended=FAILED))
     assert ended.error is not None
     assert (ended.error.code, ended.artifacts) == (LOSS.code, ())
+    (told,) = [entry for entry in logs if entry["event"].startswith("what the job had finished")]
+    assert (told["log_level"], "exc_info" in told) == ("warning", False), "which is nothing of ours"
+
+
+def test_holes_over_the_limit_are_not_copied_for_a_job_that_succeeded(
+    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(keeping, "collect", collect)
+    job = claimed(bench)
+    limits = {"short": replace(bench.limits["short"], scratch_bytes=1000)}
+
+    def leave() -> None:
+        (out,) = bench.scratch.rglob(f"*{job.id}*/out")
+        os.truncate(out / "0-made.onnx", 1001)
+        (out / "result.json").write_text("{}")
+
+    ended = ran(replace(bench, limits=limits), job, QuickRunner(leave))
+    assert ended.error is not None
+    assert "1,001 bytes are over 1,000" in ended.error.detail
+    assert list(blobs.files.values()) == [b"a checkpoint"]
+
+
+def test_a_canceled_job_s_files_are_copied_once_while_only_the_database_is_away(
+    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, copies = claimed(bench), []
+    finish, create, trouble = bench.records.leases.finish, blobs.create, [Unavailable("the database is away")] * 3
+
+    def finish_later(*arguments: object) -> object:
+        if trouble:
+            raise trouble.pop()
+        return finish(*arguments)  # type: ignore[arg-type]
+
+    def create_noted() -> Incoming:
+        copies.append(MADE)
+        return create()
+
+    monkeypatch.setattr(bench.records.leases, "finish", finish_later)
+    monkeypatch.setattr(blobs, "create", create_noted)
+    ended = ran(bench, job, QuickRunner(lambda: bench.records.jobs.cancel(job.id), ended=()))
+    assert (ended.status, trouble, copies) == (Status.CANCELED, [], [MADE])
+    assert [read(bench, artifact.sha256) for artifact in ended.artifacts] == [MADE]
+
+
+class Pauses(Event):
+    """Notes how long it was waited for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds: list[float] = []
+
+    def wait(self, timeout: float | None = None) -> bool:
+        assert timeout is not None
+        self.seconds.append(timeout)
+        return super().wait(timeout)
+
+
+def test_an_end_that_waits_for_its_files_looks_all_the_time_whether_it_may(bench: Bench, blobs: FailingBlobs) -> None:
+    pauses = Pauses()
+
+    def fail() -> None:
+        blobs.ill = FORBIDDEN
+
+    assert ran(replace(bench, stopping=pauses), claimed(bench), QuickRunner(fail, ended=FAILED)).artifacts == ()
+    assert len(pauses.seconds) > 3
+    assert max(pauses.seconds) <= waiting._RETRY_SECONDS
+
+
+def test_an_end_waits_no_longer_for_its_files_when_another_has_the_job(
+    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiting, "_END_SECONDS", 60.0)
+    job = claimed(bench)
+    (lease,) = bench.records.leases.held()
+
+    def lose() -> None:
+        blobs.ill = FORBIDDEN
+        bench.records.leases.expire(lease)
+
+    began = time.monotonic()
+    assert ran(bench, job, QuickRunner(lose, ended=FAILED)).status is Status.QUEUED
+    assert time.monotonic() - began < 30
+
+
+def test_what_a_killed_job_wrote_down_is_waited_for_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = list[float]()
+
+    def settle(_: JournalKeeper, seconds: float) -> bool:
+        waited.append(seconds)
+        return False
+
+    monkeypatch.setattr(JournalKeeper, "settle", settle)
+    again = ran(bench, claimed(bench, "long"), QuickRunner(ended=[Exited(-9)]))
+    assert (again.status, len(waited)) == (Status.QUEUED, 1)
 
 
 def test_a_job_whose_result_is_refused_keeps_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

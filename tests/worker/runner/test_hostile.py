@@ -166,7 +166,7 @@ def test_a_done_without_a_result_is_refused(hostile: Runner, scratch: Path) -> N
     messages = heard(hostile.run(request_of("claim_done"), scratch, SMALL))
     assert isinstance(messages[0], Done)
     with pytest.raises(OutputRefused, match="no score result"):
-        collect(scratch, "score")
+        collect(scratch, "score", SMALL.scratch_bytes)
 
 
 def test_a_job_sees_no_secret_and_no_file_of_anybody(hostile: Runner, scratch: Path) -> None:

@@ -28,7 +28,7 @@ def out(scratch: Path, result: str) -> Path:
 def test_result_and_artifacts(scratch: Path, out: Path, result: str) -> None:
     (out / "network.onnx").write_bytes(b"x")
     (out / "A-1.safetensors").write_bytes(b"y")
-    assert collect(scratch, "score") == (result, [out / "A-1.safetensors", out / "network.onnx"])
+    assert collect(scratch, "score", 1000) == (result, [out / "A-1.safetensors", out / "network.onnx"])
 
 
 def test_there_is_room_for_the_files_of_the_longest_pipeline(scratch: Path, out: Path) -> None:
@@ -36,7 +36,7 @@ def test_there_is_room_for_the_files_of_the_longest_pipeline(scratch: Path, out:
     (stages,) = [bound.max_length for bound in PipelineSettings.model_fields["stages"].metadata if _is_longest(bound)]
     for index in range(stages + 1):
         (out / f"{index}-train.onnx").touch()
-    assert len(collect(scratch, "score")[1]) == stages + 1
+    assert len(collect(scratch, "score", 1000)[1]) == stages + 1
 
 
 def _is_longest(bound: object) -> bool:
@@ -45,6 +45,11 @@ def _is_longest(bound: object) -> bool:
 
 def _replace(out: Path, text: str | bytes) -> None:
     (out / "result.json").write_bytes(text.encode() if isinstance(text, str) else text)
+
+
+def _of_holes(path: Path, size: int) -> None:
+    path.touch()
+    os.truncate(path, size)
 
 
 def _be(out: Path, make_it: Callable[[Path], object]) -> None:
@@ -76,6 +81,7 @@ def _be(out: Path, make_it: Callable[[Path], object]) -> None:
         (lambda out: (out / "two\nlines").touch(), "cannot be called"),
         (lambda out: (out / ("x" * 200)).touch(), "cannot be called"),
         (lambda out: [(out / f"{number}").touch() for number in range(outputs.MAX_ARTIFACTS + 1)], "more than"),
+        (lambda out: [_of_holes(out / name, 501) for name in ("1", "2")], "artifacts of 1,002 bytes are over 1,000"),
         (lambda out: out.rename(out.with_name("away")), "cannot be opened"),
         (lambda out: (out.rename(out.with_name("away")), out.symlink_to(out.with_name("away"))), "cannot be opened"),
     ],
@@ -83,7 +89,7 @@ def _be(out: Path, make_it: Callable[[Path], object]) -> None:
 def test_what_is_no_result_is_refused(scratch: Path, out: Path, spoil: Callable[[Path], object], words: str) -> None:
     spoil(out)
     with pytest.raises(OutputRefused, match=words):
-        collect(scratch, "score")
+        collect(scratch, "score", 1000)
 
 
 def test_what_a_job_had_finished_is_taken_without_a_result(scratch: Path) -> None:

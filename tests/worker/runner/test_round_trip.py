@@ -37,7 +37,7 @@ def test_a_count_goes_through(runner: Runner, scratch: Path, digits: bytes) -> N
     assert 50 * MEBI < exited.max_rss < 2 * GIBI
     assert running.log_tail(1000) == b""
     assert running.messages(0) == []
-    result, artifacts = collect(scratch, "score")
+    result, artifacts = collect(scratch, "score", MEBI)
     expected = JOBS["score"].run(ScoreSettings.model_validate(COUNT), scratch / "in" / "checkpoint", Context())
     assert result == expected.model_dump_json()
     assert artifacts == []
@@ -55,7 +55,7 @@ def test_a_measured_score_is_the_same_as_without_a_runner(
     expected = JOBS["score"].run(
         ScoreSettings.model_validate(SCORE), scratch / "in" / "checkpoint", Context(device=device)
     )
-    assert collect(scratch, "score")[0] == expected.model_dump_json()
+    assert collect(scratch, "score", MEBI)[0] == expected.model_dump_json()
 
 
 def test_the_second_job_is_as_warm_as_the_third(
