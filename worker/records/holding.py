@@ -39,10 +39,7 @@ def let_go(connection: Connection, sha256: str, owner: str) -> None:
 
 
 def count_anew(connection: Connection) -> None:
-    """Add up what everybody holds: after rows of files went, and with them the holdings of all who held them.
-
-    It also counts what a worker of a version before 0008 recorded, which keeps no sums.
-    """
+    """Add up what everybody holds: after rows of files went, and with them the holdings of all who held them."""
     connection.execute(delete(stored_bytes))
     connection.execute(_ALL_SUMS)
 

@@ -246,7 +246,7 @@ def _mine(job: Job) -> ColumnElement[bool]:
     return and_(jobs.c.id == job.id, jobs.c.claim == job.claim, jobs.c.status.in_(HELD))
 
 
-def _end(connection: Connection, job: Job, ending: Ending, stage: Stage | None = None) -> bool:
+def _end(connection: Connection, job: Job, ending: Ending, stage: Stage | None = None) -> None:
     """Write the end of a job that is held, in its record and in its log; how far it was, if no beat told of that."""
     changes = update(jobs).where(_mine(job))
     changes = changes.values(
@@ -258,12 +258,10 @@ def _end(connection: Connection, job: Job, ending: Ending, stage: Stage | None =
         version=jobs.c.version + 1,
         **({} if stage is None else stage_columns(stage)),
     )
-    ended = bool(connection.execute(changes).rowcount)
-    if ended:
+    if connection.execute(changes).rowcount:
         for sha256 in {artifact.sha256 for artifact in ending.artifacts}:
             connection.execute(insert(job_artifacts).values(job_id=job.id, sha256=sha256))
         write_end(connection, job.id, ending)
-    return ended
 
 
 def _may_be_tried_again(attempt: int, attempts_before: int) -> bool:

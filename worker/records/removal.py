@@ -28,7 +28,10 @@ def remove_job(connection: Connection, job: Job) -> None:
 
 
 def _pass_on_turn(connection: Connection, job: Job) -> None:
-    """Its team was served when it was: who takes back what has run is not served sooner for that."""
+    """Its team was served when it was: who takes back what has run is not served sooner for that.
+
+    Another job of the team keeps its turn. Who takes back the last one comes as a team that has never been served.
+    """
     own = connection.execute(select(jobs.c.turn, jobs.c.party).where(jobs.c.seq == job.seq)).one()
     if own.turn is None:
         return

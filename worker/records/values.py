@@ -24,8 +24,9 @@ class Status(StrEnum):
 
 FINAL = frozenset({Status.SUCCEEDED, Status.FAILED, Status.CANCELED})
 HELD = frozenset({Status.RUNNING, Status.CANCELING})
-ALIVE = HELD | {Status.QUEUED}
 """A worker is at work on it."""
+ALIVE = HELD | {Status.QUEUED}
+"""It has not ended."""
 
 
 @dataclass(frozen=True, slots=True)
