@@ -14,7 +14,7 @@ from app.client import Client, ServerError, uploading
 from app.main import create_app
 from app.services import Services
 from tests.app.http.conftest import MakeServices, live, make_services, stored_files  # noqa: F401  # fixtures
-from tests.app.unreliable import Cut, Fault, Lost, Network, Refused, connected, hurry
+from tests.app.unreliable import Cut, Fault, Lost, Network, Refused, connected
 
 PIECE = 100_000
 CONTENT = os.urandom(PIECE * 7 + 1234)
@@ -22,8 +22,7 @@ SHA256 = hashlib.sha256(CONTENT).hexdigest()
 
 
 @pytest.fixture(autouse=True)
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    hurry(monkeypatch)
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(uploading, "PIECE", PIECE)
 
 
