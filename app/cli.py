@@ -9,7 +9,7 @@ def main() -> None:
     """Entry point of the console script."""
     try:
         from app.commands.program import app  # noqa: PLC0415  # takes most of a second
-        from app.failures import written_out  # noqa: PLC0415
+        from app.reporting import written_out  # noqa: PLC0415
     except KeyboardInterrupt:
         sys.exit(_INTERRUPTED)
     with written_out():

@@ -6,13 +6,7 @@ MicronetError
     ├── FileUnreadable
     ├── NoSpace                no disk left, here
     ├── MachineTooSmall        no memory left, here
-    ├── Unreachable            the server that was named
-    ├── Unsendable             an address, or a header, that HTTP does not have
-    ├── NoMicronet             something else answers there
     ├── AnotherVersion         it answered, in a form that this version does not know
-    ├── Refused                it said no, in words that are not its own: a proxy's, say
-    ├── Damaged                what came is not what the job made
-    ├── JobCanceled
     ├── Interrupted            this program was stopped; the job it followed was not
     └── NotGoodEnough
 """
@@ -57,56 +51,12 @@ class MachineTooSmall(CommandError):
     yours = False
 
 
-class Unreachable(CommandError):
-    """The server that was named does not answer, or the connection to it broke."""
-
-    code = "unreachable"
-    title = "The server does not answer"
-    yours = False
-
-
-class Unsendable(CommandError):
-    """The address of the server, or the token, is nothing that a request could carry: look at --server and --token."""
-
-    code = "request"
-    title = "The request cannot be sent"
-
-
-class NoMicronet(CommandError):
-    """Something answers at this address, and not in the words of this service: look at --server."""
-
-    code = "no-micronet"
-    title = "This is no server of ours"
-
-
 class AnotherVersion(CommandError):
     """The job succeeded, and another version of this program wrote its result: `--json` prints it as it is."""
 
     code = "another-version"
     title = "The result is of another version"
     yours = False
-
-
-class Refused(CommandError):
-    """What answered is no problem document of this server: a proxy between, or another program on its port."""
-
-    code = "server"
-    title = "The server refused, and did not say why"
-
-
-class Damaged(CommandError):
-    """What came of a file that a job made has not the hash or the size that the job tells, so none of it is kept."""
-
-    code = "damaged"
-    title = "The file came damaged"
-    yours = False
-
-
-class JobCanceled(CommandError):
-    """Somebody canceled the job that was being followed."""
-
-    code = "canceled"
-    title = "The job was canceled"
 
 
 class Interrupted(CommandError):

@@ -27,7 +27,7 @@ def whole_id(client: Client, named: str) -> str:
     found = list(islice(client.jobs(id_prefix=named), _SHOWN + 1))
     if not found:
         detail = f"no job's id begins {named!r}; `micronet jobs` lists them."
-        raise ServerError("job-not-found", "No such job", detail, yours=True)
+        raise ServerError(detail, code="job-not-found", title="No such job")
     if len(found) > 1:
         listed = "\n".join([*map(_described, found[:_SHOWN]), *(["and more"] if len(found) > _SHOWN else [])])
         raise SettingsError(

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from app.http.board import board_router
 from app.http.catalogue import catalogue_router
 from app.http.checkpoints import checkpoints_router
+from app.http.error_answers import install_handlers
 from app.http.events import events_router
-from app.http.failures import install_handlers
 from app.http.files import files_router
 from app.http.gate import Gate
 from app.http.health import health_router

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, cast
 
 import typer
 
-from app.failures import reported
+from app.reporting import reported
 from app.settings_text import pairs, put_, validated, whole
 from micronet.contract import ScoreSettings
 from micronet.errors import SettingsError

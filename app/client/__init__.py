@@ -10,6 +10,6 @@ Jobs and entries of the leaderboard are the server's JSON as dictionaries; `/ope
 """
 
 from app.client.client import Client, Stored
-from app.client.failures import Later, ServerError
+from app.client.errors import Later, ServerError
 
 __all__ = ["Client", "Later", "ServerError", "Stored"]

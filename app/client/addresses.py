@@ -4,22 +4,27 @@ import re
 
 import httpx
 
-from app.client.failures import unsendable
+from app.client.errors import Unsendable
 
 _ACCESS = re.compile(r"^([a-z]+://)?.*@", re.DOTALL | re.IGNORECASE)
 """All that could be a user's name and password, in what may be no address at all."""
 
 
 def server_address(text: str) -> httpx.URL:
-    """The address of a server. Raises ServerError, which tells none of what stands before an `@`."""
+    """The address of a server. Raises Unsendable, which tells none of what stands before an `@`."""
     shown = _ACCESS.sub(r"\1", text)
     try:
         url = httpx.URL(text)
     except httpx.InvalidURL:
-        raise unsendable(f"{shown!r}: {_fault(shown)}") from None  # the error may hold a piece of the password
+        raise Unsendable(f"{shown!r}: {_fault(shown)}") from None  # the error may hold a piece of the password
     if url.scheme not in ("http", "https") or not url.host:
-        raise unsendable(f"{shown!r}: an address of a server begins with http:// or https:// and its name.")
+        raise Unsendable(f"{shown!r}: an address of a server begins with http:// or https:// and its name.")
     return url
+
+
+def without_password(url: httpx.URL) -> str:
+    """An address as anybody may read it."""
+    return str(url.copy_with(userinfo=b""))
 
 
 def _fault(shown: str) -> str:

@@ -15,7 +15,8 @@ from pydantic import BaseModel
 
 from app.client.connection import Connection
 from app.client.downloading import download
-from app.client.failures import Later, Lost, ServerError, checked, content_of
+from app.client.errors import Later, Lost, ServerError
+from app.client.reading import checked, content_of
 from app.client.shapes import Board, Job, JobPage, Shape, Tracks
 from app.client.uploading import Progress, upload
 

@@ -9,17 +9,9 @@ from typing import Any
 
 import httpx
 
-from app.client.addresses import server_address
-from app.client.failures import (
-    Later,
-    ServerError,
-    checked,
-    content_of,
-    no_micronet,
-    unreachable,
-    unsendable,
-    without_password,
-)
+from app.client.addresses import server_address, without_password
+from app.client.errors import Later, Lost, NoMicronet, ServerError, Unreachable, Unsendable
+from app.client.reading import checked, content_of
 from app.client.shapes import Shape
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
@@ -27,6 +19,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.1, 10.0
 _LONGEST_ASKED = 60.0
 """Seconds; who asks to be left alone for longer is asked again then all the same."""
 _TOKEN = re.compile(r"[\x21-\x7e]+")
+_ERRNO = re.compile(r"^\[Errno -?\d+\] ")
+"""What Python puts before the system's words."""
 
 
 class Patience:
@@ -61,12 +55,12 @@ def _headers(token: str | None) -> Mapping[str, str]:
         detail = (
             "the token has characters that no header can carry; tokens begin with mn_ and are of letters, digits, - _."
         )
-        raise unsendable(detail)
+        raise Unsendable(detail)
     return {"Authorization": f"Bearer {token}"}
 
 
-def _no_such_proxy(why: str) -> ServerError:
-    return unsendable(f"the proxy that the environment names cannot be used: {why} Set another, or none.")
+def _no_such_proxy(why: str) -> Unsendable:
+    return Unsendable(f"the proxy that the environment names cannot be used: {why} Set another, or none.")
 
 
 def _is_here(host: str) -> bool:
@@ -76,6 +70,21 @@ def _is_here(host: str) -> bool:
     except ValueError:
         return host.rstrip(".") == "localhost"
     return address.is_loopback or address.is_unspecified
+
+
+def _unreached(error: httpx.TransportError, url: str, known: bool) -> ServerError:
+    """Why there was no answer from `url`. Only from a server that is `known`, or that is there, one may come later.
+
+    A server that was never met and takes no connection is more likely a wrong address than one that starts.
+    """
+    detail = f"{url}: {_ERRNO.sub('', str(error)) or type(error).__name__}"
+    if isinstance(error, httpx.LocalProtocolError | httpx.UnsupportedProtocol):
+        return Unsendable(detail)
+    never_sent = isinstance(error, httpx.ConnectError | httpx.ConnectTimeout)
+    if never_sent and not known:
+        hint = "--server or MICRONET_SERVER names another; `micronet serve` starts one here"
+        return Unreachable(f"{detail}. {hint}.")
+    return (Later if never_sent else Lost).of(Unreachable(detail))
 
 
 class Connection:
@@ -136,9 +145,9 @@ class Connection:
         try:
             yield
         except httpx.TransportError as error:
-            raise unreachable(error, self.url(), self._known) from error
+            raise _unreached(error, self.url(), self._known) from error
         except httpx.InvalidURL as error:
-            raise unsendable(f"{self.url()}: {error}") from error
+            raise Unsendable(f"{self.url()}: {error}") from error
         except httpx.DecodingError as error:
-            raise no_micronet(self.url(), f"what nobody can unpack: {error}") from error
+            raise NoMicronet(f"{self.url()} answered with what nobody can unpack: {error}") from error
         self._known = True

@@ -7,8 +7,7 @@ from typing import Any, BinaryIO
 import httpx
 
 from app.client.connection import Connection
-from app.client.failures import Later, ServerError
-from app.errors import Damaged
+from app.client.errors import Damaged, Later
 
 
 def download(connection: Connection, artifact: Mapping[str, Any], destination: BinaryIO) -> None:
@@ -37,9 +36,9 @@ def download(connection: Connection, artifact: Mapping[str, Any], destination: B
         raise _damaged(artifact, done, digest.hexdigest())
 
 
-def _damaged(artifact: Mapping[str, Any], size: int, sha256: str) -> ServerError:
+def _damaged(artifact: Mapping[str, Any], size: int, sha256: str) -> Damaged:
     detail = (
         f"{artifact['name']}: {size:,} bytes with sha256 {sha256} came, and the job made {artifact['size']:,} bytes "
         f"with sha256 {artifact['sha256']}. The server's store, or something on the way, damages files."
     )
-    return ServerError(Damaged.code, Damaged.title, detail, Damaged.yours)
+    return Damaged(detail)

@@ -10,7 +10,8 @@ from typing import BinaryIO
 import httpx
 
 from app.client.connection import Connection
-from app.client.failures import Later, ServerError, checked, no_micronet, without_password
+from app.client.errors import Later, ServerError
+from app.client.reading import checked, no_micronet
 
 PIECE = 16 << 20
 """Bytes of the largest file that is sent whole, and of a piece of others."""
@@ -88,7 +89,7 @@ class _Sending:
         told = answer.headers.get(_OFFSET, "")
         if not (re.fullmatch(r"[0-9]{1,19}", told) and int(told) <= self._size):
             said = f"{answer.status_code}, and {_OFFSET} {told!r} where a number up to {self._size} is needed"
-            raise no_micronet(without_password(answer.url), said)
+            raise no_micronet(answer, said)
         return int(told)
 
     def _send(self, offset: int) -> httpx.Response:
@@ -111,4 +112,4 @@ class _Sending:
 
 def _elsewhere(offset: int) -> ServerError:
     detail = f"the server goes back and forth; it has {offset:,} bytes now. Do several hosts answer at this address?"
-    return ServerError("offset-mismatch", "The piece belongs elsewhere", detail, yours=False)
+    return ServerError(detail, code="offset-mismatch", title="The piece belongs elsewhere", yours=False)

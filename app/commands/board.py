@@ -11,7 +11,7 @@ import typer
 
 from app.client import Client
 from app.commands.options import LOCAL, PATIENCE, Json, Patience, Server, Token
-from app.failures import reported
+from app.reporting import reported
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 

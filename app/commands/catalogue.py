@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from app.commands.options import DataDir, Json
-from app.failures import reported
 from app.progress_bar import ProgressBar
+from app.reporting import reported
 from app.tables import show_rows, wide_console
 
 

@@ -28,9 +28,9 @@ from app.commands.options import (
     Token,
 )
 from app.errors import FileUnreadable
-from app.failures import reported
 from app.printable import on_one_line
 from app.progress_bar import ProgressBar
+from app.reporting import reported
 from app.score_limits import BEST, Limits, Standard, score_of
 from app.score_options import with_given_settings
 from micronet.contract import JobSettings

@@ -10,7 +10,7 @@ import typer
 
 from app.commands.options import DataDir, Home
 from app.commands.serving import read_settings, unread_variables
-from app.failures import reported
+from app.reporting import reported
 from app.tables import show_rows, wide_console
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from typing import Any
 
 from app.answers import answer_of
 from app.artifacts import make_room, move_all
-from app.breakdown import declared_widths
 from app.client import Client, Later, ServerError
+from app.client.errors import JobCanceled
 from app.errors import Interrupted
-from app.failures import of_the_system
 from app.progress_bar import ProgressBar
+from app.reporting import of_the_system
 from app.tables import show_any, show_rows, show_score, wide_console
 from micronet.contract import ScoreResult
 from micronet.errors import MicronetError
@@ -57,7 +57,7 @@ def followed(client: Client, job: dict[str, Any], progress: ProgressBar) -> dict
                 progress.advance(moved["done"], moved["total"], moved["unit"])
     except Later as error:
         detail = f"{error}; the job goes on when the server does: `micronet job {job_id} --wait` waits for it."
-        raise ServerError(error.code, error.title, detail, error.yours) from error
+        raise ServerError.of(error, detail) from error
     return job
 
 
@@ -77,10 +77,9 @@ def _show_where(where: str | dict[str, Any], progress: ProgressBar) -> None:
 def check_succeeded(job: dict[str, Any]) -> None:
     """Raise ServerError, as the job says, if it failed or was canceled."""
     if job["status"] == "canceled":
-        detail = f"job {job['id']} was canceled before it ended"
-        raise ServerError("canceled", "The job was canceled", detail, yours=True)
+        raise JobCanceled(f"job {job['id']} was canceled before it ended")
     if (error := job["error"]) is not None:
-        raise ServerError(error["code"], error["title"], error["detail"], error["yours"])
+        raise ServerError(error["detail"], code=error["code"], title=error["title"], yours=error["yours"])
 
 
 def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> None:
@@ -96,7 +95,7 @@ def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> Non
     except (MicronetError, OSError) as error:
         why = error if isinstance(error, MicronetError) else of_the_system(error)
         detail = f"{why} `micronet job {job['id']} --output DIRECTORY` fetches what the job made."
-        raise ServerError(why.code, why.title, detail, why.yours) from error
+        raise ServerError.of(why, detail) from error
 
 
 def show(job: dict[str, Any], as_json: bool) -> None:
@@ -106,7 +105,7 @@ def show(job: dict[str, Any], as_json: bool) -> None:
         return
     answer = answer_of(job)
     if isinstance(answer, ScoreResult):
-        show_score(answer, declared_widths(job["settings"]), wide_console())
+        show_score(answer, wide_console())
     else:
         show_any(answer, wide_console())
 

@@ -15,8 +15,8 @@ import typer
 
 from app.artifacts import make_room, move_all
 from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Set, Teachers
-from app.failures import reported
 from app.progress_bar import ProgressBar
+from app.reporting import reported
 from app.settings_text import pairs, put_, put_each_, validated, whole
 from app.tables import show_any, wide_console
 from micronet.contract import JobSettings, files_named

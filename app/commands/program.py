@@ -7,7 +7,7 @@ import typer
 from app.commands import board, catalogue, client, jobs, scoring, server_jobs, serving
 from app.commands.doctor import doctor
 from app.commands.tokens import tokens
-from app.failures import EXIT_CODES
+from app.reporting import EXIT_CODES
 from micronet.jobs import JOBS
 from micronet.version import version
 

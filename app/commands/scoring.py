@@ -1,11 +1,11 @@
 """Scoring and counting here, without a server."""
 
 from app.commands.options import DataDir, Device, File, Json, OptionalFile
-from app.failures import reported
 from app.progress_bar import ProgressBar
+from app.reporting import reported
 from app.score_options import with_score_settings
 from app.tables import show_score, wide_console
-from micronet.contract import BitWidths, ScoreResult, ScoreSettings
+from micronet.contract import ScoreResult, ScoreSettings
 
 
 @with_score_settings
@@ -18,7 +18,7 @@ def score(
 
         prepare_process()
         result = JOBS["score"].run(settings, file, Context(data, device, progress))
-    show_result(result, settings.bits, as_json)
+    show_result(result, as_json)
 
 
 @with_score_settings
@@ -28,12 +28,12 @@ def count(settings: ScoreSettings, file: OptionalFile = None, data: DataDir = No
         from micronet.jobs import Context, count_network
 
         result = count_network(settings, file, Context(data))
-    show_result(result, settings.bits, as_json)
+    show_result(result, as_json)
 
 
-def show_result(result: ScoreResult, widths: BitWidths | None, as_json: bool) -> None:
-    """Print a score, as a table or as JSON. `widths` are those that were declared."""
+def show_result(result: ScoreResult, as_json: bool) -> None:
+    """Print a score, as a table or as JSON."""
     if as_json:
         print(result.model_dump_json(indent=2))
     else:
-        show_score(result, widths, wide_console())
+        show_score(result, wide_console())

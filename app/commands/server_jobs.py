@@ -10,10 +10,10 @@ import typer
 from app.client import Client
 from app.commands.following import FINAL, check_succeeded, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
-from app.failures import reported
 from app.job_ids import LEAST, whole_id
 from app.printable import on_one_line
 from app.progress_bar import ProgressBar
+from app.reporting import reported
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS

@@ -9,7 +9,7 @@ import typer
 from pydantic import ValidationError
 
 from app.commands.options import DataDir, Home
-from app.failures import reported
+from app.reporting import reported
 from micronet.errors import SettingsError
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import typer
 
 from app.commands.options import Home
 from app.commands.serving import read_settings
-from app.failures import reported
+from app.reporting import reported
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 

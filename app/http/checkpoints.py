@@ -9,8 +9,8 @@ from starlette.responses import Response
 from app.http.access import Caller, CallerDep
 from app.http.body import announced_length, body_chunks
 from app.http.documented import Answers, problem, success
+from app.http.error_answers import answer
 from app.http.errors import InvalidRequest
-from app.http.failures import answer
 from app.http.pieces import Place, append, copy, give_up, opened
 from app.http.problems import LENGTH, OFFSET, Fault
 from app.http.site import Site, SiteDep

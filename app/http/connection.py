@@ -8,8 +8,8 @@ from httptools import HttpRequestParser
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
+from app.http.error_answers import answer, status_of
 from app.http.errors import HeadTooLarge, HeadTooSlow, HttpError, MalformedRequest
-from app.http.failures import answer, status_of
 from app.http.heads import HEAD_BYTES, Head
 from app.http.outgoing import Outgoing
 from app.http.upgrades import Parser

@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.http.access import COOKIE
 from app.http.cookies import with_one_cookie
+from app.http.error_answers import answer, internal_error
 from app.http.errors import CrossSite, HttpError, UnknownHost
-from app.http.failures import answer, internal_error
 from app.http.measuring import Metrics
 from app.http.origins import SAFE_METHODS, is_of_another_site
 

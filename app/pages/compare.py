@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from app.breakdown import LayerCost, by_name
 from app.http.access import Caller, CallerDep
+from app.http.error_answers import status_of
 from app.http.errors import InvalidRequest
-from app.http.failures import status_of
 from app.http.jobs import own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.http.failures import no_such_address
+from app.http.error_answers import no_such_address
 from app.pages.assets import ASSETS, assets
 from app.pages.routing import page_router
 

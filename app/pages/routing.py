@@ -10,8 +10,8 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from app.http.error_answers import status_of
 from app.http.errors import TokenRequired
-from app.http.failures import status_of
 from app.pages.rendering import render
 from micronet.errors import MicronetError
 

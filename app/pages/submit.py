@@ -10,8 +10,8 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.http.access import Caller, CallerDep
+from app.http.error_answers import status_of
 from app.http.errors import InvalidRequest, TokenRequired
-from app.http.failures import status_of
 from app.http.job_json import PAGE
 from app.http.jobs import JobId, Kind, own_job
 from app.http.problems import Fault

@@ -16,7 +16,7 @@ from onnx import helper
 from structlog.testing import capture_logs
 
 from app.commands.program import app
-from app.failures import reported
+from app.reporting import reported
 from app.score_options import OPTIONS, score_settings
 from micronet.contract import ScoreResult, ScoreSettings
 from micronet.errors import SettingsError

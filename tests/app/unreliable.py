@@ -87,10 +87,10 @@ def connected(
         return Client(url, token, patience=patience)
 
 
-def answering(patch: pytest.MonkeyPatch, answers: Iterable[httpx.Response]) -> Client:
+def answering(patch: pytest.MonkeyPatch, answers: Iterable[httpx.Response], patience: float = 30) -> Client:
     """A client of a server that gives these answers."""
     given = iter(answers)
-    return connected(patch, httpx.MockTransport(lambda _: next(given)))
+    return connected(patch, httpx.MockTransport(lambda _: next(given)), patience=patience)
 
 
 def a_job(**changes: Any) -> dict[str, Any]:

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from functools import cache
 
 from app import errors as c
+from app.client import errors as e
 from app.http import errors as h
-from app.http.failures import STATUS
+from app.http.error_answers import STATUS
 from micronet import errors as m
 from micronet.contract.words import prose_and_rows
 from worker import errors as w
@@ -60,6 +61,7 @@ _BRANCHES: Mapping[type[m.MicronetError], Heading] = {
     h.HttpError: Heading("errors-request", "The request itself"),
     w.JobEnded: Heading("errors-ending", "How jobs end"),
     c.CommandError: Heading("errors-command", "The command line"),
+    e.ServerError: Heading("errors-client", "The command line and its server"),
 }
 """What is listed together; a class belongs to the nearest above it."""
 

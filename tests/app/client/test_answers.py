@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from app.client import Client, ServerError
+from app.client.errors import Refused
 from micronet.contract import ScoreSettings
 from tests.app.unreliable import Cut, Network, a_job, answering, connected
 
@@ -118,8 +119,8 @@ def test_a_refusal_that_is_not_of_this_service_is_shown_as_it_came(
     answer = httpx.Response(403, json=foreign)
     with answering(monkeypatch, [answer]) as client, pytest.raises(ServerError) as raised:
         client.job("1")
-    assert (raised.value.code, raised.value.title) == ("server", "The server answered 403")
-    assert str(raised.value) == answer.text
+    assert isinstance(raised.value, Refused)
+    assert str(raised.value) == f"http://server/jobs/1 answered 403: {answer.text}"
 
 
 def test_a_refusal_may_list_no_faults(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -72,10 +72,17 @@ def slowed(monkeypatch: pytest.MonkeyPatch) -> tuple[list[float], list[float]]:
     return now, slept
 
 
+def asking_for(seconds: float) -> Later:
+    """An answer that asks to be left alone for so long."""
+    error = Later("not now")
+    error.seconds = seconds
+    return error
+
+
 def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pauses are 1, 2, 4, 4 ... seconds where nobody asks for more; 20 s end before the seventh."""
     now, slept = slowed(monkeypatch)
-    patience, error = Patience(20, lambda: now[0]), ServerError("c", "t", "d", yours=False)
+    patience, error = Patience(20, lambda: now[0]), ServerError("d", code="c", title="t", yours=False)
     for _ in range(6):
         patience.wait(error)
     assert slept == [1, 2, 4, 4, 4, 4]
@@ -83,18 +90,18 @@ def test_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
         patience.wait(error)
     assert raised.value is error
     patience.forward()
-    patience.wait(Later("c", "t", "d", False, seconds=3))
-    patience.wait(Later("c", "t", "d", False, seconds=60))
+    patience.wait(asking_for(3))
+    patience.wait(asking_for(60))
     assert slept[-2:] == [3, 17], "for a last try at the end"
     with pytest.raises(ServerError):
-        patience.wait(Later("c", "t", "d", False, seconds=60))
+        patience.wait(asking_for(60))
 
 
 def test_who_asks_to_be_left_alone_is_for_a_minute_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     now, slept = slowed(monkeypatch)
     patience = Patience(300, lambda: now[0])
     for seconds in (30, 60, 3600):
-        patience.wait(Later("c", "t", "d", False, seconds=seconds))
+        patience.wait(asking_for(seconds))
     assert slept == [30, 60, 60]
 
 

@@ -30,7 +30,7 @@ def test_a_result_is_printed_although_its_files_cannot_be_fetched(
 ) -> None:
     made = Artifact(name="made.onnx", sha256="0" * 64, size=4)
     end = Ending(Status.SUCCEEDED, score_text(350, 0.1), artifacts=(made,))
-    gone = ServerError("blob-gone", "The file is no longer kept", "it was swept.", yours=True)
+    gone = ServerError("it was swept.", code="blob-gone", title="The file is no longer kept")
     monkeypatch.setattr(Client, "download", MagicMock(side_effect=gone))
     output = ("--output", str(tmp_path / "out"))
     arguments = (

@@ -10,6 +10,7 @@ from unittest.mock import MagicMock, call
 import pytest
 
 from app.client import Client, Later
+from app.client.errors import Unreachable
 from app.commands.following import followed
 from app.services import Services
 from tests.app.http.results import score_text
@@ -47,7 +48,7 @@ def test_a_job_that_ends_badly_exits_as_whose_fault_it_is(
 
 def test_who_loses_patience_is_told_how_to_find_the_job_again(file: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def gone(*_: object) -> Iterator[dict[str, Any]]:
-        raise Later("unreachable", "The server does not answer", "it went away", yours=False)
+        raise Later.of(Unreachable("it went away"))
 
     monkeypatch.setattr(Client, "follow", gone)
     said = micronet("submit", file, *DIGITS, expected=3).stderr

@@ -6,9 +6,9 @@ import pytest
 import typer
 
 from app.client import ServerError
-from app.failures import reported
+from app.reporting import reported
 
-HOSTILE = ServerError("c\x1b[2J\nd", "t\u202e\r", "one\x9b\ntwo", yours=True)
+HOSTILE = ServerError("one\x9b\ntwo", code="c\x1b[2J\nd", title="t\u202e\r")
 
 
 def test_no_words_of_a_server_are_orders_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
