@@ -14,11 +14,11 @@ from celery import Celery, signals
 
 from micronet.version import version
 from worker.belonging import open_store
-from worker.bench import Bench
 from worker.blobs import Blobs
 from worker.celery_app import RING, make_celery
 from worker.chores import now_and_then
 from worker.errors import ServiceError
+from worker.job_run.context import WorkerContext
 from worker.reconciler import Reconciler
 from worker.records import Records
 from worker.records.values import WorkerSeen
@@ -79,9 +79,11 @@ def _open(settings: Settings) -> Worker:
     for slot in ordinary:
         slot.runner.start()
     limits = limits_by_lane(settings, len(ordinary))
-    bench = Bench(records, blobs, settings.scratch, limits, settings.beat_seconds, settings.lease_seconds, stopping)
+    context = WorkerContext(
+        records, blobs, settings.scratch, limits, settings.beat_seconds, settings.lease_seconds, stopping
+    )
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{token_hex(4)}"
-    supervisor = Supervisor(bench, slots, worker_id)
+    supervisor = Supervisor(context, slots, worker_id)
     return Worker(worker_id, settings, records, blobs, slots, supervisor, stopping)
 
 

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 
 import structlog
 
-from worker.bench import Bench
 from worker.errors import ServiceError
-from worker.job_run import run_job
+from worker.job_run.context import WorkerContext
+from worker.job_run.run import run_job
 from worker.records.values import Job
 from worker.settings import LONG
 from worker.slots import Slot
@@ -18,8 +18,8 @@ log = structlog.get_logger()
 class Supervisor:
     """Runs jobs on its slots. Any number of threads may call `work_off`, as often as they like."""
 
-    def __init__(self, bench: Bench, slots: Sequence[Slot], worker_id: str) -> None:
-        self._bench, self._worker_id = bench, worker_id
+    def __init__(self, context: WorkerContext, slots: Sequence[Slot], worker_id: str) -> None:
+        self._bench, self._worker_id = context, worker_id
         self._slots = tuple(slots)
         self._changed = threading.Condition()
         self._taken: dict[Slot, str | None] = {}

@@ -9,8 +9,8 @@ import pytest
 
 from tests.worker.records.making import accept
 from worker import supervisor as module
-from worker.bench import Bench
 from worker.blobs.memory import MemoryBlobs
+from worker.job_run.context import WorkerContext
 from worker.records import Records
 from worker.records.values import Ending, Job, Status
 from worker.runner import Runner
@@ -39,13 +39,13 @@ class Jobs:
         self.running: dict[str, threading.Event] = {}
         self.changed = threading.Condition()
 
-    def run(self, bench: Bench, job: Job, runner: Runner, device: str) -> None:
+    def run(self, context: WorkerContext, job: Job, runner: Runner, device: str) -> None:
         ended = threading.Event()
         with self.changed:
             self.running[job.id] = ended
             self.changed.notify_all()
         assert ended.wait(20)
-        bench.records.leases.finish(job, Ending(Status.CANCELED))
+        context.records.leases.finish(job, Ending(Status.CANCELED))
 
     def end(self, job: Job) -> None:
         self.running.pop(job.id).set()
@@ -66,8 +66,8 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
 
 
 def supervisor(records: Records, tmp_path: Path, slots: tuple[Slot, ...]) -> Supervisor:
-    bench = Bench(records, MemoryBlobs(), tmp_path, {}, 1.0, LEASE_SECONDS, threading.Event())
-    return Supervisor(bench, slots, "w")
+    context = WorkerContext(records, MemoryBlobs(), tmp_path, {}, 1.0, LEASE_SECONDS, threading.Event())
+    return Supervisor(context, slots, "w")
 
 
 def slots(**settings: object) -> tuple[Slot, ...]:

@@ -6,20 +6,20 @@ from threading import Event
 import pytest
 
 from tests.worker.job_run.running import FailingBlobs
-from worker import job_run, keeping, waiting
-from worker.bench import Bench
+from worker.job_run import finishing, retrying, run
+from worker.job_run.context import WorkerContext
 from worker.limits import JobLimits
 from worker.records import Records
 
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (job_run, keeping, waiting):
+    for module in (run, finishing, retrying):
         monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
-    monkeypatch.setattr(waiting, "_END_SECONDS", 0.1)
-    monkeypatch.setattr(waiting, "_HICCUP_SECONDS", 0.05)
-    monkeypatch.setattr(job_run, "_REST_SECONDS", 0.01)
-    monkeypatch.setattr(keeping, "collect", lambda scratch, *_: ("{}", sorted((scratch / "out").iterdir())))
+    monkeypatch.setattr(retrying, "_END_SECONDS", 0.1)
+    monkeypatch.setattr(retrying, "_HICCUP_SECONDS", 0.05)
+    monkeypatch.setattr(run, "_REST_SECONDS", 0.01)
+    monkeypatch.setattr(finishing, "collect", lambda scratch, *_: ("{}", sorted((scratch / "out").iterdir())))
 
 
 @pytest.fixture
@@ -28,6 +28,6 @@ def blobs() -> FailingBlobs:
 
 
 @pytest.fixture
-def bench(records: Records, blobs: FailingBlobs, tmp_path: Path) -> Bench:
+def context(records: Records, blobs: FailingBlobs, tmp_path: Path) -> WorkerContext:
     limits = {"short": JobLimits(), "long": JobLimits()}
-    return Bench(records, blobs, tmp_path / "scratch", limits, 0.02, 30.0, Event())
+    return WorkerContext(records, blobs, tmp_path / "scratch", limits, 0.02, 30.0, Event())

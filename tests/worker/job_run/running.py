@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from tests.worker.records.making import new_job
-from worker.bench import Bench
 from worker.blobs import Incoming
 from worker.blobs.memory import MemoryBlobs
 from worker.errors import RunnerUnavailable
-from worker.job_run import run_job
+from worker.job_run.context import WorkerContext
+from worker.job_run.run import run_job
 from worker.limits import JobLimits
 from worker.records.values import Job
 from worker.runner import Done, Exited, JobRequest, Message, Runner
@@ -122,29 +122,29 @@ class BusyRunner(QuickRunner):
         raise RunnerUnavailable("no spare was warm")
 
 
-def claimed(bench: Bench, lane: str = "short") -> Job:
-    with bench.blobs.create() as incoming:
+def claimed(context: WorkerContext, lane: str = "short") -> Job:
+    with context.blobs.create() as incoming:
         incoming.write(b"a checkpoint")
         blob = incoming.keep()
-        bench.records.blobs.add(blob, "")
-    bench.records.jobs.submit(new_job(blob, kind="fuse", lane=lane), None, 10)
-    return claimed_again(bench, lane)
+        context.records.blobs.add(blob, "")
+    context.records.jobs.submit(new_job(blob, kind="fuse", lane=lane), None, 10)
+    return claimed_again(context, lane)
 
 
-def claimed_again(bench: Bench, lane: str) -> Job:
-    job = bench.records.leases.claim("w", (lane,))
+def claimed_again(context: WorkerContext, lane: str) -> Job:
+    job = context.records.leases.claim("w", (lane,))
     assert job is not None
     return job
 
 
-def read(bench: Bench, sha256: str) -> bytes:
+def read(context: WorkerContext, sha256: str) -> bytes:
     """A recorded file."""
-    blob = bench.records.blobs.find(sha256, "")
+    blob = context.records.blobs.find(sha256, "")
     assert blob is not None
-    with bench.blobs.open(blob.location) as source:
+    with context.blobs.open(blob.location) as source:
         return source.read()
 
 
-def ran(bench: Bench, job: Job, runner: QuickRunner) -> Job:
-    run_job(bench, job, cast(Runner, runner), "cpu")
-    return bench.records.jobs.read(job.id)
+def ran(context: WorkerContext, job: Job, runner: QuickRunner) -> Job:
+    run_job(context, job, cast(Runner, runner), "cpu")
+    return context.records.jobs.read(job.id)

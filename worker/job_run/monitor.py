@@ -5,9 +5,9 @@ from threading import Event
 
 import structlog
 
-from worker.attempts import Outcome, Spent, failed, interruption
-from worker.heart import Heart
-from worker.journal import JournalKeeper
+from worker.job_run.heartbeat import Heartbeat
+from worker.job_run.journal_keeper import JournalKeeper
+from worker.job_run.outcomes import Outcome, Spent, failed, interruption
 from worker.limits import JobLimits
 from worker.records.values import Ending, Job, Status
 from worker.runner import messages
@@ -24,7 +24,7 @@ SETTLE_SECONDS = 10.0
 """That the end of an attempt waits for what the job wrote down last."""
 
 
-class Watch:
+class Monitor:
     """Listens to one process, shows how far it is, and says how it ended or that it must be ended."""
 
     def __init__(
@@ -32,13 +32,13 @@ class Watch:
         job: Job,
         running: Running,
         limits: JobLimits,
-        heart: Heart,
+        heartbeat: Heartbeat,
         stopping: Event,
         *,
         journal: JournalKeeper | None = None,
     ) -> None:
         self._job, self._running, self._limits = job, running, limits
-        self._heart, self._stopping, self._journal = heart, stopping, journal
+        self._heart, self._stopping, self._journal = heartbeat, stopping, journal
         self._failure: messages.JobError | None = None
         self._done = False
         self._next_look = 0.0

@@ -1,7 +1,7 @@
 """How fast a stage gets on: by hand."""
 
 from tests.worker.test_reconciler import Clock
-from worker.pace import Pace
+from worker.job_run.pace import Pace
 
 
 def test_a_rate_is_what_was_done_since_the_first_report() -> None:

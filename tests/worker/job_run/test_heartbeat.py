@@ -1,4 +1,4 @@
-"""What a heart tells with its beats."""
+"""What a heartbeat tells with its beats."""
 
 import time
 from collections.abc import Callable
@@ -8,7 +8,7 @@ import pytest
 
 from tests.worker.records.making import accept
 from worker.errors import Unavailable
-from worker.heart import Heart
+from worker.job_run.heartbeat import Heartbeat
 from worker.records import Records
 from worker.records.values import Job, LogEntry, Stage, Status
 
@@ -33,22 +33,22 @@ def seen(records: Records, job: Job, wanted: Stage | None) -> bool:
 
 def test_how_fast_a_stage_is_goes_with_the_beats(records: Records) -> None:
     job = claim(records)
-    with Heart(records.leases, job, 0.01, LEASE) as heart:
-        heart.advance(1, 2, "images")
-        assert heart.stage is None
-        heart.begin("measure", 1, 2)
-        heart.advance(7, 100, "images")
-        assert heart.stage == Stage("measure", 1, 2, 7, 100, "images", None)
+    with Heartbeat(records.leases, job, 0.01, LEASE) as heartbeat:
+        heartbeat.advance(1, 2, "images")
+        assert heartbeat.stage is None
+        heartbeat.begin("measure", 1, 2)
+        heartbeat.advance(7, 100, "images")
+        assert heartbeat.stage == Stage("measure", 1, 2, 7, 100, "images", None)
         time.sleep(_PAUSE)
-        heart.advance(17, 100, "images")
-        assert heart.stage is not None
-        assert heart.stage.rate is not None
-        assert 0 < heart.stage.rate <= 10 / _PAUSE
-        assert seen(records, job, heart.stage)
-        heart.begin("write", 2, 2)
-        heart.advance(1, 1, "files")
-        assert heart.stage == Stage("write", 2, 2, 1, 1, "files", None)
-        assert seen(records, job, heart.stage)
+        heartbeat.advance(17, 100, "images")
+        assert heartbeat.stage is not None
+        assert heartbeat.stage.rate is not None
+        assert 0 < heartbeat.stage.rate <= 10 / _PAUSE
+        assert seen(records, job, heartbeat.stage)
+        heartbeat.begin("write", 2, 2)
+        heartbeat.advance(1, 1, "files")
+        assert heartbeat.stage == Stage("write", 2, 2, 1, 1, "files", None)
+        assert seen(records, job, heartbeat.stage)
 
 
 def test_stages_that_no_beat_could_tell_of_are_told_by_the_next(
@@ -63,12 +63,12 @@ def test_stages_that_no_beat_could_tell_of_are_told_by_the_next(
         return beat(job, stage, begun)
 
     monkeypatch.setattr(records.leases, "beat", beat_later)
-    with Heart(records.leases, job, 0.01, LEASE) as heart:
-        heart.begin("read", 1, 2)
-        heart.begin("write", 2, 2)
-        assert seen(records, job, heart.stage)
+    with Heartbeat(records.leases, job, 0.01, LEASE) as heartbeat:
+        heartbeat.begin("read", 1, 2)
+        heartbeat.begin("write", 2, 2)
+        assert seen(records, job, heartbeat.stage)
     assert trouble == []
-    assert heart.begun == ()
+    assert heartbeat.begun == ()
     assert [entry.text for entry in records.jobs.log(job.id)[2:]] == ["read (1 of 2)", "write (2 of 2)"]
 
 
@@ -78,15 +78,15 @@ def test_a_stage_that_no_record_can_keep_does_not_stop_the_heart(
 ) -> None:
     records = Records(postgres_url)
     job = claim(records)
-    with Heart(records.leases, job, 0.01, LEASE) as heart:
-        heart.begin(*stage)
-        heart.advance(1, 2, "images")
+    with Heartbeat(records.leases, job, 0.01, LEASE) as heartbeat:
+        heartbeat.begin(*stage)
+        heartbeat.advance(1, 2, "images")
         _wait(lambda: records.leases.held()[0].beat > 3)
-        assert heart.begun == ()
+        assert heartbeat.begun == ()
         records.jobs.cancel(job.id)
-        _wait(lambda: heart.canceled)
-        assert not heart.lost
-        heart.begin("write", 2, 2)
+        _wait(lambda: heartbeat.canceled)
+        assert not heartbeat.lost
+        heartbeat.begin("write", 2, 2)
         assert seen(records, job, Stage("write", 2, 2))
     records.close()
 
@@ -102,8 +102,8 @@ def test_a_heart_that_cannot_beat_for_the_length_of_its_lease_has_lost_its_job(
         raise RuntimeError("a fault of ours")
 
     monkeypatch.setattr(records.leases, "beat", fail)
-    with Heart(records.leases, job, 0.01, lease) as heart:
-        _wait(lambda: heart.lost)
+    with Heartbeat(records.leases, job, 0.01, lease) as heartbeat:
+        _wait(lambda: heartbeat.lost)
         assert tried[-1] - tried[0] > lease - 0.1
 
 
@@ -122,9 +122,9 @@ def test_a_heart_that_beats_again_has_not_lost_its_job_however_many_beats_failed
         return beat(*given)
 
     monkeypatch.setattr(records.leases, "beat", fail_often)
-    with Heart(records.leases, job, 0.001, lease) as heart:
+    with Heartbeat(records.leases, job, 0.001, lease) as heartbeat:
         _wait(lambda: len(beaten) > 9)
-        assert not heart.lost
+        assert not heartbeat.lost
     assert time.monotonic() - began > 2 * lease
     assert len(failed) > 100
 
@@ -138,9 +138,9 @@ def test_a_database_that_is_away_takes_no_job_away(records: Records, monkeypatch
         raise Unavailable("the database does not answer")
 
     monkeypatch.setattr(records.leases, "beat", fail)
-    with Heart(records.leases, job, 0.001, 0.01) as heart:
+    with Heartbeat(records.leases, job, 0.001, 0.01) as heartbeat:
         _wait(lambda: len(beats) > 100)
-        assert not heart.lost
+        assert not heartbeat.lost
 
 
 def _wait(condition: Callable[[], bool]) -> None:

@@ -1,4 +1,4 @@
-"""What jobs are run with."""
+"""What a worker needs to run a job."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,8 +11,11 @@ from worker.records import Records
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
-    """Records, files, a place for scratch, limits by lane, what a lease lives on, and the wish to stop."""
+class WorkerContext:
+    """Records, store, scratch directory, limits of jobs by lane, times of leases, and the worker's stop flag.
+
+    `beat_seconds`: between two beats of a job. `lease_seconds`: silence after which others may take it away.
+    """
 
     records: Records
     blobs: Blobs

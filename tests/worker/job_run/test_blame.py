@@ -20,10 +20,10 @@ from tests.worker.job_run.running import (
     ran,
     read,
 )
-from worker import job_run, waiting
-from worker.bench import Bench
 from worker.blobs import Incoming
 from worker.errors import Unavailable
+from worker.job_run import retrying, run
+from worker.job_run.context import WorkerContext
 from worker.records.values import Status
 
 
@@ -31,14 +31,14 @@ from worker.records.values import Status
     "trouble", [NO_ROOM, OSError(errno.ENODEV, "the store is not mounted"), Unavailable("the store is not mounted")]
 )
 def test_a_worker_without_room_or_store_gives_its_job_back_untried_and_rests(
-    bench: Bench, blobs: FailingBlobs, trouble: Exception
+    context: WorkerContext, blobs: FailingBlobs, trouble: Exception
 ) -> None:
-    job, runner = claimed(bench), QuickRunner()
+    job, runner = claimed(context), QuickRunner()
     blobs.trouble = [trouble] * 10_000
-    back = ran(bench, job, runner)
+    back = ran(context, job, runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
     blobs.trouble = []
-    assert ran(bench, claimed_again(bench, "short"), runner).status is Status.SUCCEEDED
+    assert ran(context, claimed_again(context, "short"), runner).status is Status.SUCCEEDED
     assert runner.asked == 2, "a worker that did its part does not rest"
 
 
@@ -49,41 +49,45 @@ def failing(error: Exception) -> Callable[..., Iterator[Path]]:
     return fail
 
 
-def test_a_worker_without_room_for_a_directory_fails_no_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, runner = claimed(bench), QuickRunner()
-    monkeypatch.setattr(job_run, "scratch_directory", failing(NO_ROOM))
-    back = ran(bench, job, runner)
+def test_a_worker_without_room_for_a_directory_fails_no_job(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, runner = claimed(context), QuickRunner()
+    monkeypatch.setattr(run, "scratch_directory", failing(NO_ROOM))
+    back = ran(context, job, runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
 
 
-def test_a_worker_without_room_for_settings_fails_no_job(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    job, runner = claimed(bench), QuickRunner()
+def test_a_worker_without_room_for_settings_fails_no_job(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, runner = claimed(context), QuickRunner()
     monkeypatch.setattr(runner, "run", failing(NO_ROOM))
-    back = ran(bench, job, runner)
+    back = ran(context, job, runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
 
 
-def test_a_worker_whose_spare_never_gets_warm_gives_its_job_back_untried_and_rests(bench: Bench) -> None:
+def test_a_worker_whose_spare_never_gets_warm_gives_its_job_back_untried_and_rests(context: WorkerContext) -> None:
     runner = BusyRunner(patience=0.1)
-    back = ran(bench, claimed(bench), runner)
+    back = ran(context, claimed(context), runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
 
 
 def test_a_job_whose_files_find_no_room_waits_again_and_goes_on_from_its_journal(
-    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.0)
-    job = claimed(bench, "long")
-    before = bench.records.blobs.stored_bytes("")
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.0)
+    job = claimed(context, "long")
+    before = context.records.blobs.stored_bytes("")
     monkeypatch.setattr(blobs, "create", first_and_then(blobs.create, NO_ROOM))
     runner = QuickRunner(made=(b"first", b"second"))
-    back = ran(bench, job, runner)
+    back = ran(context, job, runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
-    assert bench.records.blobs.stored_bytes("") == before
+    assert context.records.blobs.stored_bytes("") == before
     assert sorted(blobs.files.values()) == [b"a checkpoint", b"two weeks of training"]
-    ended = ran(bench, claimed_again(bench, "long"), runner)
+    ended = ran(context, claimed_again(context, "long"), runner)
     assert (ended.status, runner.journal) == (Status.SUCCEEDED, b"two weeks of training")
-    assert [read(bench, artifact.sha256) for artifact in ended.artifacts] == [b"first", b"second"]
+    assert [read(context, artifact.sha256) for artifact in ended.artifacts] == [b"first", b"second"]
     assert sorted(blobs.files.values()) == [b"a checkpoint", b"first", b"second"]
 
 
@@ -100,85 +104,87 @@ def first_and_then(create: Callable[[], Incoming], error: Exception) -> Callable
     return counted
 
 
-def test_a_worker_that_stops_does_not_rest(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(job_run, "_REST_SECONDS", 1000.0)
-    Timer(0.5, bench.stopping.set).start()
+def test_a_worker_that_stops_does_not_rest(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(run, "_REST_SECONDS", 1000.0)
+    Timer(0.5, context.stopping.set).start()
     began = time.monotonic()
-    assert ran(bench, claimed(bench), BusyRunner(patience=0.0)).status is Status.QUEUED
+    assert ran(context, claimed(context), BusyRunner(patience=0.0)).status is Status.QUEUED
     assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("trouble", [OSError("the blob store says: 503"), OSError(errno.EIO, os.strerror(errno.EIO))])
-def test_a_store_that_fails_as_a_whole_fails_no_job(bench: Bench, blobs: FailingBlobs, trouble: Exception) -> None:
-    job, runner = claimed(bench), QuickRunner()
+def test_a_store_that_fails_as_a_whole_fails_no_job(
+    context: WorkerContext, blobs: FailingBlobs, trouble: Exception
+) -> None:
+    job, runner = claimed(context), QuickRunner()
     for _ in range(3):
         blobs.ill, blobs.recovers_after = trouble, 3
-        back = ran(bench, job, runner)
+        back = ran(context, job, runner)
         assert (back.status, back.attempt, blobs.ill) == (Status.QUEUED, 0, None), "it rests until the store works"
-        job = claimed_again(bench, "short")
-    assert ran(bench, job, runner).status is Status.SUCCEEDED
+        job = claimed_again(context, "short")
+    assert ran(context, job, runner).status is Status.SUCCEEDED
 
 
 def test_a_store_that_takes_nothing_any_more_fails_no_job(
-    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
-    job = claimed(bench)
-    back = ran(bench, job, QuickRunner(lambda: setattr(blobs, "ill", FORBIDDEN)))
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.05)
+    job = claimed(context)
+    back = ran(context, job, QuickRunner(lambda: setattr(blobs, "ill", FORBIDDEN)))
     assert (back.status, back.attempt, blobs.ill) == (Status.QUEUED, 0, None)
-    assert ran(bench, claimed_again(bench, "short"), QuickRunner()).status is Status.SUCCEEDED
+    assert ran(context, claimed_again(context, "short"), QuickRunner()).status is Status.SUCCEEDED
 
 
-def test_a_worker_that_stops_does_not_wait_for_its_store(bench: Bench, blobs: FailingBlobs) -> None:
-    job = claimed(bench)
+def test_a_worker_that_stops_does_not_wait_for_its_store(context: WorkerContext, blobs: FailingBlobs) -> None:
+    job = claimed(context)
     blobs.ill, blobs.recovers_after = OSError("the blob store does not answer"), 1_000_000
-    Timer(0.5, bench.stopping.set).start()
+    Timer(0.5, context.stopping.set).start()
     began = time.monotonic()
-    assert ran(bench, job, QuickRunner()).status is Status.QUEUED
+    assert ran(context, job, QuickRunner()).status is Status.QUEUED
     assert time.monotonic() - began < 30
 
 
 def test_a_file_that_no_worker_can_read_is_the_cause_once_two_have_tried(
-    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
-    job, runner = claimed(bench), QuickRunner()
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.05)
+    job, runner = claimed(context), QuickRunner()
     blobs.trouble = [FORBIDDEN] * 10_000
-    back = ran(bench, job, runner)
+    back = ran(context, job, runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 1, 2), "another worker is to find it first"
-    ended = ran(bench, claimed_again(bench, "short"), runner)
+    ended = ran(context, claimed_again(context, "short"), runner)
     assert ended.error is not None
     assert (ended.status, ended.error.code, ended.error.yours) == (Status.FAILED, "unavailable", False)
     assert FORBIDDEN.strerror in ended.error.detail
     assert runner.asked == 2, "a job that has ended is found by nobody"
-    assert [entry.text for entry in bench.records.jobs.log(job.id)][2::2] == [
+    assert [entry.text for entry in context.records.jobs.log(job.id)][2::2] == [
         "its files could not be read or written; the job waits again",
         "failed: unavailable",
     ]
 
 
 def test_a_file_that_another_worker_can_read_is_no_cause(
-    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
-    job = claimed(bench)
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.05)
+    job = claimed(context)
     blobs.trouble = [FORBIDDEN] * 10_000
-    assert ran(bench, job, QuickRunner()).attempt == 1
+    assert ran(context, job, QuickRunner()).attempt == 1
     blobs.trouble = []
-    assert ran(bench, claimed_again(bench, "short"), QuickRunner()).status is Status.SUCCEEDED
+    assert ran(context, claimed_again(context, "short"), QuickRunner()).status is Status.SUCCEEDED
 
 
 def test_a_file_that_no_store_takes_is_the_cause_once_two_workers_have_tried(
-    bench: Bench, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not for ever: each of them has computed it."""
-    monkeypatch.setattr(waiting, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.05)
     too_large = OSError(errno.EFBIG, os.strerror(errno.EFBIG))
-    job = claimed(bench)
+    job = claimed(context)
     runner = QuickRunner(lambda: blobs.trouble.extend([too_large] * 10_000))
-    back = ran(bench, job, runner)
+    back = ran(context, job, runner)
     assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 1, 2)
     blobs.trouble = []
-    ended = ran(bench, claimed_again(bench, "short"), runner)
+    ended = ran(context, claimed_again(context, "short"), runner)
     assert ended.error is not None
     assert (ended.status, ended.error.code) == (Status.FAILED, "unavailable")

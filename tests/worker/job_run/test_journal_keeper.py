@@ -22,8 +22,8 @@ from tests.micronet.training.lessons import digits_graph, digits_task
 from tests.worker.records.making import new_job, store
 from worker.blobs.memory import MemoryBlobs
 from worker.errors import Unavailable
-from worker.fetching import fetch
-from worker.journal import MAX_ENTRIES, JournalKeeper
+from worker.job_run.fetching import fetch
+from worker.job_run.journal_keeper import MAX_ENTRIES, JournalKeeper
 from worker.records import Records
 from worker.records.leases import MAX_ATTEMPTS
 from worker.records.values import Ending, Job, JobError, JournalEntry, NewJob, Status, StoredBlob, Written
@@ -155,7 +155,7 @@ def test_what_was_written_though_nobody_heard_of_it_stays(
         return written
 
     monkeypatch.setattr(records.journal, "write", write_unheard)
-    monkeypatch.setattr("worker.journal._LOOK_SECONDS", 0.01)
+    monkeypatch.setattr("worker.job_run.journal_keeper._LOOK_SECONDS", 0.01)
     with JournalKeeper(records, blobs, job, directory, LIMIT) as keeper:
         write(directory, "state", b"epoch 3")
         assert keeper.settle(10)

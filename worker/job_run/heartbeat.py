@@ -1,4 +1,4 @@
-"""A running job's signs of life."""
+"""The heartbeat of a running job: renews its lease, tells how far it is, hears that it is canceled or taken away."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from typing import Self
 import structlog
 
 from worker.errors import ServiceError
-from worker.pace import Pace
+from worker.job_run.pace import Pace
 from worker.records.clock import now
 from worker.records.leases import Leases
 from worker.records.values import Event, Job, LogEntry, Stage, Status
@@ -17,18 +17,18 @@ from worker.records.values import Event, Job, LogEntry, Stage, Status
 log = structlog.get_logger()
 
 
-class Heart:
-    """Beats for a job in a thread of its own, so that fetching a file or storing one keeps no beat waiting.
+class Heartbeat:
+    """Renews the lease of a job from a thread of its own, so that fetching or storing a file delays no beat.
 
-    `seconds`: between two beats. `lease_seconds`: after so long without one somebody else has the job. Each beat
-    carries how far the job is, and brings back whether it is to be canceled or was taken away. What a record cannot
-    keep of how far it is, is left out: a job's own word must not stop its heart.
+    `seconds`: between two beats. `lease_seconds`: after so long without one somebody else may have the job. Each beat
+    writes how far the job is, and reads whether it is to be canceled or was taken away. If the database rejects a
+    progress value, the beat is sent without it.
     """
 
     def __init__(self, leases: Leases, job: Job, seconds: float, lease_seconds: float) -> None:
         self._leases, self._job, self._seconds, self._lease_seconds = leases, job, seconds, lease_seconds
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._beat_on, name=f"heart-{job.id[:8]}", daemon=True)
+        self._thread = threading.Thread(target=self._beat_on, name=f"heartbeat-{job.id[:8]}", daemon=True)
         self._pace = Pace()
         self._begun: list[LogEntry] = []
         self.stage: Stage | None = None
@@ -75,7 +75,7 @@ class Heart:
             except ServiceError as error:  # the database is away: while it is, nobody can take the job either
                 log.warning("no beat", job=self._job.id, reason=str(error))
                 continue
-            except Exception:  # a fault of ours must not stop the heart of a job that runs
+            except Exception:  # a fault of our code must not end a job that runs
                 log.exception("no beat", job=self._job.id)
                 silence += step
                 self.lost = self.lost or silence >= self._lease_seconds

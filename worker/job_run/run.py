@@ -8,22 +8,22 @@ from pathlib import Path
 import structlog
 
 from micronet.errors import MicronetError
-from worker.attempts import Outcome, Returned, Spent, failed, interruption
-from worker.bench import Bench
 from worker.errors import RunnerUnavailable, ServiceError
-from worker.faults import AWAY, given_back, is_ours, spent
-from worker.fetching import fetch
-from worker.heart import Heart
-from worker.journal import JournalKeeper
-from worker.keeping import keep, keep_finished
+from worker.job_run.blame import TRANSIENT_ERRORS, given_back, is_ours, spent
+from worker.job_run.context import WorkerContext
+from worker.job_run.fetching import fetch
+from worker.job_run.finishing import keep, keep_finished
+from worker.job_run.heartbeat import Heartbeat
+from worker.job_run.journal_keeper import JournalKeeper
+from worker.job_run.monitor import SETTLE_SECONDS, Monitor
+from worker.job_run.outcomes import Outcome, Returned, Spent, failed, interruption
+from worker.job_run.retrying import Interrupted, go_on, patience_before, patiently
 from worker.records.values import Ending, Job, Stage, Status
 from worker.runner import messages
 from worker.runner.client import Runner
 from worker.runner.failures import internal_error, told
 from worker.runner.orders import JOURNAL
 from worker.sweeping import scratch_directory
-from worker.waiting import Interrupted, go_on, patience_before, patiently
-from worker.watch import SETTLE_SECONDS, Watch
 
 log = structlog.get_logger()
 
@@ -32,7 +32,7 @@ _RETRY_SECONDS = 1.0  # between tries to record an end
 _REST_SECONDS = 30.0  # of a worker that could not do its part: longer than others take to find the job it gave back
 
 
-def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
+def run_job(context: WorkerContext, job: Job, runner: Runner, device: str) -> None:
     """Run a claimed job and record its end. Raises nothing: whatever goes wrong is the end of the job, not of us.
 
     Where this worker could not do its part, the job goes back at once, and this returns when the worker has rested.
@@ -40,60 +40,62 @@ def run_job(bench: Bench, job: Job, runner: Runner, device: str) -> None:
     logged = log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
     logged.info("job started", device=device)
     began = time.monotonic()
-    with Heart(bench.records.leases, job, bench.beat_seconds, bench.lease_seconds) as heart:
+    with Heartbeat(context.records.leases, job, context.beat_seconds, context.lease_seconds) as heartbeat:
         try:
-            outcome = _in_scratch(bench, job, runner, device, heart)
+            outcome = _in_scratch(context, job, runner, device, heartbeat)
         except MicronetError as error:
-            outcome = failed(_error_of(error, heart.stage))
+            outcome = failed(_error_of(error, heartbeat.stage))
         except Exception:
             logged.exception("job broke its worker's code")
-            outcome = failed(_internal(heart.stage))
+            outcome = failed(_internal(heartbeat.stage))
         if not _has_files(outcome):  # such an end is written together with them
-            outcome = _recorded(bench, job, outcome, heart)
+            outcome = _recorded(context, job, outcome, heartbeat)
         if job.lane == "long":
-            _forget_journal(bench, job)
+            _forget_journal(context, job)
     took = round(time.monotonic() - began, 3)
     code = outcome.error.code if isinstance(outcome, Ending) and outcome.error else None
     logged.info("job ended", outcome=_name(outcome), code=code, seconds=took)
     if isinstance(outcome, Returned | Spent) and outcome.rests:
-        _rest(bench, runner)
+        _rest(context, runner)
 
 
-def _in_scratch(bench: Bench, job: Job, runner: Runner, device: str, heart: Heart) -> Outcome:
+def _in_scratch(context: WorkerContext, job: Job, runner: Runner, device: str, heartbeat: Heartbeat) -> Outcome:
     with ExitStack() as stack:
         journal = None
         try:
-            scratch = _laid_out(bench, job, heart, stack)
+            scratch = _laid_out(context, job, heartbeat, stack)
             if job.lane == "long":
-                limit = bench.limits[job.lane].journal_bytes
-                journal = stack.enter_context(JournalKeeper(bench.records, bench.blobs, job, scratch / JOURNAL, limit))
-            outcome, gone = _run(bench, job, runner, heart, device=device, scratch=scratch, journal=journal)
+                limit = context.limits[job.lane].journal_bytes
+                journal = stack.enter_context(
+                    JournalKeeper(context.records, context.blobs, job, scratch / JOURNAL, limit)
+                )
+            outcome, gone = _run(context, job, runner, heartbeat, device=device, scratch=scratch, journal=journal)
             if _succeeded(outcome):
-                return keep(bench, job, scratch, heart)
+                return keep(context, job, scratch, heartbeat)
         except Interrupted as interrupted:
             outcome, gone = interrupted.outcome, False
         except OSError as error:
-            outcome, gone = spent(job, error, heart.stage), False
+            outcome, gone = spent(job, error, heartbeat.stage), False
         if isinstance(outcome, Returned | Spent):
             _settle(journal, job)
-        return _with_files(bench, job, outcome, scratch, heart) if gone else outcome
+        return _with_files(context, job, outcome, scratch, heartbeat) if gone else outcome
 
 
-def _with_files(bench: Bench, job: Job, outcome: Outcome, scratch: Path, heart: Heart) -> Outcome:
+def _with_files(context: WorkerContext, job: Job, outcome: Outcome, scratch: Path, heartbeat: Heartbeat) -> Outcome:
     """How a job ended that did not succeed: written, if it has files that it had finished.
 
     Its process must be gone, and its journal settled: one that got on may be tried again.
     """
     ending = outcome
     if isinstance(outcome, Spent):
-        ending = outcome if _may_be_tried_again(bench, job) else outcome.ending
-    kept = keep_finished(bench, job, ending, scratch, heart) if isinstance(ending, Ending) else None
+        ending = outcome if _may_be_tried_again(context, job) else outcome.ending
+    kept = keep_finished(context, job, ending, scratch, heartbeat) if isinstance(ending, Ending) else None
     return outcome if kept is None else kept
 
 
-def _may_be_tried_again(bench: Bench, job: Job) -> bool:
+def _may_be_tried_again(context: WorkerContext, job: Job) -> bool:
     try:
-        return bench.records.leases.may_be_tried_again(job)
+        return context.records.leases.may_be_tried_again(job)
     except ServiceError:
         return True
 
@@ -103,95 +105,107 @@ def _settle(journal: JournalKeeper | None, job: Job) -> None:
         log.warning("what the job wrote down last is not stored", job=job.id)
 
 
-def _laid_out(bench: Bench, job: Job, heart: Heart, stack: ExitStack) -> Path:
+def _laid_out(context: WorkerContext, job: Job, heartbeat: Heartbeat, stack: ExitStack) -> Path:
     """A directory of the job's own, as long as the stack lives, with what it needs in it.
 
     Raises Interrupted, also where this worker lacks room or the store: that says nothing of the job. Raises OSError for
     files of the job that cannot be read though others can.
     """
     try:
-        scratch = stack.enter_context(scratch_directory(bench.scratch, f"{job.id}-{job.claim}"))
+        scratch = stack.enter_context(scratch_directory(context.scratch, f"{job.id}-{job.claim}"))
     except OSError as error:
         raise Interrupted(given_back(job, error)) from error
     try:
-        patiently(bench, heart, partial(fetch, bench.records, bench.blobs, job, scratch), patience_before(bench))
-    except AWAY as error:
-        if is_ours(error, bench.blobs.identity):
+        patiently(
+            context, heartbeat, partial(fetch, context.records, context.blobs, job, scratch), patience_before(context)
+        )
+    except TRANSIENT_ERRORS as error:
+        if is_ours(error, context.blobs.identity):
             raise Interrupted(given_back(job, error)) from error
         raise
     return scratch
 
 
 def _run(
-    bench: Bench, job: Job, runner: Runner, heart: Heart, *, device: str, scratch: Path, journal: JournalKeeper | None
+    context: WorkerContext,
+    job: Job,
+    runner: Runner,
+    heartbeat: Heartbeat,
+    *,
+    device: str,
+    scratch: Path,
+    journal: JournalKeeper | None,
 ) -> tuple[Outcome, bool]:
     """The job's process, from its start to its end, and whether it is gone.
 
     Raises Interrupted if there is none, or it may not start.
     """
-    limits = bench.limits[job.lane]
+    limits = context.limits[job.lane]
     request = messages.JobRequest(job.kind, job.settings, device, _NICE)
     try:
-        running = runner.run(request, scratch, limits, lambda: interruption(heart, bench.stopping) is not None)
+        running = runner.run(request, scratch, limits, lambda: interruption(heartbeat, context.stopping) is not None)
     except (RunnerUnavailable, OSError) as error:
-        go_on(bench, heart)
+        go_on(context, heartbeat)
         raise Interrupted(given_back(job, error)) from error
     try:
-        outcome = Watch(job, running, limits, heart, bench.stopping, journal=journal).outcome()
+        outcome = Monitor(job, running, limits, heartbeat, context.stopping, journal=journal).outcome()
     finally:
         gone = running.kill()
     return outcome, gone
 
 
-def _recorded(bench: Bench, job: Job, outcome: Outcome, heart: Heart) -> Outcome:
+def _recorded(context: WorkerContext, job: Job, outcome: Outcome, heartbeat: Heartbeat) -> Outcome:
     """Write an end that has no files, however long database or disk stay away; unless we are to stop: the lease ends.
 
     An end that cannot be written for any other reason is a fault of ours, and the job ends with that. Answers with how
     it ended.
     """
     written = outcome
-    while not heart.lost:
+    while not heartbeat.lost:
         try:
             match written:
                 case Ending():
-                    bench.records.leases.finish(job, written, heart.begun, heart.stage)
+                    context.records.leases.finish(job, written, heartbeat.begun, heartbeat.stage)
                 case Spent(ending, why):
-                    if bench.records.leases.retry(job, why, ending, heart.begun, heart.stage) is Status.FAILED:
+                    if (
+                        context.records.leases.retry(job, why, ending, heartbeat.begun, heartbeat.stage)
+                        is Status.FAILED
+                    ):
                         return ending
                 case Returned():
-                    bench.records.leases.give_back(job, heart.begun)
+                    context.records.leases.give_back(job, heartbeat.begun)
             break
         except ServiceError as error:
             log.warning("end not recorded yet", job=job.id, reason=str(error))
-            if bench.stopping.wait(_RETRY_SECONDS):
+            if context.stopping.wait(_RETRY_SECONDS):
                 break
         except Exception:
             log.exception("end cannot be recorded", job=job.id)
             if written is not outcome:
                 break  # and the lease runs out
-            written = failed(_internal(heart.stage))
+            written = failed(_internal(heartbeat.stage))
     return written
 
 
-def _forget_journal(bench: Bench, job: Job) -> None:
+def _forget_journal(context: WorkerContext, job: Job) -> None:
     """If the job has ended; what cannot be deleted now is swept."""
     try:
-        for location in bench.records.journal.forget(job.id):
-            bench.blobs.delete(location)
+        for location in context.records.journal.forget(job.id):
+            context.blobs.delete(location)
     except (ServiceError, OSError) as error:
         log.warning("journal not deleted yet", job=job.id, reason=str(error))
 
 
-def _rest(bench: Bench, runner: Runner) -> None:
+def _rest(context: WorkerContext, runner: Runner) -> None:
     """Claim nothing for a while: what kept one job from running, or its files from being stored, stops others too."""
     log.warning("worker rests", seconds=_REST_SECONDS)
-    while not bench.stopping.wait(_REST_SECONDS) and not (runner.ready and _store_works(bench)):
+    while not context.stopping.wait(_REST_SECONDS) and not (runner.ready and _store_works(context)):
         pass
 
 
-def _store_works(bench: Bench) -> bool:
+def _store_works(context: WorkerContext) -> bool:
     try:
-        bench.blobs.check()
+        context.blobs.check()
     except OSError as error:
         log.warning("worker rests on", reason=str(error))
         return False

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import structlog
 
-from worker.attempts import Returned, Spent, failed
 from worker.errors import StorageFull, Unavailable
+from worker.job_run.outcomes import Returned, Spent, failed
 from worker.records.values import Job, Stage
 from worker.runner.failures import told
 
 log = structlog.get_logger()
 
-AWAY = (Unavailable, StorageFull, OSError)
+TRANSIENT_ERRORS = (Unavailable, StorageFull, OSError)
 """Errors of reading and writing that may go by."""
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})

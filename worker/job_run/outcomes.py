@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event
 
-from worker.heart import Heart
+from worker.job_run.heartbeat import Heartbeat
 from worker.records.values import Ending, JobError, Status
 from worker.runner import messages
 
@@ -38,22 +38,22 @@ class Lost:
 
 
 Outcome = Ending | Returned | Spent | Lost
-Interruption = Callable[[Heart, Event], Outcome | None]
+Interruption = Callable[[Heartbeat, Event], Outcome | None]
 """Says how a job ends that may not go on; None if it may."""
 
 
-def interruption(heart: Heart, stopping: Event) -> Outcome | None:
+def interruption(heartbeat: Heartbeat, stopping: Event) -> Outcome | None:
     """How a job ends that may not go on: its lease is lost, it is canceled, or its worker stops; None if it may."""
-    if heart.lost:
+    if heartbeat.lost:
         return Lost()
-    if heart.canceled:
+    if heartbeat.canceled:
         return Ending(Status.CANCELED)
     return Returned() if stopping.is_set() else None
 
 
-def interruption_at_its_end(heart: Heart, stopping: Event) -> Outcome | None:
+def interruption_at_its_end(heartbeat: Heartbeat, stopping: Event) -> Outcome | None:
     """As `interruption`, of a job that has ended: that it is canceled keeps nobody from writing how."""
-    if heart.lost:
+    if heartbeat.lost:
         return Lost()
     return Returned() if stopping.is_set() else None
 

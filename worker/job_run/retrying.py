@@ -6,10 +6,10 @@ from typing import TypeVar
 
 import structlog
 
-from worker.attempts import Interruption, Outcome, interruption
-from worker.bench import Bench
-from worker.faults import AWAY, is_full, is_ours
-from worker.heart import Heart
+from worker.job_run.blame import TRANSIENT_ERRORS, is_full, is_ours
+from worker.job_run.context import WorkerContext
+from worker.job_run.heartbeat import Heartbeat
+from worker.job_run.outcomes import Interruption, Outcome, interruption
 
 T = TypeVar("T")
 Patience = Callable[[Exception], float]
@@ -32,14 +32,18 @@ class Interrupted(Exception):
         self.outcome = outcome
 
 
-def go_on(bench: Bench, heart: Heart, interrupted: Interruption = interruption) -> None:
+def go_on(context: WorkerContext, heartbeat: Heartbeat, interrupted: Interruption = interruption) -> None:
     """Raise Interrupted unless the job may go on."""
-    if (outcome := interrupted(heart, bench.stopping)) is not None:
+    if (outcome := interrupted(heartbeat, context.stopping)) is not None:
         raise Interrupted(outcome)
 
 
 def patiently(
-    bench: Bench, heart: Heart, act: Callable[[], T], patience: Patience, interrupted: Interruption = interruption
+    context: WorkerContext,
+    heartbeat: Heartbeat,
+    act: Callable[[], T],
+    patience: Patience,
+    interrupted: Interruption = interruption,
 ) -> T:
     """What `act` answers; it is tried again while database or store stay away, or are full, with growing pauses.
 
@@ -49,25 +53,25 @@ def patiently(
     while True:
         try:
             return act()
-        except AWAY as error:
-            go_on(bench, heart, interrupted)
+        except TRANSIENT_ERRORS as error:
+            go_on(context, heartbeat, interrupted)
             if time.monotonic() - began >= patience(error):
                 raise
             log.warning("job waits for its files", reason=str(error))
         resumes = time.monotonic() + pause
         while time.monotonic() < resumes:
-            bench.stopping.wait(min(pause, _RETRY_SECONDS))
-            go_on(bench, heart, interrupted)
+            context.stopping.wait(min(pause, _RETRY_SECONDS))
+            go_on(context, heartbeat, interrupted)
         pause = min(2 * pause, _LONGEST_RETRY_SECONDS)
 
 
-def patience_before(bench: Bench) -> Patience:
+def patience_before(context: WorkerContext) -> Patience:
     """Before its process starts a job is better off with another worker, unless it is its own file that fails."""
 
     def patience(error: Exception) -> float:
         if is_full(error):
             return 0.0
-        return _HICCUP_SECONDS if is_ours(error, bench.blobs.identity) else _PATIENCE_SECONDS
+        return _HICCUP_SECONDS if is_ours(error, context.blobs.identity) else _PATIENCE_SECONDS
 
     return patience
 

@@ -1,0 +1,99 @@
+"""What stays away for a while is waited for, unless the job may not go on."""
+
+import errno
+import os
+from threading import Timer
+
+import pytest
+
+from tests.worker.job_run.running import MADE, NO_ROOM, BusyRunner, FailingBlobs, QuickRunner, claimed, ran
+from worker.errors import StorageFull, Unavailable
+from worker.job_run.context import WorkerContext
+from worker.records.values import Status
+
+
+def test_a_store_that_is_away_for_a_while_fails_no_job(context: WorkerContext, blobs: FailingBlobs) -> None:
+    job = claimed(context)
+    blobs.trouble = [OSError("the blob store does not answer"), OSError(errno.EIO, os.strerror(errno.EIO))]
+    runner = QuickRunner(lambda: blobs.trouble.append(OSError("the blob store does not take the file")))
+    ended = ran(context, job, runner)
+    assert (ended.status, ended.attempt, runner.checkpoint) == (Status.SUCCEEDED, 1, b"a checkpoint")
+    assert [artifact.size for artifact in ended.artifacts] == [len(MADE)]
+    assert blobs.trouble == []
+
+
+@pytest.mark.parametrize("error", [Unavailable("the database does not answer"), StorageFull("its disk is full")])
+def test_a_database_that_is_away_or_full_for_a_while_fails_no_job_and_makes_no_copies(
+    context: WorkerContext, blobs: FailingBlobs, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(context)
+    finish, trouble = context.records.leases.finish, [error] * 3
+
+    def finish_later(*arguments: object) -> object:
+        if trouble:
+            raise trouble.pop()
+        return finish(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(context.records.leases, "finish", finish_later)
+    assert ran(context, job, QuickRunner()).status is Status.SUCCEEDED
+    assert trouble == []
+    assert list(blobs.files.values()).count(MADE) == 1
+
+
+def test_files_that_find_no_room_for_a_while_are_waited_for(context: WorkerContext, blobs: FailingBlobs) -> None:
+    runner = QuickRunner(lambda: blobs.trouble.extend([NO_ROOM] * 3), made=(b"first", b"second"))
+    ended = ran(context, claimed(context), runner)
+    assert (ended.status, ended.attempt, runner.asked) == (Status.SUCCEEDED, 1, 0)
+    assert sorted(blobs.files.values()) == [b"a checkpoint", b"first", b"second"]
+
+
+def test_a_store_that_is_not_mounted_for_a_moment_keeps_no_job_waiting(
+    context: WorkerContext, blobs: FailingBlobs
+) -> None:
+    job, runner = claimed(context), QuickRunner()
+    blobs.trouble = [Unavailable("the store is not mounted")]
+    assert ran(context, job, runner).status is Status.SUCCEEDED
+    assert runner.asked == 0
+
+
+def test_a_worker_that_stops_while_the_database_is_away_gives_its_job_back(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(context)
+
+    def finish_never(*_: object) -> object:
+        context.stopping.set()
+        raise Unavailable("the database does not answer")
+
+    monkeypatch.setattr(context.records.leases, "finish", finish_never)
+    assert ran(context, job, QuickRunner()).status is Status.QUEUED
+
+
+def test_a_job_that_waits_for_its_file_can_be_canceled(context: WorkerContext, blobs: FailingBlobs) -> None:
+    job = claimed(context)
+    blobs.trouble = [OSError("the blob store does not answer")] * 10_000
+    Timer(0.2, context.records.jobs.cancel, [job.id]).start()
+    assert ran(context, job, QuickRunner()).status is Status.CANCELED
+
+
+def test_a_worker_that_stops_gives_back_a_job_that_waits_for_its_file(
+    context: WorkerContext, blobs: FailingBlobs
+) -> None:
+    job = claimed(context)
+    blobs.trouble = [OSError("the blob store does not answer")] * 10_000
+    Timer(0.2, context.stopping.set).start()
+    back = ran(context, job, QuickRunner())
+    assert (back.status, back.attempt) == (Status.QUEUED, 0)
+
+
+def test_a_job_that_waits_for_a_spare_can_be_canceled(context: WorkerContext) -> None:
+    job = claimed(context)
+    Timer(0.2, context.records.jobs.cancel, [job.id]).start()
+    assert ran(context, job, BusyRunner(patience=30)).status is Status.CANCELED
+
+
+def test_a_worker_that_stops_gives_back_a_job_that_waits_for_a_spare(context: WorkerContext) -> None:
+    job, runner = claimed(context), BusyRunner(patience=30)
+    Timer(0.2, context.stopping.set).start()
+    back = ran(context, job, runner)
+    assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 0)
