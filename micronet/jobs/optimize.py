@@ -31,8 +31,8 @@ from micronet.jobs.learning import check_in_floating_point, own
 from micronet.jobs.looks import Evaluating, Road, doubts
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
 from micronet.jobs.quantization import normalized
-from micronet.jobs.result import Evidence, score_result, scorer
-from micronet.jobs.score import score
+from micronet.jobs.result import scorer
+from micronet.jobs.score import score, score_of
 from micronet.journal import Entry, Journal
 from micronet.network_file import from_bytes
 from micronet.optimization.front import Allowance
@@ -235,8 +235,7 @@ def _price(settings: OptimizeSettings, chosen: Track, layer: LayerCounts) -> flo
 
 def _score(settings: OptimizeSettings, chosen: Track, graph: Graph) -> ScoreTerms:
     """As the score job scores a file of `graph` with widths of its own."""
-    counts = count(prepare(graph, fuse=True))
-    return score_result(_asked(settings), chosen, Evidence(counts, None, None, "none", ())).score
+    return score_of(prepare(graph, fuse=True), _asked(settings), chosen).score
 
 
 def _asked(settings: OptimizeSettings) -> ScoreSettings:

@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from micronet.analysis.counts import count
 from micronet.analysis.totals import network_totals
 from micronet.contract import (
     PipelineResult,
@@ -29,7 +28,7 @@ from micronet.jobs.foresight import Foresight
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
 from micronet.jobs.prune import prune_warnings
-from micronet.jobs.result import Evidence, score_result
+from micronet.jobs.score import score_of
 from micronet.jobs.undone import undone_warnings
 from micronet.journal import Entry
 from micronet.network_file import from_bytes
@@ -208,5 +207,4 @@ class _Road:
     def _score(self, graph: Graph) -> ScoreTerms:
         """As the score job scores the file, with widths of its own."""
         asked = ScoreSettings(track=self._settings.track, policy=self._settings.policy, bits=None, evaluate=False)
-        counts = count(prepare(graph, fuse=True))
-        return score_result(asked, self._lesson.track, Evidence(counts, None, None, "none", ())).score
+        return score_of(prepare(graph, fuse=True), asked, self._lesson.track).score

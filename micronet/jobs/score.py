@@ -12,7 +12,7 @@ from micronet.evaluation.device import choose_device
 from micronet.evaluation.inputs import unheard
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
-from micronet.jobs.changes import changes, fuse_and_tell
+from micronet.jobs.changes import Before, changes, fuse_and_tell
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, read_network
 from micronet.jobs.quantization import activation_bits, inputs_of, quantization_of, quantize
@@ -28,14 +28,14 @@ from micronet.transformation.quantize import (
 )
 
 
-def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreResult:
-    """Score the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
+def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -> ScoreResult:
+    """Score the file at `checkpoint`, or a graph in its place. Raises MicronetError, each kind with what would be right."""
     chosen = track(settings.track, context.data_dir)
     stages = Stages(context.progress, _stage_names(settings))
     device = choose_device(context.device)
     stages.begin("read")
     test = open_split(chosen, "test", context.data_dir) if settings.evaluate else None
-    graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
+    graph, warnings = _read(settings, checkpoint)
     check_fits(graph, chosen)
     graph, before = fuse_and_tell(graph, settings)
     tensors: tuple[QuantizedTensor, ...] = ()
@@ -58,7 +58,7 @@ def score(settings: ScoreSettings, checkpoint: Path, context: Context) -> ScoreR
     return score_result(settings, chosen, evidence)
 
 
-def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Context) -> ScoreResult:
+def count_network(settings: ScoreSettings, checkpoint: Path | Graph | None, context: Context) -> ScoreResult:
     """The same without data: what would this cost? Without a file, the architecture with no weight zero.
 
     Activations are as wide as `bits` says; where their binary points lie, which only data could tell, changes no count.
@@ -70,7 +70,7 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
     if bits is not None and settings.accumulators == "proven":
         raise SettingsError("proven accumulators need calibrated activations, and so data: use `score` for them.")
     if checkpoint is not None:
-        graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
+        graph, warnings = _read(settings, checkpoint)
     elif settings.architecture is not None:
         graph, warnings = dense_network(settings.architecture.name, settings.architecture.options), ()
     else:
@@ -78,9 +78,33 @@ def count_network(settings: ScoreSettings, checkpoint: Path | None, context: Con
     warnings += _other_task(graph, chosen)
     graph, before = fuse_and_tell(graph, settings)
     graph, tensors = (graph, ()) if bits is None else _quantized_unseen(graph, settings)
+    return score_of(graph, settings, chosen, warnings=warnings, before=before, tensors=tensors)
+
+
+def score_of(
+    graph: Graph,
+    settings: ScoreSettings,
+    chosen: Track,
+    *,
+    warnings: tuple[str, ...] = (),
+    before: Before | None = None,
+    tensors: tuple[QuantizedTensor, ...] = (),
+) -> ScoreResult:
+    """Score of a prepared graph as it stands, with the widths of `settings`, and accuracy left out: no image is seen.
+
+    before   what the network was until it was fused and quantized, and
+    tensors  what was put on grids since; without them the result tells of no changes
+    """
     counts = count(graph)
     told = changes(before, tensors, counts)
     return score_result(settings, chosen, Evidence(counts, None, None, "none", warnings, told))
+
+
+def _read(settings: ScoreSettings, checkpoint: Path | Graph) -> tuple[Graph, tuple[str, ...]]:
+    """The graph that is scored, and warnings of a file's reader: a graph needs none, and no architecture."""
+    if isinstance(checkpoint, Graph):
+        return checkpoint, ()
+    return read_network(checkpoint, settings.architecture, activation_bits(settings))
 
 
 def _quantized_unseen(graph: Graph, settings: ScoreSettings) -> tuple[Graph, tuple[QuantizedTensor, ...]]:
