@@ -29,7 +29,7 @@ from micronet.transformation.quantize import (
 
 
 def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -> ScoreResult:
-    """Score the file at `checkpoint`, or a graph in its place. Raises MicronetError, each kind with what would be right."""
+    """Score the file at `checkpoint`, or a graph as it is. Raises MicronetError, each kind with what would be right."""
     chosen = track(settings.track, context.data_dir)
     stages = Stages(context.progress, _stage_names(settings))
     device = choose_device(context.device)
