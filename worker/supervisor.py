@@ -19,7 +19,7 @@ class Supervisor:
     """Runs jobs on its slots. Any number of threads may call `work_off`, as often as they like."""
 
     def __init__(self, context: WorkerContext, slots: Sequence[Slot], worker_id: str) -> None:
-        self._bench, self._worker_id = context, worker_id
+        self._context, self._worker_id = context, worker_id
         self._slots = tuple(slots)
         self._changed = threading.Condition()
         self._taken: dict[Slot, str | None] = {}
@@ -40,7 +40,7 @@ class Supervisor:
 
     def stop(self) -> None:
         """Running jobs go back, nothing new is claimed. Returns at once; `join` waits."""
-        self._bench.stopping.set()
+        self._context.stopping.set()
 
     def join(self, seconds: float) -> bool:
         """Wait until every slot is idle, then end their processes; false if that took longer."""
@@ -52,17 +52,17 @@ class Supervisor:
 
     def _work_off(self) -> None:
         """After the slot is given back the records are looked at once more: bells were dropped while it was busy."""
-        while not self._bench.stopping.is_set():
+        while not self._context.stopping.is_set():
             slot = self._take()
             if slot is None:
                 return
             try:
                 while (job := self._claim(slot)) is not None:
                     slot.runner.start()  # which a reserved one is not before it is needed
-                    run_job(self._bench, job, slot.runner, slot.device)
+                    run_job(self._context, job, slot.runner, slot.device)
             finally:
                 self._give_back(slot)
-            if self._bench.records.leases.waiting(slot.lanes) == 0:
+            if self._context.records.leases.waiting(slot.lanes) == 0:
                 return
 
     def _take(self) -> Slot | None:
@@ -88,9 +88,9 @@ class Supervisor:
             self._changed.notify_all()
 
     def _claim(self, slot: Slot) -> Job | None:
-        if self._bench.stopping.is_set():
+        if self._context.stopping.is_set():
             return None
-        job = self._bench.records.leases.claim(self._worker_id, slot.lanes, self._bench.lease_seconds)
+        job = self._context.records.leases.claim(self._worker_id, slot.lanes, self._context.lease_seconds)
         with self._changed:
             self._taken[slot] = None if job is None else job.lane
         return job

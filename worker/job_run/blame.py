@@ -1,4 +1,7 @@
-"""Whose fault it is that files cannot be read or written: the worker's and the store's, or that of one job's files."""
+"""Whose fault a failure is: the worker's, the database's or the store's, or that of one job's files.
+
+The first gives the job back as if it had never run, and its worker rests. The second costs the job an attempt.
+"""
 
 import errno
 from collections.abc import Callable
@@ -6,9 +9,10 @@ from collections.abc import Callable
 import structlog
 
 from worker.errors import StorageFull, Unavailable
+from worker.job_run.attempt import Attempt
 from worker.job_run.outcomes import Returned, Spent, failed
-from worker.records.values import Job, Stage
-from worker.runner.failures import told
+from worker.records.values import Ending
+from worker.runner.failures import internal_error, told
 
 log = structlog.get_logger()
 
@@ -25,9 +29,9 @@ def is_full(error: Exception) -> bool:
 
 
 def is_ours(error: Exception, ask: Callable[[], object]) -> bool:
-    """Whether it is the worker, the database or the whole store that fails, and not the files of one job.
+    """Whether the worker, the database or the whole store fails, and not just the files of one job.
 
-    `ask` asks the store for something else, which it does not do either while it is away.
+    `ask` makes another request to the store, which fails too while the store is down.
     """
     if not isinstance(error, OSError) or error.errno in _FULL | _NOT_HERE:
         return True
@@ -38,15 +42,20 @@ def is_ours(error: Exception, ask: Callable[[], object]) -> bool:
     return False
 
 
-def given_back(job: Job, error: Exception) -> Returned:
+def given_back(attempt: Attempt, error: Exception) -> Returned:
     """The end for a job whose worker cannot do its part: it waits for another one, or for better times."""
-    log.error("worker cannot do its part; the job goes back", job=job.id, reason=str(error))
+    log.error("worker cannot do its part; the job goes back", job=attempt.job.id, reason=str(error))
     return Returned(rests=True)
 
 
-def spent(job: Job, error: OSError, stage: Stage | None) -> Spent:
-    """The end for a job whose own files cannot be read or written: another worker may do better, and then none does."""
-    log.error("the files of a job cannot be read or written", job=job.id, reason=str(error))
+def spent(attempt: Attempt, error: OSError) -> Spent:
+    """The end for a job whose own files cannot be read or written; the next attempt may find a worker that can."""
+    log.error("the files of a job cannot be read or written", job=attempt.job.id, reason=str(error))
     said = Unavailable(f"the worker could not read or write files: {error.strerror or error}")
-    ending = failed(told(said, None if stage is None else stage.name))
-    return Spent(ending, "its files could not be read or written", rests=True)
+    return Spent(failed(told(said, attempt.stage_name)), "its files could not be read or written", rests=True)
+
+
+def broken(attempt: Attempt) -> Ending:
+    """The end for a job that an error in the worker's own code stopped. That error is logged by the caller."""
+    said = "the job could not be run to its end; the server's log says why."
+    return failed(internal_error(said, attempt.stage_name))

@@ -10,6 +10,7 @@ from worker.errors import BlobCorrupt, BlobGone
 from worker.records import Records
 from worker.records.values import Job
 from worker.runner.orders import CHECKPOINT, FILES, JOURNAL
+from worker.settings import LONG
 
 log = structlog.get_logger()
 
@@ -23,7 +24,7 @@ def fetch(records: Records, blobs: Blobs, job: Job, scratch: Path) -> None:
         _fetch_blob(records, blobs, job.checkpoint.sha256, scratch / CHECKPOINT)
     for sha256 in records.jobs.files(job.id):
         _fetch_blob(records, blobs, sha256, scratch / FILES / sha256)
-    if job.lane == "long":
+    if job.lane == LONG:
         _fetch_journal(records, blobs, job, scratch / JOURNAL)
 
 

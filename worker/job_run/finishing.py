@@ -1,4 +1,4 @@
-"""The end of a job and its files: of one that succeeded all or nothing, of any other what it had finished by then."""
+"""Writing the end of a job, with its files: of one that succeeded all or nothing, of any other what it had finished."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -10,12 +10,11 @@ import structlog
 from worker.blobs.port import CHUNK
 from worker.blobs.settling import settle
 from worker.errors import OutputRefused, ServiceError, StorageFull, Unavailable
-from worker.job_run.blame import TRANSIENT_ERRORS, given_back, is_ours
-from worker.job_run.context import WorkerContext
-from worker.job_run.heartbeat import Heartbeat
-from worker.job_run.outcomes import Interruption, Lost, Outcome, interruption, interruption_at_its_end
-from worker.job_run.retrying import Interrupted, Patience, patience_after, patience_at_its_end, patiently
-from worker.records.values import Artifact, Ending, Job, Status, StoredBlob
+from worker.job_run.attempt import Attempt, Interruption, interruption, interruption_at_its_end
+from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_ours
+from worker.job_run.outcomes import Lost, Outcome, Returned, Spent
+from worker.job_run.retrying import Interrupted, Patience, patience_after, patience_at_its_end, pause, with_retries
+from worker.records.values import Artifact, Ending, Status, StoredBlob
 from worker.runner.outputs import collect, collect_finished
 
 log = structlog.get_logger()
@@ -23,67 +22,89 @@ log = structlog.get_logger()
 _Kept = tuple[Ending | Lost, tuple[str | None, ...]]
 """How a job ended, and where each of its files lies now, if anywhere."""
 _Finish = Callable[[Ending, tuple[StoredBlob, ...]], _Kept]
-_RETRY_SECONDS = 1.0  # between tries to write the end of files that are stored
 
 
-def keep(context: WorkerContext, job: Job, scratch: Path, heartbeat: Heartbeat) -> Outcome:
-    """Write the end of a job that succeeded.
+def finish_succeeded(attempt: Attempt, scratch: Path) -> Outcome:
+    """Write the end of a job that succeeded, with its result and its files.
 
-    Where that is this worker's fault or the store's, the job waits again and goes on from its journal. Raises
-    Interrupted, OutputRefused, and OSError for files that cannot be read or written though others can.
+    Where these cannot be stored by the worker's fault or the store's, the job waits again and goes on from its journal.
+    Raises Interrupted, OutputRefused, and OSError for files that cannot be read or written though others can.
     """
     try:
-        result, paths = collect(scratch, job.kind, context.limits[job.lane].scratch_bytes)
+        result, paths = collect(scratch, attempt.job.kind, attempt.limits.scratch_bytes)
         ending = Ending(Status.SUCCEEDED, result=result)
-        return _with_files(context, job, heartbeat, ending, paths, patience=patience_after, interrupted=interruption)
+        return _store_and_finish(attempt, ending, paths, patience=patience_after, interrupted=interruption)
     except TRANSIENT_ERRORS as error:
-        if is_ours(error, context.blobs.check):
-            raise Interrupted(given_back(job, error)) from error
+        if is_ours(error, attempt.context.blobs.check):
+            raise Interrupted(given_back(attempt, error)) from error
         raise
 
 
-def keep_finished(
-    context: WorkerContext, job: Job, ending: Ending, scratch: Path, heartbeat: Heartbeat
-) -> Ending | Lost | None:
+def finish_with_files(attempt: Attempt, ending: Ending, scratch: Path) -> Ending | Lost | None:
     """Write the end of a job that failed or was canceled, together with the files that it had finished.
 
-    None where it has none, or they cannot be kept: its end is then still to be written. That is never another one for
-    them, nor does it wait for the store for long; while it is the database that is away, no end can be written at all.
+    None where it has none, or they cannot be kept: its end is then still to be written. The end itself never changes
+    for its files, nor does it wait for the store for long; while the database is away, no end can be written at all.
     """
     try:
-        paths = collect_finished(scratch, context.limits[job.lane].scratch_bytes)
+        paths = collect_finished(scratch, attempt.limits.scratch_bytes)
         if not paths:
             return None
-        return _with_files(
-            context, job, heartbeat, ending, paths, patience=patience_at_its_end, interrupted=interruption_at_its_end
+        return _store_and_finish(
+            attempt, ending, paths, patience=patience_at_its_end, interrupted=interruption_at_its_end
         )
     except Interrupted:
-        log.warning("what the job had finished is not kept: its worker stops, or has it no more", job=job.id)
+        log.warning("what the job had finished is not kept: its worker stops, or has it no more", job=attempt.job.id)
     except (OutputRefused, ServiceError, OSError) as error:
-        log.warning("what the job had finished is not kept", job=job.id, reason=str(error))
+        log.warning("what the job had finished is not kept", job=attempt.job.id, reason=str(error))
     except Exception:
-        log.exception("what the job had finished cannot be kept", job=job.id)
+        log.exception("what the job had finished cannot be kept", job=attempt.job.id)
     return None
 
 
-def _with_files(
-    context: WorkerContext,
-    job: Job,
-    heartbeat: Heartbeat,
-    ending: Ending,
-    paths: Sequence[Path],
-    *,
-    patience: Patience,
-    interrupted: Interruption,
+def finish_without_files(attempt: Attempt, outcome: Outcome) -> Outcome:
+    """Write an end that has no files, however long database or disk stay away; where the worker is to stop meanwhile,
+    nothing is written, and the lease runs out.
+
+    An end that cannot be written for any other reason is a fault of ours, and the job ends with that. Answers with how
+    it ended.
+    """
+    leases, job, heartbeat = attempt.context.records.leases, attempt.job, attempt.heartbeat
+    written = outcome
+    while not heartbeat.lost:
+        try:
+            match written:
+                case Ending():
+                    leases.finish(job, written, heartbeat.begun, heartbeat.stage)
+                case Spent(ending, why):
+                    if leases.retry(job, why, ending, heartbeat.begun, heartbeat.stage) is Status.FAILED:
+                        return ending
+                case Returned():
+                    leases.give_back(job, heartbeat.begun)
+            break
+        except ServiceError as error:
+            log.warning("end not recorded yet", job=job.id, reason=str(error))
+            if pause(attempt):
+                break
+        except Exception:
+            log.exception("end cannot be recorded", job=job.id)
+            if written is not outcome:
+                break  # and the lease runs out
+            written = broken(attempt)
+    return written
+
+
+def _store_and_finish(
+    attempt: Attempt, ending: Ending, paths: Sequence[Path], *, patience: Patience, interrupted: Interruption
 ) -> Ending | Lost:
     """Write the end together with these files, as soon as the store takes them all."""
-    finish = partial(_finished, context, job, heartbeat, interrupted=interrupted)
-    outcome, _ = patiently(context, heartbeat, partial(_stored, context, finish, ending, paths), patience, interrupted)
+    finish = partial(_finished, attempt, interrupted=interrupted)
+    outcome, _ = with_retries(attempt, partial(_stored, attempt, finish, ending, paths), patience, interrupted)
     return outcome
 
 
 def _stored(
-    context: WorkerContext, finish: _Finish, ending: Ending, paths: Sequence[Path], blobs: tuple[StoredBlob, ...] = ()
+    attempt: Attempt, finish: _Finish, ending: Ending, paths: Sequence[Path], blobs: tuple[StoredBlob, ...] = ()
 ) -> _Kept:
     """The end of a job, with files `blobs` in the store and those of `paths` to come.
 
@@ -96,35 +117,29 @@ def _stored(
     def record(blob: StoredBlob) -> tuple[_Kept, str | None]:
         made = Artifact(name=path.name, sha256=blob.sha256, size=blob.size)
         so_far = replace(ending, artifacts=(*ending.artifacts, made))
-        kept = _stored(context, finish, so_far, others, (*blobs, blob))
+        kept = _stored(attempt, finish, so_far, others, (*blobs, blob))
         return kept, kept[1][len(blobs)]
 
+    context = attempt.context
     with path.open("rb") as source, context.blobs.create() as incoming:
         while chunk := source.read(CHUNK):
             incoming.write(chunk)
         return settle(incoming, context.blobs, record, context.records.blobs.replace)
 
 
-def _finished(
-    context: WorkerContext,
-    job: Job,
-    heartbeat: Heartbeat,
-    ending: Ending,
-    blobs: tuple[StoredBlob, ...],
-    *,
-    interrupted: Interruption,
-) -> _Kept:
+def _finished(attempt: Attempt, ending: Ending, blobs: tuple[StoredBlob, ...], *, interrupted: Interruption) -> _Kept:
     """Write the end and whose files these are, however long database or its disk stay away.
 
     Raises Unavailable or StorageFull if the job may not wait for that.
     """
+    leases, heartbeat = attempt.context.records.leases, attempt.heartbeat
     while True:
         try:
-            finished = context.records.leases.finish(job, ending, heartbeat.begun, heartbeat.stage, blobs)
+            finished = leases.finish(attempt.job, ending, heartbeat.begun, heartbeat.stage, blobs)
             break
         except (Unavailable, StorageFull) as error:
-            log.warning("end not recorded yet", job=job.id, reason=str(error))
-            if context.stopping.wait(_RETRY_SECONDS) or interrupted(heartbeat, context.stopping) is not None:
+            log.warning("end not recorded yet", job=attempt.job.id, reason=str(error))
+            if pause(attempt) or interrupted(attempt) is not None:
                 raise
     if finished is None:
         return Lost(), (None,) * len(blobs)

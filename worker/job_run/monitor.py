@@ -1,15 +1,13 @@
-"""Following a job's process until it ends, or has to."""
+"""Following a job's process until it ends by itself or has to be ended."""
 
 import time
-from threading import Event
 
 import structlog
 
-from worker.job_run.heartbeat import Heartbeat
+from worker.job_run.attempt import Attempt, interruption
 from worker.job_run.journal_keeper import JournalKeeper
-from worker.job_run.outcomes import Outcome, Spent, failed, interruption
-from worker.limits import JobLimits
-from worker.records.values import Ending, Job, Status
+from worker.job_run.outcomes import Outcome, Spent, failed
+from worker.records.values import Ending, Status
 from worker.runner import messages
 from worker.runner.exits import KILLED, error_of_exit
 from worker.runner.failures import told
@@ -20,25 +18,13 @@ log = structlog.get_logger()
 _LOOK_SECONDS = 0.2  # between looks at a wish to stop
 _LIMIT_SECONDS = 1.0  # between looks at memory and scratch
 _LOG_TAIL_BYTES = 8192
-SETTLE_SECONDS = 10.0
-"""That the end of an attempt waits for what the job wrote down last."""
 
 
 class Monitor:
     """Listens to one process, shows how far it is, and says how it ended or that it must be ended."""
 
-    def __init__(
-        self,
-        job: Job,
-        running: Running,
-        limits: JobLimits,
-        heartbeat: Heartbeat,
-        stopping: Event,
-        *,
-        journal: JournalKeeper | None = None,
-    ) -> None:
-        self._job, self._running, self._limits = job, running, limits
-        self._heart, self._stopping, self._journal = heartbeat, stopping, journal
+    def __init__(self, attempt: Attempt, running: Running, journal: JournalKeeper | None = None) -> None:
+        self._attempt, self._running, self._journal = attempt, running, journal
         self._failure: messages.JobError | None = None
         self._done = False
         self._next_look = 0.0
@@ -55,9 +41,9 @@ class Monitor:
     def _hear(self, message: messages.Message) -> Outcome | None:
         match message:
             case messages.StageBegan():
-                self._heart.begin(message.name, message.index, message.count)
+                self._attempt.heartbeat.begin(message.name, message.index, message.count)
             case messages.Progressed():
-                self._heart.advance(message.done, message.total, message.unit)
+                self._attempt.heartbeat.advance(message.done, message.total, message.unit)
             case messages.Failed():
                 self._failure = message.error
             case messages.Done():
@@ -67,7 +53,7 @@ class Monitor:
         return None
 
     def _must_end(self) -> Outcome | None:
-        if (interrupted := interruption(self._heart, self._stopping)) is not None:
+        if (interrupted := interruption(self._attempt)) is not None:
             return interrupted
         if self._journal is not None and (refused := self._journal.refused) is not None:
             return failed(told(refused, self._running.stage))
@@ -82,10 +68,10 @@ class Monitor:
         if self._done and self._failure is None and exited.clean:
             return Ending(Status.SUCCEEDED)
         printed = self._running.log_tail(_LOG_TAIL_BYTES)
-        error = self._failure or error_of_exit(exited, self._limits, self._running.stage, printed)
+        error = self._failure or error_of_exit(exited, self._attempt.limits, self._running.stage, printed)
         if error.code == KILLED:
-            log.warning("job killed", job=self._job.id)
+            log.warning("job killed", job=self._attempt.job.id)
             return Spent(failed(error), "its process was killed")
         if not error.yours:
-            log.error("job failed", job=self._job.id, code=error.code, printed=printed.decode(errors="replace"))
+            log.error("job failed", job=self._attempt.job.id, code=error.code, printed=printed.decode(errors="replace"))
         return failed(error)

@@ -1,10 +1,7 @@
 """How an attempt at a job comes to its end."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from threading import Event
 
-from worker.job_run.heartbeat import Heartbeat
 from worker.records.values import Ending, JobError, Status
 from worker.runner import messages
 
@@ -34,28 +31,10 @@ class Spent:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """The lease went to somebody else: nothing of this job is ours to write."""
+    """Another worker has the lease: this one writes nothing more of the job."""
 
 
 Outcome = Ending | Returned | Spent | Lost
-Interruption = Callable[[Heartbeat, Event], Outcome | None]
-"""Says how a job ends that may not go on; None if it may."""
-
-
-def interruption(heartbeat: Heartbeat, stopping: Event) -> Outcome | None:
-    """How a job ends that may not go on: its lease is lost, it is canceled, or its worker stops; None if it may."""
-    if heartbeat.lost:
-        return Lost()
-    if heartbeat.canceled:
-        return Ending(Status.CANCELED)
-    return Returned() if stopping.is_set() else None
-
-
-def interruption_at_its_end(heartbeat: Heartbeat, stopping: Event) -> Outcome | None:
-    """As `interruption`, of a job that has ended: that it is canceled keeps nobody from writing how."""
-    if heartbeat.lost:
-        return Lost()
-    return Returned() if stopping.is_set() else None
 
 
 def failed(error: messages.JobError) -> Ending:

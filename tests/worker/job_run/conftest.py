@@ -14,8 +14,7 @@ from worker.records import Records
 
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in (run, finishing, retrying):
-        monkeypatch.setattr(module, "_RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(retrying, "_RETRY_SECONDS", 0.01)
     monkeypatch.setattr(retrying, "_END_SECONDS", 0.1)
     monkeypatch.setattr(retrying, "_HICCUP_SECONDS", 0.05)
     monkeypatch.setattr(run, "_REST_SECONDS", 0.01)

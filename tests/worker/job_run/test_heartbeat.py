@@ -73,7 +73,7 @@ def test_stages_that_no_beat_could_tell_of_are_told_by_the_next(
 
 
 @pytest.mark.parametrize("stage", [("read", 2**40, 1), ("read\0", 1, 1)])
-def test_a_stage_that_no_record_can_keep_does_not_stop_the_heart(
+def test_a_stage_that_no_record_can_keep_is_left_out_of_the_heartbeat(
     postgres_url: str, stage: tuple[str, int, int]
 ) -> None:
     records = Records(postgres_url)
@@ -91,7 +91,7 @@ def test_a_stage_that_no_record_can_keep_does_not_stop_the_heart(
     records.close()
 
 
-def test_a_heart_that_cannot_beat_for_the_length_of_its_lease_has_lost_its_job(
+def test_a_heartbeat_that_cannot_beat_for_the_length_of_its_lease_has_lost_its_job(
     records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, lease = claim(records), 0.5
@@ -107,7 +107,7 @@ def test_a_heart_that_cannot_beat_for_the_length_of_its_lease_has_lost_its_job(
         assert tried[-1] - tried[0] > lease - 0.1
 
 
-def test_a_heart_that_beats_again_has_not_lost_its_job_however_many_beats_failed(
+def test_a_heartbeat_that_beats_again_has_not_lost_its_job_however_many_beats_failed(
     records: Records, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job, lease = claim(records), 1.0
