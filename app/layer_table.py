@@ -1,4 +1,4 @@
-"""The costliest layers of a score, as a table for people whose rows multiply out."""
+"""The costliest layers of a score, as a table for people. Rows multiply out where the result says what was charged."""
 
 from collections.abc import Iterable, Sequence
 from fractions import Fraction
@@ -7,9 +7,9 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from app.breakdown import LayerCost, layer_costs
+from app.breakdown import Charged, LayerCost, layer_costs
 from app.printable import on_one_line
-from micronet.contract import BitWidths, ScoreResult
+from micronet.contract import Layer, ScoreResult
 
 COSTLIEST = 10
 _ANY_WIDTH = 10_000
@@ -28,12 +28,12 @@ _WORDS = _NAMES[0]
 """The others are numbers, which end at one line."""
 
 
-def costliest_table(result: ScoreResult, widths: BitWidths | None, console: Console) -> RenderableType:
-    """The layers with the largest share of the score; `widths` are those that were declared.
+def costliest_table(result: ScoreResult, console: Console) -> RenderableType:
+    """The layers with the largest share of the score.
 
     Each layer is on one line if the console has the room for all of them, else on two.
     """
-    shown = sorted(layer_costs(result, widths), key=lambda cost: cost.points, reverse=True)[:COSTLIEST]
+    shown = sorted(layer_costs(result), key=lambda cost: cost.points, reverse=True)[:COSTLIEST]
     rows = [_row(cost) for cost in shown]
     table = _table(_beside(_NAMES), map(_beside, rows))
     if console.measure(table, options=console.options.update_width(_ANY_WIDTH)).maximum > console.width:
@@ -42,28 +42,36 @@ def costliest_table(result: ScoreResult, widths: BitWidths | None, console: Cons
 
 
 def _title(result: ScoreResult, shown: Sequence[LayerCost]) -> Text:
-    charged = [cost.charged for cost in shown]
+    title = f"{len(shown)} costliest of {len(result.layers)} layers"
+    charged = [cost.charged for cost in shown if cost.charged is not None]
+    if len(charged) < len(shown):
+        return Text(title)
     exponents = " + exponents" if any(each.exponents for each in charged) else ""
     average = any(map(_is_average, (bits for each in charged for bits in (each.multiplication, each.addition))))
     formula = f"\nmath = (multiplications × bits + additions × bits{exponents}) / 32"
     note = f"; {_AVERAGE}: average" if average else ""
-    return Text.assemble(f"{len(shown)} costliest of {len(result.layers)} layers", (formula + note, "dim"))
+    return Text.assemble(title, (formula + note, "dim"))
 
 
 def _row(cost: LayerCost) -> _Row:
-    layer, charged = cost.layer, cost.charged
+    layer = cost.layer
     held = f"{'-' if layer.weight_bits is None else layer.weight_bits}/{layer.activation_bits}"
-    exponents = f" + {charged.exponents}" if charged.exponents else ""
     return (
         (on_one_line(layer.name), on_one_line(layer.op)),
         (f"{layer.parameters:,}", held),
-        (
-            _charged(layer.multiplications, charged.multiplication),
-            _charged(layer.additions, charged.addition) + exponents,
-        ),
+        _operations(layer, cost.charged),
         (f"{layer.math:,.0f}", f"{layer.storage:,.0f}"),
         (f"{cost.share:.1%}",),
     )
+
+
+def _operations(layer: Layer, charged: Charged | None) -> tuple[str, str]:
+    """Multiplications and additions; where the result does not say what they were charged, their numbers alone."""
+    if charged is None:
+        return f"{layer.multiplications:,}", f"{layer.additions:,}"
+    exponents = f" + {charged.exponents}" if charged.exponents else ""
+    multiplications = _charged(layer.multiplications, charged.multiplication)
+    return multiplications, _charged(layer.additions, charged.addition) + exponents
 
 
 def _charged(count: int, bits: Fraction | None) -> str:

@@ -10,14 +10,14 @@ from rich.text import Text
 from app.facts import facts
 from app.layer_table import costliest_table
 from app.printable import on_one_line, printable
-from micronet.contract import BitWidths, ScoreResult, Value
+from micronet.contract import ScoreResult, Value
 
 _WIDE = 10_000
 
 
-def show_score(result: ScoreResult, widths: BitWidths | None, console: Console) -> None:
-    """Totals, what the score is made of, the costliest layers, warnings. `widths` are those that were declared."""
-    layers = costliest_table(result, widths, console)
+def show_score(result: ScoreResult, console: Console) -> None:
+    """Totals, what the score is made of, the costliest layers, warnings."""
+    layers = costliest_table(result, console)
     console.print(Group(_headline(result), "", _totals(result), "", layers, *_warnings(result.warnings)))
 
 
@@ -69,9 +69,9 @@ def _headline(result: ScoreResult) -> RenderableType:
 
 
 def _has_freebie(result: ScoreResult) -> bool:
-    """Whether nothing is quantized: numbers that an operation has in itself have the width they have."""
-    stored = all(layer.weight_bits in (None, 32) for layer in result.layers if layer.parameters)
-    return result.policy == "challenge" and stored and all(layer.activation_bits == 32 for layer in result.layers)
+    """Whether products with values of 32 bits were charged 16, as only a network is of which nothing is quantized."""
+    charged = [layer.charged for layer in result.layers if layer.activation_bits == 32 and layer.charged is not None]
+    return result.policy == "challenge" and any(16 in each.math.get("multiplications", {}) for each in charged)
 
 
 def _totals(result: ScoreResult) -> Table:

@@ -1,18 +1,17 @@
 """What came of a job, made ready for the template of its kind."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isclose
 from pathlib import Path
 
-from app.breakdown import LayerCost, Term, costliest, declared_widths, layer_costs, math_terms, storage_terms
+from app.breakdown import LayerCost, Term, costliest, layer_costs, math_terms, storage_terms
 from app.facts import facts
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
 from app.pages.stored import result_of
-from micronet.contract import BitWidths, FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook
+from micronet.contract import FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook
 from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
@@ -26,6 +25,7 @@ class ScoreView:
     """A score taken apart. `track` is None where this server has it no more, or with other baselines.
 
     `listed` are the layers that the page shows, in a table and drawn: the costliest, where there are very many.
+    `math` and `storage` are the sums the score is made of, none where the result does not say.
     """
 
     template = "results/score.html"
@@ -37,6 +37,16 @@ class ScoreView:
     drawing: LayersDrawing
     math: Sequence[Term]
     storage: Sequence[Term]
+
+    @property
+    def charged(self) -> bool:
+        """Whether every layer says what it was charged."""
+        return all(cost.charged is not None for cost in self.layers)
+
+    @property
+    def exponents(self) -> bool:
+        """Whether any layer was charged for exponents."""
+        return any(cost.charged is not None and cost.charged.exponents for cost in self.layers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +92,7 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
     if result is None:
         return OtherView((), (_OF_ANOTHER_VERSION,))
     if isinstance(result, ScoreResult):
-        return score_view(result, declared_widths(json.loads(job.settings)), data_dir)
+        return score_view(result, data_dir)
     if isinstance(result, PipelineResult):
         chosen = _track(result.track, data_dir)
         return PipelineView(result, chosen, draw_stages(result, chosen))
@@ -91,9 +101,9 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
     return OtherView(tuple(facts(result)), getattr(result, "warnings", ()))
 
 
-def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | None) -> ScoreView:
-    """A score taken apart; `widths` are those that were declared."""
-    layers = layer_costs(result, widths)
+def score_view(result: ScoreResult, data_dir: Path | None) -> ScoreView:
+    """A score taken apart."""
+    layers = layer_costs(result)
     listed = costliest(layers, MOST_LISTED)
     return ScoreView(
         result=result,
@@ -101,7 +111,7 @@ def score_view(result: ScoreResult, widths: BitWidths | None, data_dir: Path | N
         layers=layers,
         listed=listed,
         drawing=draw_layers(listed),
-        math=math_terms(result, widths),
+        math=math_terms(result),
         storage=storage_terms(result),
     )
 
@@ -110,7 +120,7 @@ def optimize_view(result: OptimizeResult, data_dir: Path | None) -> OptimizeView
     """The road, and the score of what was found taken apart."""
     looks = {look.point: look for look in (*result.looks, *result.uniform_looks)}
     points = tuple((point, looks.get(index)) for index, point in enumerate(result.front))
-    return OptimizeView(result, draw_road(result), points, score_view(result.score, None, data_dir))
+    return OptimizeView(result, draw_road(result), points, score_view(result.score, data_dir))
 
 
 def _same_track(result: ScoreResult, data_dir: Path | None) -> Track | None:

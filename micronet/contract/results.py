@@ -44,11 +44,28 @@ class ScoreTerms(Value):
     total: float
 
 
+OperationKind = Literal["multiplications", "additions", "exponents"]
+StoredKind = Literal["parameters", "mask", "exponents", "scales"]
+
+
+class Charges(Value):
+    """What a policy charged a layer: of each kind, how many there are of each width, by that width in bits.
+
+    Widths times how many there are of them add up to 32 times the layer's `math`, and to 32 times its `storage`. What
+    there is none of, or is free, is left out. `parameters` are the elements that are stored, `mask` those of which one
+    bit says whether they are zero, `scales` the bits of scales and zero points, one by one.
+    """
+
+    math: dict[OperationKind, dict[int, int]]
+    storage: dict[StoredKind, dict[int, int]]
+
+
 class Layer(Value):
     """One operation of the network; layers add up to the totals.
 
     `shape` is that of the result for one image. `accumulator_bits` is the proof for each filter, where it was asked for
-    and there is one: additions of that many bits give its sums exactly, for any input.
+    and there is one: additions of that many bits give its sums exactly, for any input. `charged` is null in results of
+    versions that did not keep it.
     """
 
     name: str
@@ -63,6 +80,7 @@ class Layer(Value):
     math: float
     storage: float
     accumulator_bits: tuple[int, ...] | None = None
+    charged: Charges | None = None
 
 
 class DatasetIdentity(Value):

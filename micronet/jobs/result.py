@@ -10,6 +10,7 @@ from micronet.analysis.parameters import total
 from micronet.contract import (
     Accuracy,
     Changes,
+    Charges,
     DatasetIdentity,
     Layer,
     OperationTotals,
@@ -112,6 +113,7 @@ def _layer(layer: LayerCounts, part: Weighed, settings: ScoreSettings) -> Layer:
         math=part.math_bits / WORD,
         storage=part.storage_bits / WORD,
         accumulator_bits=layer.accumulator_bits if settings.accumulators == "proven" else None,
+        charged=Charges.model_validate({"math": part.math, "storage": part.storage}),
     )
 
 

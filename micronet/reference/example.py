@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from micronet.analysis.counts import Counts, LayerCounts, count
 from micronet.analysis.operations import Operations
 from micronet.analysis.parameters import Parameter
-from micronet.contract import BitWidths, ScoreSettings, ScoreTerms
+from micronet.contract import BitWidths, Charges, ScoreSettings, ScoreTerms
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
@@ -90,6 +90,7 @@ def _layer(settings: ScoreSettings, counts: Counts, layer: LayerCounts) -> Examp
         weight_bits=layer.weight_bits,
         activation_bits=layer.activation_bits,
         tensors=tuple(_tensor(settings, counts, layer, parameter) for parameter in layer.parameters),
+        charged=Charges.model_validate({"math": weighed.math, "storage": weighed.storage}),
         math_bits=weighed.math_bits,
         storage_bits=weighed.storage_bits,
     )
@@ -97,13 +98,15 @@ def _layer(settings: ScoreSettings, counts: Counts, layer: LayerCounts) -> Examp
 
 def _tensor(settings: ScoreSettings, counts: Counts, layer: LayerCounts, parameter: Parameter) -> ExampleTensor:
     alone = replace(layer, operations=Operations(), parameters=(parameter,), exponents=0)
+    weighed = _weigh(settings, counts, alone)
     return ExampleTensor(
         name=parameter.name,
         elements=parameter.elements,
         nonzero=parameter.nonzero,
         bits=parameter.bits,
         exponents=parameter.exponents,
-        stored_bits=_weigh(settings, counts, alone).storage_bits,
+        stored={kind: dict(widths) for kind, widths in weighed.storage.items()},
+        stored_bits=weighed.storage_bits,
     )
 
 

@@ -1,6 +1,6 @@
 """The values a reference is made of: no torch."""
 
-from micronet.contract import ScoreSettings, ScoreTerms, Value
+from micronet.contract import Charges, ScoreSettings, ScoreTerms, StoredKind, Value
 
 
 class Amounts(Value):
@@ -88,13 +88,17 @@ class OnnxFacts(Value):
 
 
 class ExampleTensor(Value):
-    """A stored tensor; `stored_bits` under the example's policy."""
+    """A stored tensor; `stored`, and the `stored_bits` that adds up to, under the example's policy.
+
+    `stored` is of each kind how many there are of each width, by that width in bits.
+    """
 
     name: str
     elements: int
     nonzero: int
     bits: int
     exponents: int
+    stored: dict[StoredKind, dict[int, int]]
     stored_bits: int
 
 
@@ -109,6 +113,7 @@ class ExampleLayer(Value):
     weight_bits: int | None
     activation_bits: int
     tensors: tuple[ExampleTensor, ...]
+    charged: Charges
     math_bits: int
     storage_bits: int
 

@@ -1,17 +1,19 @@
 """The two policies of SCORING section 2: how many bits each operation and each parameter counts as.
 
-All sums are integers of bit-operations and bits; `WORD` divides them once, at the end.
+All sums are integers of bit-operations and bits; `WORD` divides them once, at the end. What is summed is kept: how many
+there are of each kind, at each width.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.analysis.dot_products import DOT_PRODUCTS
-from micronet.analysis.parameters import EXPONENT_BITS, Parameter
+from micronet.analysis.parameters import EXPONENT_BITS, Parameter, total
 from micronet.analysis.rules import operation_name
 from micronet.analysis.widths import FULL_WIDTH
+from micronet.contract import OperationKind, StoredKind
 
 WORD = 32
 """Bits of the unit a score is made of."""
@@ -53,12 +55,27 @@ def own_widths(counts: Counts) -> Widths:
     return Widths(param_bits, mul_bits, FULL_WIDTH, exponent_bits)
 
 
+_Kind = TypeVar("_Kind", OperationKind, StoredKind)
+_Product = tuple[_Kind, int, int]
+"""A kind, how many there are, and the bits of each."""
+
+
 @dataclass(frozen=True, slots=True)
 class Weighed:
-    """A layer's share: bit-operations and bits."""
+    """A layer's share: of each kind of operation, and of what is stored, how many there are of each width in bits."""
 
-    math_bits: int
-    storage_bits: int
+    math: Mapping[OperationKind, Mapping[int, int]]
+    storage: Mapping[StoredKind, Mapping[int, int]]
+
+    @property
+    def math_bits(self) -> int:
+        """Bit-operations: all products, added up."""
+        return _sum_of(self.math.values())
+
+    @property
+    def storage_bits(self) -> int:
+        """Bits, in the same way."""
+        return _sum_of(self.storage.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,26 +97,28 @@ def report(counts: Counts, layer: LayerCounts, terms: Terms) -> Weighed:
     """
     declared = terms.widths
     operations = layer.operations
-    math = operations.all_multiplications * declared.mul_bits + layer.exponents * declared.exponent_bits
-    math += (operations.additions + operations.inner_additions) * declared.add_bits
-    if terms.accumulators == "proven":
-        math += _proven_difference(layer, declared.add_bits)
-    stored = sum(parameter.nonzero * declared.param_bits + parameter.elements for parameter in layer.parameters)
-    return Weighed(math, stored)
+    math = _products(
+        ("multiplications", operations.all_multiplications, declared.mul_bits),
+        ("additions", operations.additions, declared.add_bits),
+        *_sums(layer, declared.add_bits, terms.accumulators),
+        ("exponents", layer.exponents, declared.exponent_bits),
+    )
+    nonzero, elements = total(layer.parameters, "nonzero"), total(layer.parameters, "elements")
+    return Weighed(math, _products(("parameters", nonzero, declared.param_bits), ("mask", elements, 1)))
 
 
 def challenge(counts: Counts, layer: LayerCounts, terms: Terms) -> Weighed:
     """The challenge's rules: operations at their widest input, sums at accumulator width, all storage."""
     operations = layer.operations
     free = not counts.quantized
-    outer = FREEBIE_BITS if free else _operand_bits(layer)
-    inner = FREEBIE_BITS if free else FULL_WIDTH
-    math = operations.multiplications * outer + operations.inner_multiplications * inner
-    math += operations.additions * max(layer.activation_bits, layer.weight_bits or 0)
-    math += operations.inner_additions * FULL_WIDTH
-    if terms.accumulators == "proven":
-        math += _proven_difference(layer, FULL_WIDTH)
-    return Weighed(math, sum(_stored_bits(parameter, free, terms.encoding) for parameter in layer.parameters))
+    math = _products(
+        ("multiplications", operations.multiplications, FREEBIE_BITS if free else _operand_bits(layer)),
+        ("multiplications", operations.inner_multiplications, FREEBIE_BITS if free else FULL_WIDTH),
+        ("additions", operations.additions, max(layer.activation_bits, layer.weight_bits or 0)),
+        *_sums(layer, FULL_WIDTH, terms.accumulators),
+    )
+    stored = (product for parameter in layer.parameters for product in _stored(parameter, free, terms.encoding))
+    return Weighed(math, _products(*stored))
 
 
 POLICIES: Mapping[str, Policy] = {"report": report, "challenge": challenge}
@@ -110,20 +129,39 @@ def _operand_bits(layer: LayerCounts) -> int:
     return 1 if layer.binary else max(layer.activation_bits, layer.weight_bits or 0)
 
 
-def _stored_bits(parameter: Parameter, free: bool, encoding: Encoding) -> int:
-    """Bits of one tensor: all elements, or the non-zero ones and a mask bit for each; plus exponents and scales."""
+def _stored(parameter: Parameter, free: bool, encoding: Encoding) -> Iterator[_Product[StoredKind]]:
+    """One tensor: all elements, or the non-zero ones and a mask bit for each; and exponents and scales."""
     bits = FREEBIE_BITS if free and parameter.bits == FULL_WIDTH else parameter.bits
-    dense = parameter.elements * bits
-    masked = parameter.nonzero * bits + parameter.elements
-    extra = parameter.exponents * EXPONENT_BITS + parameter.scale_bits
-    if parameter.nonzero == parameter.elements:
-        return dense + extra
-    return (masked if encoding == "masked" else min(dense, masked)) + extra
+    zeros = parameter.elements - parameter.nonzero
+    if zeros and (encoding == "masked" or parameter.elements < zeros * bits):
+        yield "parameters", parameter.nonzero, bits
+        yield "mask", parameter.elements, 1
+    else:
+        yield "parameters", parameter.elements, bits
+    yield "exponents", parameter.exponents, EXPONENT_BITS
+    yield "scales", parameter.scale_bits, 1
 
 
-def _proven_difference(layer: LayerCounts, declared: int) -> int:
-    """Bit-operations that proven accumulators change, filter by filter; never more than declared."""
-    if layer.additions_by_filter is None or layer.accumulator_bits is None:
-        return 0
-    pairs = zip(layer.additions_by_filter, layer.accumulator_bits, strict=True)
-    return sum(additions * (min(bits, declared) - declared) for additions, bits in pairs)
+def _sums(layer: LayerCounts, declared: int, accumulators: Accumulators) -> Iterator[_Product[OperationKind]]:
+    """Additions at accumulator width: as declared, or as proven, filter by filter, where that is narrower."""
+    sums = layer.operations.inner_additions
+    if accumulators == "declared" or layer.additions_by_filter is None or layer.accumulator_bits is None:
+        yield "additions", sums, declared
+        return
+    assert sum(layer.additions_by_filter) == sums, layer.name
+    for additions, bits in zip(layer.additions_by_filter, layer.accumulator_bits, strict=True):
+        yield "additions", additions, min(bits, declared)
+
+
+def _products(*products: _Product[_Kind]) -> Mapping[_Kind, Mapping[int, int]]:
+    """How many there are of each kind and width, narrow ones first; what there is none of, or is free, is left out."""
+    counted: dict[_Kind, dict[int, int]] = {}
+    for kind, count, bits in products:
+        if count and bits:
+            widths = counted.setdefault(kind, {})
+            widths[bits] = widths.get(bits, 0) + count
+    return {kind: dict(sorted(widths.items())) for kind, widths in counted.items()}
+
+
+def _sum_of(kinds: Iterable[Mapping[int, int]]) -> int:
+    return sum(count * bits for widths in kinds for bits, count in widths.items())

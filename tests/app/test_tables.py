@@ -19,7 +19,7 @@ FREE = "multiplications count as 16 bits"
 
 def shown(result: ScoreResult) -> str:
     written = StringIO()
-    show_score(result, None, Console(file=written, width=200))
+    show_score(result, Console(file=written, width=200))
     return written.getvalue()
 
 

@@ -15,14 +15,14 @@ MAX_RESULT_BYTES = 24 * MEBI
 BOUNDS = JsonBounds(values=1_000_000, keys=1000)
 """Room for the report of 100,000 epochs, and for a bound of every filter of the largest networks."""
 
-_LISTS = ("list", "tuple", "set", "frozenset")
+_ENDLESS = ("list", "tuple", "set", "frozenset", "dict")
 
 
 def checked(text: bytes, kind: str) -> str:
     """The result of a `kind` job, as JSON. Raises OutputRefused.
 
     Of pydantic's faults each takes memory, and a million values have millions of them: so first is looked whether there
-    is any, and the look ends with the first of each list.
+    is any, and the look ends with the first of each list, and of each object whose keys are no names of fields.
     """
     try:
         value = parse(text, BOUNDS)
@@ -42,7 +42,7 @@ def _first_faults(kind: str) -> SchemaValidator:
 
 
 def _ends_with_first(schema: Any) -> Any:
-    """The schema with lists that end with their first fault.
+    """The schema with lists and objects of any length that end with their first fault.
 
     Of models it has the fields only: for a whole model pydantic-core takes the model's own validator, which goes on.
     """
@@ -53,5 +53,5 @@ def _ends_with_first(schema: Any) -> Any:
     if schema.get("type") == "model":
         reference = {"ref": schema["ref"]} if "ref" in schema else {}
         return {**_ends_with_first(schema["schema"]), **reference}
-    ends = {"fail_fast": True} if schema.get("type") in _LISTS else {}
+    ends = {"fail_fast": True} if schema.get("type") in _ENDLESS else {}
     return {name: _ends_with_first(each) for name, each in schema.items()} | ends

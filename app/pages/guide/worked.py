@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from micronet.contract import BitWidths
-from micronet.reference import Amounts, Example, ExampleLayer, ExampleTensor, PolicyFacts, Reference
+from app.breakdown import OPERATIONS, STORED, Kinds, terms_of
+from micronet.reference import Example, ExampleLayer, ExampleTensor, PolicyFacts, Reference
 from micronet.tracks import BUILT_IN, Track
 
 
@@ -71,8 +71,12 @@ def _worked(example: Example, facts: PolicyFacts) -> Worked:
         title=f"{example.settings.policy}, {widths}",
         example=example,
         track=track,
-        math=tuple(Sum(layer.name, _math(example, layer, facts), layer.math_bits) for layer in counting),
-        storage=tuple(Sum(tensor.name, _storage(example, tensor, facts), tensor.stored_bits) for tensor in tensors),
+        math=tuple(
+            Sum(layer.name, _products(OPERATIONS, layer.charged.math.items()), layer.math_bits) for layer in counting
+        ),
+        storage=tuple(
+            Sum(tensor.name, _products(STORED, tensor.stored.items()), tensor.stored_bits) for tensor in tensors
+        ),
         totals=_totals(example, track, counting, tensors, facts),
     )
 
@@ -103,41 +107,6 @@ _COUNTED: Mapping[str, Callable[[ExampleLayer], tuple[str, str]]] = {
 """By operation: multiplications, and additions if there are any."""
 
 
-def _math(example: Example, layer: ExampleLayer, facts: PolicyFacts) -> str:
-    amounts, bits = layer.amounts, example.settings.bits
-    if example.settings.policy == "report":
-        declared = bits or BitWidths()
-        return _products(
-            (amounts.multiplications + amounts.inner_multiplications, declared.mul_bits),
-            (amounts.additions + amounts.inner_additions, declared.add_bits),
-            (layer.exponents, declared.exponent_bits),
-        )
-    return _products(*_challenge_math(amounts, layer, facts, free=bits is None))
-
-
-def _challenge_math(
-    amounts: Amounts, layer: ExampleLayer, facts: PolicyFacts, free: bool
-) -> tuple[tuple[int, int], ...]:
-    widest = max(layer.activation_bits, layer.weight_bits or 0)
-    return (
-        (amounts.multiplications, facts.freebie_bits if free else widest),
-        (amounts.inner_multiplications, facts.freebie_bits if free else facts.full_width),
-        (amounts.additions, widest),
-        (amounts.inner_additions, facts.full_width),
-    )
-
-
-def _storage(example: Example, tensor: ExampleTensor, facts: PolicyFacts) -> str:
-    bits = example.settings.bits
-    if example.settings.policy == "report":
-        return _products((tensor.nonzero, (bits or BitWidths()).param_bits), (tensor.elements, 1))
-    width = facts.freebie_bits if bits is None else tensor.bits
-    dense = _products((tensor.elements, width))
-    if tensor.nonzero < tensor.elements:
-        dense = f"min({dense}, {tensor.nonzero:,} × {width} + {tensor.elements:,} × 1)"
-    return " + ".join(filter(None, (dense, _products((tensor.exponents, facts.exponent_bits)))))
-
-
 def _totals(
     example: Example,
     track: Track,
@@ -158,5 +127,5 @@ def _totals(
     )
 
 
-def _products(*factors: tuple[int, int]) -> str:
-    return " + ".join(f"{count:,} × {bits}" for count, bits in factors if count)
+def _products(words: Mapping[str, str], kinds: Kinds) -> str:
+    return " + ".join(f"{term.count:,} × {term.bits}" for term in terms_of(words, kinds))

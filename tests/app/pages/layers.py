@@ -1,9 +1,17 @@
 """Layers of results, with numbers a test can add up in its head."""
 
-from micronet.contract import Layer
+from micronet.contract import Charges, Layer
 
 
-def layer(name: str, *, multiplications: int = 0, additions: int = 0, math: float = 0.0, storage: float = 0.0) -> Layer:
+def layer(
+    name: str,
+    *,
+    multiplications: int = 0,
+    additions: int = 0,
+    math: float = 0.0,
+    storage: float = 0.0,
+    charged: Charges | None = None,
+) -> Layer:
     """One layer; what is not said is nothing."""
     return Layer(
         name=name,
@@ -17,4 +25,5 @@ def layer(name: str, *, multiplications: int = 0, additions: int = 0, math: floa
         activation_bits=12,
         math=math,
         storage=storage,
+        charged=charged,
     )

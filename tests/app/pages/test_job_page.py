@@ -9,11 +9,9 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from app.breakdown import declared_widths
 from app.pages.score_file import further_fields
 from app.pages.stored import chosen_of, settings_of
 from app.services import Services
-from micronet.contract import BitWidths
 from micronet.jobs import JOBS
 from tests.app.http.conftest import called
 from tests.app.http.results import score_text
@@ -60,8 +58,11 @@ def test_a_score_is_taken_apart(api: TestClient, services: Services) -> None:
     job = accepted(api, {"track": "digits", "bits": {"param_bits": 9}, "name": "it's ours"}, filename="a b.onnx")
     scored(services, 350, 0.4)
     text = html.unescape(api.get(job["urls"]["page"]).text)
-    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", ">12 / 6<", "All of it as JSON"):
+    for words in ("0.400000", "qualifies", "350 of 360", "fc", "linear", "50.0", "90 bits / 32", "All of it as JSON"):
         assert words in text, words
+    assert "× 12" not in text, "nor anything else that the result does not say"
+    assert "does not say what bits each operation was charged" in text
+    assert '<td class="n">–</td>' in text
     assert "micronet score 'a b.onnx' --settings '{\"track\": \"digits\"}' --json" in text
 
 
@@ -85,13 +86,24 @@ def test_a_failure_says_whose_it_is_and_what_to_do(
     assert 'href="/guide#error-corrupt-file"' in text
 
 
-@pytest.mark.parametrize("policy", ["report", "challenge"])
-def test_only_a_policy_that_charges_exponents_speaks_of_them(api: TestClient, services: Services, policy: str) -> None:
-    job = accepted(api, {"track": "digits", "policy": policy})
-    result = json.loads(score_text(350, 0.4)) | {"policy": policy}
+@pytest.mark.parametrize("exponents", [True, False])
+def test_what_was_charged_is_multiplied_out(api: TestClient, services: Services, exponents: bool) -> None:
+    """48 bit-operations are 2 x 8 + 1 x 16 + 2 x 8, or 2 x 8 + 1 x 8 + 2 x 8 and 8 for an exponent; 90 bits are 9 x 10.
+
+    Only a layer that was charged for exponents has the page speak of them.
+    """
+    job = accepted(api, {"track": "digits"})
+    result = json.loads(score_text(350, 0.4))
+    multiplications = {"8": 3} if exponents else {"8": 2, "16": 1}
+    math = {"multiplications": multiplications, "additions": {"8": 2}} | ({"exponents": {"8": 1}} if exponents else {})
+    result["layers"][0]["charged"] = {"math": math, "storage": {"parameters": {"10": 9}}}
     ended(services, Ending(Status.SUCCEEDED, json.dumps(result)))
-    text = api.get(f"/ui/jobs/{job['id']}").text
-    assert ("additions × theirs + exponents)" in text) is ("× / +, exponents" in text) is (policy == "report")
+    text = " ".join(api.get(f"/ui/jobs/{job['id']}").text.split())
+    assert ("additions × theirs + exponents)" in text) is ("× / +, exponents" in text) is exponents
+    assert "9 parameters stored × 10/32</td>" in text
+    several = "2 multiplications × 8/32 + 1 multiplications × 16/32 + 2 additions × 8/32</td>"
+    assert ("3 multiplications × 8/32 + 2 additions × 8/32 + 1 exponents × 8/32</td>" if exponents else several) in text
+    assert ('<td class="n">8 / 8 + 8</td>' if exponents else '<td class="n">⌀ 10.666667 / 8</td>') in text
 
 
 def test_canceling_leads_back_to_the_job(api: TestClient) -> None:
@@ -233,8 +245,6 @@ def test_settings_of_another_version_take_nothing_from_the_score(
     answer = api.get(job["urls"]["page"])
     assert answer.status_code == 200
     assert "0.400000" in answer.text
-    known = declared_widths(json.loads(services.records.jobs.read(job["id"]).settings))
-    assert known == (BitWidths(add_bits=24) if "gone" in settings else None)
 
 
 def test_the_command_line_means_the_very_settings(api: TestClient, services: Services) -> None:

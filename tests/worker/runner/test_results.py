@@ -39,9 +39,9 @@ def example(kind: Any) -> Any:
             return first
         case origin if origin is tuple:
             return [example(first)]
-        case origin if origin is Annotated:
-            return example(first)
-        case origin if origin in (Union, UnionType):
+        case origin if origin is dict:
+            return {str(example(first)): example(get_args(kind)[1])}
+        case origin if origin in (Annotated, Union, UnionType):
             return example(next(each for each in get_args(kind) if each is not NoneType))
     raise AssertionError(f"results have no {kind} yet")
 
@@ -86,6 +86,20 @@ def test_a_list_of_faults_ends_with_the_first(kind: str, item: str) -> None:
         assert _faults(refused.value) < 20
 
 
+@pytest.mark.parametrize("name", ["math", "storage"])
+def test_a_thousand_faults_of_a_thousand_faults_each_are_one(name: str) -> None:
+    result = honest("count")
+    wrong = {f"kind {kind}": dict.fromkeys([f"width {width}" for width in range(900)], "many") for kind in range(900)}
+    result["layers"][0]["charged"][name] = wrong
+    with pytest.raises(OutputRefused, match="faults, or more") as refused:
+        checked(json.dumps(result).encode(), "count")
+    assert _faults(refused.value) < 5
+    result["layers"][0]["charged"][name] = {next(iter(honest("count")["layers"][0]["charged"][name])): wrong}
+    with pytest.raises(OutputRefused, match="faults, or more") as refused:
+        checked(json.dumps(result).encode(), "count")
+    assert _faults(refused.value) < 5
+
+
 def _faults(error: OutputRefused) -> int:
     (number,) = re.findall(r"(\d+) faults", str(error))
     return int(number)
@@ -121,12 +135,16 @@ def test_there_is_room_for_the_longest_training() -> None:
 
 
 def test_there_is_room_for_a_network_of_many_wide_layers() -> None:
-    """500 layers of 500 filters: a bound of each filter twice, and its binary point."""
+    """500 layers of 500 filters: a bound of each filter twice, and its binary point; all widths there are."""
     result = honest("optimize")
     layers, filters = 500, [20] * 500
     score, layer = result["score"], result["layers"][0]
     (scored,), (tensor,) = score["layers"], score["changes"]["tensors"]
-    score["layers"] = [{**scored, "accumulator_bits": filters}] * layers
+    widths = dict.fromkeys(map(str, range(1, 33)), 10**9)
+    math = {"multiplications": widths, "additions": widths, "exponents": {"8": 500}}
+    storage = {"parameters": widths, "mask": {"1": 10**9}, "exponents": {"8": 500}, "scales": {"1": 16_000}}
+    charged = {"math": math, "storage": storage}
+    score["layers"] = [{**scored, "accumulator_bits": filters, "charged": charged}] * layers
     score["changes"]["tensors"] = [{**tensor, "points": filters}] * layers + [tensor] * 5 * layers
     result["layers"] = [{**layer, "accumulator_bits": filters}] * layers
     assert ScoreResult.model_validate(score)
