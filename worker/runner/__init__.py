@@ -9,27 +9,6 @@ Whichever of the three dies, nothing stays: the child dies with the spare (PR_SE
 and goes when the supervisor's end of the socket closes, and the supervisor replaces a spare that is gone.
 """
 
-from worker.errors import OutputRefused, RunnerUnavailable
 from worker.runner.client import Runner
-from worker.runner.exits import KILLED, error_of_exit
-from worker.runner.messages import Done, Exited, Failed, JobError, JobRequest, Message, Progressed, StageBegan
-from worker.runner.outputs import collect
-from worker.runner.running import Running
 
-__all__ = [
-    "KILLED",
-    "Done",
-    "Exited",
-    "Failed",
-    "JobError",
-    "JobRequest",
-    "Message",
-    "OutputRefused",
-    "Progressed",
-    "Runner",
-    "RunnerUnavailable",
-    "Running",
-    "StageBegan",
-    "collect",
-    "error_of_exit",
-]
+__all__ = ["Runner"]

@@ -15,7 +15,8 @@ from worker.job_run.context import WorkerContext
 from worker.job_run.run import run_job
 from worker.limits import JobLimits
 from worker.records.values import Job
-from worker.runner import Done, Exited, JobRequest, Message, Runner
+from worker.runner import Runner
+from worker.runner.messages import Done, Exited, JobRequest, Message
 
 MADE = b"what the job made"
 NO_ROOM = OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

@@ -9,7 +9,8 @@ from tests.worker.job_run.running import QuickRunner, claimed, claimed_again, ra
 from worker.job_run.context import WorkerContext
 from worker.job_run.run import run_job
 from worker.records.values import Ending, Job, Status
-from worker.runner import Exited, Progressed, Runner, StageBegan
+from worker.runner import Runner
+from worker.runner.messages import Exited, Progressed, StageBegan
 
 
 def test_a_job_that_ended_was_as_far_as_it_said_last(context: WorkerContext) -> None:

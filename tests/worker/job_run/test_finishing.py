@@ -29,8 +29,7 @@ from worker.job_run import finishing, retrying
 from worker.job_run.context import WorkerContext
 from worker.job_run.journal_keeper import JournalKeeper
 from worker.records.values import Status
-from worker.runner import Done, Exited, JobError, Message
-from worker.runner.messages import Failed
+from worker.runner.messages import Done, Exited, Failed, JobError, Message
 from worker.runner.outputs import collect
 
 LOSS = JobError(code="numerical-error", title="x", detail="the loss is nan", stage="2-train", yours=True)

@@ -10,7 +10,9 @@ import pytest
 import torch
 
 from micronet.architectures.load import create_network
-from worker.runner import Exited, JobRequest, Message, Runner, Running, client
+from worker.runner import Runner, client
+from worker.runner.messages import Exited, JobRequest, Message
+from worker.runner.running import Running
 from worker.runner.scratch import make
 
 REPOSITORY = Path(__file__).resolve().parents[3]

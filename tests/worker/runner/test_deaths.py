@@ -20,9 +20,13 @@ from tests.worker.runner.conftest import (
     wait_for,
     wait_until_ready,
 )
+from worker.errors import RunnerUnavailable
 from worker.limits import JobLimits
-from worker.runner import KILLED, Exited, Runner, RunnerUnavailable, Running, client, error_of_exit
+from worker.runner import Runner, client
 from worker.runner import running as running_module
+from worker.runner.exits import KILLED, error_of_exit
+from worker.runner.messages import Exited
+from worker.runner.running import Running
 
 
 @pytest.fixture

@@ -11,20 +11,13 @@ import pytest
 
 from tests.worker.runner.conftest import alive, heard, request_of, wait_for, wait_until_ready
 from tests.worker.runner.hostile_jobs import SECRET
+from worker.errors import OutputRefused
 from worker.limits import MEBI, JobLimits
-from worker.runner import (
-    Done,
-    Exited,
-    Failed,
-    JobError,
-    JobRequest,
-    OutputRefused,
-    Runner,
-    Running,
-    StageBegan,
-    collect,
-    error_of_exit,
-)
+from worker.runner import Runner
+from worker.runner.exits import error_of_exit
+from worker.runner.messages import Done, Exited, Failed, JobError, JobRequest, StageBegan
+from worker.runner.outputs import collect
+from worker.runner.running import Running
 
 SMALL = JobLimits(memory_bytes=1024 * MEBI)
 

@@ -5,10 +5,23 @@ import signal
 import pytest
 
 from worker.limits import MEBI, JobLimits
-from worker.runner import Done, Exited, Failed, JobError, Message, Progressed, StageBegan, error_of_exit
 from worker.runner.environment import scrubbed
+from worker.runner.exits import error_of_exit
 from worker.runner.lines import Lines
-from worker.runner.messages import LINE_BYTES, Said, decode, encode, job_error
+from worker.runner.messages import (
+    LINE_BYTES,
+    Done,
+    Exited,
+    Failed,
+    JobError,
+    Message,
+    Progressed,
+    Said,
+    StageBegan,
+    decode,
+    encode,
+    job_error,
+)
 
 ERROR = JobError(code="x", title="y", detail="z", stage=None, retryable=False, yours=True)
 SAID = [StageBegan("read", 1, 4), Progressed(1, 2, "images"), Failed(ERROR), Done()]

@@ -8,8 +8,9 @@ import pytest
 
 from micronet.contract import ArchitectureSettings, PipelineSettings, ScoreSettings
 from micronet.jobs import Context, count_network
-from worker.runner import OutputRefused, collect, outputs
-from worker.runner.outputs import bytes_below, collect_finished
+from worker.errors import OutputRefused
+from worker.runner import outputs
+from worker.runner.outputs import bytes_below, collect, collect_finished
 from worker.runner.scratch import make, remove
 
 

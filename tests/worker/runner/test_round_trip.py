@@ -14,7 +14,10 @@ from micronet.contract import ScoreSettings
 from micronet.jobs import JOBS, Context
 from tests.worker.runner.conftest import heard, wait_until_ready
 from worker.limits import GIBI, MEBI, JobLimits
-from worker.runner import Done, Exited, Failed, JobRequest, Progressed, Runner, StageBegan, collect, error_of_exit
+from worker.runner import Runner
+from worker.runner.exits import error_of_exit
+from worker.runner.messages import Done, Exited, Failed, JobRequest, Progressed, StageBegan
+from worker.runner.outputs import collect
 from worker.sandbox import available
 
 COUNT = {"track": "digits", "architecture": {"name": "digits"}, "evaluate": False, "bits": None}
