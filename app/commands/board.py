@@ -12,12 +12,14 @@ import typer
 from app.client import Client
 from app.commands.options import LOCAL, PATIENCE, Json, Patience, Server, Token
 from app.reporting import reported
+from app.spreadsheets import harmless
 from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 
 SortKey = Literal[
     "score", "storage", "math", "top1", "margin", "bits", "sparsity", "team", "name", "policy", "version", "date"
 ]
+"""As in `worker.records.scores`, which a client is not to load; a test holds the two equal."""
 Track = Annotated[str, typer.Option(help="Track; `micronet tracks` lists them.", show_default=False)]
 Policy = Annotated[
     Literal["report", "challenge"] | None,
@@ -128,9 +130,4 @@ def _texts(row: Mapping[str, Any]) -> tuple[str, ...]:
 def _write_csv(rows: Iterable[Mapping[str, Any]]) -> None:
     writer = csv.DictWriter(sys.stdout, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
-
-
-def _harmless(value: object) -> object:
-    """A text that a spreadsheet would take for a formula, as a text."""
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@")) else value
+    writer.writerows({name: harmless(value) for name, value in row.items()} for row in rows)

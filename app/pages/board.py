@@ -18,6 +18,7 @@ from app.pages.board_query import BOTH, PAGE_SIZE, POLICIES, BoardQuery, board_q
 from app.pages.drawings.front import draw_front
 from app.pages.rendering import render
 from app.pages.routing import page_router
+from app.spreadsheets import harmless
 from micronet.tracks import Published, Track, tracks
 from worker.records.scores import BoardFilter, Counts, Entry, Point, SortKey
 
@@ -44,7 +45,6 @@ _HINTS: Mapping[str, str] = {
     "weights that are stored and the widest values that enter a dot product",
 }
 """What the head of a column has no room for."""
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,14 +193,9 @@ _CSV_HEAD = (
 
 def _csv_row(entry: Entry, chosen: Track, ranked: bool) -> tuple[object, ...]:
     return (
-        *(entry.rank if ranked else None, _as_text(entry.team), _as_text(entry.name), entry.correct, entry.images),
+        *(entry.rank if ranked else None, harmless(entry.team), harmless(entry.name), entry.correct, entry.images),
         entry.correct - chosen.required_correct,
         *(entry.score, entry.storage_score, entry.math_score, entry.parameters, entry.nonzero),
         *(entry.param_bits, entry.mul_bits, entry.sparsity, entry.policy, entry.qualifies),
         *(entry.scorer_version, entry.finished_at, entry.job_id, entry.sha256),
     )
-
-
-def _as_text(value: str | None) -> str | None:
-    """A name that a spreadsheet shows, and does not work out."""
-    return f"'{value}" if value and value.startswith(_FORMULA_STARTS) else value
