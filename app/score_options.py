@@ -7,19 +7,21 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
 import typer
+from pydantic import BaseModel
 
 from app.reporting import reported
 from app.settings_text import pairs, put_, validated, whole
 from micronet.contract import ScoreSettings
+from micronet.contract.words import words_of_fields
 from micronet.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option: its type, its help, where its value goes in the settings, and what to make of it first."""
+    """One option: its type, its help (None: what the contract says), where its value goes, what to make of it first."""
 
     kind: Any
-    help: str
+    help: str | None
     path: tuple[str, ...]
     convert: Callable[[Any], object] = lambda value: value
     flags: tuple[str, ...] = ()
@@ -46,36 +48,26 @@ OPTIONS: Mapping[str, Option] = {
     "option": Option(
         list[str], "KEY=VALUE for the architecture; repeatable.", ("architecture", "options"), _architecture_options
     ),
-    "policy": Option(Literal["report", "challenge"], "The team's formulas, or the challenge's rules.", ("policy",)),
+    "policy": Option(Literal["report", "challenge"], None, ("policy",)),
     "unquantized": Option(bool, "No bit widths: the network as it is.", ("bits",), lambda _: None, ("--unquantized",)),
     "param_bits": Option(int, "Bits of weights.", ("bits", "param_bits")),
     "mul_bits": Option(int, "Bits of activations, and so of multiplications.", ("bits", "mul_bits")),
     "add_bits": Option(int, "Bits of additions (report).", ("bits", "add_bits")),
     "exponent_bits": Option(int, "Bits of a shared exponent (report).", ("bits", "exponent_bits")),
-    "fuse_batchnorm": Option(bool, "Merge batch norms into their neighbours.", ("fuse_batchnorm",), flags=_SWITCH),
-    "rule": Option(Literal["sigmamax", "max", "mse"], "Range rule of the quantizer.", ("quantizer", "rule")),
-    "granularity": Option(
-        Literal["tensor", "channel"], "One exponent per tensor, or per filter.", ("quantizer", "granularity")
-    ),
-    "weight_stds": Option(float, "SigmaMax: deviations of weights to cover.", ("quantizer", "weight_stds")),
-    "activation_stds": Option(float, "SigmaMax: deviations of activations to cover.", ("quantizer", "activation_stds")),
-    "calibration_images": Option(
-        int, "Training images that place the activations' grids.", ("quantizer", "calibration_images")
-    ),
+    "fuse_batchnorm": Option(bool, None, ("fuse_batchnorm",), flags=_SWITCH),
+    "rule": Option(Literal["sigmamax", "max", "mse"], None, ("quantizer", "rule")),
+    "granularity": Option(Literal["tensor", "channel"], None, ("quantizer", "granularity")),
+    "weight_stds": Option(float, None, ("quantizer", "weight_stds")),
+    "activation_stds": Option(float, None, ("quantizer", "activation_stds")),
+    "calibration_images": Option(int, None, ("quantizer", "calibration_images")),
     "mean": Option(str, "Mean per channel, as in 0.5071,0.4865,0.4409.", ("normalize", "mean"), _numbers),
     "std": Option(str, "Deviation per channel.", ("normalize", "std"), _numbers),
-    "encoding": Option(
-        Literal["cheapest", "masked"], "Tensors with zeros: the cheaper way, or always a mask.", ("encoding",)
-    ),
-    "accumulators": Option(
-        Literal["declared", "proven"],
-        "Additions: as wide as declared, or as proven for each filter.",
-        ("accumulators",),
-    ),
-    "evaluate": Option(bool, "Measure accuracy on the test set.", ("evaluate",), flags=_SWITCH),
-    "bit_true": Option(bool, "Sum fixed-point products exactly while measuring.", ("bit_true",), flags=_SWITCH),
-    "seed": Option(int, "Chooses the calibration images.", ("seed",)),
-    "team": Option(str, "Team, for the leaderboard.", ("team",)),
+    "encoding": Option(Literal["cheapest", "masked"], None, ("encoding",)),
+    "accumulators": Option(Literal["declared", "proven"], None, ("accumulators",)),
+    "evaluate": Option(bool, None, ("evaluate",), flags=_SWITCH),
+    "bit_true": Option(bool, None, ("bit_true",), flags=_SWITCH),
+    "seed": Option(int, None, ("seed",)),
+    "team": Option(str, None, ("team",)),
     "name": Option(str, "Name of the entry, for the leaderboard.", ("name",)),
     "settings": Option(str, "All settings as JSON, or @FILE (JSON or TOML); single options win over it.", ()),
 }
@@ -125,6 +117,19 @@ def _with_options(command: Callable[..., None], read: Callable[[Mapping[str, Any
 
 def _parameter(name: str, option: Option) -> inspect.Parameter:
     flags = tuple(flag.format(name.replace("_", "-")) for flag in option.flags or ("--{0}",))
-    option_type = typer.Option(*flags, help=option.help, show_default=False)
+    told = _words(option.path) if option.help is None else option.help
+    option_type = typer.Option(*flags, help=told, show_default=False)
     annotation = cast(Any, Annotated)[option.kind | None, option_type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _words(path: tuple[str, ...]) -> str:
+    """What the contract says of a setting, as a sentence."""
+    model: type[BaseModel] = ScoreSettings
+    for name in path[:-1]:
+        inner = model.model_fields[name].annotation
+        assert isinstance(inner, type), path
+        assert issubclass(inner, BaseModel), path
+        model = inner
+    words = words_of_fields(model)[path[-1]]
+    return f"{words[0].upper()}{words[1:]}."

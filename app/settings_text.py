@@ -35,6 +35,16 @@ def _from_file(path: Path) -> Any:
     return tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
 
 
+def usual_of(model: type[SettingsValue]) -> SettingsValue:
+    """What holds where nothing is said. What has to be said is missing in it."""
+    optional = {name: field for name, field in model.model_fields.items() if not field.is_required()}
+    if len(optional) == len(model.model_fields):
+        return model()
+    return model.model_construct(
+        **{name: field.get_default(call_default_factory=True) for name, field in optional.items()}
+    )
+
+
 def pairs(option: str, given: Iterable[str], example: str) -> Mapping[str, object]:
     """KEY=VALUE pairs; values are JSON where they can be, text otherwise. Raises SettingsError."""
     values: dict[str, object] = {}

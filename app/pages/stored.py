@@ -1,12 +1,16 @@
 """What jobs were told and answered, as it was stored: by this version of the contract, or by another."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
+from app.settings_text import usual_of
 from micronet.contract import JobSettings, Value
 from micronet.jobs import JOBS
 from worker.records.values import Job
+
+_UNSAID: Final = object()
+"""What holds where nothing is said of a setting that has to be said."""
 
 
 def settings_of(job: Job) -> JobSettings | None:
@@ -32,9 +36,10 @@ def result_of(job: Job) -> Value | None:
 def chosen_of(settings: JobSettings) -> dict[str, Any]:
     """The settings that are not what they would be anyhow: by default, or by the recipe that they name."""
     recipe = getattr(settings, "recipe", None)
-    usual = type(settings).model_validate({} if recipe is None else {"recipe": recipe})
+    kind = type(settings)
+    usual = usual_of(kind) if recipe is None else kind.model_validate({"recipe": recipe})
     whole = settings.model_dump(mode="json")
     short = whole if recipe is not None else settings.model_dump(mode="json", exclude_defaults=True)
-    names = [name for name in whole if getattr(settings, name) != getattr(usual, name)]
+    names = [name for name in whole if getattr(settings, name) != getattr(usual, name, _UNSAID)]
     named = {} if recipe is None else {"recipe": recipe}
     return named | {name: short[name] for name in names}

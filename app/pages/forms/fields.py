@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from app.pages.formats import number
-from app.pages.forms.schema import Setting
+from app.pages.forms.schema import Setting, items_of
 from app.pages.forms.words import Words
 from app.settings_text import pairs
 from micronet.errors import SettingsError
@@ -59,14 +59,14 @@ class Field:
         if "enum" in schema or (self.open and schema["type"] == "boolean"):
             return "choice"
         if schema["type"] == "array":
-            return "lines" if _items(schema)["type"] == "string" else "numbers"
+            return "lines" if items_of(schema)["type"] == "string" else "numbers"
         return _CONTROLS[schema["type"]]
 
     @property
     def whole(self) -> bool:
         """Whether its numbers are whole ones."""
         schema = self.setting.schema
-        return bool((_items(schema) if schema["type"] == "array" else schema)["type"] == "integer")
+        return bool((items_of(schema) if schema["type"] == "array" else schema)["type"] == "integer")
 
     @property
     def may_say_none(self) -> bool:
@@ -161,12 +161,6 @@ class Field:
         return str(value)
 
 
-def _items(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What a list holds; of a fixed number, all of them are alike."""
-    items: Mapping[str, Any] = schema["prefixItems"][0] if "prefixItems" in schema else schema["items"]
-    return items
-
-
 def _number(text: str, whole: bool) -> object:
     try:
         value: int | float = int(text) if whole else float(text)
@@ -177,7 +171,7 @@ def _number(text: str, whole: bool) -> object:
 
 def _bounds(schema: Mapping[str, Any]) -> str:
     """Between which numbers it has to be; "" where that goes without saying."""
-    inner = _items(schema) if schema["type"] == "array" else schema
+    inner = items_of(schema) if schema["type"] == "array" else schema
     most = inner.get("maximum", inner.get("exclusiveMaximum"))
     if most is None or most > _ALMOST_ANY:
         return ""

@@ -1,14 +1,16 @@
 """The form of a kind of job: its fields, with all that the contract says of them."""
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from app.pages.forms.fields import Field
-from app.pages.forms.plans import PLANS, Group, Plan, Switch
+from app.pages.forms.plans import Group, Plan, Switch, plan_of
 from app.pages.forms.schema import Path, settings_in
-from app.pages.forms.words import words_of
+from app.pages.forms.words import Words, titled, words_of
+from app.settings_text import usual_of
 from micronet.contract import PipelineSettings
 from micronet.jobs import JOBS
 
@@ -69,10 +71,21 @@ def form_of(kind: str) -> Form:
     model = JOBS[kind].settings
     recipes = issubclass(model, PipelineSettings)
     settings = {"/".join(path): setting for path, setting in settings_in(model).items()}
+    plan = plan_of(kind, settings.values())
+    drawn = [settings[name] for name in plan.names]
     fields = {}
-    for name in PLANS[kind].names:
-        setting = settings[name]
+    for setting, words in zip(drawn, _told_apart([setting.path for setting in drawn]), strict=True):
+        name = "/".join(setting.path)
         by_recipe = recipes and len(setting.path) == 1 and name not in _OF_NO_RECIPE
-        fields[name] = Field(setting, words_of(setting.path), by_recipe)
-    usual = {} if recipes else model().model_dump(mode="json")
-    return Form(kind, PLANS[kind], fields, usual)
+        fields[name] = Field(setting, words, by_recipe)
+    return Form(kind, plan, fields, {} if recipes else usual_of(model).model_dump(mode="json"))
+
+
+def _told_apart(paths: Sequence[Path]) -> list[Words]:
+    """The words of each; a label that several would have says in which object it is."""
+    found = [words_of(path) for path in paths]
+    often = Counter(words.label for words in found)
+    return [
+        Words(titled(path), words.hint) if often[words.label] > 1 else words
+        for path, words in zip(paths, found, strict=True)
+    ]

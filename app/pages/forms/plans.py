@@ -1,10 +1,10 @@
 """Which settings of each kind of job have a field, which come first, and in which groups the others are."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from app.pages.forms.schema import Path
-from app.pages.forms.words import Words
+from app.pages.forms.schema import Path, Setting
+from app.pages.forms.words import Words, titled
 
 Names = tuple[str, ...]
 
@@ -184,4 +184,26 @@ PLANS: Mapping[str, Plan] = {
         rest="the stages, each with what it is told",
     ),
 }
-"""One for each kind of job. What a setting may be is in the contract; only those that are named here have a field."""
+"""Of kinds whose fields have an order that was thought about. What a setting may be is in the contract; only those that
+are named here have a field."""
+
+
+def plan_of(kind: str, settings: Iterable[Setting]) -> Plan:
+    """The plan of a kind of job with these settings: its own, or one with every field that can be drawn."""
+    return PLANS[kind] if kind in PLANS else _plain(settings)
+
+
+def _plain(settings: Iterable[Setting]) -> Plan:
+    """Whose it is and all other values first, and a group for each object."""
+    drawn: dict[Path, list[str]] = {(): []}
+    rest = []
+    for setting in settings:
+        name = "/".join(setting.path)
+        if setting.drawable:
+            drawn.setdefault(setting.path[:-1], []).append(name)
+        else:
+            rest.append(name)
+    first = sorted(drawn.pop(()), key=lambda name: _WHOSE.index(name) if name in _WHOSE else len(_WHOSE))
+    return Plan(
+        tuple(first), tuple(Group(titled(path), tuple(names)) for path, names in drawn.items()), ", ".join(rest)
+    )

@@ -4,10 +4,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from app.settings_text import usual_of
 from micronet.contract import JobSettings
 
 Schema = Mapping[str, Any]
 _NULL = {"type": "null"}
+_HELD = ("items", "additionalProperties")
+_PLAIN = ("boolean", "integer", "number", "string")
 Path = tuple[str, ...]
 """Where a setting is: the keys that lead to it."""
 
@@ -16,7 +19,8 @@ Path = tuple[str, ...]
 class Setting:
     """One value of the settings.
 
-    schema    of the value itself: references followed, without the null that an optional setting may be
+    schema    of the value itself, and of what it holds: references followed, without the null that an optional setting
+              may be; of several kinds of values, the first
     words     what the contract says of it
     default   what holds where nothing is said
     alone     what holds where something beside it is said, in the same object
@@ -32,11 +36,28 @@ class Setting:
     nullable: bool
     loose: bool
 
+    @property
+    def drawable(self) -> bool:
+        """Whether there is a control for it: a plain value, or a list or an object of such."""
+        kind = self.schema.get("type")
+        if kind == "array":
+            return items_of(self.schema).get("type") in ("integer", "number", "string")
+        if kind == "object":
+            inner = self.schema.get("additionalProperties", True)
+            return inner in (True, {}) or (isinstance(inner, Mapping) and inner.get("type") in _PLAIN)
+        return kind in _PLAIN
+
+
+def items_of(schema: Schema) -> Schema:
+    """What a list holds; of a fixed number, all of them are alike."""
+    items: Schema = schema["prefixItems"][0] if "prefixItems" in schema else schema["items"]
+    return items
+
 
 def settings_in(model: type[JobSettings]) -> Mapping[Path, Setting]:
     """Every setting that is a value, by its path; what lists hold is part of them."""
     document = model.model_json_schema()
-    usual = model().model_dump(mode="json")
+    usual = usual_of(model).model_dump(mode="json")
     return {setting.path: setting for setting in _walk(document, document, (), usual, loose=False)}
 
 
@@ -46,12 +67,13 @@ def _walk(document: Schema, part: Schema, inside: Path, usual: Any, loose: bool)
     for name, described in part["properties"].items():
         path, schema = (*inside, name), _resolved(document, described)
         alone = described.get("default", {} if _is_made_empty(part, name, schema) else None)
-        default = alone if usual is None else usual[name]
+        default = alone if usual is None else usual.get(name)
         if "properties" in schema:
             yield from _walk(document, schema, path, default, loose)
             continue
         nullable = _NULL in described.get("anyOf", ())
-        yield Setting(path, schema, described.get("description", ""), default, alone, nullable, loose)
+        held = {key: _resolved(document, schema[key]) for key in _HELD if isinstance(schema.get(key), Mapping)}
+        yield Setting(path, {**schema, **held}, described.get("description", ""), default, alone, nullable, loose)
 
 
 def _is_made_empty(part: Schema, name: str, schema: Schema) -> bool:
