@@ -1,9 +1,12 @@
 """How numbers, times and sizes are written on pages."""
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 
 from markupsafe import Markup, escape
+
+from app.printable import on_one_line
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
@@ -85,6 +88,12 @@ def marked(text: str) -> Markup:
     return Markup("").join(code)
 
 
+def named(text: str) -> Markup:
+    """A name out of a file: on one line, in its own direction, and long ones are broken where their parts end."""
+    parts = [escape(part) for part in re.split(r"(?<=[/._])(?=[^/._])", on_one_line(text))]
+    return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(parts))
+
+
 FILTERS: Mapping[str, Callable[..., str]] = {
     "number": number,
     "percent": percent,
@@ -98,5 +107,6 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "rate": rate,
     "marked": marked,
     "sentence": sentence,
+    "named": named,
 }
 """As templates call them."""

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.breakdown import LayerCost
-from app.pages.drawings.scale import Scale
+from app.pages.drawings.scale import Scale, written
+from app.printable import on_one_line
 
 WIDTH, HEIGHT = 960, 300
-_LEFT, _RIGHT, _TOP, _BOTTOM = 56.0, 8.0, 14.0, 14.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 68.0, 8.0, 14.0, 14.0
 _GAP = 0.2
 _LEAST_VISIBLE = 0.5
 
@@ -43,14 +44,13 @@ def draw_layers(layers: Sequence[LayerCost], largest: float | None = None) -> La
     zero = scale(0)
     pitch = (WIDTH - _LEFT - _RIGHT) / max(len(layers), 1)
     bars = tuple(_bar(layer, _LEFT + index * pitch, pitch, zero, scale) for index, layer in enumerate(layers))
-    ticks = tuple((scale(value), f"{abs(value):.4g}") for value in scale.ticks(8))
+    ticks = tuple((scale(value), written(abs(value))) for value in scale.ticks(8))
     return LayersDrawing(bars, zero, ticks)
 
 
 def _bar(layer: LayerCost, x: float, pitch: float, zero: float, scale: Scale) -> Bar:
     up, down = zero - scale(layer.storage), scale(-layer.math) - zero
     up, down = (max(height, _LEAST_VISIBLE) if height > 0 else 0.0 for height in (up, down))
-    title = (
-        f"{layer.name} ({layer.op}): storage {layer.storage:.6f}, math {layer.math:.6f}, {layer.share:.1%} of the score"
-    )
+    name, share = on_one_line(layer.name), f"{layer.share:.1%} of the score"
+    title = f"{name} ({layer.op}): storage {layer.storage:.6f}, math {layer.math:.6f}, {share}"
     return Bar(round(x + pitch * _GAP / 2, 2), round(pitch * (1 - _GAP), 2), round(zero - up, 1), up, down, title)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from app.pages.drawings.scale import Scale, around, around_logarithmic
+from app.pages.drawings.scale import Scale, around, around_logarithmic, written
 
 _WHOLE = 100.0
 
@@ -21,12 +21,12 @@ class Plane:
     @property
     def x_ticks(self) -> tuple[tuple[float, str], ...]:
         """Round scores, with their places."""
-        return tuple((self.x(value), f"{value:g}") for value in self.x.ticks())
+        return tuple((self.x(value), written(value)) for value in self.x.ticks())
 
     @property
     def y_ticks(self) -> tuple[tuple[float, str], ...]:
         """Round accuracies in percent, with their places."""
-        return tuple((self.y(value), f"{100 * value:g}") for value in self.y.ticks())
+        return tuple((self.y(value), written(100 * value)) for value in self.y.ticks())
 
 
 def scales_around(scores: Sequence[float], top1s: Sequence[float]) -> tuple[Scale, Scale]:

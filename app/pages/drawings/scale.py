@@ -33,6 +33,11 @@ class Scale:
         return decades if len(decades) > 1 else _rounds(self.low, self.high, most)
 
 
+def written(value: float) -> str:
+    """A round value beside its mark: 0.00005 and not 5e-05, for all marks of an axis are to be written alike."""
+    return f"{value:,.12f}".rstrip("0").rstrip(".")
+
+
 def around(values: Sequence[float], margin: float = 0.06) -> tuple[float, float]:
     """Ends of an even scale that shows all values and some room beside them."""
     low, high = min(values), max(values)

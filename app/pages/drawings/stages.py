@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from app.pages.drawings.scale import LEAST_SCORE, Scale, around, around_logarithmic
+from app.pages.drawings.scale import LEAST_SCORE, Scale, around, around_logarithmic, written
 from micronet.contract import PipelineResult, StageReport
 from micronet.tracks import Track
 
@@ -71,8 +71,8 @@ def draw_stages(result: PipelineResult, track: Track | None) -> StagesDrawing:
         points,
         " ".join(f"{point.x},{point.accuracy_y}" for point in kept),
         " ".join(f"{point.x},{point.score_y}" for point in kept),
-        tuple((accuracy(value), f"{100 * value:g}") for value in accuracy.ticks(5)),
-        tuple((score(value), f"{value:g}") for value in score.ticks()),
+        tuple((accuracy(value), written(100 * value)) for value in accuracy.ticks(5)),
+        tuple((score(value), written(value)) for value in score.ticks()),
         None if floor is None else accuracy(floor),
         "" if floor is None else f"floor of the track {floor:.2%}",
         "test images" if tested else "held-out training images",

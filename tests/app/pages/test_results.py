@@ -133,7 +133,14 @@ def test_what_fusing_and_quantizing_changed(api: TestClient, services: Services)
     text = api.get(job["urls"]["page"]).text
     assert SCRIPT not in text
     plain = html.unescape(text)
-    for words in ("bn1 into conv1", "drop (dropout)", "2^-7 to 2^-3", "1.25e-04", "\N{MINUS SIGN}2", "\N{MINUS SIGN}5"):
+    for words in (
+        "<bdi>bn1</bdi> into <bdi>conv1</bdi>",
+        "drop</bdi> (dropout)",
+        "2^-7 to 2^-3",
+        "1.25e-04",
+        "\N{MINUS SIGN}2",
+        "\N{MINUS SIGN}5",
+    ):
         assert words in plain, words
     assert re.search(r"2\.50\s%", plain), "5 of 200 values clipped"
 
@@ -180,19 +187,19 @@ def test_of_a_very_deep_network_the_page_has_the_costliest_layers_and_says_so(
         ended(services, Ending(Status.SUCCEEDED, _deep(count).model_dump_json()))
     deep, full, small = (api.get(f"/ui/jobs/{job_id}").text for job_id in ids)
     assert f'The 1,000 costliest of 1,001 layers. <a href="/jobs/{ids[0]}">All of them as JSON</a>' in deep
-    assert deep.count('<rect class="storage"') == deep.count('<th scope="row">conv') == MOST_LISTED
-    assert '<th scope="row">conv00000<' not in deep, "the one that costs least"
+    assert deep.count('<rect class="storage"') == deep.count('<th scope="row"><bdi>conv') == MOST_LISTED
+    assert '<th scope="row"><bdi>conv00000<' not in deep, "the one that costs least"
     assert deep.index(">conv00001<") < deep.index(">conv01000<"), "in the order of the network"
     assert deep.count("The first 1,000 of 1,001.") == 3, "what was merged, what was removed, what is on grids"
     assert "1001 batch norms merged" in deep
-    for word in ("<li>norm of", "<li>dropout of", ">weight of"):
+    for word in ("<li><bdi>norm of", "<li><bdi>dropout of", ">weight of"):
         assert (deep.count(word), full.count(word)) == (MOST_LISTED, MOST_LISTED)
-    assert full.count('<th scope="row">conv') == MOST_LISTED
+    assert full.count('<th scope="row"><bdi>conv') == MOST_LISTED
     assert "All of them as JSON" not in full + small
     both = api.get(f"/ui/compare?a={ids[0]}&b={ids[2]}").text
     assert "those that differ most first, 1,000 of 1,001;" in both
     assert both.count("The 1,000 costliest of 1,001 layers.") == 1
-    assert both.count('<th scope="row">conv') == MOST_LISTED
+    assert both.count('<th scope="row"><bdi>conv') == MOST_LISTED
     assert both.count('<rect class="storage"') == MOST_LISTED + 1
 
 
@@ -203,7 +210,7 @@ def test_of_an_optimized_network_that_is_very_deep_too(api: TestClient, services
     result = result.model_copy(update={"layers": (wide,) * (MOST_LISTED + 5)})
     ended(services, Ending(Status.SUCCEEDED, result.model_dump_json()))
     text = api.get(job["urls"]["page"]).text
-    assert text.count('<th scope="row">wide<') == MOST_LISTED
+    assert text.count('<th scope="row"><bdi>wide<') == MOST_LISTED
     assert "The first 1,000 of 1,005." in text
 
 
