@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -15,20 +16,40 @@ POSTGRES = os.environ.get("MICRONET_TEST_POSTGRES", "postgresql+psycopg://postgr
 REDIS = os.environ.get("MICRONET_TEST_REDIS", "redis://127.0.0.1:6379")
 
 
-@pytest.fixture
-def postgres_url() -> Iterator[str]:
-    """An empty database of its own on the PostgreSQL server."""
+@contextmanager
+def _database(options: str = "") -> Iterator[str]:
+    """The URL of an empty database on the PostgreSQL server, made with these options, as long as the context lives."""
     server = sqlalchemy.create_engine(POSTGRES, isolation_level="AUTOCOMMIT", connect_args={"connect_timeout": 3})
     name = f"micronet_test_{uuid.uuid4().hex[:12]}"
     try:
         with server.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name}"))
+            connection.execute(text(f"CREATE DATABASE {name} {options}"))
     except sqlalchemy.exc.OperationalError as error:
         pytest.skip(f"no PostgreSQL at {POSTGRES}: {error.orig}")
-    yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
-    with server.connect() as connection:
-        connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
-    server.dispose()
+    except sqlalchemy.exc.DBAPIError as error:
+        if not options:
+            raise
+        pytest.skip(f"the PostgreSQL at {POSTGRES} makes no database with {options}: {error.orig}")
+    try:
+        yield make_url(POSTGRES).set(database=name).render_as_string(hide_password=False)
+    finally:
+        with server.connect() as connection:
+            connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
+        server.dispose()
+
+
+@pytest.fixture
+def postgres_url() -> Iterator[str]:
+    """An empty database of its own on the PostgreSQL server."""
+    with _database() as url:
+        yield url
+
+
+@pytest.fixture
+def danish_postgres_url() -> Iterator[str]:
+    """One that sorts as Danish does, `aa` after `z`; PostgreSQL has that from 15 on, where it was built with ICU."""
+    with _database("TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'da-DK'") as url:
+        yield url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

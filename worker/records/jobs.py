@@ -176,7 +176,7 @@ class JobRecords:
     def list(self, wanted: Filter, limit: int) -> tuple[Job, ...]:
         """At most `limit` jobs, newest first. Results are left out: they are long, and a list is for looking over."""
         columns = [column for column in jobs.c if column.name != "result"]
-        query = select(*columns, null().label("result")).where(*_conditions(wanted))
+        query = select(*columns, null().label("result")).where(*_conditions(wanted, self._database.is_sqlite))
         query = query.order_by(jobs.c.seq.desc()).limit(limit)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return tuple(map(job_of, rows))
@@ -327,7 +327,7 @@ def _columns(new: NewJob) -> dict[str, object]:
     }
 
 
-def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
+def _conditions(wanted: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:
     asked = {
         jobs.c.owner: wanted.owner,
         jobs.c.status: wanted.status,
@@ -338,12 +338,17 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.before is not None:
         conditions.append(jobs.c.seq < wanted.before)
     if wanted.id_prefix is not None:
-        conditions.append(jobs.c.seq.in_(_beginning(wanted.id_prefix)))
+        conditions.append(jobs.c.seq.in_(_beginning(wanted.id_prefix, is_sqlite)))
     return conditions
 
 
-def _beginning(id_prefix: str) -> Select[int]:
-    """The `seq` of jobs whose ids begin so: a range of the ids' own index, whoever's they are."""
+def _beginning(id_prefix: str, is_sqlite: bool) -> Select[int]:
+    """The `seq` of jobs whose ids begin so, found by an index of ids, whoever's they are.
+
+    SQLite finds a range of its index, but none by LIKE. PostgreSQL sorts by the language of the database, in which no
+    range may hold what begins alike (Danish has `aa` after `z`): it has an index for LIKE.
+    """
     others = jobs.alias()
     first, last = (id_prefix.ljust(_ID_LENGTH, digit) for digit in "0f")
-    return select(others.c.seq).where(others.c.id.between(first, last))
+    begins = others.c.id.between(first, last) if is_sqlite else others.c.id.like(f"{id_prefix}%")
+    return select(others.c.seq).where(begins)

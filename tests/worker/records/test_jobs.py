@@ -3,7 +3,6 @@
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 import sqlalchemy
@@ -24,8 +23,11 @@ LANES = ("short",)
 
 
 def test_migrations_make_the_tables_the_code_speaks_of(records: Records) -> None:
+    """But for an index of PostgreSQL's alone, which alembic would have on SQLite too."""
+    elsewhere = {"ix_jobs_id_beginning"} if records.database.is_sqlite else set[str]()
+    here = {"include_object": lambda _, name, *__: name not in elsewhere}
     with records.database.engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+        assert compare_metadata(MigrationContext.configure(connection, opts=here), metadata) == []
 
 
 def test_processes_that_start_at_once_migrate_once(database_url: str) -> None:
@@ -103,24 +105,6 @@ def test_listing_is_newest_first_and_goes_on_where_it_stopped(records: Records) 
     assert [job.id for job in (*first, *rest)] == [job.id for job in reversed(made)]
     assert records.jobs.list(Filter(status=Status.RUNNING), 3) == ()
     assert records.jobs.list(Filter(kind="fuse"), 3) == ()
-
-
-def test_jobs_are_found_by_what_their_ids_begin_with(records: Records) -> None:
-    ids = {name: name.ljust(32, fill) for name, fill in (("0abcde", "0"), ("0abcdef", "f"), ("0abcdf", "0"))}
-    blob = store(records)
-    for job_id in ids.values():
-        records.jobs.submit(new_job(blob, id=job_id), None, 10)
-    other = store(records, owner="red")
-    records.jobs.submit(new_job(other, id="0abcde".ljust(32, "1"), owner="red"), None, 10)
-
-    def found(id_prefix: str, **wanted: Any) -> list[str]:
-        return [job.id for job in records.jobs.list(Filter("", id_prefix=id_prefix, **wanted), 10)]
-
-    assert found("0abcde") == [ids["0abcdef"], ids["0abcde"]]
-    assert found("0abcd") == list(ids.values())[::-1]
-    assert found(ids["0abcde"]) == [ids["0abcde"]]
-    assert found("1abcde") == found("0abcde1") == []
-    assert found("0abcde", status=Status.RUNNING) == []
 
 
 def test_every_job_is_claimed_once_however_many_claim(records: Records) -> None:
