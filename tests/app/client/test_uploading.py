@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -11,9 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.client import Client, ServerError, uploading
-from app.main import create_app
 from app.services import Services
-from tests.app.http.conftest import MakeServices, live, make_services, stored_files  # noqa: F401  # fixtures
+from tests.app.http.conftest import MakeServices, listening, stored_files
 from tests.app.unreliable import Cut, Fault, Lost, Network, Refused, connected
 
 PIECE = 100_000
@@ -27,14 +25,8 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def services(make_services: MakeServices) -> Services:  # noqa: F811
+def services(make_services: MakeServices) -> Services:
     return make_services(team_requests_per_second=100_000, idle_seconds=60)
-
-
-@pytest.fixture
-def url(services: Services) -> Iterator[str]:
-    with live(create_app(services.settings, services, open_access=True)) as address:
-        yield address
 
 
 @pytest.fixture
@@ -190,11 +182,11 @@ def test_a_file_that_changes_on_its_way_is_refused(
 
 
 def test_why_a_large_file_is_refused_is_said(
-    make_services: MakeServices,  # noqa: F811
+    make_services: MakeServices,
     path: Path,
 ) -> None:
     services = make_services(team_stored_bytes=PIECE)
-    with live(create_app(services.settings, services)) as url:
+    with listening(services, open_access=False) as url:
         with Client(url) as client, pytest.raises(ServerError) as raised:
             client.upload(path)
         assert (raised.value.code, raised.value.yours) == ("token-required", True)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,23 @@ def live(app: ASGIApp, idle_seconds: float = 30) -> Iterator[str]:
     thread.join(timeout=10)
     assert not thread.is_alive()
     listening.close()
+
+
+def listening(services: Services, open_access: bool = True) -> AbstractContextManager[str]:
+    """The URL of an application behind a real socket."""
+    return live(create_app(services.settings, services, open_access=open_access))
+
+
+@pytest.fixture
+def url(services: Services) -> Iterator[str]:
+    """As `listening` says."""
+    with listening(services) as address:
+        yield address
+
+
+def bearer(services: Services, team: str) -> dict[str, str]:
+    """The header of a new token."""
+    return {"Authorization": f"Bearer {services.records.tokens.create(team)}"}
 
 
 def until(condition: Callable[[], object], seconds: float = 60.0) -> None:

@@ -7,7 +7,7 @@ from fastapi.testclient import TestClient
 
 from app.http import tokens
 from app.services import Services
-from tests.app.http.conftest import MakeServices, called
+from tests.app.http.conftest import MakeServices, bearer, called
 from tests.app.http.sending import accepted, pointers, problem, send
 
 PRIVATE = ("/jobs", "/jobs/" + "0" * 32, "/leaderboard?track=digits", "/tracks", "/architectures", "/blobs/" + "0" * 64)
@@ -18,11 +18,6 @@ def guarded(any_services: Services) -> Iterator[TestClient]:
     """A server with tokens."""
     with called(any_services, open_access=False) as client:
         yield client
-
-
-def bearer(services: Services, team: str) -> dict[str, str]:
-    """The header of a new token."""
-    return {"Authorization": f"Bearer {services.records.tokens.create(team)}"}
 
 
 @pytest.mark.parametrize(

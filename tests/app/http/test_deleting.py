@@ -5,9 +5,8 @@ import pytest
 from fastapi.testclient import TestClient
 from structlog.testing import capture_logs
 
-from app.main import create_app
 from app.services import Services
-from tests.app.http.conftest import called, live, until
+from tests.app.http.conftest import bearer, called, listening, until
 from tests.app.http.results import score_text
 from tests.app.http.sending import NETWORK, accepted, problem
 from tests.app.http.test_events import read
@@ -65,7 +64,7 @@ def test_jobs_that_are_not_there(any_api: TestClient, job_id: str) -> None:
 
 
 def test_a_job_is_its_teams_own(any_services: Services) -> None:
-    blue, red = ({"Authorization": f"Bearer {any_services.records.tokens.create(team)}"} for team in ("blue", "red"))
+    blue, red = (bearer(any_services, team) for team in ("blue", "red"))
     with called(any_services, open_access=False) as client:
         job = accepted(client, {"track": "digits"}, headers=blue)
         scored(any_services)
@@ -110,8 +109,7 @@ def test_a_list_goes_on_behind_a_job_that_is_gone(any_api: TestClient, any_servi
 
 def test_a_stream_ends_when_its_job_is_gone(any_services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that has not seen the end yet: the job ended and was deleted between two looks."""
-    app = create_app(any_services.settings, any_services, open_access=True)
-    with live(app) as url, httpx.Client(base_url=url, timeout=20) as client, capture_logs() as logs:
+    with listening(any_services) as url, httpx.Client(base_url=url, timeout=20) as client, capture_logs() as logs:
         job = accepted(client, {"track": "digits"})
         with client.stream("GET", job["urls"]["events"]) as answer:
             stream = read(answer.iter_lines())

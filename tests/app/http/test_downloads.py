@@ -15,9 +15,8 @@ from app.http.errors import TooManyDownloads
 from app.http.rates import Rates
 from app.main import create_app
 from app.services import Services
-from tests.app.http.conftest import live, until
+from tests.app.http.conftest import bearer, live, until
 from tests.app.http.sending import problem
-from tests.app.http.test_access import bearer
 from tests.app.http.test_live_uploads import Raw
 from worker.blobs.directory import DirectoryBlobs
 

@@ -11,9 +11,8 @@ import httpx
 import pytest
 
 from app.http import events, tokens, watch
-from app.main import create_app
 from app.services import Services
-from tests.app.http.conftest import live, until
+from tests.app.http.conftest import bearer, listening, until
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted, problem
 from worker.errors import Unavailable
@@ -22,10 +21,7 @@ from worker.records.values import Ending, Stage, Status
 
 @pytest.fixture
 def client(services: Services) -> Iterator[httpx.Client]:
-    with (
-        live(create_app(services.settings, services, open_access=True)) as url,
-        httpx.Client(base_url=url, timeout=20) as connected,
-    ):
+    with listening(services) as url, httpx.Client(base_url=url, timeout=20) as connected:
         yield connected
 
 
@@ -177,14 +173,10 @@ def test_of_those_who_come_at_once_all_get_an_answer(client: httpx.Client, monke
 def guarded(services: Services, monkeypatch: pytest.MonkeyPatch) -> Iterator[httpx.Client]:
     monkeypatch.setattr(tokens, "_SECONDS", 0.0)
     with (
-        live(create_app(services.settings, services, open_access=False)) as url,
+        listening(services, open_access=False) as url,
         httpx.Client(base_url=url, timeout=20) as connected,
     ):
         yield connected
-
-
-def bearer(services: Services, team: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {services.records.tokens.create(team)}"}
 
 
 def test_one_team_leaves_room_for_others(

@@ -10,9 +10,8 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from app.main import create_app
 from app.services import Services
-from tests.app.http.conftest import MakeServices, live, stored_files, until
+from tests.app.http.conftest import MakeServices, listening, stored_files, until
 from tests.app.http.sending import accepted, problem
 
 LIMIT, FORM = 200_000, 2_000
@@ -21,12 +20,6 @@ LIMIT, FORM = 200_000, 2_000
 @pytest.fixture
 def services(make_services: MakeServices) -> Services:
     return make_services(upload_bytes=LIMIT, form_bytes=FORM, idle_seconds=0.5)
-
-
-@pytest.fixture
-def url(services: Services) -> Iterator[str]:
-    with live(create_app(services.settings, services, open_access=True)) as address:
-        yield address
 
 
 @pytest.fixture
@@ -185,8 +178,7 @@ def test_a_client_that_stops_is_hung_up_on_and_leaves_nothing(raw: Raw, services
 
 def test_slow_clients_are_served_and_keep_nobody_waiting(make_services: MakeServices) -> None:
     patient = make_services(upload_bytes=LIMIT, idle_seconds=60)  # slow is not idle, however busy the machine is
-    app = create_app(patient.settings, patient, open_access=True)
-    with live(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with listening(patient) as url, httpx.Client(base_url=url, timeout=20) as client:
         slow = [Raw(url) for _ in range(20)]
         body = HEAD + b"x" * 30 + TAIL
         for raw in slow:
@@ -206,8 +198,7 @@ def test_slow_clients_are_served_and_keep_nobody_waiting(make_services: MakeServ
 
 def test_a_team_has_only_so_many_uploads_at_once(make_services: MakeServices) -> None:
     patient = make_services(upload_bytes=LIMIT, idle_seconds=60)  # all 64 stay until this test closes them
-    app = create_app(patient.settings, patient, open_access=True)
-    with live(app) as url, httpx.Client(base_url=url, timeout=20) as client:
+    with listening(patient) as url, httpx.Client(base_url=url, timeout=20) as client:
         waiting = [Raw(url) for _ in range(64)]
         for raw in waiting:
             raw.begin("PUT", "/checkpoints/" + "0" * 64, Content_Length="10")

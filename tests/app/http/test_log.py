@@ -5,7 +5,7 @@ from fastapi.testclient import TestClient
 
 from app.http.schemas import JobLog
 from app.services import Services
-from tests.app.http.conftest import called
+from tests.app.http.conftest import bearer, called
 from tests.app.http.sending import accepted, problem
 from worker.records.values import Ending, Event, JobError, LogEntry, Stage, Status
 
@@ -26,7 +26,7 @@ def test_a_log_tells_what_happened(any_api: TestClient, any_services: Services) 
 
 
 def test_a_log_is_its_teams_own(services: Services) -> None:
-    blue, red = ({"Authorization": f"Bearer {services.records.tokens.create(team)}"} for team in ("blue", "red"))
+    blue, red = (bearer(services, team) for team in ("blue", "red"))
     with called(services, open_access=False) as client:
         where = accepted(client, headers=blue)["urls"]["self"] + "/log"
         assert len(client.get(where, headers=blue).json()["entries"]) == 1

@@ -15,11 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.http import pieces
-from app.main import create_app
 from app.services import Services
-from tests.app.http.conftest import MakeServices, called, live, stored_files, until
+from tests.app.http.conftest import MakeServices, bearer, called, listening, stored_files, until
 from tests.app.http.sending import problem
-from tests.app.http.test_access import bearer
 from tests.app.http.test_live_uploads import Raw
 from worker.blobs.directory import DirectoryBlobs
 from worker.errors import Unavailable
@@ -196,7 +194,7 @@ def test_what_comes_whole_may_take_the_room_of_what_comes_in_pieces(make_service
 def test_who_waits_for_his_turn_to_begin_leaves_threads_to_others(services: Services) -> None:
     """As while another process of this host looks at what is announced, and its database takes long."""
     where = [f"/checkpoints/{number:064x}" for number in range(20)]
-    with live(create_app(services.settings, services, open_access=True)) as address, ThreadPoolExecutor(20) as pool:
+    with listening(services) as address, ThreadPoolExecutor(20) as pool:
 
         def begin(place: str) -> int:
             with httpx.Client(base_url=address, timeout=30) as client:
@@ -215,7 +213,7 @@ def test_of_files_that_begin_at_once_no_more_begin_than_have_room(make_services:
     services = make_services(team_stored_bytes=100_000)
     contents = [bytes([number]) * 100_000 for number in range(12)]
     where = [f"/checkpoints/{hashlib.sha256(content).hexdigest()}" for content in contents]
-    with live(create_app(services.settings, services, open_access=True)) as address:
+    with listening(services) as address:
 
         def begin(number: int) -> int:
             with httpx.Client(base_url=address) as client:
@@ -253,7 +251,7 @@ def test_a_file_in_pieces_can_be_given_up(make_services: MakeServices) -> None:
 
 def test_a_file_whose_piece_is_coming_is_not_given_up(make_services: MakeServices) -> None:
     services = make_services(idle_seconds=60)
-    with live(create_app(services.settings, services, open_access=True)) as address:
+    with listening(services) as address:
         raw = begun(address, CONTENT[: LENGTH // 2])
         with httpx.Client(base_url=address) as client:
             until(lambda: so_far(client) > 0)
@@ -338,13 +336,6 @@ def test_what_has_come_survives_a_store_that_cannot_take_it(
     assert partial_files(services) == []
 
 
-@pytest.fixture
-def url(make_services: MakeServices) -> Iterator[tuple[str, Services]]:
-    services = make_services(idle_seconds=1)
-    with live(create_app(services.settings, services, open_access=True)) as address:
-        yield address, services
-
-
 def begun(url: str, sent: bytes) -> Raw:
     raw = Raw(url)
     raw.begin("PATCH", WHERE, Upload_Offset="0", Upload_Length=str(LENGTH), Content_Length=str(LENGTH))
@@ -353,10 +344,9 @@ def begun(url: str, sent: bytes) -> Raw:
 
 
 @pytest.mark.parametrize("ending", ["closed", "silent"])
-def test_what_came_before_a_connection_broke_stays(url: tuple[str, Services], ending: str) -> None:
-    address, _ = url
-    raw = begun(address, CONTENT[: LENGTH // 2])
-    with httpx.Client(base_url=address) as client:
+def test_what_came_before_a_connection_broke_stays(make_services: MakeServices, ending: str) -> None:
+    with listening(make_services(idle_seconds=1)) as address, httpx.Client(base_url=address) as client:
+        raw = begun(address, CONTENT[: LENGTH // 2])
         if ending == "closed":
             time.sleep(0.2)
             raw.close()
@@ -365,12 +355,12 @@ def test_what_came_before_a_connection_broke_stays(url: tuple[str, Services], en
         until(lambda: so_far(client) == LENGTH // 2)
         until(lambda: add(client, LENGTH // 2, CONTENT[LENGTH // 2 :]).status_code == 201)
         assert client.get(f"/blobs/{SHA256}").content == CONTENT
-    raw.close()
+        raw.close()
 
 
 def test_of_two_at_once_one_wins(make_services: MakeServices) -> None:
     services = make_services(idle_seconds=60)
-    with live(create_app(services.settings, services, open_access=True)) as address:
+    with listening(services) as address:
         raw = begun(address, CONTENT[: LENGTH // 2])
         with httpx.Client(base_url=address) as client:
             until(lambda: so_far(client) > 0)

@@ -6,7 +6,7 @@ from app.pages.guide.errors import error_codes
 from app.pages.rendering import CONTENT_SECURITY_POLICY
 from micronet.tracks import BUILT_IN
 from tests.app.http import conftest
-from tests.app.http.conftest import MakeServices, called
+from tests.app.http.conftest import MakeServices, bearer, called
 from tests.app.pages.guide_page import read
 
 make_services = conftest.make_services  # a fixture
@@ -34,11 +34,10 @@ def test_the_guide_is_a_page_like_others(make_services: MakeServices) -> None:
 def test_own_tracks_are_for_those_with_a_token(make_services: MakeServices, tmp_path: Path) -> None:
     own_track(tmp_path / "data")
     services = make_services(home=tmp_path / "home", data=tmp_path / "data")
-    token = services.records.tokens.create("blue")
     with called(services, open_access=False) as client:
         assert 'id="track-own"' not in client.get("/guide").text
         assert 'id="track-own"' not in client.get("/guide", headers={"Authorization": "Bearer mn_no"}).text
-        assert 'id="track-own"' in client.get("/guide", headers={"Authorization": f"Bearer {token}"}).text
+        assert 'id="track-own"' in client.get("/guide", headers=bearer(services, "blue")).text
     with called(services) as client:
         assert 'id="track-own"' in client.get("/guide").text
 

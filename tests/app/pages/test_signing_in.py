@@ -8,7 +8,7 @@ from fastapi.testclient import TestClient
 
 from app.http.access import COOKIE
 from app.services import Services
-from tests.app.http.conftest import called
+from tests.app.http.conftest import bearer, called
 from tests.app.http.sending import problem, send
 
 OWN = {"Origin": "http://localhost"}
@@ -116,8 +116,7 @@ def test_the_cookie_serves_no_page_of_another_site(guarded: TestClient, token: s
 
 def test_a_header_beside_the_cookie_wins(guarded: TestClient, services: Services, token: str) -> None:
     guarded.cookies.set(COOKIE, token)
-    red = {"Authorization": f"Bearer {services.records.tokens.create('red')}"}
-    assert send(guarded, headers=red).json()["team"] == "red"
+    assert send(guarded, headers=bearer(services, "red")).json()["team"] == "red"
 
 
 def test_pages_of_other_sites_can_sign_nobody_in_or_out(guarded: TestClient, token: str) -> None:
