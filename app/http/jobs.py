@@ -158,8 +158,8 @@ async def _list(
 def page_of_jobs(site: Site, wanted: Filter, limit: int) -> tuple[tuple[Job, ...], dict[str, int]]:
     """A page of a list, and the places in the queue of those that wait, by id."""
     jobs = site.services.records.jobs.list(wanted, limit)
-    waiting = [job for job in jobs if job.status is Status.QUEUED]
-    return jobs, site.services.records.jobs.positions(waiting) if waiting else {}
+    waiting = [job.id for job in jobs if job.status is Status.QUEUED]
+    return jobs, site.services.records.jobs.places(waiting)
 
 
 async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId, key: Key = None) -> Response:
@@ -208,7 +208,7 @@ def check_id(job_id: str) -> None:
 
 def queue_position(site: Site, job: Job) -> int | None:
     """The place of a waiting job, from 1."""
-    return site.services.records.jobs.position(job) if job.status is Status.QUEUED else None
+    return site.services.records.jobs.place(job) if job.status is Status.QUEUED else None
 
 
 def etag(job: Job, position: int | None) -> str:

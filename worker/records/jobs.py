@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import (
-    BigInteger,
     ColumnElement,
     Connection,
     Row,
     Select,
-    Text,
     bindparam,
     delete,
     func,
@@ -27,36 +25,15 @@ from worker.records.database import Database
 from worker.records.holding import check_quota
 from worker.records.log import read_log, write_end, write_entry
 from worker.records.naming import is_named
+from worker.records.places import place, places
 from worker.records.removal import remove_job
 from worker.records.rows import job_of
 from worker.records.tables import blobs, idempotency_keys, job_files, jobs
+from worker.records.turns import party_of
 from worker.records.values import ALIVE, Ending, Event, Idempotency, Job, LogEntry, NewJob, Status, StoredBlob
-
-
-def _places() -> Select[tuple[str, int]]:
-    """Ids and positions of waiting jobs: within a lane, everybody's first job, then everybody's second, and so on."""
-    turn = func.row_number().over(partition_by=(jobs.c.lane, jobs.c.party), order_by=jobs.c.seq).label("turn")
-    waiting = select(jobs.c.id, jobs.c.lane, jobs.c.seq, turn).where(jobs.c.status == Status.QUEUED).subquery()
-    place = func.row_number().over(partition_by=waiting.c.lane, order_by=(waiting.c.turn, waiting.c.seq))
-    places = select(waiting.c.id, place.label("place")).subquery()
-    return select(places).where(places.c.id.in_(bindparam("ids", expanding=True)))
-
-
-def _place() -> Select[int]:
-    """The position of one waiting job, as `_places` has it, without putting in order all that wait."""
-    lane, party = bindparam("lane", type_=Text), bindparam("party", type_=Text)
-    seq = bindparam("seq", type_=BigInteger)
-    waiting = (jobs.c.status == Status.QUEUED) & (jobs.c.lane == lane)
-    mine = select(func.count()).where(waiting, jobs.c.party == party, jobs.c.seq <= seq).scalar_subquery()
-    turn = func.row_number().over(partition_by=jobs.c.party, order_by=jobs.c.seq).label("turn")
-    others = select(jobs.c.seq, turn).where(waiting, jobs.c.party != party).subquery()
-    sooner = (others.c.turn < mine) | ((others.c.turn == mine) & (others.c.seq < seq))
-    return select(mine + select(func.count()).where(sooner).scalar_subquery())
-
 
 # Made once: they are what every sender and follower of jobs asks for, and making them takes as long as running them.
 _BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id"))
-_PLACES, _PLACE = _places(), _place()
 _WAITING = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.owner == bindparam("owner"))
 _INSERT = insert(jobs)
 _ID_LENGTH = 32
@@ -222,26 +199,13 @@ class JobRecords:
 
         return self._database.write_alone(work)
 
-    def position(self, job: Job) -> int:
-        """How many jobs are started before this waiting one, plus one, while teams take turns."""
-        where = {"lane": job.lane, "party": _party(job), "seq": job.seq}
-        place: int = self._database.read(lambda connection: connection.execute(_PLACE, where).scalar_one())
-        return max(place, 1)  # 0 if it was claimed meanwhile
-
-    def positions(self, wanted: Collection[Job]) -> dict[str, int]:
-        """Positions, by id, of those of the jobs that wait."""
-        return self.places([job.id for job in wanted])
+    def place(self, job: Job) -> int:
+        """The place of this waiting job in the queue (see `places`), from 1."""
+        return self._database.read(lambda connection: place(connection, job))
 
     def places(self, job_ids: Collection[str]) -> dict[str, int]:
-        """Positions, by id, of those of these jobs that wait. Where none does, none that waits is put in order."""
-
-        def work(connection: Connection) -> dict[str, int]:
-            query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.status == Status.QUEUED)
-            waiting = connection.scalars(query).all()
-            rows = connection.execute(_PLACES, {"ids": waiting}).all() if waiting else ()
-            return {row.id: row.place for row in rows}
-
-        return self._database.read(work)
+        """Places, by id, of those of these jobs that wait; of no jobs the records are not asked."""
+        return self._database.read(lambda connection: places(connection, job_ids)) if job_ids else {}
 
     def forget_keys(self, days: float) -> int:
         """Forget the keys of requests older than `days`; how many. Their jobs stay."""
@@ -300,11 +264,6 @@ def _location(connection: Connection, sha256: str | None) -> str | None:
     return connection.scalar(select(blobs.c.location).where(blobs.c.sha256 == sha256))
 
 
-def _party(job: Job | NewJob) -> str:
-    """Who takes turns: the team, or everybody without one together."""
-    return job.owner or job.team or ""
-
-
 def _columns(new: NewJob) -> dict[str, object]:
     return {
         "id": new.id,
@@ -313,7 +272,7 @@ def _columns(new: NewJob) -> dict[str, object]:
         "status": Status.QUEUED,
         "owner": new.owner,
         "team": new.team,
-        "party": _party(new),
+        "party": party_of(new),
         "name": new.name,
         "settings": new.settings,
         "checkpoint_sha256": new.checkpoint and new.checkpoint.sha256,

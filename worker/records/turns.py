@@ -3,7 +3,12 @@
 from sqlalchemy import Select, bindparam, func, select
 
 from worker.records.tables import jobs
-from worker.records.values import HELD, Status
+from worker.records.values import HELD, Job, NewJob, Status
+
+
+def party_of(job: Job | NewJob) -> str:
+    """Who takes turns: the team, or everybody without one together."""
+    return job.owner or job.team or ""
 
 
 def _next() -> Select[int]:

@@ -145,10 +145,10 @@ def test_a_team_with_a_job_running_lets_others_go_first(records: Records) -> Non
     assert second.team == "b"
 
 
-def test_positions_are_the_order_of_turns(records: Records) -> None:
+def test_places_are_the_order_of_turns(records: Records) -> None:
     jobs = [accept(records, team=team) for team in ("a", "a", "b", "c")]
-    assert [records.jobs.position(job) for job in jobs] == [1, 4, 2, 3]
-    assert records.jobs.positions(jobs) == {job.id: records.jobs.position(job) for job in jobs}
+    assert [records.jobs.place(job) for job in jobs] == [1, 4, 2, 3]
+    assert records.jobs.places([job.id for job in jobs]) == {job.id: records.jobs.place(job) for job in jobs}
 
 
 def test_only_what_waits_has_a_place_and_is_put_in_order(records: Records) -> None:
@@ -161,6 +161,7 @@ def test_only_what_waits_has_a_place_and_is_put_in_order(records: Records) -> No
     running = [ids[0], "0" * 32]
     assert records.jobs.places(running) == {}
     assert len(plans_of(records, lambda: records.jobs.places(running))) == 1, "where nothing waits, nothing is ordered"
+    assert plans_of(records, lambda: records.jobs.places([])) == []
 
 
 def test_lanes_are_apart(records: Records) -> None:
