@@ -13,6 +13,7 @@ from app.http.site import Site, SiteDep
 from app.pages.compare import recent_scores
 from app.pages.job_view import JobView, job_view
 from app.pages.jobs import JOBS_PAGE
+from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import error_page, page_router, see_other
@@ -23,6 +24,8 @@ from worker.records.values import Job
 
 _AGAIN = {"HX-Refresh": "true"}
 """Tells htmx to fetch the whole page: there is a result to show, or no job any more."""
+_MOST_TOLD = 1_000_000
+"""Entries of a log: more than any has."""
 
 
 def job_page_router() -> APIRouter:
@@ -51,15 +54,19 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobI
 
 
 async def _live(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
-    """The part of the page that changes while the job waits and runs; `seen`: what was told before, not told again."""
+    """The part of the page that changes while the job waits and runs.
+
+    What was told before is not told again: `seen` is its status and stage, `told` how many entries of the log.
+    """
     try:
         job, position = await site.database.run(own_job, site, caller, job_id)
     except JobNotFound as error:  # deleted while the page was looked at
         answer = error_page(request, error)
         answer.headers.update(_AGAIN)
         return answer
-    seen = request.query_params.get("seen", "")
-    answer = render(request, "live.html", view=await _view(site, job, position), job=job, again=True, seen=seen)
+    seen, told = request.query_params.get("seen", ""), Query(request.query_params).count("told", 0, _MOST_TOLD, least=0)
+    view = await _view(site, job, position)
+    answer = render(request, "live.html", view=view, job=job, again=True, seen=seen, told=told)
     if job.status.final:
         answer.headers.update(_AGAIN)
     return answer

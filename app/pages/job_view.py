@@ -1,10 +1,12 @@
 """What a page says about a job beside its result: where it stands, how long it takes, what to do about a failure."""
 
 import json
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.pages.formats import percent
 from app.pages.stored import chosen_of, settings_of
 from micronet.contract import files_named
 from worker.records.values import Job, JobError, LogEntry, Status
@@ -18,13 +20,20 @@ _MARKS: Mapping[Status, str] = {
     Status.CANCELED: "–",
 }
 """A sign beside the word, for those who see neither word nor colour at a glance."""
+_IN_ROUNDS = re.compile(r"(\d+-)?prune")
+"""Stages, of a job of that kind or of a pipeline, that count anew in each of their rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """`share` of the stage that is done, 0..1; `remaining` seconds of it; None where nobody can know."""
+    """`share` of the stage that is done, 0..1; `remaining` seconds of it; None where nobody can know.
+
+    `standing`: where it stands in a few words, for the tab. `in_rounds`: what is counted is a part of a round only, and
+    nobody knows how many of those are to come.
+    """
 
     title: str
+    standing: str
     mark: str
     position: int | None
     share: float | None
@@ -32,6 +41,7 @@ class JobView:
     log: Sequence[LogEntry]
     command: str | None
     advice: str | None
+    in_rounds: bool = False
 
 
 def job_view(job: Job, position: int | None, log: Sequence[LogEntry]) -> JobView:
@@ -43,7 +53,27 @@ def job_view(job: Job, position: int | None, log: Sequence[LogEntry]) -> JobView
         if stage.rate:
             remaining = max(0.0, (stage.total - stage.done) / stage.rate)
     advice = None if job.error is None else _advice(job.error)
-    return JobView(title_of(job), _MARKS[job.status], position, share, remaining, log, _command(job), advice)
+    return JobView(
+        title=title_of(job),
+        standing=_standing(job, position, share),
+        mark=_MARKS[job.status],
+        position=position,
+        share=share,
+        remaining=remaining,
+        log=log,
+        command=_command(job),
+        advice=advice,
+        in_rounds=stage is not None and _IN_ROUNDS.fullmatch(stage.name) is not None,
+    )
+
+
+def _standing(job: Job, position: int | None, share: float | None) -> str:
+    if job.status is Status.QUEUED and position:
+        return f"queued, place {position:,}"
+    if job.status is not Status.RUNNING or job.stage is None:
+        return job.status
+    done = "" if share is None else f" {percent(share, 0)}"
+    return f"{job.stage.name}{done}, {job.stage.index} of {job.stage.count}"
 
 
 def title_of(job: Job) -> str:

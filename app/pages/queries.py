@@ -31,13 +31,13 @@ class Query:
             raise _fault(name, f"one of {', '.join(choices)} is expected.")
         return value
 
-    def count(self, name: str, default: int, most: int) -> int:
-        """A whole number from 1 to `most`."""
+    def count(self, name: str, default: int, most: int, least: int = 1) -> int:
+        """A whole number from `least` to `most`."""
         value = self.text(name)
         if value is None:
             return default
-        if not (value.isascii() and value.isdigit() and 1 <= int(value) <= most):
-            raise _fault(name, f"a whole number from 1 to {most:,} is expected.")
+        if not (value.isascii() and value.isdigit() and least <= int(value) <= most):
+            raise _fault(name, f"a whole number from {least} to {most:,} is expected.")
         return int(value)
 
 
