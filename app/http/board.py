@@ -15,7 +15,8 @@ from micronet.contract import Accuracy, Name, ScoreTerms
 from micronet.contract.values import UNPRINTABLE, in_words
 from micronet.tracks import track as find_track
 from worker.errors import JobNotFound
-from worker.records.scores import BoardFilter, Entry, Order, SortKey
+from worker.records.board_filters import BoardFilter
+from worker.records.scores import Entry, Order, SortKey
 
 _CURSOR = "b"
 """Before the job of a page's last entry: a place in the order that stays, whatever is measured meanwhile."""

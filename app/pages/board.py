@@ -20,7 +20,9 @@ from app.pages.rendering import render
 from app.pages.routing import page_router
 from app.spreadsheets import harmless
 from micronet.tracks import Published, Track, tracks
-from worker.records.scores import BoardFilter, Counts, Entry, Point, SortKey
+from worker.records.board_filters import BoardFilter
+from worker.records.points import Point
+from worker.records.scores import Counts, Entry, SortKey
 
 CSV = "/leaderboard.csv"
 _MOST_POINTS = 300

@@ -8,7 +8,8 @@ from urllib.parse import urlencode
 from starlette.requests import Request
 
 from app.pages.queries import Query
-from worker.records.scores import BoardFilter, Order, SortKey
+from worker.records.board_filters import BoardFilter
+from worker.records.scores import Order, SortKey
 
 PAGE_SIZE = 50
 _MOST_PAGES = 100_000

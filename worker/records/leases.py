@@ -15,7 +15,7 @@ from worker.records.clock import now
 from worker.records.database import Database
 from worker.records.log import write_end, write_entry, write_stages
 from worker.records.rows import artifacts_text, job_of, stage_columns
-from worker.records.scores import score_row
+from worker.records.score_rows import score_row
 from worker.records.tables import job_artifacts, jobs, scores
 from worker.records.turns import NEXT
 from worker.records.values import (

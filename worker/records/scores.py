@@ -1,9 +1,8 @@
-"""Measured scores, as the leaderboard sorts, filters and draws them."""
+"""Measured scores, as the leaderboard sorts, ranks and pages them."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from sqlalchemy import (
@@ -19,12 +18,11 @@ from sqlalchemy import (
     true,
 )
 
-from micronet.contract import ScoreResult, own_widths
 from worker.errors import JobNotFound
-from worker.records.clock import now
+from worker.records.board_filters import BoardFilter, asked_for, of_board
 from worker.records.database import Database
+from worker.records.points import Point, front, points
 from worker.records.tables import MERIT, scores
-from worker.records.values import Ending, Job
 
 SortKey = Literal[
     "score", "storage", "math", "top1", "margin", "bits", "sparsity", "team", "name", "policy", "version", "date"
@@ -48,20 +46,6 @@ _COLUMNS: Mapping[SortKey, tuple[str, ...]] = {
 
 Counts = Counter[tuple[str, bool]]
 """Entries by policy and by whether they qualify."""
-
-
-@dataclass(frozen=True, slots=True)
-class BoardFilter:
-    """Which entries; None asks nothing. Ranks are those of the track, policy and team asked for.
-
-    `text`: what team or name must contain, in letters of either case.
-    """
-
-    track: str
-    policy: str | None = None
-    team: str | None = None
-    qualifies: bool | None = None
-    text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,17 +89,6 @@ class Entry:
     finished_at: str
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
-    """What a plot needs of an entry."""
-
-    job_id: str
-    correct: int
-    images: int
-    score: float
-    qualifies: bool
-
-
 class Scores:
     """Reading the leaderboard."""
 
@@ -125,11 +98,11 @@ class Scores:
     def entries(
         self, wanted: BoardFilter, order: Order, offset: int, limit: int, after: str | None = None
     ) -> tuple[tuple[Entry, ...], int]:
-        """A part of a track's board, and how many entries there are in all. `limit` 0: only how many.
+        """A part of a track's board, and how many entries there are in all.
 
         `after`: the job of the entry that it comes after, wherever that stands by now. Raises JobNotFound without one.
         """
-        total = select(func.count()).select_from(scores).where(*_of_board(wanted), *_asked(wanted))
+        total = select(func.count()).select_from(scores).where(*of_board(wanted), *asked_for(wanted))
 
         def work(connection: Connection) -> tuple[tuple[Entry, ...], int]:
             page = _page(connection, wanted, order, offset=offset, limit=limit, after=after)
@@ -144,7 +117,7 @@ class Scores:
     def counts(self, wanted: BoardFilter) -> Counts:
         """How many entries there are, by policy and by whether they qualify."""
         by = (scores.c.policy, scores.c.qualifies)
-        query = select(*by, func.count()).where(*_of_board(wanted), *_asked(wanted)).group_by(*by)
+        query = select(*by, func.count()).where(*of_board(wanted), *asked_for(wanted)).group_by(*by)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return Counter({(policy, qualifies): count for policy, qualifies, count in rows})
 
@@ -160,71 +133,16 @@ class Scores:
         return self._database.read(work)
 
     def front(self, wanted: BoardFilter) -> tuple[Point, ...]:
-        """The Pareto front, the lowest score first: entries than which no other that is asked for is better in accuracy
-        or score and as good in the other.
-        """
-        accuracy = cast(scores.c.correct, Float) / scores.c.images
-        # of those with a lower score, or the same and more correct answers: twins are no rivals
-        order = (scores.c.score, accuracy.desc())
-        rival = func.max(accuracy).over(order_by=order, groups=(None, -1)).label("rival")
-        facts = (*_POINT, scores.c.finished_at, accuracy.label("accuracy"), rival)
-        among = select(*facts).where(*_of_board(wanted), *_asked(wanted)).subquery()
-        shown = select(*(among.c[column.name] for column in _POINT))
-        unbeaten = shown.where(among.c.rival.is_(None) | (among.c.accuracy > among.c.rival))
-        query = unbeaten.order_by(among.c.score, among.c.qualifies.desc(), among.c.finished_at, among.c.job_id)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return tuple(Point(*row) for row in rows)
+        """The Pareto front (see `points.front`)."""
+        return self._database.read(lambda connection: front(connection, wanted))
 
     def points(self, wanted: BoardFilter, most: int = 5000) -> tuple[Point, ...]:
-        """All entries for a plot, those of the highest merit first; no more than `most`."""
-        if wanted.qualifies is None:  # those that qualify come first: so an index has them in order
-            best = self.points(replace(wanted, qualifies=True), most)
-            return best + self.points(replace(wanted, qualifies=False), most - len(best)) if len(best) < most else best
-        query = select(*_POINT).where(*_of_board(wanted), *_asked(wanted)).order_by(*MERIT).limit(most)
-        rows = self._database.read(lambda connection: connection.execute(query).all())
-        return tuple(Point(*row) for row in rows)
-
-
-def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
-    """The row of a measured score; None for other jobs and for counts without accuracy."""
-    if job.kind != "score" or ending.result is None or job.checkpoint is None:
-        return None
-    result = ScoreResult.model_validate_json(ending.result)
-    if result.accuracy is None:
-        return None
-    bits = json.loads(job.settings).get("bits")
-    widths = own_widths(result.layers) if bits is None else (bits.get("param_bits"), bits.get("mul_bits"))
-    return {
-        "job_id": job.id,
-        "track": result.track,
-        "policy": result.policy,
-        "team": job.team,
-        "name": job.name,
-        "searched": searched(job.team, job.name),
-        "sha256": job.checkpoint.sha256,
-        "correct": result.accuracy.correct,
-        "images": result.accuracy.total,
-        "qualifies": result.qualifies,
-        "score": result.score.total,
-        "storage_score": result.score.storage,
-        "math_score": result.score.math,
-        "parameters": result.storage.parameters,
-        "nonzero": result.storage.nonzero,
-        "param_bits": widths[0],
-        "mul_bits": widths[1],
-        "scorer_version": result.scorer.version,
-        "finished_at": now(),
-    }
-
-
-def searched(team: str | None, name: str | None) -> str:
-    """What a search looks in: it finds letters of either case, and nothing across the line's end."""
-    return "\n".join(text.casefold() for text in (team, name) if text is not None)
+        """All entries for a plot (see `points.points`)."""
+        return self._database.read(lambda connection: points(connection, wanted, most))
 
 
 _SPARSITY = func.coalesce(1.0 - cast(scores.c.nonzero, Float) / func.nullif(scores.c.parameters, 0), 0.0)
 _SHOWN = (*(column for column in scores.c if column.name != "searched"), _SPARSITY.label("sparsity"))
-_POINT = (scores.c.job_id, scores.c.correct, scores.c.images, scores.c.score, scores.c.qualifies)
 _Key = tuple[ColumnElement[Any], bool]
 """A column that is sorted by, and whether that descends."""
 _BY_MERIT: list[_Key] = [(scores.c.qualifies, True), *((column, False) for column in MERIT[1:])]
@@ -263,7 +181,7 @@ def _page(
     connection: Connection, wanted: BoardFilter, order: Order, *, offset: int, limit: int, after: str | None = None
 ) -> tuple[Entry, ...]:
     """`Scores.entries` as a part of a transaction. Whoever is nth of all by merit has the rank n: others' are found."""
-    sorting, listed = _sorting(order), (*_of_board(wanted), *_asked(wanted))
+    sorting, listed = _sorting(order), (*of_board(wanted), *asked_for(wanted))
     page = select(*_SHOWN).where(*listed).order_by(*(_ordered(*each) for each in sorting))
     if after is not None:
         here = select(*(column for column, _ in sorting)).where(*listed, scores.c.job_id == after)
@@ -280,7 +198,7 @@ def _ranked(connection: Connection, wanted: BoardFilter, rows: Sequence[RowMappi
     """Entries with their ranks among those of `wanted`, without what was deleted since they were read."""
     ids = [row["job_id"] for row in rows if row["qualifies"]]
     place = func.row_number().over(order_by=MERIT).label("place")
-    places = select(scores.c.job_id, place).where(*_of_board(wanted), scores.c.qualifies == true()).subquery()
+    places = select(scores.c.job_id, place).where(*of_board(wanted), scores.c.qualifies == true()).subquery()
     query = select(places) if len(ids) > _FEW else select(places).where(places.c.job_id.in_(ids))
     ranks = {row.job_id: row.place for row in connection.execute(query)} if ids else {}
     return tuple(
@@ -290,19 +208,3 @@ def _ranked(connection: Connection, wanted: BoardFilter, rows: Sequence[RowMappi
 
 def _entry(row: RowMapping, place: int | None) -> Entry:
     return Entry(rank=place if row["qualifies"] else None, **row)
-
-
-def _of_board(wanted: BoardFilter) -> list[ColumnElement[bool]]:
-    """Among which entries ranks are given."""
-    asked = {scores.c.track: wanted.track, scores.c.policy: wanted.policy, scores.c.team: wanted.team}
-    return [column == value for column, value in asked.items() if value is not None]
-
-
-def _asked(wanted: BoardFilter) -> list[ColumnElement[bool]]:
-    """Which of these are asked for."""
-    conditions: list[ColumnElement[bool]] = []
-    if wanted.qualifies is not None:
-        conditions.append(scores.c.qualifies == wanted.qualifies)
-    if wanted.text is not None:
-        conditions.append(scores.c.searched.contains(wanted.text.casefold(), autoescape=True))
-    return conditions

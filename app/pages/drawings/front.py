@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from app.pages.drawings.plane import Plane, scales_around, steps
 from app.pages.drawings.scale import Scale
 from micronet.tracks import Published, Track
-from worker.records.scores import Point
+from worker.records.points import Point
 
 _LEAST_SPAN = 0.02
 

@@ -12,7 +12,7 @@ from app.pages.drawings.layers import draw_layers
 from app.pages.drawings.scale import Scale, around, around_logarithmic
 from micronet.tracks import track as find_track
 from tests.app.pages.layers import layer
-from worker.records.scores import Point
+from worker.records.points import Point
 
 _POSITIVE = st.floats(1e-6, 1e6)
 

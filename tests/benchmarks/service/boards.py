@@ -16,7 +16,8 @@ from tests.benchmarks.service.figures import Figure, median_and_worst
 from tests.benchmarks.service.servers import KINDS
 from tests.trips.deployment import Deployment
 from worker.records.database import Database
-from worker.records.scores import SortKey, searched
+from worker.records.score_rows import searched
+from worker.records.scores import SortKey
 from worker.records.tables import scores
 from worker.settings import Settings
 

@@ -11,7 +11,8 @@ from tests.worker.records.plans import plans_of
 from tests.worker.records.test_scores import keep, row
 from worker.errors import JobNotFound
 from worker.records import Records
-from worker.records.scores import BoardFilter, Order, SortKey
+from worker.records.board_filters import BoardFilter
+from worker.records.scores import Order, SortKey
 from worker.records.tables import scores
 
 BOARD = BoardFilter("cifar100", "report")

@@ -10,8 +10,8 @@ from tests.worker.records.making import accept, store
 from tests.worker.records.test_scores import row
 from worker.reconciler import Reconciler
 from worker.records import Records
+from worker.records.board_filters import BoardFilter
 from worker.records.migrate import configuration, migrate
-from worker.records.scores import BoardFilter, Order
 from worker.records.tables import job_artifacts, scores
 from worker.records.values import Artifact, Ending, Event, Status, WorkerSeen
 
@@ -32,7 +32,7 @@ def test_scores_of_an_older_version_are_found(records: Records) -> None:
     records.database.write(_insert_old)
     migrate(records.database)
     for text in ("équipe", "NET"):
-        assert records.scores.entries(BoardFilter("cifar100", text=text), Order(), 0, 0)[1] == 1
+        assert records.scores.counts(BoardFilter("cifar100", text=text)).total() == 1
     assert records.database.read(lambda c: c.scalar(sqlalchemy.select(scores.c.searched))) == "équipe\nnet"
 
 

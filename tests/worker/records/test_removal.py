@@ -8,8 +8,9 @@ from tests.app.http.results import score_text
 from tests.worker.records.making import new_job, store
 from worker.errors import JobNotEnded, JobNotFound
 from worker.records import Records
+from worker.records.board_filters import BoardFilter
 from worker.records.jobs import Filter
-from worker.records.scores import BoardFilter, Order
+from worker.records.scores import Order
 from worker.records.tables import holdings, idempotency_keys, job_files, job_log, jobs, scores
 from worker.records.values import (
     Artifact,

@@ -17,7 +17,10 @@ from micronet.contract.own_widths import DOT_PRODUCTS
 from tests.app.http.results import score_text
 from tests.worker.records.making import accept
 from worker.records import Records
-from worker.records.scores import BoardFilter, Entry, Order, Point, SortKey, searched
+from worker.records.board_filters import BoardFilter
+from worker.records.points import Point
+from worker.records.score_rows import searched
+from worker.records.scores import Entry, Order, SortKey
 from worker.records.tables import scores
 from worker.records.values import Ending, Status
 
