@@ -1,4 +1,4 @@
-"""JSON from strangers, by the letter, and bounded before anything large is made of it."""
+"""Parsing JSON that nobody trusts: strictly, and bounded before anything large is made of it."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""Celery as doorbell: one queue per lane, messages that hold a job's id, nothing in them that could be lost."""
+"""Celery as doorbell: one queue per lane. A message holds a job's id and no more, so it may get lost."""
 
 import queue
 import threading

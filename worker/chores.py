@@ -1,4 +1,4 @@
-"""What is done again and again. Whatever fails may go better the next time, and a house nobody keeps fills up."""
+"""Runs a housekeeping function at intervals; errors are logged and it is tried again next time."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ log = structlog.get_logger()
 
 
 def now_and_then(act: Callable[[], object], seconds: float, stopping: threading.Event) -> None:
-    """`act`, at once and whenever `seconds` have passed since, until `stopping`. Raises nothing."""
+    """Call `act` at once, and again `seconds` after it returned, until `stopping` is set. Raises nothing."""
     while True:
         try:
             act()

@@ -1,4 +1,4 @@
-"""The port that wakes workers. A ring may be lost, late or doubled: the record is the truth; workers look anyway."""
+"""The port that wakes workers when a job waits. A ring may be lost, late or doubled: workers look anyway."""
 
 from typing import Protocol
 

@@ -1,4 +1,4 @@
-"""The worker process: Celery listens for the doorbell, slots run jobs, threads keep house."""
+"""The worker process: Celery listens for the doorbell, slots run jobs, threads do the housekeeping."""
 
 import itertools
 import os
@@ -52,7 +52,7 @@ def run_worker(settings: Settings) -> None:
     celery = make_celery(settings.broker)
     worker = _open(settings)
     _listen(celery, worker.supervisor)
-    keeper = _start_keeping_house(worker)
+    keeper = _start_housekeeping(worker)
     log.info("worker ready", worker=worker.id, lanes=settings.lanes, devices=_devices(worker))
     try:
         celery.Worker(
@@ -99,17 +99,17 @@ def _listen(celery: Celery, supervisor: Supervisor) -> None:
         supervisor.stop()
 
 
-def _start_keeping_house(worker: Worker) -> threading.Thread:
+def _start_housekeeping(worker: Worker) -> threading.Thread:
     """The thread that gives signs of life. Sweeps have another: they may take minutes, and may be cut off anywhere."""
-    keeper = threading.Thread(target=_keep_house, args=(worker,), name="keeper", daemon=True)
-    sweeper = threading.Thread(target=_sweep_now_and_then, args=(worker,), name="sweeper", daemon=True)
+    keeper = threading.Thread(target=_beat_and_reconcile, args=(worker,), name="keeper", daemon=True)
+    sweeper = threading.Thread(target=_sweep_at_intervals, args=(worker,), name="sweeper", daemon=True)
     keeper.start()
     sweeper.start()
     return keeper
 
 
-def _keep_house(worker: Worker) -> None:
-    """Signs of life, expired leases, jobs nobody rang for."""
+def _beat_and_reconcile(worker: Worker) -> None:
+    """Beat as a worker, end leases of workers that are gone, look for jobs that no bell was rung for."""
     reconciler = Reconciler(worker.records, worker.settings.lease_seconds)
     beats = itertools.count(1)
 
@@ -125,7 +125,7 @@ def _keep_house(worker: Worker) -> None:
     now_and_then(look, worker.settings.reconcile_seconds, worker.stopping)
 
 
-def _sweep_now_and_then(worker: Worker) -> None:
+def _sweep_at_intervals(worker: Worker) -> None:
     settings, records, blobs = worker.settings, worker.records, worker.blobs
     now_and_then(lambda: sweep(settings, records, blobs), settings.sweep_seconds, worker.stopping)
 
@@ -150,7 +150,7 @@ def _devices(worker: Worker) -> tuple[str, ...]:
 
 
 def _walls(slots: tuple[Slot, ...]) -> tuple[str, ...]:
-    """What holds jobs, in words; empty until the first runner is warm."""
+    """What jobs are confined by, in words; empty until the first runner is warm."""
     return next((walls.names for walls in [slot.runner.isolation for slot in slots] if walls is not None), ())
 
 

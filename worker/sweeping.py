@@ -1,4 +1,4 @@
-"""Keeping house: files nothing needs, files of uploads that died, directories of jobs whose worker died."""
+"""Sweeping: deletes files nothing needs, files of uploads that died, directories of jobs whose worker died."""
 
 import contextlib
 import fcntl

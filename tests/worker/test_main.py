@@ -53,7 +53,7 @@ def test_a_worker_beats_while_a_sweep_takes_long(worker: Worker, monkeypatch: py
         assert swept.wait(30)
 
     monkeypatch.setattr(main, "sweep", sweep)
-    keeper = main._start_keeping_house(worker)
+    keeper = main._start_housekeeping(worker)
     try:
         assert sweeping.wait(20)
         before = beat(worker)
@@ -77,7 +77,7 @@ def test_what_fails_once_is_done_the_next_time(
 
     monkeypatch.setattr(worker.records.workers, "beat", lambda seen: (fail(), beats(seen)))
     monkeypatch.setattr(main, "sweep", lambda *_: (fail(), sweeps.append(None)))
-    keeper = main._start_keeping_house(worker)
+    keeper = main._start_housekeeping(worker)
     until(lambda: beat(worker) > 3 and len(sweeps) > 3)
     worker.stopping.set()
     keeper.join(20)
@@ -85,7 +85,7 @@ def test_what_fails_once_is_done_the_next_time(
 
 
 def test_a_worker_says_how_long_its_silence_may_last(worker: Worker) -> None:
-    keeper = main._start_keeping_house(worker)
+    keeper = main._start_housekeeping(worker)
     until(lambda: beat(worker) > 0)
     worker.stopping.set()
     keeper.join(20)

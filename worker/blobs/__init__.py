@@ -1,4 +1,4 @@
-"""Where files lie: a directory, or an S3-compatible store."""
+"""Stores of files: a directory, or an S3-compatible service."""
 
 from pathlib import Path
 from urllib.parse import urlsplit

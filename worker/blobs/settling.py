@@ -1,4 +1,4 @@
-"""The end of a file on its way in: recorded and where its record says, or gone."""
+"""The last step of storing a file: it is recorded and kept where its record says, or deleted."""
 
 from collections.abc import Callable
 from typing import TypeVar

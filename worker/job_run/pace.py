@@ -1,4 +1,4 @@
-"""How fast a stage of a job gets on."""
+"""How fast a stage of a job is, in units a second."""
 
 import time
 from collections.abc import Callable

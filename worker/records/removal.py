@@ -1,4 +1,4 @@
-"""What goes with a job that is taken back: all that the records say of it, as a part of one transaction.
+"""Deleting a job: all that the records say of it goes, as a part of one transaction.
 
 Of its files it only lets go. What no other job of its owner names is not the owner's any more, counts against no quota,
 and goes with the next sweep if nobody else holds it. What a job wrote down to go on from is swept as ever.

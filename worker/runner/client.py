@@ -1,4 +1,4 @@
-"""The supervisor's end: a spare that is started, watched, and started again."""
+"""The supervisor's side of job processes: starts the warm spare, watches it, and replaces one that died."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""From what a job raised to what is said of it."""
+"""From an exception that a job raised to the JobError that its sender reads."""
 
 import errno
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""From the bytes of the message pipe to messages: bounded, whatever comes."""
+"""The reading end of the message pipe: from bytes to messages, bounded whatever comes."""
 
 from worker.runner.exits import misspoke
 from worker.runner.messages import LINE_BYTES, Done, Failed, Malformed, Message, Progressed, StageBegan, decode

@@ -1,4 +1,4 @@
-"""What a job left behind, read as if an enemy had written it. Its process must be gone."""
+"""A job's result and the files it made, read as if an enemy had written them. Its process must be gone."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The job's end of the message pipe."""
+"""How a job tells its stages and progress: the writing end of the message pipe."""
 
 import os
 import time

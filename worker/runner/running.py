@@ -1,4 +1,4 @@
-"""A job that runs, as the supervisor sees it."""
+"""The process of a running job, as the supervisor sees it: what it says, which limits it is over, its end."""
 
 import contextlib
 import os

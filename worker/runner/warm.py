@@ -1,4 +1,4 @@
-"""Doing once, before any job, what every job would do first: imports, and what torch puts off to its first use."""
+"""Warming up a spare: it does once what every job would do first (imports, what torch puts off to its first use)."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Going in: a process confines itself, and nothing lets it out again."""
+"""Entering the sandbox: a process confines itself, and nothing lets it out again."""
 
 import os
 from dataclasses import dataclass

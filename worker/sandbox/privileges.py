@@ -1,4 +1,4 @@
-"""Giving up what a process may be or become."""
+"""Giving up the privileges a process has, and that it could gain."""
 
 import contextlib
 import struct

@@ -1,4 +1,4 @@
-"""System calls a job has no business with, by name and number on x86_64 and aarch64 (-1: not there).
+"""System calls that are denied to jobs, by name and number on x86_64 and aarch64 (-1: not there).
 
 Numbers: asm/unistd_64.h and asm-generic/unistd.h. From 424 on they are the same everywhere.
 """
