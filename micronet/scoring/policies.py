@@ -149,7 +149,10 @@ def _sums(layer: LayerCounts, declared: int, accumulators: Accumulators) -> Iter
         yield "additions", sums, declared
         return
     assert sum(layer.additions_by_filter) == sums, layer.name
+    widths: dict[int, int] = {}
     for additions, bits in zip(layer.additions_by_filter, layer.accumulator_bits, strict=True):
+        widths[bits] = widths.get(bits, 0) + additions
+    for bits, additions in widths.items():
         yield "additions", additions, min(bits, declared)
 
 
