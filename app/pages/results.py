@@ -10,8 +10,9 @@ from app.facts import facts
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
+from app.pages.reports import Made, MadeView, made_view
 from app.pages.stored import result_of
-from micronet.contract import FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook
+from micronet.contract import FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook, Value
 from micronet.errors import MicronetError
 from micronet.tracks import Track, track
 from worker.records.values import Job
@@ -81,7 +82,7 @@ class OtherView:
 
 
 _OF_ANOTHER_VERSION = "Another version of this program wrote the result: it can be read as JSON only."
-ResultView = ScoreView | PipelineView | OptimizeView | OtherView
+ResultView = ScoreView | PipelineView | OptimizeView | MadeView | OtherView
 
 
 def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
@@ -98,6 +99,11 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
         return PipelineView(result, chosen, draw_stages(result, chosen))
     if isinstance(result, OptimizeResult):
         return optimize_view(result, data_dir)
+    return made_view(result, MOST_LISTED) if isinstance(result, Made) else other_view(result)
+
+
+def other_view(result: Value) -> OtherView:
+    """Its numbers, by the names they have in the answer."""
     return OtherView(tuple(facts(result)), getattr(result, "warnings", ()))
 
 

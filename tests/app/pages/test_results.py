@@ -14,7 +14,7 @@ from app.pages import job as job_page
 from app.pages.drawings.road import draw_road
 from app.pages.drawings.stages import draw_stages
 from app.pages.rendering import render
-from app.pages.results import MOST_LISTED
+from app.pages.results import MOST_LISTED, other_view
 from app.services import Services
 from micronet.contract import (
     ArtifactFile,
@@ -191,7 +191,7 @@ def test_of_a_very_deep_network_the_page_has_the_costliest_layers_and_says_so(
     assert '<th scope="row"><bdi>conv00000<' not in deep, "the one that costs least"
     assert deep.index(">conv00001<") < deep.index(">conv01000<"), "in the order of the network"
     assert deep.count("The first 1,000 of 1,001.") == 3, "what was merged, what was removed, what is on grids"
-    assert "1001 batch norms merged" in deep
+    assert "1,001 batch norms merged" in deep
     for word in ("<li><bdi>norm of", "<li><bdi>dropout of", ">weight of"):
         assert (deep.count(word), full.count(word)) == (MOST_LISTED, MOST_LISTED)
     assert full.count('<th scope="row"><bdi>conv') == MOST_LISTED
@@ -247,8 +247,7 @@ def test_a_finished_count_has_the_counts_of_the_file(api: TestClient, services: 
         assert "hx-get" not in text
 
 
-def test_any_other_result_is_a_list_of_facts(api: TestClient, services: Services) -> None:
-    job = accepted(api, kind="fuse")
+def test_any_other_result_is_a_list_of_facts() -> None:
     totals = NetworkTotals(parameters=12, nonzero=12, multiplications=30, additions=20)
     result = FuseResult(
         merged=(),
@@ -263,7 +262,6 @@ def test_any_other_result_is_a_list_of_facts(api: TestClient, services: Services
         scorer=Scorer(version="1", torch="2", device="cpu", dataset=None, seed=0),
         warnings=("careful",),
     )
-    ended(services, Ending(Status.SUCCEEDED, result.model_dump_json()))
-    shown = api.get(job["urls"]["page"]).text
-    assert "largest logit" in shown
-    assert "careful" in shown
+    shown = other_view(result)
+    assert ("largest_logit", "1.5") in shown.facts
+    assert shown.warnings == ("careful",)

@@ -1,0 +1,109 @@
+"""What jobs that make a network, and stages of pipelines, say of themselves: ready for the template of each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.pages.drawings.learning import LearningDrawing, draw_learning
+from micronet.contract import (
+    AugmentResult,
+    FuseResult,
+    FusingReport,
+    PruneResult,
+    PruningReport,
+    QuantizeResult,
+    QuantizingReport,
+    SparsifyingReport,
+    SparsifyResult,
+    TrainingReport,
+    TrainResult,
+)
+
+Report = TrainingReport | PruningReport | SparsifyingReport | FusingReport | QuantizingReport | AugmentResult
+Made = TrainResult | PruneResult | SparsifyResult | FuseResult | QuantizeResult | AugmentResult
+"""Answers of jobs that leave a file and a report."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportView:
+    """A report: `drawing` of what was learned, None where nothing was; `said` is what its numbers alone do not say."""
+
+    template: str
+    report: Report
+    drawing: LearningDrawing | None = None
+    said: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MadeView:
+    """A job's answer and its report; `most` rows of lists that are as long as a network."""
+
+    template = "results/made.html"
+    result: Made
+    part: ReportView
+    most: int
+
+
+def made_view(result: Made, most: int) -> MadeView:
+    """The view of an answer."""
+    return MadeView(result, report_view(_report_of(result)), most)
+
+
+def report_view(report: Report) -> ReportView:
+    """The view of a report."""
+    match report:
+        case TrainingReport():
+            return ReportView("results/reports/training.html", report, draw_learning([report]))
+        case PruningReport():
+            drawing = draw_learning([turn.training for turn in report.rounds if turn.training])
+            return ReportView("results/reports/pruning.html", report, drawing, _said_of_pruning(report))
+        case SparsifyingReport():
+            drawing = draw_learning([turn.training for turn in report.rounds if turn.training])
+            return ReportView("results/reports/sparsifying.html", report, drawing, _undone(report))
+        case QuantizingReport():
+            drawing = draw_learning([report.training]) if report.training else None
+            return ReportView("results/reports/quantizing.html", report, drawing)
+        case FusingReport():
+            return ReportView("results/reports/fusing.html", report)
+        case AugmentResult():
+            return ReportView("results/reports/augmenting.html", report)
+
+
+def _report_of(result: Made) -> Report:
+    match result:
+        case TrainResult():
+            return result.training
+        case PruneResult():
+            return result.pruning
+        case SparsifyResult():
+            return result.sparsifying
+        case QuantizeResult():
+            return QuantizingReport(merged=result.merged, tensors=result.tensors, training=result.training)
+        case FuseResult() | AugmentResult():
+            return result
+
+
+def _said_of_pruning(report: PruningReport) -> Sequence[str]:
+    kept = report.rounds[: report.kept_rounds]
+    gone = sum(turn.removed - turn.grown_back for turn in kept)
+    said = list(_undone(report))
+    if gone > 0 and report.after.parameters >= report.before.parameters:
+        one = gone == 1
+        said.append(
+            f"{gone:,} {'direction' if one else 'directions'} went, and the network is no smaller: in no layer is what "
+            "is left, with the rotations that it takes, cheaper than the layer as it was, so each is still computed "
+            "whole. More has to go before a rotation pays for itself: a larger share, or more rounds."
+        )
+    elif not gone and kept:
+        said.append("No direction went: the network is what it was, but for fine-tuning.")
+    return said
+
+
+def _undone(report: PruningReport | SparsifyingReport) -> Sequence[str]:
+    said = []
+    if report.came_apart is not None:
+        said.append(f"A round after these gave numbers that are not finite, and was undone: {report.came_apart}")
+    undone = report.rounds[report.kept_rounds :]
+    if undone:
+        numbers = ", ".join(str(turn.round) for turn in undone)
+        said.append(f"Round {numbers} fell below the floor, and was undone: what came before it is the result.")
+    return said
