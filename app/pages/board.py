@@ -10,7 +10,7 @@ from math import inf
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from app.http.access import CallerDep
+from app.http.access import Caller, CallerDep
 from app.http.errors import InvalidRequest
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
@@ -51,13 +51,14 @@ _HINTS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the records have for a view."""
+    """What the records have for a view. `elsewhere`: entries asked for under policies that it does not show."""
 
     qualified: tuple[Entry, ...]
     total: int
     following: Entry | None
     under: tuple[Entry, ...]
     under_total: int
+    elsewhere: Mapping[str, int]
     front: tuple[Point, ...]
     points: tuple[Point, ...]
 
@@ -101,9 +102,16 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         found=found,
         pages=-(-found.total // PAGE_SIZE),
         drawing=draw_front(found.points, found.front, chosen, published),
-        team=caller.team,
+        comparable=_comparable(site, caller, found),
         csv=query.address(CSV),
     )
+
+
+def _comparable(site: Site, caller: Caller, found: Found) -> frozenset[str]:
+    """Jobs of those entries shown that are the caller's: two of them compare layer by layer; of fewer, none."""
+    shown = (*found.qualified, *found.under)
+    own = frozenset(entry.job_id for entry in shown if site.open_access or entry.team == caller.team)
+    return own if len(own) > 1 else frozenset()
 
 
 def _chosen(known: Mapping[str, Track], name: str) -> Track:
@@ -116,20 +124,21 @@ def _chosen(known: Mapping[str, Track], name: str) -> Track:
 def _find(site: Site, query: BoardQuery) -> tuple[BoardQuery, Found]:
     """The view with its policy, and what it shows. The entries of the track are counted once, where that is enough."""
     scores = site.services.records.scores
-    if query.policy is not None or query.narrowed:
+    if query.narrowed:
         query = _with_policy(site, query)
-        counts = scores.counts(query.filter(None))
-    else:
-        counts = scores.counts(BoardFilter(query.track))
+    counts = scores.counts(replace(query.filter(None), policy=None))
+    if query.policy is None:
         query = replace(query, policy=_usual(counts))
-    policies = POLICIES if query.policy is None or not query.ranked else (query.policy,)
+    policies = [policy for policy in POLICIES if not query.ranked or policy == query.policy]
+    others = {policy: counts[policy, True] + counts[policy, False] for policy in POLICIES if policy not in policies}
     total, under_total = (sum(counts[policy, qualifies] for policy in policies) for qualifies in (True, False))
     qualified = scores.page(query.filter(True), query.order, query.offset, PAGE_SIZE + 1)
     under = scores.page(query.filter(False), query.order, 0, _MOST_UNDER)
     following = qualified[PAGE_SIZE] if len(qualified) > PAGE_SIZE else None
     front = scores.front(query.filter(True)) if query.ranked else ()
     points = scores.points(query.filter(None), _MOST_POINTS)
-    return query, Found(qualified[:PAGE_SIZE], total, following, under, under_total, front, points)
+    elsewhere = {policy: count for policy, count in others.items() if count}
+    return query, Found(qualified[:PAGE_SIZE], total, following, under, under_total, elsewhere, front, points)
 
 
 def _with_policy(site: Site, query: BoardQuery) -> BoardQuery:

@@ -68,6 +68,10 @@ class BoardQuery:
         """The view with the entries of one team, or of all."""
         return replace(self, team=team, page=1)
 
+    def of_policy(self, policy: str) -> "BoardQuery":
+        """The view with the entries of another policy."""
+        return replace(self, policy=policy, page=1)
+
     def widened(self) -> "BoardQuery":
         """The view with every entry of this track and policy."""
         return replace(self, team=None, search=None, page=1)

@@ -17,6 +17,8 @@ class Point:
     images: int
     score: float
     qualifies: bool
+    name: str | None = None
+    team: str | None = None
 
 
 def front(connection: Connection, wanted: BoardFilter) -> tuple[Point, ...]:
@@ -27,11 +29,11 @@ def front(connection: Connection, wanted: BoardFilter) -> tuple[Point, ...]:
     # of those with a lower score, or the same and more correct answers: twins are no rivals
     order = (scores.c.score, accuracy.desc())
     rival = func.max(accuracy).over(order_by=order, groups=(None, -1)).label("rival")
-    facts = (*_POINT, scores.c.finished_at, accuracy.label("accuracy"), rival)
+    facts = (scores.c.job_id, accuracy.label("accuracy"), rival)
     among = select(*facts).where(*of_board(wanted), *asked_for(wanted)).subquery()
-    shown = select(*(among.c[column.name] for column in _POINT))
+    shown = select(*_POINT).join(among, among.c.job_id == scores.c.job_id)
     unbeaten = shown.where(among.c.rival.is_(None) | (among.c.accuracy > among.c.rival))
-    query = unbeaten.order_by(among.c.score, among.c.qualifies.desc(), among.c.finished_at, among.c.job_id)
+    query = unbeaten.order_by(scores.c.score, scores.c.qualifies.desc(), scores.c.finished_at, scores.c.job_id)
     return tuple(Point(*row) for row in connection.execute(query))
 
 
@@ -46,4 +48,4 @@ def points(connection: Connection, wanted: BoardFilter, most: int) -> tuple[Poin
     return tuple(Point(*row) for row in connection.execute(query))
 
 
-_POINT = (scores.c.job_id, scores.c.correct, scores.c.images, scores.c.score, scores.c.qualifies)
+_POINT = tuple(scores.c[name] for name in ("job_id", "correct", "images", "score", "qualifies", "name", "team"))

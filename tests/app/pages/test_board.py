@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from app.services import Services
 from micronet.contract import Accuracy, ScoreResult
+from tests.app.http.conftest import called
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
 from tests.app.pages.records import ended, scored
@@ -230,3 +231,26 @@ def test_as_a_file(api: TestClient, services: Services, board: dict[str, str]) -
     assert rows[-2]["team"] == "'@SUM(A1)"
     assert rows[0]["margin"] == "3"
     assert float(rows[0]["score"]) == 0.1
+
+
+def test_entries_that_the_policy_hides_are_told_of(api: TestClient, services: Services, board: dict[str, str]) -> None:
+    shown, hidden = (api.get(f"/?track=digits&policy={policy}").text for policy in ("report", "challenge"))
+    assert "not shown" not in shown, "none is under the other"
+    link = '<a href="/?track=digits&amp;policy=report">4 entries under report</a> are not shown'
+    assert link in hidden
+    assert "not shown" not in api.get("/?track=digits&policy=both").text
+    assert ">1 entry under report</a> is not shown" in api.get("/?track=digits&policy=challenge&search=alpha").text
+
+
+def test_two_entries_of_ones_own_are_chosen_to_compare(services: Services) -> None:
+    tokens = {team: services.records.tokens.create(team) for team in ("blue", "red")}
+    with called(services, open_access=False) as client:
+        for team in ("blue", "red", "blue"):
+            client.headers["Authorization"] = f"Bearer {tokens[team]}"
+            accepted(client, {"track": "digits", "name": f"of {team}"})
+            scored(services)
+        both = client.get("/?track=digits").text
+        assert re.findall('name="of" value="\\w{32}" aria-label="([^"]*)"', both) == ["Compare of blue"] * 2
+        assert '<form id="compare"' in both
+        client.headers["Authorization"] = f"Bearer {tokens['red']}"
+        assert 'id="compare"' not in client.get("/?track=digits").text, "one alone"

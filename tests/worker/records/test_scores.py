@@ -238,7 +238,9 @@ def test_the_front_is_what_no_other_entry_beats(records: Records, wanted: BoardF
         expected = [entry for entry in entries if not any(beats(other, entry) for other in entries)]
         expected.sort(key=lambda entry: (entry.score, not entry.qualifies, entry.finished_at, entry.job_id))
         front = records.scores.front(wanted)
-        assert list(front) == [Point(e.job_id, e.correct, e.images, e.score, e.qualifies) for e in expected]
+        assert list(front) == [
+            Point(e.job_id, e.correct, e.images, e.score, e.qualifies, e.name, e.team) for e in expected
+        ]
         sizes.append(len(expected))
         records.database.write(lambda connection: connection.execute(sqlalchemy.delete(scores)))
     assert (max(sizes) > 1) == (wanted.track == "cifar100")
