@@ -8,7 +8,7 @@ from torch import Tensor
 from micronet.analysis.shapes import first_ref
 from micronet.analysis.widths import activation_grid
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Node, Target, substitute
+from micronet.graph.ir import Node, Target
 
 aten = torch.ops.aten
 
@@ -56,8 +56,7 @@ def _computed(root: Node, nodes: tuple[Node, ...], quantizer: Node, precision: t
     points = torch.arange(grid.low, grid.high + 1, dtype=torch.float64) * grid.steps[0]
     values: dict[str, object] = {root.name: points.to(precision)}
     for node in (*nodes, quantizer):
-        kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
-        values[node.name] = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
+        values[node.name] = node.value(values)
     found = values[quantizer.name]
     assert isinstance(found, Tensor)
     return found

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from micronet.graph.ir import Graph, Node, Target, substitute
+from micronet.graph.ir import Graph, Node, Target
 
 Observer = Callable[[Node, object], None]
 Compute = Callable[[Target, tuple[object, ...], Mapping[str, object]], object]
@@ -26,9 +26,7 @@ def interpret(graph: Graph, images: Tensor, observe: Observer | None = None, com
     uses = last_uses(graph)
     with torch.no_grad():
         for node, dead in zip(graph.nodes, uses, strict=True):
-            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
-            value = compute(node.target, tuple(substitute(argument, values) for argument in node.args), kwargs)
-            values[node.name] = value
+            value = values[node.name] = compute(node.target, *node.operands(values))
             if observe is not None:
                 observe(node, value)
             for name in dead:

@@ -46,6 +46,16 @@ class Node:
         """Every value this node reads, in order, repeats included."""
         return self._read
 
+    def operands(self, values: Mapping[str, object]) -> tuple[tuple[object, ...], dict[str, object]]:
+        """Its arguments, positional and named, with `values` in place of what it reads."""
+        kwargs = {key: substitute(argument, values) for key, argument in self.kwargs.items()}
+        return tuple(substitute(argument, values) for argument in self.args), kwargs
+
+    def value(self, values: Mapping[str, object]) -> object:
+        """What the operation gives for `values`."""
+        args, kwargs = self.operands(values)
+        return self.target(*args, **kwargs)
+
     def renamed(self, names: Mapping[str, str]) -> "Node":
         """The same operation on values called otherwise, where `names` says so."""
         kwargs = {key: rename(argument, names) for key, argument in self.kwargs.items()}

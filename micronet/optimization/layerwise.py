@@ -1,6 +1,6 @@
 """A plan carried out: layer after layer is rounded on what the layers before it, rounded already, really give."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -9,7 +9,7 @@ from torch import Tensor
 from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.interpret import last_uses
-from micronet.graph.ir import Argument, Graph, Node, Ref, substitute
+from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.optimization.grids import exponents_above, place_grid
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.moments import moments
@@ -66,10 +66,10 @@ class _Walk:
 
     def step(self, node: Node) -> None:
         """The node in both networks."""
-        self._wide[node.name] = _value(node, self._wide)
+        self._wide[node.name] = node.value(self._wide)
         site = self._subject.sites.get(node.name)
         if site is None:
-            self._narrow[node.name] = _value(node, self._narrow)
+            self._narrow[node.name] = node.value(self._narrow)
             self._nodes.append(node.renamed(self._renamed))
         else:
             self._layer(node, site, self._plan.layers[node.name])
@@ -100,7 +100,7 @@ class _Walk:
         self._weights[weight] = self._narrow[weight] = rows.view_as(site.layer.weight)
         if bias is not None:
             self._weights[_name(node.args[2])] = self._narrow[_name(node.args[2])] = bias
-        self._narrow[node.name] = _value(node, {**self._narrow, source: values})
+        self._narrow[node.name] = node.value({**self._narrow, source: values})
 
     def _rounded(
         self, node: Node, site: Site, choice: LayerChoice, values: Tensor, grid: Grid
@@ -187,11 +187,6 @@ def bias_ends(steps: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
     """The least and the largest multiples of `steps` (filters,), each a multiple of the grid's own, within `grid`."""
     low, high = (end * grid.steps[0] / steps for end in (grid.low, grid.high))
     return low.ceil() * steps, high.floor() * steps
-
-
-def _value(node: Node, values: Mapping[str, object]) -> object:
-    kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
-    return node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
 
 
 def _name(argument: Argument) -> str:

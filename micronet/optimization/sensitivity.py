@@ -13,7 +13,7 @@ from torch import Tensor
 
 from micronet.errors import SettingsError
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Graph, Ref, substitute
+from micronet.graph.ir import Graph, Ref
 from micronet.optimization.plan import Subject
 from micronet.optimization.sites import Site
 from micronet.transformation.quantize import on_grid
@@ -145,8 +145,7 @@ def _run(graph: Graph, images: Tensor, wanted: Sequence[Key]) -> tuple[Tensor, d
         source = node.args[0]
         if ("input", node.name) in asked and isinstance(source, Ref):
             own[source.name] = kept["input", node.name] = _tensor(values[source.name]) * 1.0
-        kwargs = {key: substitute(argument, own) for key, argument in node.kwargs.items()}
-        values[node.name] = node.target(*(substitute(argument, own) for argument in node.args), **kwargs)
+        values[node.name] = node.value(own)
         if ("output", node.name) in asked:
             kept["output", node.name] = _tensor(values[node.name])
     logits = _tensor(values[graph.output])

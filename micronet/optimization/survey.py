@@ -10,7 +10,6 @@ from micronet.contract import OptimizeSettings
 from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid
 from micronet.graph.interpret import last_uses
-from micronet.graph.ir import substitute
 from micronet.journal import Entry
 from micronet.optimization.alike import Trials, trials
 from micronet.optimization.grids import around, place_grid, sample
@@ -133,8 +132,7 @@ def _pass(subject: Subject, images: Tensor, look: Callable[[str, Tensor, Tensor]
     values: dict[str, object] = {**graph.weights, graph.input: images}
     with torch.no_grad():
         for done, (node, dead) in enumerate(zip(graph.nodes, last_uses(graph), strict=True), 1):
-            args = [substitute(argument, values) for argument in node.args]
-            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
+            args, kwargs = node.operands(values)
             value = values[node.name] = node.target(*args, **kwargs)
             if isinstance(args[0], Tensor) and isinstance(value, Tensor):
                 look(node.name, args[0], value)

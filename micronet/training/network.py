@@ -13,7 +13,7 @@ from micronet.architectures.shakedrop import ShakeDrop
 from micronet.architectures.stochastic_depth import StochasticDepth
 from micronet.errors import SettingsError
 from micronet.graph.interpret import last_uses
-from micronet.graph.ir import Graph, Node, Ref, Target, substitute
+from micronet.graph.ir import Graph, Node, Ref, Target
 
 aten = torch.ops.aten
 
@@ -77,8 +77,7 @@ class TrainableNetwork(nn.Module):
         values: dict[str, object] = {**self.weights(), graph.input: images}
         behaviours = self._behaviours if self.training else {}
         for node, dead in zip(graph.nodes, self._dead, strict=True):
-            args = tuple(substitute(argument, values) for argument in node.args)
-            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
+            args, kwargs = node.operands(values)
             values[node.name] = behaviours.get(node.name, node.target)(*args, **kwargs)
             for name in dead:
                 del values[name]

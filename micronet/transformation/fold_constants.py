@@ -9,7 +9,7 @@ from torch._ops import OpOverload
 from micronet.analysis.shapes import tensor_refs
 from micronet.analysis.widths import QUANTIZERS, weight_grid
 from micronet.errors import UnknownOperation
-from micronet.graph.ir import Graph, Node, substitute
+from micronet.graph.ir import Graph, Node
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -33,9 +33,7 @@ def fold_constants(graph: Graph) -> Graph:
                 nodes.append(node)
                 continue
             _check_no_chance(node)
-            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
-            value = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
-            values[node.name] = value
+            value = values[node.name] = node.value(values)
             if isinstance(value, Tensor):
                 tensors[node.name] = value
             grid = weight_grid(node, tensors) if node.target in QUANTIZERS else None
