@@ -19,6 +19,7 @@ from app.http.measuring import Metrics
 from app.http.metrics import metrics_router
 from app.http.openapi import install_openapi
 from app.http.site import open_site
+from app.pages.nowhere import install_nowhere
 from app.pages.routers import PAGE_ROUTERS
 from app.services import Services, open_services
 from app.sweeper import sweeping
@@ -70,5 +71,6 @@ def create_app(settings: Settings, services: Services | None = None, open_access
         app.include_router(router())
     app.add_middleware(Gate, metrics=metrics, open_access=open_access)
     install_handlers(app)
+    install_nowhere(app)
     install_openapi(app, settings, open_access)
     return app

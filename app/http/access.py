@@ -43,6 +43,7 @@ async def _team(request: Request, site: Site) -> Caller:
     team = await site.tokens.team(token)
     if team is None:
         raise TokenRequired("this token is not valid, or not any more.")
+    request.state.team = team
     return Caller(team, team)
 
 

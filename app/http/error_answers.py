@@ -101,14 +101,15 @@ def install_handlers(app: FastAPI) -> None:
 
     async def http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return _http_problem(request, error)
+        return http_error(request, error)
 
     app.add_exception_handler(m.MicronetError, micronet_error)
     app.add_exception_handler(RequestValidationError, invalid)
     app.add_exception_handler(HTTPException, http)
 
 
-def _http_problem(request: Request, error: HTTPException) -> Response:
+def http_error(request: Request, error: HTTPException) -> Response:
+    """The problem that an error of the framework is."""
     path = request.url.path
     if error.status_code == 405:
         allowed = _allowed_methods(request)

@@ -95,10 +95,15 @@ class _Collector:
         if disposition != b"form-data" or b"name" not in options:
             raise MalformedForm("a part has no Content-Disposition: form-data with a name.")
         filename = options.get(b"filename")
-        self._events.append(PartBegan(_text(options[b"name"]), None if filename is None else _text(filename)))
+        self._events.append(PartBegan(_text(options[b"name"]), None if filename is None else _filename(filename)))
 
     def _end(self) -> None:
         self.complete = True
+
+
+def _filename(raw: bytes) -> str:
+    """Browsers, and httpx as they do, send a quote in a name as %22, and a percent sign as it is."""
+    return _text(raw).replace("%22", '"')
 
 
 def _text(raw: bytes) -> str:

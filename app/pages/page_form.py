@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 
 from app.http.access import Caller
-from app.http.errors import InvalidRequest
+from app.http.errors import InvalidRequest, InvalidSettings
 from app.http.problems import Fault
 from app.http.site import Site
 from app.http.submissions import FILE, FILENAME, SHA256, Submission, clean_filename
 from app.pages.forms import UnclearForm, faults_by_field, form_of, rest_of, settings_of
+from micronet.contract import JobSettings
+from micronet.jobs import JOBS
 from worker.records.jobs import Submitted
 from worker.records.values import StoredBlob
 
@@ -56,10 +58,20 @@ class PageForm(Submission):
             self._form.filename = clean_filename(self.filename)
         settings = json.dumps(settings_of(self.fields, self.given)).encode()
         self._form.settings = self._checked(settings)
+        if self.kept is None:
+            self._check_without_file(self._form.settings)
         if key := self.given.get(KEY):
             parts = (key, self._kind, settings.decode(), self.kept or "", self.filename or "")
             self._key = hashlib.sha256("\0".join(parts).encode()).hexdigest()
         return await super()._submit()
+
+    def _check_without_file(self, settings: JobSettings) -> None:
+        """As every submission is checked, in the words of the form."""
+        if JOBS[self._kind].file != "optional":
+            raise InvalidRequest([Fault(detail="choose one first.", pointer=f"/{FILE}")])
+        if settings.architecture is None:
+            detail = "there is nothing to start from: choose a network here, or a file above."
+            raise InvalidSettings([Fault(detail=detail, pointer="/settings/architecture")])
 
     def faults(self, error: InvalidRequest) -> Mapping[str, list[str]]:
         """What is wrong with it, by the name of the field it concerns; "" for what concerns none."""
@@ -76,6 +88,8 @@ class PageForm(Submission):
         upload, self._form.upload = self._form.upload, None
         if upload is None or not upload.size:
             self.kept, self.filename = self.given.get(SHA256) or None, self.given.get(FILENAME) or None
+            if upload is not None:
+                raise InvalidRequest([Fault(detail="the file is empty.", pointer=f"/{FILE}")])
             return
         sha256 = await upload.finish()
 

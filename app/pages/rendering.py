@@ -42,6 +42,7 @@ def render(request: Request, template: str, status: int = 200, **values: object)
         request_path=request.url.path,
         open_access=site.open_access,
         has_token=COOKIE in request.cookies,
+        signed_in_as=getattr(request.state, "team", None),
         **values,
     )
     return compressed(request, HTMLResponse(text, status, _HEADERS))

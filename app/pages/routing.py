@@ -13,6 +13,7 @@ from starlette.responses import RedirectResponse, Response
 from app.http.error_answers import status_of
 from app.http.errors import TokenRequired
 from app.pages.rendering import render
+from app.pages.words import for_people
 from micronet.errors import MicronetError
 
 SIGN_IN = "/ui/sign-in"
@@ -48,7 +49,9 @@ def page_router() -> APIRouter:
 
 def error_page(request: Request, error: MicronetError) -> Response:
     """What went wrong, with the status the HTTP API would give it."""
-    return render(request, "error.html", status_of(error), title=error.title, detail=str(error), code=error.code)
+    return render(
+        request, "error.html", status_of(error), title=error.title, detail=for_people(str(error)), code=error.code
+    )
 
 
 def see_other(address: str) -> RedirectResponse:

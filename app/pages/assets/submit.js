@@ -59,40 +59,67 @@
     say("Sending.");
   }
 
+  // Whether a control is not as it came.
+  function changed(control) {
+    if (control.type === "file") return control.files.length > 0;
+    if (control.type === "checkbox") return control.checked !== control.defaultChecked;
+    if (control.options) return [...control.options].some((option) => option.selected !== option.defaultSelected);
+    return control.defaultValue !== undefined && control.value !== control.defaultValue;
+  }
+
   function attach() {
     const form = find("submit");
     const file = find("checkpoint");
     const drop = find("drop");
     if (!form || !file || !drop) return;
     const count = find("count");
+    const counts = (button) => button && button.getAttribute("formaction") === "/ui/submit/count";
     if (find("at-once")) find("at-once").hidden = false;
     find("stop").addEventListener("click", () => sending && sending.abort());
     form.addEventListener("submit", (event) => {
+      if (event.submitter && event.submitter.classList.contains("tab")) return;
       event.preventDefault();
-      const counting = event.submitter === count && count !== null;
-      send(form, counting ? count.getAttribute("formaction") : form.getAttribute("action"), counting);
+      const counting = counts(event.submitter);
+      send(form, counting ? "/ui/submit/count" : form.getAttribute("action"), counting);
     });
+    const stale = find("stale");
+    const look = () => {
+      if (stale) stale.hidden = ![...form.elements].some(changed);
+    };
+    for (const name of ["input", "change"]) form.addEventListener(name, look);
+    look();
     const chosen = () => {
       if (file.files.length && count) form.requestSubmit(count);
     };
     file.addEventListener("change", chosen);
-    for (const name of ["dragenter", "dragover"]) {
-      drop.addEventListener(name, (event) => {
-        event.preventDefault();
-        drop.classList.add("over");
-      });
-    }
-    drop.addEventListener("dragleave", () => drop.classList.remove("over"));
-    drop.addEventListener("drop", (event) => {
-      event.preventDefault();
-      drop.classList.remove("over");
-      if (event.dataTransfer.files.length > 1) return say("One file at a time, please.");
-      if (event.dataTransfer.files.length) {
-        file.files = event.dataTransfer.files;
-        chosen();
-      }
-    });
   }
 
+  // A file may be dropped anywhere: a browser would leave the form, and show the file, where nobody catches it.
+  function brings(event) {
+    return find("drop") && event.dataTransfer && [...event.dataTransfer.types].includes("Files");
+  }
+
+  for (const name of ["dragenter", "dragover"]) {
+    document.addEventListener(name, (event) => {
+      if (!brings(event)) return;
+      event.preventDefault();
+      find("drop").classList.add("over");
+    });
+  }
+  document.addEventListener("dragleave", (event) => {
+    if (find("drop") && !event.relatedTarget) find("drop").classList.remove("over");
+  });
+  document.addEventListener("drop", (event) => {
+    if (!brings(event)) return;
+    event.preventDefault();
+    find("drop").classList.remove("over");
+    if (event.dataTransfer.files.length > 1) return say("One file at a time, please.");
+    const file = find("checkpoint");
+    file.files = event.dataTransfer.files;
+    file.dispatchEvent(new Event("change"));
+  });
+
   attach();
+  // What was put in comes back with the page after its scripts have run.
+  window.addEventListener("pageshow", () => find("submit") && find("submit").dispatchEvent(new Event("change")));
 })();
