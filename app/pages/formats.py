@@ -56,6 +56,14 @@ def duration(seconds: float) -> str:
     return f"{whole // _DAY} d {whole % _DAY // _HOUR} h"
 
 
+def took(started: str | None, finished: str | None) -> str:
+    """From one ISO 8601 time to another; nothing where it did not begin, or has not ended."""
+    if started is None or finished is None:
+        return ""
+    seconds = (datetime.fromisoformat(finished) - datetime.fromisoformat(started)).total_seconds()
+    return duration(max(0.0, seconds))
+
+
 def moment(text: str) -> str:
     """An ISO 8601 time, to the minute, in UTC."""
     return datetime.fromisoformat(text).astimezone(UTC).strftime("%Y-%m-%d %H:%M")
@@ -102,6 +110,7 @@ FILTERS: Mapping[str, Callable[..., str]] = {
     "size": size,
     "duration": duration,
     "moment": moment,
+    "took": took,
     "words": words,
     "clock": clock,
     "rate": rate,

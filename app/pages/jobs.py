@@ -37,6 +37,7 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     status = query.choice("status", [status.value for status in Status])
     wanted = Filter(caller.owner, None if status is None else Status(status), kind, team, _place(search))
     jobs, positions = await site.database.run(page_of_jobs, site, wanted, _PAGE_SIZE)
+    measured = await site.database.run(site.services.records.standings.measured, [job.id for job in jobs])
     asked = {"status": status, "kind": kind, "team": team}
     older = cursor_to("j", jobs[-1].seq) if len(jobs) == _PAGE_SIZE else None
     return render(
@@ -44,6 +45,10 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         "jobs.html",
         jobs=jobs,
         positions=positions,
+        measured=measured,
+        comparable=sum(job.kind == "score" and job.status is Status.SUCCEEDED for job in jobs) > 1,
+        alive=any(not job.status.final for job in jobs),
+        here=_address(asked | {"cursor": search}),
         asked=asked,
         kinds=list(JOBS),
         statuses=[status.value for status in Status],

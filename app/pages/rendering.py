@@ -12,6 +12,7 @@ from app.http.access import COOKIE
 from app.http.site import site_of
 from app.pages import formats
 from app.pages.assets import asset_address
+from app.pages.words import for_people
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -73,5 +74,6 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(formats.FILTERS)
+    environment.filters["for_people"] = lambda error: for_people(str(error))
     environment.globals["asset"] = asset_address
     return environment

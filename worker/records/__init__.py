@@ -7,6 +7,7 @@ from worker.records.journal import JournalRecords
 from worker.records.leases import Leases
 from worker.records.migrate import migrate
 from worker.records.scores import Scores
+from worker.records.standings import Standings
 from worker.records.store import StoreRecords
 from worker.records.tokens import Tokens
 from worker.records.workers import Workers
@@ -24,6 +25,7 @@ class Records:
         self.journal = JournalRecords(self.database)
         self.store = StoreRecords(self.database)
         self.scores = Scores(self.database)
+        self.standings = Standings(self.database)
         self.tokens = Tokens(self.database)
         self.workers = Workers(self.database)
 

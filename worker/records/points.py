@@ -31,7 +31,7 @@ def front(connection: Connection, wanted: BoardFilter) -> tuple[Point, ...]:
     rival = func.max(accuracy).over(order_by=order, groups=(None, -1)).label("rival")
     facts = (scores.c.job_id, accuracy.label("accuracy"), rival)
     among = select(*facts).where(*of_board(wanted), *asked_for(wanted)).subquery()
-    shown = select(*_POINT).join(among, among.c.job_id == scores.c.job_id)
+    shown = select(*POINT).join(among, among.c.job_id == scores.c.job_id)
     unbeaten = shown.where(among.c.rival.is_(None) | (among.c.accuracy > among.c.rival))
     query = unbeaten.order_by(scores.c.score, scores.c.qualifies.desc(), scores.c.finished_at, scores.c.job_id)
     return tuple(Point(*row) for row in connection.execute(query))
@@ -44,8 +44,8 @@ def points(connection: Connection, wanted: BoardFilter, most: int) -> tuple[Poin
         if len(best) >= most:
             return best
         return best + points(connection, replace(wanted, qualifies=False), most - len(best))
-    query = select(*_POINT).where(*of_board(wanted), *asked_for(wanted)).order_by(*MERIT).limit(most)
+    query = select(*POINT).where(*of_board(wanted), *asked_for(wanted)).order_by(*MERIT).limit(most)
     return tuple(Point(*row) for row in connection.execute(query))
 
 
-_POINT = tuple(scores.c[name] for name in ("job_id", "correct", "images", "score", "qualifies", "name", "team"))
+POINT = tuple(scores.c[name] for name in ("job_id", "correct", "images", "score", "qualifies", "name", "team"))
