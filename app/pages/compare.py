@@ -10,15 +10,17 @@ from app.breakdown import LayerCost, by_name
 from app.http.access import Caller, CallerDep
 from app.http.error_answers import status_of
 from app.http.errors import InvalidRequest
-from app.http.jobs import own_job
+from app.http.jobs import check_id, own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
 from app.pages.drawings.layers import draw_layers
+from app.pages.job_ids import whole_id
 from app.pages.job_view import title_of
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import MOST_LISTED, ScoreView, result_view
-from app.pages.routing import page_router
+from app.pages.routing import page_router, see_other
+from app.pages.settings_pairs import differing_settings
 from micronet.errors import MicronetError
 from worker.errors import JobNotFound
 from worker.records.jobs import Filter
@@ -75,22 +77,51 @@ def compare_router() -> APIRouter:
 
 
 async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
-    """The jobs `a` and `b` of the address; without them, or with what cannot be compared, a choice of the caller's."""
+    """The jobs `a` and `b` of the address; without them, or with what cannot be compared, a choice of the caller's.
+
+    Beginnings of ids lead to the whole ones, and so do two that were checked in a list: each comes as `of`.
+    """
     query = Query(request.query_params)
+    if chosen := request.query_params.getlist("of"):
+        return await _checked(request, site, caller, chosen)
     ids = (query.text("a"), query.text("b"))
     jobs = []
     for name, job_id in zip("ab", ids, strict=True):
         if job_id is None:
             return await _choice(request, site, caller, ids)
         try:
-            job, _ = await site.database.run(own_job, site, caller, job_id)
-        except JobNotFound as error:
+            job = await site.database.run(_named, site, caller, job_id)
+        except (JobNotFound, InvalidRequest) as error:
             return await _choice(request, site, caller, ids, Wrong(name, error))
         jobs.append(job)
+    whole = [job.id for job in jobs]
+    if whole != list(ids):
+        return see_other(_address(*whole))
     try:
         return await site.files.run(_compared, request, site, jobs)
     except InvalidRequest as error:
         return await _choice(request, site, caller, ids, Wrong(error.faults[0].parameter, error))
+
+
+async def _checked(request: Request, site: Site, caller: Caller, chosen: Sequence[str]) -> Response:
+    """To the page of two that were checked; to the choice of a second where there was one. Raises JobNotFound."""
+    for job_id in chosen[:2]:
+        check_id(job_id)
+    if len(chosen) == 2:
+        return see_other(_address(*chosen))
+    if len(chosen) == 1:
+        return await _choice(request, site, caller, (chosen[0], None))
+    fault = Fault(detail="two are compared; check two of them.", parameter="of")
+    return await _choice(request, site, caller, (None, None), Wrong(None, InvalidRequest([fault])))
+
+
+def _address(first: str, second: str) -> str:
+    return f"{COMPARE}?a={first}&b={second}"
+
+
+def _named(site: Site, caller: Caller, named: str) -> Job:
+    job, _ = own_job(site, caller, whole_id(site, caller, named))
+    return job
 
 
 async def _choice(
@@ -118,6 +149,7 @@ def _compared(request: Request, site: Site, jobs: Sequence[Job]) -> Response:
         views=views,
         drawings=[draw_layers(view.listed, largest or None) for view in views],
         totals=_totals(*views),
+        settings=differing_settings(*jobs),
         layers=layers[:MOST_LISTED],
         names=len(layers),
     )
