@@ -11,13 +11,15 @@ from app.http.job_json import PAGE
 from app.http.jobs import JobId, cancel_own, delete_own, own_job
 from app.http.site import Site, SiteDep
 from app.pages.compare import recent_scores
+from app.pages.job_ids import whole_id
 from app.pages.job_view import JobView, job_view
 from app.pages.jobs import JOBS_PAGE
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import error_page, page_router, see_other
-from app.pages.score_file import FURTHER, score_fields
+from app.pages.score_file import onward, other_widths
+from app.pages.standing import standing_view
 from app.pages.stored_files import kept_files
 from worker.errors import JobNotFound
 from worker.records.values import Job
@@ -40,15 +42,26 @@ def job_page_router() -> APIRouter:
 
 
 async def _page(request: Request, site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
-    """All there is to know about a job."""
+    """All there is to know about a job. The beginning of an id leads to the whole one, if it is that of one alone."""
+    whole = await site.database.run(whole_id, site, caller, job_id)
+    if whole != job_id:
+        return see_other(f"{PAGE}{whole}")
     job, position = await site.database.run(own_job, site, caller, job_id)
     view = await _view(site, job, position)
     shown = await site.files.run(result_view, job, site.services.settings.data)
     others = await site.database.run(recent_scores, site, caller.owner)
     kept = await site.database.run(kept_files, site, job)
-    to_score = {**fields, "key": secrets.token_hex(16)} if (fields := score_fields(job)) else None
     named = partial(
-        render, view=view, job=job, shown=shown, others=others, kept=kept, to_score=to_score, further=FURTHER
+        render,
+        view=view,
+        job=job,
+        shown=shown,
+        standing=await site.database.run(standing_view, site, job),
+        others=others,
+        kept=kept,
+        onward=onward(job, kept),
+        ways=other_widths(job, getattr(shown, "result", None)),
+        key=secrets.token_hex(16),
     )
     return await site.files.run(named, request, "job.html")  # it is as long as the network is deep
 

@@ -1,48 +1,84 @@
-"""A file that a job made, on its way to another: the form of one, filled as that job measured or would have."""
+"""A file of a job, on its way to another: where it can go, and the form of that, filled as the job was told."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from urllib.parse import urlencode
 
+from app.handed_on import handed_on
 from app.pages.forms import filled, form_of
 from app.pages.stored import settings_of
-from micronet.contract import OptimizeSettings, ScoreSettings
+from micronet.contract import ScoreResult, ScoreSettings
 from micronet.jobs import JOBS
 from worker.records.values import Job
 
 FURTHER = tuple(kind for kind in JOBS if kind not in ("score", "count"))
 """Kinds of jobs that make something else of a file; a score only measures it."""
-_SHARED = ("track", "policy", "normalize", "seed", "team", "name")
-"""Settings that mean the same in all the jobs that have them."""
 
 
-def score_fields(job: Job) -> Mapping[str, str] | None:
-    """The fields, beside the file's; None where nobody can know them: the job is of no track, or of another version.
+@dataclass(frozen=True, slots=True)
+class Onward:
+    """A file of a job, by its name there, and where it can go.
 
-    Nothing is put on top of the grids that the file brings. What optimize made is scored as optimize scores it.
+    `fields` are those of a score that needs no more than a click, None where somebody has to choose; `kinds` those of
+    jobs whose form can be filled with it.
+    """
+
+    name: str
+    fields: Mapping[str, str] | None
+    kinds: Sequence[str]
+
+
+def onward(job: Job, kept: AbstractSet[str]) -> Mapping[str, Onward]:
+    """Where the files of a job can go that are still here, by SHA-256: those that it made; of one that makes none, the
+    one it was sent."""
+    if not job.artifacts and job.kind in ("score", "count"):
+        sent = sent_file(job)
+        return {sha256: Onward(name, None, FURTHER) for name, sha256 in sent.items() if sha256 in kept}
+    found = {}
+    for file in job.artifacts:
+        if file.sha256 in kept and file.name.endswith(".onnx"):
+            fields = score_fields(job, file.name)
+            found[file.sha256] = Onward(file.name, fields, FURTHER if fields else ("score", *FURTHER))
+    return found
+
+
+def sent_file(job: Job) -> Mapping[str, str]:
+    """The file that a job was sent: SHA-256 by the name that it has on the page; nothing where there was none."""
+    return {} if job.checkpoint is None else {job.checkpoint.filename or job.checkpoint.sha256: job.checkpoint.sha256}
+
+
+def score_fields(job: Job, made: str) -> Mapping[str, str] | None:
+    """The fields of a score of a file that the job made, beside the file's; None where nobody can know them: the job is
+    of no track, or of another version."""
+    settings = settings_of(job)
+    return None if getattr(settings, "track", None) is None else further_fields("score", job, made)
+
+
+def further_fields(kind: str, job: Job, made: str | None) -> Mapping[str, str]:
+    """The fields of a job of this kind on a file that the job made, or if that is None, that it was sent."""
+    told = {} if settings_of(job) is None else json.loads(job.settings)
+    fields = handed_on(kind, job.kind, told, made)
+    if kind in ("score", "count"):
+        fields = ScoreSettings.model_validate_json(json.dumps(fields)).model_dump(mode="json")
+    return filled(form_of(kind), fields)
+
+
+def other_widths(job: Job, result: object) -> Sequence[tuple[str, str]]:
+    """Of a score whose job rounded a network that came out under the floor: what to try instead, and where its form is.
+
+    Nothing where no width was asked for, or the network qualifies.
     """
     settings = settings_of(job)
-    track = getattr(settings, "track", None)
-    if settings is None or track is None:
-        return None
-    optimized = isinstance(settings, OptimizeSettings)
-    asked = ScoreSettings(
-        track=track,
-        policy=getattr(settings, "policy", "challenge"),
-        bits=None,
-        accumulators="proven" if optimized else "declared",
-        bit_true=optimized,
-        normalize=getattr(settings, "normalize", None),
-        seed=getattr(settings, "seed", 0),
-        team=settings.team,
-        name=settings.name,
-    )
-    return filled(form_of("score"), asked.model_dump(mode="json"))
-
-
-def further_fields(kind: str, job: Job) -> Mapping[str, str]:
-    """The fields of a job of this kind, beside the file's: what the two have in common, and else as they come."""
-    if kind == "score" and (fields := score_fields(job)) is not None:
-        return fields
-    settings = settings_of(job)
-    told = {} if settings is None else settings.model_dump(mode="json", include=set(_SHARED))
-    known = JOBS[kind].settings.model_fields
-    return filled(form_of(kind), {name: value for name, value in told.items() if name in known})
+    if not (isinstance(settings, ScoreSettings) and isinstance(result, ScoreResult)):
+        return ()
+    if settings.bits is None or result.qualifies is not False:
+        return ()
+    again = {"from": job.id}
+    ways = [("as it is, unquantized", again | {"quantize": ""})]
+    if (settings.quantizer.rule, settings.quantizer.granularity) != ("mse", "channel"):
+        finer = {"quantizer/rule": "mse", "quantizer/granularity": "channel"}
+        ways.append(("one grid per filter, least squared error", again | finer))
+    ways += [("optimize this file", {"kind": "optimize", **again, "file": name}) for name in sent_file(job)]
+    return [(words, f"/ui/submit?{urlencode(query)}") for words, query in ways]

@@ -3,19 +3,22 @@
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from app.http.access import Caller, CallerDep
+from app.http.body import body_chunks
 from app.http.error_answers import status_of
 from app.http.errors import InvalidRequest, TokenRequired
 from app.http.job_json import PAGE
 from app.http.jobs import JobId, Kind, own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
+from app.http.submissions import FILENAME, FILENAME_LENGTH, SHA256
 from app.pages import forms
 from app.pages.job_view import job_view
 from app.pages.page_form import PageForm
@@ -23,8 +26,9 @@ from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
-from app.pages.score_file import further_fields
+from app.pages.score_file import further_fields, sent_file
 from app.pages.stored import settings_of
+from app.pages.words import for_people
 from micronet.architectures import architectures
 from micronet.contract.pipeline import RECIPES, recipe
 from micronet.errors import MicronetError
@@ -34,7 +38,9 @@ from worker.errors import CheckpointNotFound
 from worker.records.values import Job
 
 SUBMIT = "/ui/submit"
-_NOT_KEPT = "The file is not kept any more; choose it again."
+_NOT_KEPT, _GONE = "The file is not kept any more; choose it again.", "The file is gone"
+_LONGEST_ADDRESS = 4000
+"""Letters of an address of our own: proxies take some thousands."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,42 +61,77 @@ def submit_router() -> APIRouter:
     router.add_api_route(f"{SUBMIT}/counted/{{job_id}}", _counted, methods=["GET", "HEAD"], name="counted")
     router.add_api_route(f"{SUBMIT}/{{kind}}", _back, methods=["GET", "HEAD"], name="submit_back")
     router.add_api_route(f"{SUBMIT}/{{kind}}", _send, methods=["POST"], name="submit_form")
+    router.add_api_route(f"{SUBMIT}/{{kind}}/as/{{other}}", _back_to, methods=["GET", "HEAD"], name="other_kind_back")
+    router.add_api_route(f"{SUBMIT}/{{kind}}/as/{{other}}", _other_kind, methods=["POST"], name="other_kind")
     return router
 
 
 async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """The form: as it comes, with `recipe` filled with all that this says, with `from` as that job was filled.
 
-    With `file` as well, that of a job of this `kind` on a file that the job `from` made. A job that counted shows what
-    it counted.
+    With `file` as well, that of a job of this `kind` on a file that the job `from` made or was sent. A job that counted
+    shows what it counted. What else the address says is put into the fields of that name.
     """
-    query = Query(request.query_params)
+    filled = await _asked_for(site, caller, Query(request.query_params))
+    texts = {name: text for name, text in request.query_params.items() if name != "recipe"}
+    return await _show(request, site, caller, await site.database.run(_with, site, caller, filled, texts))
+
+
+async def _asked_for(site: Site, caller: Caller, query: Query) -> Filled:
     source, kind, spelled = query.text("from"), query.choice("kind", JOBS), query.choice("recipe", RECIPES)
     if source is None:
-        filled = Filled(kind or "score", forms.form_of(kind or "score").comes) if spelled is None else _spelled(spelled)
-        return await _show(request, site, caller, filled)
+        return Filled(kind or "score", forms.form_of(kind or "score").comes) if spelled is None else _spelled(spelled)
     job, position = await site.database.run(own_job, site, caller, source)
-    if (name := query.text("file")) is not None:
-        filled = await site.database.run(_of_file, site, caller, job, name, kind or "score")
-        return await _show(request, site, caller, filled)
+    if (name := query.text("file", FILENAME_LENGTH)) is not None:
+        return await site.database.run(_of_file, site, caller, job, name, kind or "score")
     if job.kind not in JOBS:
         detail = f"jobs of kind {job.kind!r} are of another version of this program; there are {', '.join(JOBS)}."
         raise InvalidRequest([Fault(detail=detail, parameter="from")])
     counted = await _count_view(site, job, position) if job.kind == "count" else None
-    given = await site.database.run(_as_sent, site, caller, job)
-    return await _show(request, site, caller, Filled(job.kind, given, counted))
+    return await site.database.run(_as_sent, site, caller, job, counted)
+
+
+def _with(site: Site, caller: Caller, filled: Filled, texts: Mapping[str, str]) -> Filled:
+    """A form with these texts in its fields, and with the file that they name."""
+    given = forms.replaced(forms.form_of(filled.kind), filled.given, texts)
+    shown = replace(filled, given=given, counted=filled.counted if given == filled.given else None)
+    return _with_file(site, caller, shown, texts[SHA256], texts.get(FILENAME)) if texts.get(SHA256) else shown
+
+
+def _with_file(site: Site, caller: Caller, filled: Filled, sha256: str, name: str | None) -> Filled:
+    """A form with this file, or where it is not here any more, with that said of it."""
+    if site.services.records.blobs.find(sha256, caller.owner) is None:
+        return replace(filled, faults={"checkpoint": [_NOT_KEPT]}, title=_GONE)
+    return replace(filled, given={**filled.given, SHA256: sha256, FILENAME: name or ""})
+
+
+async def _other_kind(request: Request, site: SiteDep, caller: CallerDep, kind: Kind, other: Kind) -> Response:
+    """What was put into the form of one kind, in that of another: an address where that is short enough for one."""
+    body = b"".join([chunk async for chunk in body_chunks(request, *_bounds(site))])
+    given = {name: text.replace("\r\n", "\n") for name, text in parse_qsl(body.decode(errors="replace"))}
+    texts = forms.carried(forms.form_of(kind), forms.form_of(other), given)
+    texts |= {name: given[name] for name in (SHA256, FILENAME) if given.get(SHA256) and name in given}
+    address = f"{SUBMIT}?{urlencode({'kind': other, **texts})}"
+    if len(address) <= _LONGEST_ADDRESS:
+        return see_other(address)
+    plain = Filled(other, forms.form_of(other).comes)
+    return await _show(request, site, caller, await site.database.run(_with, site, caller, plain, texts))
+
+
+def _bounds(site: Site) -> tuple[int, float]:
+    """Bytes of a form without a file, and seconds that it may stand still."""
+    return 3 * site.services.settings.form_bytes, site.services.settings.idle_seconds  # as %0A, of every byte three
 
 
 def _of_file(site: Site, caller: Caller, job: Job, name: str, kind: str) -> Filled:
-    """A form of this kind, with a file that the job made. Raises InvalidRequest."""
-    files = {file.name: file.sha256 for file in job.artifacts}
+    """A form of this kind, with a file that the job made or was sent. Raises InvalidRequest."""
+    made = {file.name: file.sha256 for file in job.artifacts}
+    files = {**sent_file(job), **made}
     if name not in files:
-        detail = f"it is none of the files that the job made: {', '.join(files) or 'there are none'}."
+        detail = f"it is none of the files of that job: {', '.join(files) or 'there are none'}."
         raise InvalidRequest([Fault(detail=detail, parameter="file")])
-    given = further_fields(kind, job)
-    if site.services.records.blobs.find(files[name], caller.owner) is None:
-        return Filled(kind, given, None, {"checkpoint": [_NOT_KEPT]}, "The file is gone")
-    return Filled(kind, {**given, "checkpoint_sha256": files[name], "filename": name})
+    given = further_fields(kind, job, name if name in made else None)
+    return _with_file(site, caller, Filled(kind, given), files[name], name)
 
 
 def _spelled(name: str) -> Filled:
@@ -103,6 +144,11 @@ async def _back(kind: Kind) -> Response:
     return see_other(f"{SUBMIT}?kind={_shown(kind)}")
 
 
+async def _back_to(kind: Kind, other: Kind) -> Response:
+    """Likewise of the address that leads from one kind to another: nothing that was put in came with it."""
+    return see_other(f"{SUBMIT}?kind={_shown(other)}")
+
+
 async def _send(request: Request, site: SiteDep, caller: CallerDep, kind: Kind) -> Response:
     """Queue what the form asks for and go to its page; or show the form again, with what is wrong where it is wrong."""
     form = PageForm(site, caller, kind)
@@ -110,11 +156,11 @@ async def _send(request: Request, site: SiteDep, caller: CallerDep, kind: Kind) 
         job = await form.accept(request)
     except CheckpointNotFound as error:
         faults = await site.database.run(_gone, site, caller, form, error)
-        return await _show(request, site, caller, _again(form, kind, faults, "The file is gone"), 422)
+        return await _show(request, site, caller, _again(form, kind, faults, _GONE), 422)
     except TokenRequired:
         raise
     except MicronetError as error:
-        faults = form.faults(error) if isinstance(error, InvalidRequest) else {"": [str(error)]}
+        faults = form.faults(error) if isinstance(error, InvalidRequest) else {"": [for_people(str(error))]}
         filled = _again(form, kind, faults, error.title)
         return await _show(request, site, caller, filled, status_of(error))
     return see_other(f"{SUBMIT}?from={job.id}#counted" if kind == "count" else f"{PAGE}{job.id}")
@@ -127,16 +173,16 @@ def _gone(site: Site, caller: Caller, form: PageForm, error: CheckpointNotFound)
         return {"checkpoint": [_NOT_KEPT]}
     teachers = [name for name, field in form.fields.fields.items() if field.setting.path[-1] == "teacher"]
     said = [name for name in teachers if (text := form.given.get(name, "").strip()) and text in str(error)]
-    return {said[0] if said else forms.SETTINGS: [str(error)]}
+    return {said[0] if said else forms.SETTINGS: [for_people(str(error))]}
 
 
 def _again(form: PageForm, kind: str, faults: Mapping[str, list[str]], title: str) -> "Filled":
     """The form as it was filled; as it comes where it was refused before its fields were read."""
     given = dict(form.given or form.fields.comes)
-    for name in ("checkpoint_sha256", "filename"):
+    for name in (SHA256, FILENAME):
         given.pop(name, None)
     if form.kept:
-        given |= {"checkpoint_sha256": form.kept, "filename": form.filename or ""}
+        given |= {SHA256: form.kept, FILENAME: form.filename or ""}
     return Filled(kind, given, None, faults, title)
 
 
@@ -186,13 +232,13 @@ def _shown(kind: str) -> str:
     return "score" if kind == "count" else kind
 
 
-def _as_sent(site: Site, caller: Caller, job: Job) -> Mapping[str, str]:
-    """The form as it was when this job came of it; with the file, if it is still here."""
+def _as_sent(site: Site, caller: Caller, job: Job, counted: Mapping[str, Any] | None) -> Filled:
+    """The form as it was when this job came of it; with the file, or that it is not here any more."""
     settings = settings_of(job)
-    given = forms.filled(
-        forms.form_of(job.kind), json.loads(job.settings) if settings is None else forms.sent(settings)
+    told = json.loads(job.settings) if settings is None else forms.sent(settings)
+    filled = Filled(job.kind, forms.filled(forms.form_of(job.kind), told), counted)
+    return (
+        filled
+        if job.checkpoint is None
+        else _with_file(site, caller, filled, job.checkpoint.sha256, job.checkpoint.filename)
     )
-    file = job.checkpoint
-    if file is not None and site.services.records.blobs.find(file.sha256, caller.owner) is not None:
-        given |= {"checkpoint_sha256": file.sha256, "filename": file.filename or ""}
-    return given

@@ -9,10 +9,8 @@ import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
 
-from app.pages.score_file import further_fields
 from app.pages.stored import chosen_of, settings_of
 from app.services import Services
-from micronet.jobs import JOBS
 from tests.app.http.conftest import called
 from tests.app.http.results import score_text
 from tests.app.http.sending import NETWORK, accepted
@@ -269,89 +267,3 @@ def test_a_part_that_looks_again_without_a_token_sends_the_whole_page_to_sign_in
         answer = client.get("/ui/jobs/" + "0" * 32 + "/live", headers=headers)
     assert answer.status_code == 204
     assert answer.headers["hx-redirect"] == "/ui/sign-in?next=%2Fui%2Fjobs%2F1%3Fx%3D2"
-
-
-def made(api: TestClient, services: Services, kind: str, name: str, settings: dict[str, object]) -> str:
-    """The page of a job that made a file of this name."""
-    job = accepted(api, settings, kind=kind)
-    blob = services.records.blobs.add(StoredBlob("b" * 64, 4, "bb/1"), "")
-    ended(services, Ending(Status.SUCCEEDED, artifacts=(Artifact(name=name, sha256=blob.sha256, size=4),)))
-    return api.get(job["urls"]["page"]).text
-
-
-@pytest.mark.parametrize(
-    ("kind", "settings", "expected"),
-    [
-        ("optimize", {}, {"policy": "challenge", "accumulators": "proven", "bit_true": True}),
-        ("quantize", {}, {"policy": "challenge", "accumulators": "declared", "bit_true": False}),
-        ("pipeline", {"recipe": "digits"}, {"policy": "report", "accumulators": "declared", "bit_true": False}),
-    ],
-)
-def test_a_file_that_a_job_made_is_scored_as_it_is(
-    api: TestClient, services: Services, kind: str, settings: dict[str, object], expected: dict[str, object]
-) -> None:
-    given = {"track": "digits", "normalize": {"mean": [0.5], "std": [0.25]}, "seed": 7, "name": 'our "net"', **settings}
-    text = made(api, services, kind, "made 1.onnx", given)
-    form = text.partition('action="/ui/submit/score"')[2].partition("</form>")[0]
-    fields = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
-    api.follow_redirects = False
-    sent = api.post("/ui/submit/score", files={name: (None, html.unescape(value)) for name, value in fields})
-    assert sent.status_code == 303, sent.text
-    job = api.get(sent.headers["location"].replace("/ui", "")).json()
-    assert job["checkpoint"] == {"sha256": "b" * 64, "size": 4, "filename": "made 1.onnx"}
-    same = {name: given[name] for name in ("track", "normalize", "seed", "name")}
-    always = {"bits": None, "evaluate": True, "fuse_batchnorm": True, "encoding": "cheapest"}
-    assert {name: job["settings"][name] for name in same | expected | always} == same | expected | always
-
-
-def further(text: str) -> dict[str, str]:
-    """Where the links of a job's file lead, by kind."""
-    links = re.findall(r'<a href="(/ui/submit\?kind=\w+&amp;from=[^"]*)">(\w+)<', text)
-    return {kind: html.unescape(address) for address, kind in links}
-
-
-def test_a_file_that_a_job_made_goes_on_to_any_kind(api: TestClient, services: Services) -> None:
-    given = {"track": "digits", "normalize": {"mean": [0.5], "std": [0.25]}, "seed": 7, "name": 'our "net"'}
-    links = further(made(api, services, "quantize", "made 1.onnx", given))
-    assert links.keys() == JOBS.keys() - {"score", "count"}
-    api.follow_redirects = False
-    for kind, address in links.items():
-        form = api.get(address).text.partition(f'action="/ui/submit/{kind}"')[2].partition("</form>")[0]
-        assert ("made 1.onnx is here already" in form, "our &#34;net&#34;" in form) == (True, True)
-        kept = re.findall(r'<input type="hidden" name="([^"]*)" value="([^"]*)">', form)
-        assert dict(kept) | {"key": ""} == {"key": "", "checkpoint_sha256": "b" * 64, "filename": "made 1.onnx"}
-        shared = {name: value for name, value in given.items() if name in JOBS[kind].settings.model_fields}
-        (job_id,) = re.findall(r"from=(\w+)", address)
-        fields = further_fields(kind, services.records.jobs.read(job_id))
-        recipe = {"recipe": "digits"} if kind == "pipeline" else {}
-        sent = api.post(
-            f"/ui/submit/{kind}", files={n: (None, v) for n, v in {**fields, **dict(kept), **recipe}.items()}
-        )
-        assert sent.status_code == 303, (kind, sent.text)
-        job = api.get(sent.headers["location"].replace("/ui", "")).json()
-        assert (job["kind"], job["checkpoint"]["sha256"]) == (kind, "b" * 64)
-        assert {name: job["settings"][name] for name in shared} == shared, kind
-
-
-def test_a_file_of_no_track_goes_on_and_one_that_is_gone_is_said_to_be(api: TestClient, services: Services) -> None:
-    assert further(made(api, services, "augment", "policy.json", {})) == {}
-    text = made(api, services, "fuse", "fused.onnx", {})
-    address = further(text)["prune"]
-    assert "fused.onnx is here already" in api.get(address).text
-    assert "fused.onnx is here already" in api.get(address.replace("kind=prune&", "")).text, "a score"
-    wrong = api.get(address.replace("fused.onnx", "other.onnx"))
-    assert (wrong.status_code, "none of the files that the job made: fused.onnx" in wrong.text) == (422, True)
-    services.records.blobs.forget_unneeded(days=0, total_bytes=0)
-    assert "The file is not kept any more; choose it again." in api.get(address).text
-    (job_id,) = re.findall(r'href="/ui/submit\?from=(\w+)"', text)
-    assert further(api.get(f"/ui/jobs/{job_id}").text) == {}
-
-
-def test_what_cannot_be_scored_has_no_button(api: TestClient, services: Services) -> None:
-    assert "Score this file" not in made(api, services, "fuse", "fused.onnx", {}), "of no track"
-    assert "Score this file" not in made(api, services, "augment", "policy.json", {}), "no network"
-    quantized = made(api, services, "quantize", "quantized.onnx", {})
-    assert "Score this file" in quantized
-    services.records.blobs.forget_unneeded(days=0, total_bytes=0)
-    (job_id,) = re.findall(r'href="/ui/submit\?from=(\w+)"', quantized)
-    assert "Score this file" not in api.get(f"/ui/jobs/{job_id}").text, "gone"

@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Mapping
 from contextlib import closing
-from html.parser import HTMLParser
 from typing import Any
 
 import httpx
@@ -17,6 +16,7 @@ from app.pages.forms import form_of
 from app.services import Services
 from micronet.jobs import JOBS
 from tests.app.http.conftest import MakeServices, called, stored_files
+from tests.app.pages.controls import Controls, shown_in
 from worker.records.database import Database
 from worker.records.tables import jobs
 from worker.records.values import Ending, Status
@@ -57,35 +57,6 @@ TOLD: Mapping[str, Mapping[str, Any]] = {
     "pipeline": {"recipe": "digits", "seed": 0, "floor": None, "stages": [{"stage": "train", "epochs": 1}]},
 }
 """Settings of each kind, with some that no field can say."""
-
-
-class Controls(HTMLParser):
-    """Names and texts of all that a browser would send of the form for a job."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.sent: dict[str, str] = {}
-        self._writing: str | None = None
-        self._choosing = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        given = dict(attrs)
-        name, value = given.get("name") or "", given.get("value") or ""
-        if tag == "input" and given.get("type") != "file" and (given.get("type") != "checkbox" or "checked" in given):
-            self.sent[name] = value
-        elif tag == "textarea":
-            self.sent[name], self._writing = "", name
-        elif tag == "select":
-            self._choosing = name
-        elif tag == "option" and (self._choosing not in self.sent or "selected" in given):
-            self.sent[self._choosing] = value
-
-    def handle_endtag(self, tag: str) -> None:
-        self._writing = None
-
-    def handle_data(self, data: str) -> None:
-        if self._writing is not None:
-            self.sent[self._writing] += data
 
 
 def _everything() -> Any:
@@ -244,8 +215,7 @@ def test_a_form_shown_and_sent_as_it_is_means_the_job_it_was_filled_from(
     file = {"checkpoint": ("net.onnx", NETWORK)}
     first = page.post(f"/{kind}", files={**file, "settings": (None, json.dumps(told))})
     assert first.status_code == 202, first.text
-    shown = Controls()
-    shown.feed(page.get(f"/ui/submit?from={first.json()['id']}").text)
+    shown = shown_in(page.get(f"/ui/submit?from={first.json()['id']}").text)
     again = page.post(f"/ui/submit/{kind}", files={name: (None, text) for name, text in shown.sent.items()})
     assert again.status_code == 303, again.text
     second = page.get(again.headers["location"].replace("/ui", "")).json()
@@ -323,7 +293,7 @@ def test_the_same_form_sent_twice_is_one_job(page: TestClient, services: Service
     [
         ("train", '{"epochs": -1}', "epochs: Input should be"),
         ("train", "{", "settings-fault"),
-        ("prune", "{}", "send a file"),
+        ("prune", "{}", "choose one first."),
     ],
 )
 def test_faults_of_other_kinds_say_where(page: TestClient, kind: str, settings: str, words: str) -> None:
@@ -375,3 +345,97 @@ def test_a_form_says_where_a_job_may_begin(page: TestClient, kind: str) -> None:
         assert "Without one, a fresh network" in hint
         assert page.post(f"/{kind}", files=settings).status_code == 422
     assert page.post(f"/{kind}", files={"checkpoint": ("net.onnx", NETWORK), **settings}).status_code == 202
+
+
+def test_an_empty_file_is_said_to_be_one_and_no_file_at_all_is_not(page: TestClient, services: Services) -> None:
+    """A field in which no file was chosen is sent with no name."""
+    fresh = {"track": "digits", "architecture__name": "digits"}
+    for kind in ("train", "score"):
+        refused = post(page, kind, content=b"", **fresh)
+        assert refused.status_code == 422
+        assert re.findall(r'id="checkpoint-fault">([^<]*)', refused.text) == ["the file is empty."]
+        assert '<option value="digits" selected>' in refused.text
+    assert services.records.jobs.list(_everything(), 10) == ()
+    assert post(page, "train", content=None, **fresh).status_code == 303
+    assert _only_job(services).checkpoint is None
+
+
+def other_kind(page: TestClient, kind: str, other: str, **fields: str) -> Controls:
+    """The form of another kind, to which somebody went from a form that was filled so."""
+    given = {**form_of(kind).comes, "key": "k", **{name.replace("__", "/"): text for name, text in fields.items()}}
+    answer = page.post(f"/ui/submit/{kind}/as/{other}", data=given, follow_redirects=True)
+    assert answer.status_code == 200, answer.text
+    return shown_in(answer.text)
+
+
+def test_another_kind_is_filled_with_what_both_have(page: TestClient, services: Services) -> None:
+    post(page)
+    kept = _only_job(services).checkpoint
+    file = {"checkpoint_sha256": kept.sha256, "filename": "net.onnx"}
+    filled = {"name": "a & b", "track": "digits", "bits__param_bits": "7", "policy": "challenge", "holdout": "0.2"}
+    shown = other_kind(page, "score", "quantize", **file, **filled)
+    assert shown.action == "/ui/submit/quantize"
+    usual = form_of("quantize").comes
+    expected = {"name": "a & b", "track": "digits", "bits/param_bits": "7", **file}
+    assert {
+        name: text for name, text in shown.sent.items() if text != usual.get(name, "") and name != "key"
+    } == expected
+    assert shown.sent["bits/mul_bits"] == usual["bits/mul_bits"]
+    assert shown.sent["key"] != "k"
+
+
+def test_what_is_off_or_in_json_goes_along_where_the_other_kind_has_it(page: TestClient) -> None:
+    told = json.dumps({"augmentation": {"policy": POLICY}, "stages": [], "folds": 2, "seed": 9})
+    shown = other_kind(page, "augment", "train", settings=told, epochs="7", flip="", **{"augmentation__flip": ""})
+    assert (shown.sent["epochs"], "augmentation/flip" in shown.sent) == ("7", False)
+    assert json.loads(shown.sent["settings"]) == {"augmentation": {"policy": POLICY}, "seed": 9}
+    assert other_kind(page, "augment", "fuse", settings=told).sent["settings"] == ""
+    assert other_kind(page, "augment", "fuse", settings="{").sent["settings"] == "{", "to be mended"
+
+
+def test_what_is_too_long_for_an_address_goes_along_all_the_same(page: TestClient) -> None:
+    layers = {"layers": {f"layer{number}": {"param_bits": 7} for number in range(400)}}
+    shown = other_kind(page, "quantize", "train", name="n" * 200, architecture__options="depth=1\n" * 600)
+    assert (shown.action, shown.sent["name"]) == ("/ui/submit/train", "n" * 200)
+    assert shown.sent["architecture/options"] == "depth=1\n" * 600
+    assert other_kind(page, "quantize", "train", settings=json.dumps(layers)).sent["settings"] == ""
+
+
+def test_the_way_to_another_kind_leads_to_its_form_when_it_is_only_looked_at(page: TestClient) -> None:
+    assert page.get("/ui/submit/score/as/train").headers["location"] == "/ui/submit?kind=train"
+    assert page.post("/ui/submit/score/as/luck", data={}).status_code == 422
+
+
+def test_an_address_says_what_is_in_the_fields(page: TestClient, services: Services) -> None:
+    post(page, **{"name": "ours", "quantize": "on", "bits__param_bits": "7", "track": "digits"})
+    job = _only_job(services)
+    address = f"/ui/submit?from={job.id}&quantize=&quantizer/rule=mse&luck=1"
+    shown = shown_in(page.get(address).text).sent
+    assert (shown["name"], shown["quantizer/rule"], "quantize" in shown, "luck" in shown) == (
+        "ours",
+        "mse",
+        False,
+        False,
+    )
+    gone = page.get("/ui/submit?kind=train&checkpoint_sha256=" + "a" * 64)
+    assert (gone.status_code, "checkpoint_sha256" in gone.text, "not kept any more" in gone.text) == (200, False, True)
+
+
+def test_a_job_whose_file_is_gone_is_filled_in_again_and_says_so(page: TestClient, services: Services) -> None:
+    post(page, name="ours", track="digits")
+    job = _only_job(services)
+    services.records.jobs.cancel(job.id)
+    services.records.blobs.forget_unneeded(days=0, total_bytes=0)
+    answer = page.get(f"/ui/submit?from={job.id}")
+    assert answer.status_code == 200
+    assert re.findall(r'id="checkpoint-fault">([^<]*)', answer.text) == [
+        "The file is not kept any more; choose it again."
+    ]
+    assert ("is here already" in answer.text, 'value="ours"' in answer.text) == (False, True)
+
+
+def test_no_control_says_that_browsers_are_to_forget_it(page: TestClient) -> None:
+    """Some would come back with the page as they were filled, and others not."""
+    for kind in JOBS:
+        form = page.get(f"/ui/submit?kind={kind}").text.partition("<form")[2]
+        assert "autocomplete" not in form

@@ -1,0 +1,53 @@
+"""A file of one job, on its way to another: which settings of the first the second is told as well."""
+
+import json
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from pydantic import ValidationError
+
+from micronet.contract import JobSettings
+from micronet.jobs import JOBS
+
+_SHARED = ("track", "policy", "normalize", "seed", "team")
+"""Settings that mean the same in all the jobs that have them."""
+_LONGEST = 200
+"""Letters of a name, as the contract has it."""
+
+
+def handed_on(kind: str, job_kind: str, told: Mapping[str, Any], made: str | None) -> dict[str, Any]:
+    """Settings of a job of `kind` on a file of a job of `job_kind` that was told `told`, as JSON.
+
+    `made` is the name of the file if that job made it; None for the file that it was sent, whose architecture goes with
+    it. What the two kinds have in common is handed on, but for values that `kind` does not take. A file that was made
+    is scored as it is: nothing is put on top of the grids that it brings, and what optimize made is measured as
+    optimize measures it.
+    """
+    shared = {name: told[name] for name in _SHARED if told.get(name) is not None}
+    if kind in ("score", "count") and made is not None:
+        optimized = {"accumulators": "proven", "bit_true": True} if job_kind == "optimize" else {}
+        shared = {"policy": "challenge", "bits": None, **optimized} | shared
+    if made is None and told.get("architecture") is not None:
+        shared["architecture"] = told["architecture"]
+    name = told.get("name")
+    if isinstance(name, str):
+        shared["name"] = name if made is None else name_of_made(name, made)
+    return taken_by(JOBS[kind].settings, shared)
+
+
+def name_of_made(name: str, made: str) -> str:
+    """The name of a job, and which of its files this is: Whole road, 3-sparsify."""
+    which = f", {PurePosixPath(made).stem}"[:_LONGEST]
+    return name[: _LONGEST - len(which)] + which
+
+
+def taken_by(kind: type[JobSettings], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the settings that a job of this kind has, with the values that it takes."""
+    known = {name: value for name, value in told.items() if name in kind.model_fields}
+    try:
+        kind.model_validate_json(json.dumps(known))
+    except ValidationError as error:
+        wrong = {fault["loc"][0] for fault in error.errors() if fault["loc"]}
+        return {name: value for name, value in known.items() if name not in wrong}
+    return known
