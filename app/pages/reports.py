@@ -1,13 +1,14 @@
 """What jobs that make a network, and stages of pipelines, say of themselves: ready for the template of each."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.pages.drawings.learning import LearningDrawing, draw_learning
 from micronet.contract import (
     AugmentResult,
     FuseResult,
     FusingReport,
+    PipelineResult,
     PruneResult,
     PruningReport,
     QuantizeResult,
@@ -25,12 +26,16 @@ Made = TrainResult | PruneResult | SparsifyResult | FuseResult | QuantizeResult 
 
 @dataclass(frozen=True, slots=True)
 class ReportView:
-    """A report: `drawing` of what was learned, None where nothing was; `said` is what its numbers alone do not say."""
+    """A report: `drawing` of what was learned, None where nothing was; `said` is what its numbers alone do not say.
+
+    `of`: after what names a table, where one page has the reports of several stages.
+    """
 
     template: str
     report: Report
     drawing: LearningDrawing | None = None
     said: Sequence[str] = ()
+    of: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,12 @@ def report_view(report: Report) -> ReportView:
             return ReportView("results/reports/fusing.html", report)
         case AugmentResult():
             return ReportView("results/reports/augmenting.html", report)
+
+
+def stage_views(result: PipelineResult) -> Sequence[tuple[str, ReportView]]:
+    """The views of the reports of a pipeline's stages, by the names of the stages."""
+    reported = [(f"{stage.index} {stage.stage}", stage.report) for stage in result.stages]
+    return [(name, replace(report_view(report), of=f", stage {name}")) for name, report in reported if report]
 
 
 def _report_of(result: Made) -> Report:

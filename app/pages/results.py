@@ -10,7 +10,7 @@ from app.facts import facts
 from app.pages.drawings.layers import LayersDrawing, draw_layers
 from app.pages.drawings.road import RoadDrawing, draw_road
 from app.pages.drawings.stages import StagesDrawing, draw_stages
-from app.pages.reports import Made, MadeView, made_view
+from app.pages.reports import Made, MadeView, ReportView, made_view, stage_views
 from app.pages.stored import result_of
 from micronet.contract import FrontPoint, OptimizeResult, PipelineResult, ScoreResult, TestLook, Value
 from micronet.errors import MicronetError
@@ -52,12 +52,14 @@ class ScoreView:
 
 @dataclass(frozen=True, slots=True)
 class PipelineView:
-    """A pipeline's stages, and their picture."""
+    """A pipeline's stages, their picture, and what each says of itself, by its name."""
 
     template = "results/pipeline.html"
+    most = MOST_LISTED
     result: PipelineResult
     track: Track | None
     drawing: StagesDrawing
+    reports: Sequence[tuple[str, ReportView]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +98,7 @@ def result_view(job: Job, data_dir: Path | None) -> ResultView | None:
         return score_view(result, data_dir)
     if isinstance(result, PipelineResult):
         chosen = _track(result.track, data_dir)
-        return PipelineView(result, chosen, draw_stages(result, chosen))
+        return PipelineView(result, chosen, draw_stages(result, chosen), stage_views(result))
     if isinstance(result, OptimizeResult):
         return optimize_view(result, data_dir)
     return made_view(result, MOST_LISTED) if isinstance(result, Made) else other_view(result)

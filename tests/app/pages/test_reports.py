@@ -39,6 +39,7 @@ from micronet.contract import (
     Value,
 )
 from tests.app.http.sending import accepted
+from tests.app.pages.pipelines import pipeline_text, stage
 from tests.app.pages.records import ended
 from worker.records.values import Ending, Status
 
@@ -247,3 +248,19 @@ def test_every_answer_is_a_page_that_a_person_reads(
     plain = html.unescape(text)
     for word in words:
         assert word in plain, word
+
+
+def test_the_stages_of_a_pipeline_say_what_they_did(api: TestClient, services: Services) -> None:
+    stages = [
+        stage(1, "train", 0.5).model_copy(update={"report": learned(60, 80)}),
+        stage(2, "prune", 0.4).model_copy(update={"report": pruned((40,), 1000)}),
+        stage(3, "fuse", 0.3),
+    ]
+    job = accepted(api, {"recipe": "digits"}, kind="pipeline")
+    ended(services, Ending(Status.SUCCEEDED, pipeline_text(*stages)))
+    text = api.get(job["urls"]["page"]).text
+    assert re.findall("<summary>What stage (.*?) did</summary>", text) == ["1 train", "2 prune"]
+    assert "40 directions went" in text
+    labels = re.findall('role="region" aria-label="([^"]*)"', text)
+    assert "Rounds of pruning, stage 2 prune" in labels
+    assert len(labels) == len(set(labels)), "each can be told from the others"
