@@ -64,4 +64,5 @@ def _place(cursor: str | None) -> int | None:
 
 
 def _address(query: dict[str, str | None]) -> str:
-    return f"{JOBS_PAGE}?" + urlencode({name: value for name, value in query.items() if value is not None})
+    asked = urlencode({name: value for name, value in query.items() if value is not None})
+    return f"{JOBS_PAGE}?{asked}" if asked else JOBS_PAGE

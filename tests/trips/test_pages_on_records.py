@@ -1,5 +1,6 @@
 """Pages in a real browser, over records that no worker made: the board on a phone, and a session that ends."""
 
+import re
 from collections.abc import Iterator
 
 import httpx
@@ -15,9 +16,10 @@ from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
 from tests.app.pages.records import ended
 from tests.trips.browser import chromium, complaints, violations
-from worker.records.values import Ending, Status
+from worker.records.values import Ending, Stage, Status
 
 PHONE = {"width": 390, "height": 844}
+DESK = {"width": 1280, "height": 900}
 
 
 @pytest.fixture(scope="module")
@@ -99,4 +101,40 @@ def test_what_is_no_form_takes_the_place_of_none(browser: Browser, services: Ser
         page.get_by_role("button", name="Queue the train job").click()
         expect(page.locator("#sent-text")).to_have_text("The server answered 502; try again.")
         expect(page.get_by_label("Seed")).to_have_value("7")
+        page.context.close()
+
+
+def test_a_page_that_looks_again_says_when_nobody_answers_and_lists_stay_as_wide_as_the_window(
+    browser: Browser,
+    services: Services,  # noqa: F811
+) -> None:
+    """Words of hundreds of letters, a job that runs, and a server that is gone for a while."""
+    with live(create_app(services.settings, services, open_access=True)) as url:
+        with httpx.Client(base_url=url) as client:
+            for index in range(2):
+                accepted(client, {"track": "digits", "seed": index, "name": "W" * 98}, filename="x" * 250)
+                ended(services, Ending(Status.SUCCEEDED, score_text(350, 0.4)))
+            job = accepted(client, {"track": "digits"})["id"]
+        page = browser.new_context(base_url=url, viewport=DESK, reduced_motion="reduce").new_page()
+        page.goto("/ui/jobs")
+        assert page.locator(".scroll").evaluate("region => region.scrollWidth <= region.clientWidth")
+        for box in page.get_by_role("checkbox").all():
+            box.check()
+        with page.expect_response("**/ui/jobs"):  # it looks again, and what was checked stays so
+            claimed = services.records.leases.claim("worker", ("short",))
+        expect(page.get_by_role("row").filter(has_text="running")).to_have_count(1)
+        assert violations(page) == []
+        page.get_by_role("button", name="Compare two that are checked").click()
+        expect(page.get_by_role("heading", name="Settings that differ")).to_be_visible()
+        assert violations(page) == []
+
+        page.goto(f"/ui/jobs/{job}")
+        page.route("**/live?*", lambda route: route.abort())
+        expect(page.get_by_role("status").filter(has_text="No answer since")).to_be_visible()
+        assert violations(page) == []
+        page.unroute("**/live?*")
+        expect(page.get_by_text("No answer since")).to_be_hidden()
+        assert claimed is not None
+        services.records.leases.beat(claimed, Stage("evaluate", 3, 4, 1, 4, "images"))
+        expect(page).to_have_title(re.compile("^evaluate 25.%, 3 of 4: "))
         page.context.close()
