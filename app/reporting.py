@@ -72,16 +72,17 @@ def written_out() -> Iterator[None]:
             raise SystemExit(YOURS) from None
         if error.errno not in _FULL:
             raise
-        _say(NoSpace(f"standard output: {error.strerror}"), as_json=False)
+        say(NoSpace(f"standard output: {error.strerror}"), as_json=False)
         raise SystemExit(OURS) from None
 
 
 def _report(error: MicronetError, as_json: bool) -> None:
-    _say(error, as_json)
+    say(error, as_json)
     raise typer.Exit(_exit_code(error))
 
 
-def _say(error: MicronetError, as_json: bool) -> None:
+def say(error: MicronetError, as_json: bool) -> None:
+    """Write an error to standard error: for people, or as one line of JSON."""
     if as_json:
         said = {"code": error.code, "title": error.title, "detail": str(error), "yours": error.yours}
         print(json.dumps(said), file=sys.stderr)

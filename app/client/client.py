@@ -81,10 +81,11 @@ class Client:
         if not isinstance(checkpoint, Path):
             return self._submit(kind, checkpoint, settings)
         name = os.fsencode(checkpoint.name).decode(errors="replace")[-_NAME_LENGTH:]
+        sent = Stored(self.upload(checkpoint, progress), name)
         try:
-            return self._submit(kind, Stored(self.upload(checkpoint, progress), name), settings)
-        except ServerError as error:
-            if error.code != "checkpoint-not-found":
+            return self._submit(kind, sent, settings)
+        except ServerError as error:  # of a teacher that is not there, too
+            if error.code != "checkpoint-not-found" or sent.sha256 not in str(error):
                 raise
         # it was there already, for a job that was deleted this moment
         return self._submit(kind, Stored(self.upload(checkpoint, progress), name), settings)

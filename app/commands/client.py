@@ -11,8 +11,8 @@ import typer
 
 from app.artifacts import make_room
 from app.client import Client
-from app.commands.following import check_succeeded, fetch, followed, left_running, show
-from app.commands.from_job import stored_file
+from app.commands.following import check_succeeded, conclude, fetch, followed, left_running, show
+from app.commands.from_job import FromJob, file_of_job
 from app.commands.jobs import artifacts_of, put_all_, sha256_of, with_teachers
 from app.commands.options import (
     LOCAL,
@@ -50,7 +50,10 @@ From = Annotated[
     typer.Option(
         "--from",
         metavar="JOB[/ARTIFACT]",
-        help="In place of FILE: one that the server has, since this job made it, or was sent it to score.",
+        help="In place of FILE: one that the server has, since this job made it, or was sent it to score. What that "
+        "job was told holds for this one too, unless options say otherwise: track, policy, normalization, seed, team, "
+        "name, and the architecture of a file it was sent. A file that it made is scored as it is, with no widths put "
+        "on top.",
         show_default=False,
     ),
 ]
@@ -113,16 +116,18 @@ def submit(
     if file is not None and from_ is not None:
         raise typer.BadParameter("FILE or --from, not both.")
     with reported(as_json), Client(server, token, patience=patience) as client:
-        wanted = _checked(kind, file, from_, settings, set_ or [], teacher or [])
+        _check_file(kind, file, from_)
+        put_all_(settings, {}, set_ or [])
+        source = None if from_ is None else file_of_job(client, from_)
+        wanted = _checked(kind, settings, source, teacher or [])
         limits.check_apply(wanted)
-        checkpoint = file if from_ is None else stored_file(client, from_)
         standard = limits.named_standard(client, wanted)
         if output is not None:
             make_room(output, artifacts_of(JOBS[kind], wanted), force)  # now, rather than when the job has ended
         with ProgressBar() as progress:
             for path in teacher or ():
                 client.upload(path, _shown(progress))
-            job = client.submit(kind, checkpoint, wanted, _shown(progress))
+            job = client.submit(kind, file if source is None else source.file, wanted, _shown(progress))
             _tell(client, job, progress, as_json)
             with left_running(job["id"]):
                 standard = standard or limits.best_standard(client, job)
@@ -131,12 +136,12 @@ def submit(
         if not wait:
             print(json.dumps(job, indent=2) if as_json else on_one_line(job["id"]))
             return
-        try:
-            if output is not None and job["artifacts"]:  # of one that failed or was canceled: what it had finished
-                fetch(client, job, output, force)
-        finally:
-            check_succeeded(job)
-            show(job, as_json)
+        conclude(
+            job,
+            as_json,
+            fetched=lambda: fetch(client, job, output, force),
+            printed=lambda: show(job, as_json),
+        )
         _check(limits, job, standard, as_json)
 
 
@@ -146,18 +151,20 @@ def _tell(client: Client, job: dict[str, Any], progress: ProgressBar, as_json: b
     progress.say(json.dumps({"job": job_id, "page": page}) if as_json else f"job {job_id}  {page}")
 
 
-def _checked(
-    kind: str, file: Path | None, stored: str | None, settings: dict[str, Any], sets: list[str], teachers: list[Path]
-) -> JobSettings:
-    """Settings of a job of this kind. Raises SettingsError, FileNotFoundError, FileUnreadable."""
+def _check_file(kind: str, file: Path | None, stored: str | None) -> None:
+    """Raise SettingsError, FileNotFoundError or FileUnreadable, unless a job of this kind has what it needs."""
     if file is None and stored is None and JOBS[kind].file == "needed":
         raise SettingsError(f"a {kind} job needs a FILE, or --from JOB.")
     if file is not None and file.is_dir():
         raise FileUnreadable(f"{file}: this is a directory, and a file is needed")
     if file is not None and not file.is_file():
         raise FileNotFoundError(2, "No such file", str(file))
-    put_all_(settings, {}, sets)
-    return with_teachers(JOBS[kind], settings, {sha256_of(path): path for path in teachers}, all_given=False)
+
+
+def _checked(kind: str, settings: dict[str, Any], source: FromJob | None, teachers: list[Path]) -> JobSettings:
+    """Settings of a job of this kind. Raises SettingsError, FileNotFoundError."""
+    told = settings if source is None else source.settings(kind, settings)
+    return with_teachers(JOBS[kind], told, {sha256_of(path): path for path in teachers}, all_given=False)
 
 
 def _shown(progress: ProgressBar) -> Callable[[int, int], None]:

@@ -2,7 +2,7 @@
 
 import json
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,7 +14,7 @@ from app.client import Client, Later, ServerError
 from app.client.errors import JobCanceled
 from app.errors import Interrupted
 from app.progress_bar import ProgressBar
-from app.reporting import of_the_system
+from app.reporting import of_the_system, say
 from app.tables import show_any, show_rows, show_score, wide_console
 from micronet.contract import ScoreResult
 from micronet.errors import MicronetError
@@ -82,8 +82,34 @@ def check_succeeded(job: dict[str, Any]) -> None:
         raise ServerError(error["detail"], code=error["code"], title=error["title"], yours=error["yours"])
 
 
-def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> None:
-    """Write the files a job made to a directory. Raises ServerError, which says how to try again, and writes none."""
+def conclude(job: dict[str, Any], as_json: bool, *, fetched: Callable[[], None], printed: Callable[[], None]) -> None:
+    """Fetch what a job made, print what it answered, and end as it did. Raises ServerError, AnotherVersion.
+
+    Files that could not be fetched take nothing from what is printed, and nothing from how the job ended: where it did
+    not succeed that is raised, and of the files it is said before.
+    """
+    unfetched = None
+    try:
+        fetched()
+    except MicronetError as error:
+        unfetched = error
+    finally:  # whoever stops it has still what the job answered
+        try:
+            printed()
+            check_succeeded(job)
+        except MicronetError:
+            if unfetched is not None:
+                say(unfetched, as_json)
+            raise
+    if unfetched is not None:
+        raise unfetched
+
+
+def fetch(client: Client, job: dict[str, Any], output: Path | None, force: bool) -> None:
+    """Write the files a job made, if it made some and there is a directory for them: of one that failed or was canceled
+    what it had finished. Raises ServerError, which says how to try again, and writes none."""
+    if output is None or not job["artifacts"]:
+        return
     try:
         made = {Path(artifact["name"]).name: artifact for artifact in job["artifacts"]}
         make_room(output, made, force)
@@ -99,7 +125,9 @@ def fetch(client: Client, job: dict[str, Any], output: Path, force: bool) -> Non
 
 
 def show(job: dict[str, Any], as_json: bool) -> None:
-    """Print what a job that succeeded answered: as JSON just as it came. Raises AnotherVersion."""
+    """Print what a job answered that succeeded: as JSON just as it came. Raises AnotherVersion."""
+    if job["status"] != "succeeded":
+        return
     if as_json:
         print(json.dumps(job["result"], indent=2))
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from app.client import Client
-from app.commands.following import FINAL, check_succeeded, fetch, followed, left_running, show, show_state
+from app.commands.following import FINAL, conclude, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
 from app.job_ids import LEAST, whole_id
 from app.printable import on_one_line
@@ -76,12 +76,12 @@ def job(
                 found = followed(client, found, progress)
         if output is not None and found["status"] not in FINAL:
             raise SettingsError(f"job {job_id} is {found['status']}, so it has made nothing yet: add --wait.")
-        try:
-            if output is not None and found["artifacts"]:  # of one that failed or was canceled: what it had finished
-                fetch(client, found, output, force)
-        finally:
-            _show(found, whole=as_json and not wait, as_json=as_json)
-        check_succeeded(found)
+        conclude(
+            found,
+            as_json,
+            fetched=lambda: fetch(client, found, output, force),
+            printed=lambda: _show(found, whole=as_json and not wait, as_json=as_json),
+        )
 
 
 def cancel(
@@ -139,9 +139,9 @@ def _ask(found: dict[str, Any]) -> None:
 def _show(found: dict[str, Any], whole: bool, as_json: bool) -> None:
     if whole:
         print(json.dumps(found, indent=2))
-    elif found["status"] == "succeeded":
+    elif found["status"] in FINAL:
         show(found, as_json)
-    elif found["status"] not in FINAL:
+    else:
         show_state(found)
 
 

@@ -1,5 +1,6 @@
 """What a client makes of a server that cannot answer just now: it asks again, as long as its patience lasts."""
 
+import hashlib
 from pathlib import Path
 
 import httpx
@@ -7,7 +8,7 @@ import pytest
 
 from app.client import Later, ServerError
 from app.client.connection import Patience
-from micronet.contract import ScoreSettings
+from micronet.contract import ScoreSettings, TrainSettings
 from tests.app.unreliable import Fault, Lost, Network, Refused, a_job, answering, connected
 
 PROBLEM = {"code": "later", "title": "Later", "detail": "not now"}
@@ -159,7 +160,7 @@ def test_a_file_that_went_with_another_job_is_sent_once_more(monkeypatch: pytest
     """It was there when it was sent, and the job it was there for was deleted before this one named it."""
     path = tmp_path / "net.onnx"
     path.write_bytes(b"content")
-    missing = httpx.Response(404, json={"code": "checkpoint-not-found", "title": "No", "detail": "PUT it first"})
+    missing = no_checkpoint(hashlib.sha256(b"content").hexdigest())
     posts = [missing, httpx.Response(202, json=a_job())]
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -172,6 +173,28 @@ def test_a_file_that_went_with_another_job_is_sent_once_more(monkeypatch: pytest
         with pytest.raises(ServerError, match="PUT it first"):
             client.submit("score", path, ScoreSettings())
     assert [request.method for request in network.requests] == ["PUT", "POST"] * 4
+
+
+def no_checkpoint(sha256: str) -> httpx.Response:
+    """As servers say which file it is that is not there."""
+    detail = f"no checkpoint {sha256} is here; PUT it first"
+    return httpx.Response(404, json={"code": "checkpoint-not-found", "title": "No", "detail": detail})
+
+
+def test_where_a_teacher_is_missing_the_network_is_not_sent_again(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"content")
+    missing = no_checkpoint("a" * 64)
+    network = Network(
+        beyond=httpx.MockTransport(
+            lambda request: missing if request.method == "POST" else httpx.Response(200, json={})
+        )
+    )
+    with connected(monkeypatch, network) as client, pytest.raises(ServerError, match="a" * 64):
+        client.submit("train", path, TrainSettings())
+    assert [request.method for request in network.requests] == ["PUT", "POST"]
 
 
 def test_a_mark_that_no_header_can_carry_is_not_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,6 +69,27 @@ def test_what_a_job_had_finished_before_it_failed_is_fetched(
     assert (tmp_path / "out" / "1-train.onnx").read_bytes() == b"1-train.onnx"
 
 
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
+@pytest.mark.parametrize("command", ["submit", "job"])
+def test_where_the_files_of_a_job_that_ended_badly_cannot_be_fetched_both_are_said(
+    file: str, services: Services, tmp_path: Path, status: Status, command: str
+) -> None:
+    """In this order; the exit code is that of the job's end, whose fault the files are or not."""
+    error = JobError(code="numerical-error", title="x", detail="x", yours=True) if status is Status.FAILED else None
+    lost = Artifact(name="1-train.onnx", sha256="0" * 64, size=4)
+    output = ("--output", str(tmp_path / "out"), "--json")
+    arguments = (
+        ("submit", file, *DIGITS, *output) if command == "submit" else ("job", submitted(file), "--wait", *output)
+    )
+    with ending(services, Ending(status, error=error, artifacts=(lost,))):
+        done = micronet(*arguments, expected=1)
+    unfetched, end = [json.loads(line) for line in done.stderr.splitlines()[-2:]]
+    job_id = json.loads(micronet("jobs", "--json").stdout)[0]["id"]
+    assert (unfetched["code"], f"`micronet job {job_id} --output" in unfetched["detail"]) == ("blob-gone", True)
+    assert end["code"] == ("numerical-error" if error else "canceled")
+    assert done.stdout == ""
+
+
 def test_of_files_that_come_damaged_none_is_left(file: str, services: Services, tmp_path: Path) -> None:
     """One bit of one of them changed in the server's store."""
     made = [stored_artifact(services, name) for name in ("1-train.onnx", "2-fuse.onnx")]

@@ -13,6 +13,7 @@ from app.client import Client, Later
 from app.client.errors import Unreachable
 from app.commands.following import followed
 from app.services import Services
+from micronet.contract import ScoreSettings
 from tests.app.http.results import score_text
 from tests.app.server_commands.running import (
     CORRUPT,
@@ -145,6 +146,37 @@ def test_what_a_job_made_is_scored_where_it_is(file: str, services: Services, mo
         assert words in micronet("submit", "--from", named, *DIGITS, expected=1).stderr
     assert "not both" in micronet("submit", file, "--from", single, *DIGITS, expected=2).stderr
     assert micronet("jobs", "--json").stdout == before
+
+
+def test_what_the_job_was_told_holds_for_its_file_unless_options_say_otherwise(file: str, services: Services) -> None:
+    normal = {"mean": [0.5], "std": [0.25]}
+    told = {"normalize": normal, "seed": 7, "team": "blue", "name": "mine"}
+    of_a_score = told | {"policy": "report", "architecture": {"name": "digits", "options": {}}}
+    measured = submitted(file, "--settings", json.dumps(of_a_score))
+    trained = submitted(file, "--kind", "train", "--settings", json.dumps(told))
+    left = Ending(Status.SUCCEEDED, artifacts=(stored_artifact(services, "trained.onnx"),))
+    with ending(services, scored(0.1), left):
+        micronet("job", trained, "--wait", "--json")
+
+    def asked(*options: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(micronet("submit", *options, "--no-wait", "--json").stdout)["settings"]
+        return found
+
+    again, usual = asked("--from", measured), ScoreSettings().model_dump(mode="json")
+    shared = {"track": "digits", "normalize": normal, "seed": 7, "team": "blue"}
+    architecture = {"name": "digits", "options": {}}
+    assert again == usual | shared | {"policy": "report", "name": "mine", "architecture": architecture}
+    optimized = asked("--from", measured, "--kind", "optimize", "--seed", "8")
+    assert {name: optimized[name] for name in shared} == shared | {"seed": 8}
+    assert optimized["policy"] == "challenge", "which is all that it takes"
+    made = asked("--from", trained)
+    assert made == usual | shared | {"policy": "challenge", "bits": None, "name": "mine, trained"}
+    options = ("--track", "cifar100", "--param-bits", "6", "--set", "normalize=null", "--name", "other")
+    other = asked("--from", trained, *options)
+    assert (other["track"], other["bits"]["param_bits"], other["normalize"]) == ("cifar100", 6, None)
+    assert (other["name"], other["seed"]) == ("other", 7)
+    road = asked("--from", trained, "--kind", "pipeline", "--set", "recipe=cifar100")
+    assert (road["track"], road["seed"]) == ("cifar100", 7), "the recipe says the one and not the other"
 
 
 @pytest.mark.parametrize(
