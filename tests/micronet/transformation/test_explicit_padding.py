@@ -6,20 +6,40 @@ from torch import nn
 
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
+from micronet.network_file import from_bytes, to_bytes
+from micronet.training.fit import fit
+from micronet.training.network import TrainableNetwork
 from micronet.transformation.explicit_padding import explicit_padding
+from tests.micronet.training.lessons import SHORT, digits_task
 
 aten = torch.ops.aten
 
 
 @pytest.mark.parametrize("padding", ["same", "valid"])
 @pytest.mark.parametrize(("kernel", "dilation"), [(3, 1), ((1, 5), 2), (1, 1), ((3, 5), (2, 1)), ((2, 3), (2, 1))])
-def test_words_become_numbers(padding: str, kernel: int | tuple[int, int], dilation: int | tuple[int, int]) -> None:
-    module = nn.Conv2d(4, 6, kernel, padding=padding, dilation=dilation, groups=2).eval().requires_grad_(False)
+@pytest.mark.parametrize("groups", [1, 2])
+def test_words_become_numbers(
+    padding: str, kernel: int | tuple[int, int], dilation: int | tuple[int, int], groups: int
+) -> None:
+    """Without groups and dilation, the words are the last argument that is given."""
+    module = nn.Conv2d(4, 6, kernel, padding=padding, dilation=dilation, groups=groups).eval().requires_grad_(False)
     graph = capture(module, (4, 9, 9))
     explicit = explicit_padding(graph)
     assert [node.target for node in explicit.nodes] == [aten.conv2d.default]
     images = torch.randn(2, 4, 9, 9)
     assert torch.equal(interpret(explicit, images), module(images))
+
+
+@pytest.mark.parametrize("padding", ["same", "valid"])
+def test_a_network_with_words_is_written_and_learns(padding: str) -> None:
+    """Numbers are given in pairs: a convolution takes no single one, though its default is written so."""
+    module = nn.Sequential(nn.Conv2d(1, 8, 3, padding=padding), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+    with torch.no_grad():
+        module(torch.zeros(1, 1, 8, 8))
+        graph = explicit_padding(capture(module.eval(), (1, 8, 8)))
+    images = torch.randn(2, 1, 8, 8)
+    torch.testing.assert_close(interpret(from_bytes(to_bytes(graph)), images), interpret(graph, images))
+    assert fit(TrainableNetwork(graph), SHORT, digits_task())[1].images > 0
 
 
 def test_an_even_kernel_stays_in_words() -> None:
