@@ -87,37 +87,56 @@ class LargestMagnitude:
 class LeastSquaredError:
     """The M whose grid rounds and clips the values seen with the least sum of squared errors.
 
-    Tried are the range of the first values' largest magnitude, one larger, and six smaller.
+    Tried are the range of the first values' largest magnitude, one larger, six smaller, and all above up to the range
+    of the largest magnitude of all. Whoever had no value up there is not asked again what these larger steps would cost
+    it: its squared error is four times as large with a step twice as large, as it is where steps are small beside
+    values, and no larger than the sum of its squares, as all of them become zero in the end.
     """
 
     def __init__(self, bits: int, stds: float) -> None:
         self._bits = bits
-        self._top: Tensor | None = None
+        self._first: Tensor | None = None
         self._errors = torch.zeros(0)
+        self._squares = torch.zeros(0)
 
     def measure(self, values: Tensor) -> Tensor:
-        """The largest exponent to try, and the squared error of it and each of the smaller ones."""
-        top = self._top
-        if top is None:
-            top = torch.tensor(_above(values.abs().amax(1))) + 1
+        """Two rows: the largest exponent of the first values to try, and the squares; then the squared error of each.
+
+        The first of them is that of the largest exponent there is any need to try for these values.
+        """
+        own = torch.tensor(_above(values.abs().amax(1)))
+        first = own + 1 if self._first is None else self._first
+        higher = max(0, int((own - first).max()))
         half = 2.0 ** (self._bits - 1)
         errors = []
-        for smaller in range(_CANDIDATES):
-            steps = torch.ldexp(torch.ones(len(values)), top - smaller - (self._bits - 1)).view(-1, 1)
+        for smaller in range(-higher, _CANDIDATES):
+            steps = torch.ldexp(torch.ones(len(values)), first - smaller - (self._bits - 1)).view(-1, 1)
             rounded = (values / steps).clamp(-half, half - 1).round() * steps
             errors.append((values - rounded).double().square().sum(1))
-        return torch.stack([top.double(), *errors])
+        squares = torch.linalg.vector_norm(values, dim=1).double().square()
+        return torch.stack([first.double(), squares, *errors])
 
     def take(self, measurements: Tensor) -> None:
         """Add up the errors."""
-        top, errors = measurements[0], measurements[1:]
-        self._errors = errors if self._top is None else self._errors + errors
-        self._top = top.long()
+        squares, errors = measurements[1], measurements[2:]
+        if self._first is None:
+            self._first, self._squares, self._errors = measurements[0].long(), squares, errors
+            return
+        longest = max(len(errors), len(self._errors))
+        self._errors = _upwards(self._errors, self._squares, longest) + _upwards(errors, squares, longest)
+        self._squares = self._squares + squares
 
     def exponents(self) -> list[int]:
         """M of each group."""
-        assert self._top is not None, "no values seen"
-        return [int(exponent) for exponent in self._top - self._errors.argmin(0)]
+        assert self._first is not None, "no values seen"
+        top = self._first + len(self._errors) - _CANDIDATES
+        return [int(exponent) for exponent in top - self._errors.argmin(0)]
+
+
+def _upwards(errors: Tensor, squares: Tensor, count: int) -> Tensor:
+    """`errors` (exponents, groups) with what steps twice, four times, ... as large would make of them, before them."""
+    more = [torch.minimum(errors[0] * 4.0**doubled, squares) for doubled in range(count - len(errors), 0, -1)]
+    return torch.cat([torch.stack(more), errors]) if more else errors
 
 
 RANGE_RULES: Mapping[str, Callable[[int, float], Observer]] = {

@@ -90,6 +90,39 @@ def test_least_squared_error_is_the_least_of_all_candidates(weight: Tensor, widt
     assert errors[chosen] == pytest.approx(min(errors.values()), rel=1e-6, abs=1e-300)
 
 
+@pytest.mark.parametrize("first", [0.0, 1e-3, 0.1, 1.0])
+@pytest.mark.parametrize("width", [4, 8, 16])
+def test_a_first_batch_that_is_not_typical_decides_nothing(first: float, width: int) -> None:
+    """20 batches of a normal distribution, of which the first is that much smaller: the range of all at once."""
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randn(1, 500, generator=generator) * (1 if number else first) for number in range(20)]
+    assert _see(LeastSquaredError(width, 0), *batches) == _see(LeastSquaredError(width, 0), torch.cat(batches, 1))
+
+
+@given(st.lists(values, min_size=2, max_size=5), bits)
+def test_the_range_of_the_largest_of_all_batches_is_among_the_candidates(batches: list[Tensor], width: int) -> None:
+    """Values of 2^16 times the size, once: with nothing else to round, their own range is best, or the one below."""
+    rare = torch.tensor([[65536.0 * 2**14]])
+    (top,) = _see(LargestMagnitude(width, 0), rare)
+    (chosen,) = _see(LeastSquaredError(width, 0), *(batch.view(1, -1) for batch in batches), rare)
+    assert chosen in (top, top - 1)
+
+
+def test_errors_of_larger_steps_by_hand() -> None:
+    """4 bits. First 1 and 3: of M = 3, one larger than they need, steps are 1, and they lose nothing; 10 are squares.
+
+    Then 5 and 40. M = 6 has steps of 8: 5 becomes 8, which loses 9. M = 5 has steps of 4 to 28: 1 + 12^2. M = 4, steps
+    of 2 to 14: 1 + 26^2. The first ones lose 4^3 times nothing with M = 6.
+    """
+    observer = LeastSquaredError(4, 0)
+    first, second = torch.tensor([[1.0, 3]]), torch.tensor([[5.0, 40]])
+    assert observer.measure(first)[:4].flatten().tolist() == pytest.approx([3, 10, 0, 0])
+    observer.take(observer.measure(first))
+    assert observer.measure(second)[:5].flatten().tolist() == pytest.approx([3, 1625, 9, 145, 677])
+    observer.take(observer.measure(second))
+    assert observer.exponents() == [6]
+
+
 @given(st.integers(0, 1000), st.integers(2, 9))
 def test_per_filter_is_at_least_as_good_as_per_tensor(seed: int, width: int) -> None:
     generator = torch.Generator().manual_seed(seed)
