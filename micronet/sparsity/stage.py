@@ -117,11 +117,12 @@ class _Stage:
     def _round(self, state: _State, number: int) -> _State:
         sparsity = scheduled(self._start, self._how.sparsity, number, self._how.rounds)
         graph = self._pruned(state.graph, sparsity)
-        accuracy = before_tuning = self._task.holdout_accuracy(graph)
         training = None
         if self._how.fine_tuning.epochs and self._how.fine_tuning.steps != 0:
             graph, training = self._tuned(graph, number)
-            accuracy = training.after
+            before_tuning, accuracy = training.before, training.after
+        else:
+            before_tuning = accuracy = self._task.holdout_accuracy(graph)
         done = SparsifyRound(round=number, sparsity=sparsity, before_tuning=before_tuning, training=training)
         rounds = (*state.rounds, done)
         if self._how.floor is not None and accuracy.top1 < self._how.floor:

@@ -56,11 +56,14 @@ class State:
     def note(self, measured: Measured, epoch: int) -> None:
         """Keep what there is now, after `epoch`, unless the best is kept and was better.
 
-        Of equally many correct answers fewer without a number are better, then the earlier epoch.
+        A network that gives numbers for all images is better than any that does not; then more correct answers are
+        better, then fewer without a number, then the earlier epoch.
         """
         if self._how.keep == "last":
             self.kept, self.infinite = epoch, measured.infinite
-        elif (measured.correct, -measured.infinite) > (self._best_correct, -self.infinite):
+        elif self._best_correct < 0 or _rank(measured.correct, measured.infinite) > _rank(
+            self._best_correct, self.infinite
+        ):
             self._best_correct, self.kept, self.infinite = measured.correct, epoch, measured.infinite
             now = self._average or self._network.tensors()
             self._best = {name: tensor.clone() for name, tensor in now.items()}
@@ -131,6 +134,11 @@ class State:
         graph = self._network.graph()
         self._network.load_(own)
         return graph
+
+
+def _rank(correct: int, infinite: int) -> tuple[bool, int, int]:
+    """What a network is compared by that answers so many images correctly, and so many with NaN or infinity."""
+    return infinite == 0, correct, -infinite
 
 
 def decay_of_average(ema: float, step: int) -> float:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from micronet.architectures.load import create_network
-from micronet.contract import NO_AUGMENTATION, FineTuning, Sparsifying, TrainingReport
+from micronet.contract import NO_AUGMENTATION, Accuracy, FineTuning, Sparsifying, TrainingReport
 from micronet.data.split import Split
 from micronet.errors import NumericalError
 from micronet.evaluation.inputs import Inputs
@@ -24,11 +24,13 @@ from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
-from tests.micronet.training.test_fit import Dying, Killed
+from tests.micronet.training.test_fit import Dying, Killed, overflowing
 
 TUNING = FineTuning(epochs=2, batch=64, learning_rate=0.05, augmentation=NO_AUGMENTATION)
 ONE_SHOT = Sparsifying(sparsity=0.5, fine_tuning=FineTuning(epochs=0))
 ROUNDS = Sparsifying(sparsity=0.8, rounds=3, fine_tuning=TUNING)
+
+LONG = TUNING.model_copy(update={"epochs": 3, "learning_rate": 0.01})
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +151,21 @@ def test_a_first_round_that_comes_apart_is_undone_where_there_is_a_floor(
     apart_in(1, monkeypatch)
     with pytest.raises(NumericalError, match="the loss is nan"):
         sparsify(trained, ROUNDS, digits_task())
+
+
+def test_images_without_an_answer_count_as_wrong_before_tuning(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in pruning: a round whose zeros make logits infinite is tuned, and judged by what comes of that."""
+    measured = Task.holdout_accuracy
+
+    def not_of_the_first(task: Task, graph: Graph) -> Accuracy:
+        monkeypatch.setattr(Task, "holdout_accuracy", measured)
+        return Accuracy.of(10, len(task.holdout))
+
+    monkeypatch.setattr(Task, "holdout_accuracy", not_of_the_first)
+    how = ROUNDS.model_copy(update={"rounds": 1, "sparsity": 0.3, "fine_tuning": LONG})
+    _, report = sparsify(overflowing(), how, digits_task())
+    assert (report.kept_rounds, report.came_apart) == (1, None)
+    assert report.rounds[0].before_tuning.correct == 0
 
 
 def test_a_network_that_is_sparse_already_is_given_back(trained: Graph) -> None:

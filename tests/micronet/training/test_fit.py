@@ -12,6 +12,7 @@ from torch import nn
 from micronet.architectures.load import create_network
 from micronet.contract import Training
 from micronet.errors import NumericalError, SettingsError
+from micronet.evaluation.accuracy import Measured
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
@@ -20,6 +21,7 @@ from micronet.training.distributed import World
 from micronet.training.fit import derived_seed, fit
 from micronet.training.gradients import check_recordable
 from micronet.training.network import TrainableNetwork, factor_names, learned_weights
+from micronet.training.state import State
 from tests.micronet.training.lessons import DIGITS, SHORT, Dying, Killed, digits_graph, digits_task, same
 
 aten = torch.ops.aten
@@ -267,6 +269,17 @@ def test_a_healthy_training_may_begin_with_infinite_answers(keep: str) -> None:
     assert (report.before.correct, report.before.total) == (0, 100)
     assert report.kept > 0
     assert bool(interpret(graph, digits_task().holdout.batch(0, 100)[0]).isfinite().all())
+
+
+def test_the_best_is_one_that_gives_numbers() -> None:
+    """However many answers another has right beside one that is none; and of two such, who has more of them right."""
+    state = State(TrainableNetwork(digits_graph()), SHORT.model_copy(update={"keep": "best"}))
+    noted = []
+    for epoch, (correct, infinite) in enumerate([(3, 2), (2, 1), (4, 1), (4, 0), (9, 1), (3, 0), (5, 0), (5, 0)]):
+        state.note(Measured(correct, 10, infinite), epoch)
+        noted.append(state.kept)
+    assert noted == [0, 0, 2, 3, 3, 3, 6, 6]
+    assert state.infinite == 0
 
 
 def test_a_network_that_is_kept_answers_with_numbers() -> None:
