@@ -12,10 +12,16 @@ from micronet.contract.values import Name, Share, Value
 class Pruning(Value):
     """Channel pruning in the Kronecker-factored eigenbasis (Wang et al. 2019), round by round.
 
-    ratio           share of the directions, of all layers together, that a round removes
-    layer_limit     most of a layer's own input directions, and of its output directions, that a round may remove
+    Directions go where they save most for the loss they cost. A layer that would not get cheaper, since the rotations
+    around a slightly smaller core cost more than that saves, is left as it is: it may take a larger ratio.
+
+    ratio           most of the directions, of all layers together, that a round removes, and at no more loss than the
+                    least salient ones of this share would cost; fewer go where fewer save anything
+    layer_limit     most of a layer's own input directions, and of its output directions, that a round may remove; a
+                    layer that would have to lose more to get cheaper loses none
     rounds          at most so many
-    grow_back       share of what a round removed that comes back before the next one (the report's annealing)
+    grow_back       share of what a round removed that comes back before the next one (the report's annealing), as far
+                    as layers stay cheaper than they were
     compression     stop when this share of the parameters of the network as it came is gone; null: when rounds end
     floor           stop before the accuracy on held-out images, after fine-tuning, falls below this; null: no floor
     factor_images   training images the Kronecker factors are estimated on
@@ -53,11 +59,13 @@ class PrunedLayer(Value):
 class PruneRound(Value):
     """One round: sizes after it, and accuracy on held-out images before and after fine-tuning.
 
-    `grown_back` directions came back at its beginning, then `removed` went. `totals` are those of the network with each
+    `grown_back` directions came back at its beginning, then `removed` went, of the `asked` that `ratio` is (null: of
+    an earlier version). `totals` are those of the network with each
     layer in its cheapest form. `training` is null where there was no fine-tuning.
     """
 
     round: int
+    asked: int | None = None
     removed: int
     grown_back: int
     totals: NetworkTotals

@@ -37,11 +37,24 @@ def prune(settings: PruneSettings, checkpoint: Path, context: Context) -> PruneR
     )
 
 
+def is_cheaper(report: PruningReport) -> bool:
+    """Whether there are fewer non-zero parameters or multiplications than before, and not more of the other."""
+    before, after = ((totals.nonzero, totals.multiplications) for totals in (report.before, report.after))
+    return before != after and all(now <= once for once, now in zip(before, after, strict=True))
+
+
 def prune_warnings(report: PruningReport) -> Iterator[str]:
     """What the owner of a pruned network should know about it."""
     if report.rounds and not report.kept_rounds:
         yield "the first round fell below the floor; the network is unchanged."
     yield from undone_warnings(report)
+    if not report.rounds and report.came_apart is None:
+        yield (
+            "nothing was removed: no layer would get cheaper by what a round may remove, since rotations cost more "
+            "than it saves. A larger ratio or layer_limit removes more at once; the network is unchanged."
+        )
+    elif report.kept_rounds and not is_cheaper(report):
+        yield "the network is no cheaper than it came: not in non-zero parameters, and not in multiplications."
     before, after = (1 - totals.nonzero / max(1, totals.parameters) for totals in (report.before, report.after))
     if before >= _SPARSE and after < before / 2:
         yield (

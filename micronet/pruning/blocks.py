@@ -82,10 +82,7 @@ def _is_layer(node: Node, fixed: frozenset[str]) -> bool:
 
 def _around(graph: Graph, core: Node, free: Mapping[str, Node], users: Mapping[str, list[Node]]) -> Block:
     """The block of `core`, with the rotations beside it that its name says are there."""
-    name = _path(core)
-    if _part(core) != CORE:
-        return Block(name, core)
-    name = name.removesuffix(f".{CORE}")
+    name = _path(core).removesuffix(f".{CORE}")
     source = core.args[0]
     before = free.get(source.name) if isinstance(source, Ref) and source.name != graph.output else None
     readers = users.get(core.name, [])
@@ -96,7 +93,8 @@ def _around(graph: Graph, core: Node, free: Mapping[str, Node], users: Mapping[s
         before = None
     if after is not None and not _is_rotation(graph, after, core, f"{name}.{ROTATION_OUT}"):
         after = None
-    return Block(name, core, before, after)
+    alone = before is None and after is None  # a layer that somebody called so
+    return Block(_path(core) if alone else name, core, before, after)
 
 
 def _is_rotation(graph: Graph, node: Node, core: Node, path: str) -> bool:

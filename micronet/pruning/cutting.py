@@ -2,25 +2,33 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 
+from micronet.analysis.shapes import shapes
 from micronet.contract import Pruning
 from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.graph.ir import Graph
 from micronet.pruning.annealing import Returning, grown, returning
 from micronet.pruning.blocks import find_blocks
+from micronet.pruning.costs import Sizes
 from micronet.pruning.eigenbasis import Kept, eigenbasis, restricted, saliencies
 from micronet.pruning.factors import factors, sampled
 from micronet.pruning.pieces import pieces_of, with_pieces
-from micronet.pruning.selection import SIDES, indices, least_salient, others
+from micronet.pruning.selection import SIDES, coming_back, indices, least_salient, others, share
+from micronet.transformation.linear_layers import Cost
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """A graph with `removed` fewer directions, rotations apart, and what comes back to it before the next round."""
+    """A graph with `removed` fewer directions, rotations apart, and what comes back to it before the next round.
+
+    `asked` is how many might have gone, had they all saved something.
+    """
 
     graph: Graph
+    asked: int
     removed: int
     back: Mapping[str, Returning]
     coming_back: int
@@ -35,13 +43,22 @@ def grow(graph: Graph, back: Mapping[str, Returning]) -> Graph:
 
 
 def cut(
-    graph: Graph, how: Pruning, images: Inputs, device: torch.device, *, seed: int, advance: Advance = unheard
+    graph: Graph,
+    how: Pruning,
+    images: Inputs,
+    device: torch.device,
+    *,
+    most: Mapping[str, Cost],
+    seed: int,
+    advance: Advance = unheard,
 ) -> Cut | None:
-    """`graph` without the least salient share of its directions, or None where none can go.
+    """`graph` without some of its directions, by loss for what they save, or None where none saves anything.
 
     The factors are those of the network as it stands: of a block that was pruned before, those of its core. They are
-    taken in batches of fine-tuning's size, which the device has to hold anyhow. Directions are ranked by loss alone,
-    whatever they cost; cost decides in `merge`. A rotation leaves no zero, so sparsity comes after pruning.
+    taken in batches of fine-tuning's size, which the device has to hold anyhow. `most` is what each block of the
+    network cost as it came, and may cost in its cheapest form. A block that would not get cheaper is left alone, its
+    zeros with it; a rotation leaves none, so sparsity comes after pruning. Raises NumericalError for a Fisher
+    information that is zero everywhere, or no number.
     """
     blocks, _ = find_blocks(graph)
     if not blocks:
@@ -52,17 +69,20 @@ def cut(
     bases = {name: eigenbasis(both) for name, both in found.items()}
     pieces = {block.name: pieces_of(graph, block) for block in blocks}
     worth = {name: saliencies(pieces[name].core.weight, bases[name]) for name in pieces}
-    gone = least_salient(worth, how.ratio, how.layer_limit)
+    known = shapes(graph)
+    sizes = {block.name: Sizes.of(block, pieces[block.name], known) for block in blocks}
+    savings = {name: partial(sizes[name].saved, most=most[name]) for name in pieces}
+    gone = least_salient(worth, savings, how.ratio, how.layer_limit)
     if not gone:
         return None
-    coming_back = gone[len(gone) - int(how.grow_back * len(gone)) :]  # the most salient of them
+    returned = coming_back(gone, savings, int(how.grow_back * len(gone)))
     changes, back = {}, {}
     for name in dict.fromkeys(direction.block for direction in gone):
         own, basis = pieces[name], bases[name]
         outputs, inputs = own.core.weight.shape[:2]
-        removed, again = ([indices(some, name, side) for side in SIDES] for some in (gone, coming_back))
+        removed, again = ([indices(some, name, side) for side in SIDES] for some in (gone, returned))
         kept = Kept(others(inputs, removed[0]), others(outputs, removed[1]))
         changes[name] = restricted(own, basis, kept)
         if any(again):
             back[name] = returning(own, basis, kept, Kept(*(torch.tensor(some, dtype=torch.int64) for some in again)))
-    return Cut(with_pieces(graph, changes, blocks), len(gone), back, len(coming_back))
+    return Cut(with_pieces(graph, changes, blocks), share(worth, how.ratio), len(gone), back, len(returned))

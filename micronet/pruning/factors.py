@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from micronet.errors import NumericalError
 from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Graph, Node, substitute
@@ -58,7 +59,8 @@ def factors(
         A = mean over n, t, k of a a'         G = mean over n of the sum over t of g g'
 
     so that the Fisher of the core's weights is about I_K x A x G (Grosse and Martens 2016, whose derivatives at
-    different positions are uncorrelated). For a linear layer T = K = 1; more axes count as positions.
+    different positions are uncorrelated). For a linear layer T = K = 1; more axes count as positions, folded into that
+    of the images or not. Raises NumericalError where they are no numbers.
     """
     gathered = _Gathered(graph, blocks, device)
     for start in inputs.starts(batch):
@@ -90,10 +92,14 @@ class _Gathered:
                 torch.autograd.backward(likelihood, retain_graph=index < len(passes) - 1)
 
     def means(self, images: int) -> dict[str, Factors]:
-        return {
-            block.name: Factors(self._a[name].cpu() / images, self._g[name].cpu() / images)
-            for name, block in self._cores.items()
-        }
+        sums = {block.name: (self._a[name].cpu(), self._g[name].cpu()) for name, block in self._cores.items()}
+        for name, both in sums.items():
+            if not all(bool(one.isfinite().all()) for one in both):
+                raise NumericalError(
+                    f"what {name} reads, or the gradient of its outputs, is NaN or infinite, so there is no Fisher "
+                    "information. Check the weights, and normalization."
+                )
+        return {name: Factors(a / images, g / images) for name, (a, g) in sums.items()}
 
     def _run(self, images: Tensor) -> Tensor:
         """Logits; cores' inputs are added on the way, gradients of their outputs whenever there is a backward pass."""
@@ -104,7 +110,7 @@ class _Gathered:
             value = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
             if node.name in self._cores:
                 assert isinstance(value, Tensor)
-                self._add_inputs_(node, values, value)
+                self._add_inputs_(node, values, value, len(images))
                 value = value if value.requires_grad else value.requires_grad_()
                 value.register_hook(partial(self._add_gradient_, node.name))  # type: ignore[no-untyped-call]
             values[node.name] = value
@@ -115,19 +121,20 @@ class _Gathered:
         return logits
 
     @torch.no_grad()
-    def _add_inputs_(self, node: Node, values: Mapping[str, object], output: Tensor) -> None:
+    def _add_inputs_(self, node: Node, values: Mapping[str, object], output: Tensor, images: int) -> None:
         x, weight = (substitute(argument, values) for argument in node.args[:2])
         assert isinstance(x, Tensor)
         assert isinstance(weight, Tensor)
         block = self._cores[node.name]
         rows = _rows(x, block)
+        positions = len(_rows(output, block)) // images  # of each, on whichever axes they lie
         if block.is_convolution:
             if node.name not in self._read:
                 self._read[node.name] = times_read(block, weight, x)
             times = self._read[node.name].flatten().repeat(len(x))[:, None]
-            added = rows.T @ (rows * times) / (weight[0, 0].numel() * output[0, 0].numel())
+            added = rows.T @ (rows * times) / (weight[0, 0].numel() * positions)
         else:
-            added = rows.T @ rows / (len(rows) // len(x))
+            added = rows.T @ rows / positions
         self._a[node.name] = _sum(self._a.get(node.name), added)
 
     def _add_gradient_(self, name: str, gradient: Tensor) -> None:

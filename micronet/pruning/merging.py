@@ -1,37 +1,47 @@
 """Rotations multiplied into their core, wherever the layers apart cost more than one."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import torch
 
 from micronet.analysis.shapes import Shapes, shapes
-from micronet.graph.ir import Graph, Ref
+from micronet.graph.ir import Graph
 from micronet.pruning.blocks import Block, find_blocks
+from micronet.pruning.costs import cost, is_padded, price
 from micronet.pruning.pieces import Affine, Pieces, pieces_of, with_pieces
+from micronet.transformation.linear_layers import Cost
 
 
-def merge(graph: Graph) -> Graph:
+def merge(graph: Graph, most: Mapping[str, Cost] | None = None) -> Graph:
     """The same function to rounding, every block in its cheapest form; of equally cheap ones in that of fewest layers.
 
-    Cost is parameters plus multiplications. A rotation out goes into any core: R (W * x + b) + c is the core R W with
+    Cost is non-zeros plus multiplications. A rotation out goes into any core: R (W * x + b) + c is the core R W with
     the bias R b + c. A rotation in, W * (R x + r), goes into a 1x1 or linear core and, where r is zero, into any: the
-    zeros of the padding are R 0. With r, a padded core would add W r only where its taps lie inside the image.
+    zeros of the padding are R 0. With r, a padded core would add W r only where its taps lie inside the image. `most`:
+    what blocks may cost, by name: of what is given there, nothing may be more, as long as there is such a form.
     """
     blocks, _ = find_blocks(graph)
-    known = shapes(graph)
+    known, most = shapes(graph), most or {}
     changes = {}
     for block in blocks:
         pieces = pieces_of(graph, block)
-        best = cheapest(block, pieces, known)
+        best = cheapest(block, pieces, known, most.get(block.name))
         if best.form != pieces.form:
             changes[block.name] = best
     return with_pieces(graph, changes, blocks)
 
 
-def cheapest(block: Block, pieces: Pieces, known: Shapes) -> Pieces:
-    """The form of a block that costs least."""
-    return min(forms(block, pieces), key=lambda form: (cost(block, form, known), len(form.form)))
+def cheapest(block: Block, pieces: Pieces, known: Shapes, most: Cost | None = None) -> Pieces:
+    """The form of a block that costs least, of those of which nothing costs more than `most`, where there are any."""
+    costs = [(form, cost(block, form, known)) for form in forms(block, pieces)]
+    allowed = [one for one in costs if most is None or one[1].is_at_most(most)]
+    return min(allowed or costs, key=lambda one: (price(one[1]), len(one[0].form)))[0]
+
+
+def prices(graph: Graph) -> dict[str, Cost]:
+    """What each block costs as it is, by its name."""
+    known = shapes(graph)
+    return {block.name: cost(block, pieces_of(graph, block), known) for block in find_blocks(graph)[0]}
 
 
 def forms(block: Block, pieces: Pieces) -> Iterator[Pieces]:
@@ -39,35 +49,11 @@ def forms(block: Block, pieces: Pieces) -> Iterator[Pieces]:
     yield pieces
     if pieces.rotation_out is not None:
         yield _out_merged(pieces)
-    if pieces.rotation_in is not None and (pieces.rotation_in.bias is None or not _is_padded(block)):
+    if pieces.rotation_in is not None and (pieces.rotation_in.bias is None or not is_padded(block)):
         merged = _in_merged(pieces)
         yield merged
         if merged.rotation_out is not None:
             yield _out_merged(merged)
-
-
-def cost(block: Block, pieces: Pieces, known: Shapes) -> int:
-    """Parameters and multiplications for one image."""
-    before, after = (_positions(block, known[name]) for name in (_source(block), block.core.name))
-    total = 0
-    for name, part in pieces.parts():
-        positions = before if name == "rotation_in" else after
-        total += part.weight.numel() * (1 + positions) + (0 if part.bias is None else part.bias.numel())
-    return total
-
-
-def _positions(block: Block, shape: tuple[int, ...]) -> int:
-    return math.prod(shape[2:] if block.is_convolution else shape[1:-1])
-
-
-def _source(block: Block) -> str:
-    source = block.nodes[0].args[0]
-    assert isinstance(source, Ref)
-    return source.name
-
-
-def _is_padded(block: Block) -> bool:
-    return block.is_convolution and block.padding != (0, 0)
 
 
 def _out_merged(pieces: Pieces) -> Pieces:

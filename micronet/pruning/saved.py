@@ -5,6 +5,7 @@ from torch import Tensor
 
 from micronet import network_file
 from micronet.graph.ir import Graph
+from micronet.transformation.linear_over_axes import linear_over_axes
 
 
 def to_bytes(graph: Graph) -> Tensor:
@@ -13,5 +14,5 @@ def to_bytes(graph: Graph) -> Tensor:
 
 
 def from_bytes(data: Tensor) -> Graph:
-    """The graph again."""
-    return network_file.from_bytes(data.numpy().tobytes())
+    """The graph again, and its linear layers as they were: a file has reshapes around those over more than two axes."""
+    return linear_over_axes(network_file.from_bytes(data.numpy().tobytes()))

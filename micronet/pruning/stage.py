@@ -13,13 +13,15 @@ from micronet.journal import Entry, Journal
 from micronet.pruning.annealing import Returning
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.cutting import cut, grow
-from micronet.pruning.merging import merge
+from micronet.pruning.merging import merge, prices
 from micronet.pruning.pieces import pieces_of
 from micronet.pruning.saved import from_bytes, to_bytes
 from micronet.training.fit import derived_seed, fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.state import forget_
 from micronet.training.task import Task
+from micronet.transformation.linear_layers import Cost
+from micronet.transformation.linear_over_axes import linear_over_axes
 
 BEFORE, CUT, DONE = "before", "cut", "done"
 """Entries of the journal: accuracy of the network as it came; and of each round, before and after fine-tuning."""
@@ -33,9 +35,13 @@ GRAPH, BACK = "graph", "back/"
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """The network as it stands, rotations apart, and what comes back to it, so many directions, before it is cut."""
+    """The network as it stands, rotations apart, and what comes back to it, so many directions, before it is cut.
+
+    `most` is what each block cost as the network came.
+    """
 
     graph: Graph
+    most: Mapping[str, Cost]
     back: Mapping[str, Returning] = field(default_factory=dict)
     coming_back: int = 0
 
@@ -44,14 +50,17 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
     """`graph` with fewer directions in its layers' eigenbases, fine-tuned, and how it went.
 
     While rounds go on, a layer that has lost directions is computed as rotations and a core, so that the next round
-    finds the directions that are left; in the end each layer is merged into its cheapest form. The journal has every
+    finds the directions that are left; in the end each layer is merged into its cheapest form. Layers that would not
+    get cheaper keep their weights, in every round, so that what is tuned and measured is what is kept; parameters,
+    those that are not zero, multiplications and additions are never more than before. The journal has every
     round's cut and its end (and fine-tuning every epoch): broken off anywhere and called again, it goes on from there,
     and on one device ends with the same bits. Networks stay in it for as long as something may be made of them. Raises
     NotWritable for what ONNX cannot say, and what `fit` raises; a round that comes apart is undone and the last, as one
     below the floor is, where there is a floor or a round before it.
     """
     before, accuracy = network_totals(graph), _accuracy_before(graph, task)
-    standing, rounds, kept, apart = Standing(graph), list[PruneRound](), 0, None
+    whole = linear_over_axes(graph)
+    standing, rounds, kept, apart = Standing(whole, prices(whole)), list[PruneRound](), 0, None
     while len(rounds) < how.rounds and not _is_small_enough(rounds, before, how):
         finished = _attempt(len(rounds) + 1, standing, how, task)
         if isinstance(finished, str):
@@ -63,7 +72,7 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
             break
         standing, kept = finished[0], len(rounds)
         _lighten(kept - 1, task)
-    final = merge(standing.graph) if kept else graph
+    final = merge(standing.graph, standing.most) if kept else graph
     return final, PruningReport(
         before=before,
         after=network_totals(final),
@@ -72,7 +81,7 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
         rounds=tuple(rounds),
         kept_rounds=kept,
         layers=_layers(standing.graph, final),
-        left_alone=find_blocks(graph)[1],
+        left_alone=find_blocks(whole)[1],
         came_apart=apart,
     )
 
@@ -134,7 +143,7 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
     back = {name: Returning.of(tensors) for name, tensors in _grouped(returning).items()}
     graph = standing.graph if ended.facts.get(_LIGHT) else from_bytes(ended.tensors[GRAPH])
     report = {name: fact for name, fact in ended.facts.items() if name != _LIGHT}
-    return Standing(graph, back, begun.facts["coming_back"]), PruneRound.model_validate(report)
+    return Standing(graph, standing.most, back, begun.facts["coming_back"]), PruneRound.model_validate(report)
 
 
 def _lighten(number: int, task: Task) -> None:
@@ -166,11 +175,11 @@ def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entr
     """Grow back, cut, write it down."""
     seed = derived_seed(section.seed, number, 0)
     graph = grow(standing.graph, standing.back)
-    made = cut(graph, how, section.train, section.device, seed=seed, advance=section.advance)
+    made = cut(graph, how, section.train, section.device, most=standing.most, seed=seed, advance=section.advance)
     if made is None:
         return None
     back = {f"{BACK}{name}/{part}": t for name, one in made.back.items() for part, t in one.tensors().items()}
-    facts = {"removed": made.removed, "coming_back": made.coming_back}
+    facts = {"asked": made.asked, "removed": made.removed, "coming_back": made.coming_back}
     return _written(section.journal, CUT, Entry(facts, {GRAPH: to_bytes(made.graph), **back}))
 
 
@@ -182,9 +191,10 @@ def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: T
     tuned, training = fit(network, tuning, replace(section, seed=derived_seed(section.seed, number, 1)))
     report = PruneRound(
         round=number,
+        asked=begun.facts.get("asked"),  # which entries of older versions do not have
         removed=begun.facts["removed"],
         grown_back=standing.coming_back,
-        totals=network_totals(merge(tuned)),
+        totals=network_totals(merge(tuned, standing.most)),
         before_tuning=training.before,
         training=training if training.epochs else None,
     )

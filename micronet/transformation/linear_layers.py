@@ -96,8 +96,11 @@ class Cost:
 
     def is_below(self, other: "Cost") -> bool:
         """Whether nothing of it is more, and something less: it is cheaper whatever weighs what."""
-        pairs = list(zip(self._parts(), other._parts(), strict=True))
-        return all(one <= two for one, two in pairs) and self != other
+        return self.is_at_most(other) and self != other
+
+    def is_at_most(self, other: "Cost") -> bool:
+        """Whether nothing of it is more."""
+        return all(one <= two for one, two in zip(self._parts(), other._parts(), strict=True))
 
     def _parts(self) -> tuple[int, int, int, int]:
         return self.elements, self.nonzero, self.multiplications, self.additions

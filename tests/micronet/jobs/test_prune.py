@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from micronet.contract import Accuracy, NetworkTotals, PruneRound, PruningReport
 from micronet.jobs import JOBS, Context
+from micronet.jobs.prune import prune_warnings
 from tests.micronet.jobs.asking import ask
 from tests.micronet.jobs.test_score import Heard
 
@@ -43,3 +45,25 @@ def test_a_job_that_was_broken_off_goes_on_from_its_journal(digits: Digits, tmp_
         entry.unlink()
     second = job.run(chosen, path, Context(None, "cpu", journal=tmp_path))
     assert second.artifact.sha256 == first.artifact.sha256
+
+
+def test_where_nothing_pays_the_answer_says_so(digits: Digits, tmp_path: Path) -> None:
+    path, settings = digits
+    asked = {**HOW, "ratio": 0.05, "architecture": settings["architecture"], "evaluate": False}
+    result = ask("prune", path, asked, tmp_path)
+    assert result.pruning.after == result.pruning.before
+    assert result.pruning.rounds == ()
+    assert [warning for warning in result.warnings if "nothing was removed" in warning]
+
+
+def test_a_network_that_is_no_cheaper_is_a_warning() -> None:
+    totals = NetworkTotals(parameters=100, nonzero=90, multiplications=1000, additions=900)
+    accuracy, dear = Accuracy.of(9, 10), totals.model_copy(update={"nonzero": 91})
+    round_ = PruneRound(round=1, asked=2, removed=1, grown_back=0, totals=totals, before_tuning=accuracy, training=None)
+    report = PruningReport(
+        before=totals, after=dear, before_accuracy=accuracy, after_accuracy=accuracy, rounds=(round_,), kept_rounds=1,
+        layers=(), left_alone=(),
+    )  # fmt: skip
+    assert [warning[:27] for warning in prune_warnings(report)] == ["the network is no cheaper t"]
+    cheap = report.model_copy(update={"after": totals.model_copy(update={"multiplications": 999})})
+    assert list(prune_warnings(cheap)) == []

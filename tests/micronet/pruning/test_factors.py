@@ -5,7 +5,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from micronet import network_file
 from micronet.data.split import Split
+from micronet.errors import NumericalError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
@@ -90,6 +92,47 @@ def taps(layer: nn.Module, x: Tensor) -> list[Tensor]:
                     inside = 0 <= h < x.shape[2] and 0 <= w < x.shape[3]
                     vectors.append(x[0, :, h, w].detach() if inside else torch.zeros(x.shape[1]))
     return vectors
+
+
+class Folded(nn.Module):
+    """Linear layers over 30 tokens, and a convolution over 6 rows of each image, on axes that are one with images."""
+
+    def __init__(self, fold: bool) -> None:
+        super().__init__()
+        self._fold = fold
+        self.tokens, self.across, self.last = nn.Linear(3, 4), nn.Conv2d(4, 3, (1, 3), padding=(0, 1)), nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = x.permute(0, 2, 3, 1)
+        hidden = self.tokens(hidden.reshape(-1, 3)).reshape(-1, 5, 6, 4) if self._fold else self.tokens(hidden)
+        rows = torch.tanh(hidden).permute(0, 3, 1, 2)
+        if self._fold:
+            rows = self.across(rows.permute(0, 2, 1, 3).reshape(-1, 4, 1, 6)).reshape(-1, 5, 3, 6).permute(0, 2, 1, 3)
+        else:
+            rows = self.across(rows)
+        return self.last(rows.mean((2, 3)))
+
+
+def test_positions_count_alike_on_whichever_axis_they_lie() -> None:
+    """As a file has them, for one: its linear layers read matrices only."""
+    graphs = []
+    for fold in (False, True):
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
+            torch.manual_seed(0)
+            graphs.append(capture(Folded(fold).eval(), SHAPE))
+    plain, folded = (found(graph, some_inputs(3)) for graph in graphs)
+    filed = found(network_file.from_bytes(network_file.to_bytes(graphs[0])), some_inputs(3))
+    for name, both in plain.items():
+        for other in (folded[name], filed[name]):
+            torch.testing.assert_close(other.inputs, both.inputs, rtol=1e-4, atol=1e-7)
+            torch.testing.assert_close(other.outputs, both.outputs, rtol=1e-4, atol=1e-7)
+
+
+def test_what_is_no_number_is_no_information() -> None:
+    _, graph = small()
+    graph.weights["first.bias"].fill_(float("nan"))
+    with pytest.raises(NumericalError, match="NaN or infinite, so there is no Fisher information"):
+        found(graph, some_inputs(2))
 
 
 def test_a_split_into_batches_changes_nothing() -> None:

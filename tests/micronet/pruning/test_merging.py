@@ -1,5 +1,7 @@
 """Every form of a block is the same function, and the cheapest is by hand arithmetic."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -10,8 +12,12 @@ from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.pruning.blocks import Block, find_blocks
-from micronet.pruning.merging import cheapest, cost, forms, merge
+from micronet.pruning.costs import Sizes, cost
+from micronet.pruning.eigenbasis import Kept, restricted
+from micronet.pruning.merging import cheapest, forms, merge, prices
 from micronet.pruning.pieces import Affine, Pieces, pieces_of, with_pieces
+from micronet.transformation.linear_layers import Cost
+from tests.micronet.pruning.test_eigenbasis import some_basis
 
 LAYERS = {
     "pointwise": lambda: nn.Conv2d(6, 8, 1),
@@ -65,15 +71,77 @@ def test_all_forms_compute_the_same(kind: str, bias_in: bool) -> None:
         assert same.name == block.name
 
 
-def test_costs_are_those_that_counting_finds() -> None:
-    for kind in LAYERS:
-        graph = network(kind)
-        blocks, _ = find_blocks(graph)
-        apart = with_pieces(graph, {blocks[0].name: ranks(blocks[0], graph, 4, 5)}, blocks)
-        (block,), _ = find_blocks(apart)
-        layers = [layer for layer in count(apart).layers if layer.parameters]
-        counted = sum(sum(p.elements for p in layer.parameters) + layer.operations.multiplications for layer in layers)
-        assert cost(block, pieces_of(apart, block), shapes(apart)) == counted
+def counted(graph: Graph) -> Cost:
+    """Of all layers that have parameters, as counting finds it."""
+    found = Cost(0, 0, 0, 0)
+    for layer in count(graph).layers:
+        if layer.parameters:
+            elements, nonzero = (sum(getattr(p, of) for p in layer.parameters) for of in ("elements", "nonzero"))
+            operations = layer.operations
+            found += Cost(elements, nonzero, operations.all_multiplications, operations.all_additions)
+    return found
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_costs_are_those_that_counting_finds(kind: str) -> None:
+    graph = network(kind)
+    blocks, _ = find_blocks(graph)
+    pieces = ranks(blocks[0], graph, 4, 5)
+    pieces.core.weight[:, 0] = 0  # neither stored as non-zeros nor multiplied by
+    apart = with_pieces(graph, {blocks[0].name: pieces}, blocks)
+    (block,), _ = find_blocks(apart)
+    assert cost(block, pieces_of(apart, block), shapes(apart)) == counted(apart) == prices(apart)[block.name]
+    assert prices(apart)[block.name].nonzero < prices(apart)[block.name].elements
+
+
+@pytest.mark.parametrize("bias_in", [False, True])
+@pytest.mark.parametrize("fewer", [(0, 0), (1, 0), (0, 2), (3, 4)])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_sizes_alone_say_what_every_form_costs(kind: str, fewer: tuple[int, int], bias_in: bool) -> None:
+    """Of a block as it came, and of one with rotations."""
+    graph = network(kind)
+    (block,), known = find_blocks(graph)[0], shapes(graph)
+    for pieces in (pieces_of(graph, block), ranks(block, graph, 4, 5, bias_in)):
+        outputs, inputs = pieces.core.weight.shape[:2]
+        left = [
+            None if less == 0 else torch.arange(less, size) for less, size in zip(fewer, (inputs, outputs), strict=True)
+        ]
+        smaller = restricted(pieces, some_basis(pieces), Kept(*left))
+        expected = {form.form: cost(block, form, known) for form in forms(block, smaller)}
+        assert dict(Sizes.of(block, pieces, known).forms(*fewer)) == expected
+
+
+def test_what_pays_by_hand() -> None:
+    """6 -> 8 channels, 3x3 taps, 5x5 pixels, a bias: 432 weights, multiplied 25 times each.
+
+    With 5 inputs 5 * 6 + 5 * 72 = 390 weights: 42 less, stored once and multiplied 25 times. With 7 outputs 7 * 54 +
+    8 * 7 = 434, with 6 of them 372. With 5 inputs and 7 outputs 30 + 315 + 56 = 401 apart, more than 390.
+    """
+    graph = network("padded")
+    (block,), known = find_blocks(graph)[0], shapes(graph)
+    sizes, most = Sizes.of(block, pieces_of(graph, block), known), prices(graph)[block.name]
+    assert (most.elements, most.multiplications) == (432 + 8, 25 * 432)
+    assert sizes.saved(0, 0, most) is None
+    assert sizes.saved(1, 0, most) == 42 * 26
+    assert sizes.saved(0, 1, most) is None
+    assert sizes.saved(0, 2, most) == 60 * 26
+    assert sizes.saved(1, 1, most) is None
+    assert sizes.saved(1, 0, replace(most, nonzero=397)) is None  # it came with 42 zeros
+    assert sizes.saved(1, 0, replace(most, nonzero=398)) is not None
+
+
+def test_what_pays_at_many_positions_may_not_at_few() -> None:
+    """Of stride 2 on 5x5 pixels, padded by 2 for a dilation of 2, a rotation in computes 25 places, the core 9.
+
+    432 weights, 9 times each: 3,888 multiplications. With 5 inputs 25 * 30 + 9 * 360 = 3,990, though the weights are 42
+    fewer; with 4, 25 * 24 + 9 * 288 = 3,192.
+    """
+    graph = network("strided, dilated, padded")
+    (block,), known = find_blocks(graph)[0], shapes(graph)
+    sizes, most = Sizes.of(block, pieces_of(graph, block), known), prices(graph)[block.name]
+    assert most.multiplications == 3888
+    assert sizes.saved(1, 0, most) is None
+    assert sizes.saved(2, 0, most) == (3888 - 3192) + (432 - 24 - 288)
 
 
 @pytest.mark.parametrize(
@@ -99,6 +167,17 @@ def test_the_cheapest_form_by_hand(inner: int, outer: int, form: tuple[str, ...]
     merged = merge(apart)
     assert pieces_of(merged, find_blocks(merged)[0][0]).form == form
     assert sum(bool(layer.parameters) for layer in count(merged).layers) == len(form)
+
+
+def test_no_form_is_taken_that_costs_more_than_a_block_may() -> None:
+    """Apart, 6 inputs around 5 of 6 -> 8: fewer weights than as one layer, but more multiplications."""
+    graph = network("strided, dilated, padded")
+    most = prices(graph)
+    (block,), _ = find_blocks(graph)
+    apart = with_pieces(graph, {block.name: replace(ranks(block, graph, 5, 8), rotation_out=None)}, (block,))
+    merged = merge(apart, most)
+    assert pieces_of(merged, find_blocks(merged)[0][0]).form == ("core",)
+    assert not prices(apart)[block.name].is_at_most(most[block.name])
 
 
 def test_merging_what_is_merged_changes_nothing() -> None:
