@@ -13,6 +13,7 @@ from app.http.site import site_of
 from app.pages import formats
 from app.pages.assets import asset_address
 from app.pages.words import for_people
+from app.printable import printable
 
 CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -74,6 +75,7 @@ def _templates() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(formats.FILTERS)
+    environment.filters["printable"] = printable
     environment.filters["for_people"] = lambda error: for_people(str(error))
     environment.globals["asset"] = asset_address
     return environment

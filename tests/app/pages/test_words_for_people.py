@@ -9,6 +9,7 @@ from app.pages.words import for_people
 from app.services import Services
 from tests.app.http.conftest import called
 from tests.app.http.sending import accepted
+from tests.app.pages.records import failed
 
 
 @pytest.mark.parametrize(
@@ -79,3 +80,9 @@ def test_who_is_signed_in_sees_as_which_team(services: Services) -> None:
         assert "Team <strong>blue &amp; co</strong>" in client.get("/ui/jobs").text
     with called(services) as client:
         assert "Team <strong>" not in client.get("/ui/jobs").text
+
+
+def test_words_out_of_a_file_turn_no_text(api: TestClient, services: Services) -> None:
+    job = accepted(api)
+    failed(services, yours=True, detail="no layer \N{RIGHT-TO-LEFT OVERRIDE}1cf")
+    assert "no layer \N{REPLACEMENT CHARACTER}1cf" in api.get(job["urls"]["page"]).text
