@@ -16,13 +16,14 @@ from micronet.contract import FineTuning, PipelineSettings, TrainResult, TrainSe
 from micronet.contract.pipeline import FuseStage, SparsifyStage, TrainStage
 from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS
+from tests.app.in_process import Done, command
 from tests.app.test_cli import micronet
 
 BRIEF = ("--track", "digits", "--architecture", "digits", "--set", "steps=3", "--set", "augmentation.policy=none")
 
 
 def test_every_row_has_a_command() -> None:
-    known = micronet("--help").stdout
+    known = command("--help").stdout
     assert all(f" {kind} " in known for kind in JOBS)
     assert JOBS.keys() > OWN_COMMANDS
 
@@ -142,9 +143,9 @@ def test_train_here_writes_its_network_and_nothing_over(tmp_path: Path) -> None:
     made = tmp_path / "made" / result.artifact.name
     assert [path.name for path in (tmp_path / "made").iterdir()] == [made.name]
     assert sha256_of(made) == result.artifact.sha256
-    again = micronet("train", *BRIEF, *output)
+    again = command("train", *BRIEF, *output)
     assert (again.returncode, "--force" in again.stderr) == (1, True)
-    forced = micronet("train", *BRIEF, *output, "--force")  # and from the journal: the same
+    forced = command("train", *BRIEF, *output, "--force")  # and from the journal: the same
     assert forced.returncode == 0, forced.stderr
     assert result.artifact.sha256[:16] in forced.stdout
     assert sha256_of(made) == result.artifact.sha256
@@ -172,7 +173,7 @@ def test_a_job_that_pauses_goes_on_to_the_same_file(tmp_path: Path) -> None:
     ],
 )
 def test_a_pause_needs_a_journal_that_is_written(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
-    refused = micronet(*arguments, "--output", str(tmp_path), "--pause-after", "8")
+    refused = command(*arguments, "--output", str(tmp_path), "--pause-after", "8")
     assert refused.returncode == 1
     assert words in refused.stderr
 
@@ -204,7 +205,7 @@ def test_failures_say_what_would_be_right(
     arguments: tuple[str, ...], exit_code: int, words: str, tmp_path: Path
 ) -> None:
     options = () if arguments[0] == "submit" else ("--output", str(tmp_path))
-    done = micronet(*arguments, *options)
+    done = command(*arguments, *options)
     assert done.returncode == exit_code
     assert words.lower() in done.stderr.lower()
     assert "Traceback" not in done.stderr
@@ -224,14 +225,14 @@ def test_a_server_trains_with_a_teacher_and_gives_the_network_back(tmp_path: Pat
         assert json.loads(waiting.stdout)["settings"]["distillation"]["teacher"] == sha256_of(Path(teacher[1]))
 
 
-def road(output: Path, *stages: dict[str, Any]) -> subprocess.CompletedProcess[str]:
+def road(output: Path, *stages: dict[str, Any]) -> Done:
     learning = {"steps": 3, "augmentation": {"policy": "none"}}
     asked = {
         "track": "digits",
         "architecture": {"name": "digits"},
         "stages": [{"stage": "train", **learning}, *stages],
     }
-    return micronet("pipeline", "--settings", json.dumps(asked), "--output", str(output))
+    return command("pipeline", "--settings", json.dumps(asked), "--output", str(output))
 
 
 def test_a_pipeline_that_may_not_replace_a_file_says_so_before_it_trains(tmp_path: Path) -> None:
@@ -249,7 +250,7 @@ def test_what_a_pipeline_made_before_a_stage_failed_is_kept(tmp_path: Path) -> N
     assert failed.returncode == 1
     assert "training came apart" in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["1-train.onnx"]
-    assert micronet("count", str(tmp_path / "1-train.onnx"), "--track", "digits").returncode == 0
+    assert command("count", str(tmp_path / "1-train.onnx"), "--track", "digits").returncode == 0
 
 
 @pytest.mark.parametrize(
