@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, true
+from sqlalchemy import Connection, func, select, true
 
 from worker.records.database import Database
 from worker.records.points import POINT, Point
@@ -34,10 +34,12 @@ class Standings:
         total = select(func.count()).select_from(scores).where(*board)
         earlier = (scores.c.team == entry.team, scores.c.finished_at < entry.finished_at)
         best = select(*POINT).where(*board, *earlier).order_by(*MERIT).limit(1)
-        among, before = self._database.read(
-            lambda connection: (connection.scalar(total) or 0, connection.execute(best).first())
-        )
-        return Standing(entry, among, None if before is None else Point(*before))
+
+        def work(connection: Connection) -> Standing:
+            before = None if entry.team is None else connection.execute(best).first()
+            return Standing(entry, connection.scalar(total) or 0, None if before is None else Point(*before))
+
+        return self._database.read(work)
 
     def measured(self, job_ids: Collection[str]) -> dict[str, Point]:
         """What those of these jobs that measured a score came to."""
