@@ -421,6 +421,15 @@ def test_an_address_says_what_is_in_the_fields(page: TestClient, services: Servi
     assert (gone.status_code, "checkpoint_sha256" in gone.text, "not kept any more" in gone.text) == (200, False, True)
 
 
+def test_what_an_address_puts_into_fields_is_text_and_nothing_else(page: TestClient) -> None:
+    attack = '"><script>alert(1)</script>'
+    query = dict.fromkeys(("name", "track", "architecture/options", "settings", "filename"), attack)
+    answer = page.get("/ui/submit", params={"kind": "train", **query})
+    assert (answer.status_code, "<script>alert" in answer.text) == (200, False)
+    shown = shown_in(answer.text).sent
+    assert {shown[name] for name in ("name", "track", "architecture/options", "settings")} == {attack}
+
+
 def test_a_job_whose_file_is_gone_is_filled_in_again_and_says_so(page: TestClient, services: Services) -> None:
     post(page, name="ours", track="digits")
     job = _only_job(services)
