@@ -121,7 +121,7 @@ def test_a_dropped_file_and_faults_at_their_fields(page: Page, digits: tuple[Pat
         """(content) => {
             const data = new DataTransfer();
             data.items.add(new File([new Uint8Array(content)], 'dropped.pth'));
-            document.getElementById('drop').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true}));
+            document.querySelector('h1').dispatchEvent(new DragEvent('drop', {dataTransfer: data, bubbles: true}));
         }""",
         content,
     )
