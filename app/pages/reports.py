@@ -63,7 +63,7 @@ def report_view(report: Report) -> ReportView:
             return ReportView("results/reports/pruning.html", report, drawing, _said_of_pruning(report))
         case SparsifyingReport():
             drawing = draw_learning([turn.training for turn in report.rounds if turn.training])
-            return ReportView("results/reports/sparsifying.html", report, drawing, _undone(report))
+            return ReportView("results/reports/sparsifying.html", report, drawing)
         case QuantizingReport():
             drawing = draw_learning([report.training]) if report.training else None
             return ReportView("results/reports/quantizing.html", report, drawing)
@@ -94,27 +94,14 @@ def _report_of(result: Made) -> Report:
 
 
 def _said_of_pruning(report: PruningReport) -> Sequence[str]:
+    """What jobs of this version warn of by themselves, where one of an earlier version says nothing."""
     kept = report.rounds[: report.kept_rounds]
     gone = sum(turn.removed - turn.grown_back for turn in kept)
-    said = list(_undone(report))
-    if gone > 0 and report.after.parameters >= report.before.parameters:
-        one = gone == 1
-        said.append(
-            f"{gone:,} {'direction' if one else 'directions'} went, and the network is no smaller: in no layer is what "
-            "is left, with the rotations that it takes, cheaper than the layer as it was, so each is still computed "
-            "whole. More has to go before a rotation pays for itself: a larger share, or more rounds."
-        )
-    elif not gone and kept:
-        said.append("No direction went: the network is what it was, but for fine-tuning.")
-    return said
-
-
-def _undone(report: PruningReport | SparsifyingReport) -> Sequence[str]:
-    said = []
-    if report.came_apart is not None:
-        said.append(f"A round after these gave numbers that are not finite, and was undone: {report.came_apart}")
-    undone = report.rounds[report.kept_rounds :]
-    if undone:
-        numbers = ", ".join(str(turn.round) for turn in undone)
-        said.append(f"Round {numbers} fell below the floor, and was undone: what came before it is the result.")
-    return said
+    spoken = all(turn.asked is not None for turn in kept)
+    if spoken or gone <= 0 or report.after.parameters < report.before.parameters:
+        return ()
+    return (
+        f"{gone:,} {'direction' if gone == 1 else 'directions'} went, and the network is no smaller: in no layer is "
+        "what is left, with the rotations that it takes, cheaper than the layer as it was, so each is still computed whole. "
+        "More has to go before a rotation pays for itself.",
+    )
