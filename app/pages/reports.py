@@ -102,6 +102,6 @@ def _said_of_pruning(report: PruningReport) -> Sequence[str]:
         return ()
     return (
         f"{gone:,} {'direction' if gone == 1 else 'directions'} went, and the network is no smaller: in no layer is "
-        "what is left, with the rotations that it takes, cheaper than the layer as it was, so each is still computed whole. "
-        "More has to go before a rotation pays for itself.",
+        "what is left, with the rotations that it takes, cheaper than the layer as it was, so each is still computed "
+        "whole. More has to go before a rotation pays for itself.",
     )
