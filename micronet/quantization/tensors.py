@@ -1,10 +1,13 @@
 """What became of each tensor: its grid, and what rounding to it did."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from micronet.analysis.widths import QUANTIZERS, activation_grid
+from micronet.analysis.shapes import constants
+from micronet.analysis.widths import KEEPS_WIDTH, QUANTIZERS, activation_grid
 from micronet.contract import QuantizedTensor
+from micronet.errors import NumericalError
 from micronet.evaluation.calibration import calibrate
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.grid import Grid
@@ -18,7 +21,10 @@ MEASURED_IMAGES = 100
 
 
 def quantized_tensors(quantized: Quantized, seed: int, advance: Advance) -> tuple[QuantizedTensor, ...]:
-    """Every weight and value that is on a grid; errors of values are those on `MEASURED_IMAGES` images, by `seed`."""
+    """Every weight and value that is on a grid; errors of values are those on `MEASURED_IMAGES` images, by `seed`.
+
+    Raises NumericalError where a value is NaN or infinite once those before it are on their grids.
+    """
     images = quantized.images
     if images is not None:
         images = replace(images, split=images.split.subset(MEASURED_IMAGES, seed))
@@ -43,7 +49,36 @@ def _activations(graph: Graph, images: Inputs | None, advance: Advance) -> Itera
     for node, grid in quantizers:
         source = _source(node)
         error = None if images is None else observers[source].error()
+        if error is not None and not math.isfinite(error.squares):
+            raise NumericalError(_not_finite(graph, makers, source))
         yield _tensor(_path(makers, source), "activation", grid, error)
+
+
+def _not_finite(graph: Graph, makers: Mapping[str, Node], source: str) -> str:
+    """What to say of the first value that rounding has made NaN or infinite, and of the layers it is computed from."""
+    message = f"{_path(makers, source)} gives NaN or infinity once what it reads is quantized"
+    layers = list(dict.fromkeys(_path(makers, name) for name in _computed_from(graph, makers, source)))
+    if not layers:
+        return f"{message}. Check normalization and weights."
+    one = f'layers = {{"{layers[-1]}": {{"mul_bits": 32}}}}'
+    return (
+        f"{message}: a divisor, or what a root or a logarithm is taken of, became 0. Place grids by another rule (`max` "
+        f"or `mse`), give {' and '.join(layers)} more bits, or keep it in floating point by `layers` of a quantize job, "
+        f"such as {one}."
+    )
+
+
+def _computed_from(graph: Graph, makers: Mapping[str, Node], name: str) -> Iterator[str]:
+    """The layers whose quantized results a layer computes with, in the order of its operands."""
+    fixed = constants(graph)
+    waiting = [ref.name for ref in makers[name].refs()] if name in makers else []
+    while waiting:
+        read = waiting.pop(0)
+        maker = makers.get(read)
+        if maker is not None and (maker.target in QUANTIZERS or maker.target in KEEPS_WIDTH):
+            waiting[:0] = [ref.name for ref in maker.refs()]
+        elif read not in fixed:
+            yield read
 
 
 def _grid(node: Node) -> Grid | None:

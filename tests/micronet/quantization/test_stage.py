@@ -1,6 +1,7 @@
 """The stage: every network and width, exact grids, the same bits again, and better than rounding alone."""
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -9,6 +10,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import ModelProto
+from torch import Tensor, nn
 
 from micronet.analysis.counts import count
 from micronet.analysis.widths import QUANTIZERS
@@ -24,7 +26,7 @@ from micronet.contract import (
     Training,
 )
 from micronet.data.split import Split
-from micronet.errors import AlreadyQuantized, SettingsError
+from micronet.errors import AlreadyQuantized, NumericalError, SettingsError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
@@ -206,3 +208,28 @@ def test_bfloat16_is_refused(learned: Graph) -> None:
     how = Quantizing(quantizer=MSE, train=STEP.model_copy(update={"precision": "bfloat16"}))
     with pytest.raises(SettingsError, match=r"train\.precision"):
         quantize_stage(learned, how, digits_task(64))
+
+
+def spelled_rms() -> Graph:
+    """x over the root of its mean square, which is far under the step of a grid that holds one large value."""
+
+    class Rms(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(64, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = x.flatten(1)
+            return self.fc(x * 1e-4 / (x * 1e-4).pow(2).mean(1, keepdim=True).sqrt())
+
+    return prepare(capture(Rms(), digits_graph().input_shape), fuse=True)
+
+
+def test_a_divisor_that_becomes_zero_is_told_and_so_is_the_way_out() -> None:
+    """The mean square is about 1e-8: a grid of 4 bits over 20 deviations has a step above twice that."""
+    with pytest.raises(NumericalError, match=r"div gives NaN or infinity.*layers = \{\"") as raised:
+        quantize_stage(spelled_rms(), Quantizing(bits=FOUR), digits_task())
+    named = re.findall(r'"([^"]+)": \{"mul_bits": 32\}', str(raised.value))
+    quantizer = QuantizerSettings(rule="max")
+    how = Quantizing(bits=FOUR, layers=dict.fromkeys(named, LayerBits(mul_bits=32)), quantizer=quantizer)
+    check_on_grids(quantize_stage(spelled_rms(), how, digits_task())[0])
