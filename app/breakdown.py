@@ -28,7 +28,7 @@ class Charged:
 class LayerCost:
     """What one layer adds to the two terms of the score, its share of their sum, and the widths it was charged at.
 
-    `charged` is None where the result does not say.
+    `charged` is None where the result does not say. Products of `stored` add up to the storage of the layer times 32.
     """
 
     layer: Layer
@@ -36,6 +36,7 @@ class LayerCost:
     math: float
     share: float
     charged: Charged | None = None
+    stored: "tuple[Term, ...]" = ()
 
     @property
     def name(self) -> str:
@@ -61,8 +62,10 @@ def layer_costs(result: ScoreResult) -> tuple[LayerCost, ...]:
     costs = []
     for layer in result.layers:
         storage, math = layer.storage * per_storage, layer.math * per_math
-        charged = None if layer.charged is None else _charged(layer.charged)
-        costs.append(LayerCost(layer, storage, math, (storage + math) / total, charged))
+        charged, stored = None, tuple[Term, ...]()
+        if layer.charged is not None:
+            charged, stored = _charged(layer.charged), terms_of(STORED, layer.charged.storage.items())
+        costs.append(LayerCost(layer, storage, math, (storage + math) / total, charged, stored))
     return tuple(costs)
 
 

@@ -13,10 +13,10 @@ _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
 def number(value: float) -> str:
-    """1,234,567; with up to three decimals where it is no whole number."""
+    """1,234,567; with up to five decimals where it is no whole number: all there are of bits divided by 32."""
     if isinstance(value, int) or value == int(value):
         return f"{int(value):,}"
-    return f"{value:,.3f}".rstrip("0")
+    return f"{value:,.5f}".rstrip("0")
 
 
 def percent(share: float, digits: int = 2) -> str:

@@ -49,6 +49,11 @@ class ScoreView:
         """Whether any layer was charged for exponents."""
         return any(cost.charged is not None and cost.charged.exponents for cost in self.layers)
 
+    @property
+    def masks(self) -> bool:
+        """Whether any layer was charged for saying which of its values are zero."""
+        return any(cost.layer.charged is not None and "mask" in cost.layer.charged.storage for cost in self.layers)
+
 
 @dataclass(frozen=True, slots=True)
 class PipelineView:

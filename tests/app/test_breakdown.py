@@ -96,6 +96,7 @@ def test_every_row_multiplies_out(shared_dir: Path, policy: str, bits: BitWidths
     result = _counted(shared_dir, policy=policy, bits=bits)
     costs = layer_costs(result)
     assert [_charged_bits(cost) for cost in costs] == [32 * Fraction(cost.layer.math) for cost in costs]
+    assert [_bits(cost.stored) for cost in costs] == [32 * Fraction(cost.layer.storage) for cost in costs]
     charged = [cost.charged for cost in costs if cost.charged is not None]
     assert sum(each.exponents for each in charged) == (0 if policy == "challenge" or bits is None else 640)
     assert all(each.addition in (None, 12, 20, 32) for each in charged)
