@@ -62,9 +62,9 @@ def _not_finite(graph: Graph, makers: Mapping[str, Node], source: str) -> str:
         return f"{message}. Check normalization and weights."
     one = f'layers = {{"{layers[-1]}": {{"mul_bits": 32}}}}'
     return (
-        f"{message}: a divisor, or what a root or a logarithm is taken of, became 0. Place grids by another rule (`max` "
-        f"or `mse`), give {' and '.join(layers)} more bits, or keep it in floating point by `layers` of a quantize job, "
-        f"such as {one}."
+        f"{message}: a divisor, or what a root or a logarithm is taken of, became 0. Place grids by another rule "
+        f"(`max` or `mse`), give {' and '.join(layers)} more bits, or keep it in floating point by `layers` of a "
+        f"quantize job, such as {one}."
     )
 
 

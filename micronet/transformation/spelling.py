@@ -28,7 +28,10 @@ def one_spelling(graph: Graph) -> Graph:
 
 
 def drop_identities(graph: Graph) -> Graph:
-    """The same function without operations that do nothing."""
+    """The same function without operations that do nothing.
+
+    Some of these lay values out anew in memory, which a view may need: every view becomes a reshape, which needs none.
+    """
     renamed: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:
@@ -36,7 +39,8 @@ def drop_identities(graph: Graph) -> Graph:
         if node.target in IDENTITIES and isinstance(source, Ref):
             renamed[node.name] = renamed.get(source.name, source.name)
             continue
-        nodes.append(node.renamed(renamed))
+        free = replace(node, target=aten.reshape.default) if node.target is aten.view.default else node
+        nodes.append(free.renamed(renamed))
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
 
 

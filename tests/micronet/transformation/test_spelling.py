@@ -1,5 +1,8 @@
 """One spelling: the same function at the same cost, and nothing that does nothing."""
 
+from collections.abc import Callable
+
+import pytest
 import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
@@ -9,6 +12,7 @@ from micronet.analysis.counts import count
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.transformation.spelling import IDENTITIES, drop_identities, one_spelling
+from tests.micronet.analysis.graphs import Apply
 from tests.micronet.networks import IMAGE, images, networks
 
 aten = torch.ops.aten
@@ -42,6 +46,21 @@ def test_what_does_nothing_goes_and_nothing_else() -> None:
     assert torch.equal(interpret(lean, images(3)), interpret(graph, images(3)))
     assert [node for node in graph.nodes if node.target not in IDENTITIES and node.name not in lean.by_name()] == []
     assert not any(node.target in IDENTITIES for node in lean.nodes)
+
+
+@pytest.mark.parametrize("copy", [Tensor.contiguous, lambda x: x.clone(memory_format=torch.contiguous_format)])
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_view_of_what_was_copied_into_order_stays_what_it_is(copy: Callable[[Tensor], Tensor], steps: int) -> None:
+    """A transposed value has no view as rows: the copy made one possible."""
+
+    def rows(x: Tensor) -> Tensor:
+        moved = copy(x.transpose(1, 2))
+        return moved.view(x.shape[0], -1) if steps == 1 else moved.view(x.shape[0], 1, -1).view(x.shape[0], -1)
+
+    graph = capture(Apply(rows), IMAGE)
+    lean = drop_identities(graph)
+    assert not any(node.target in IDENTITIES for node in lean.nodes)
+    assert torch.equal(interpret(lean, images(3)), interpret(graph, images(3)))
 
 
 @settings(deadline=None, max_examples=20)
