@@ -45,7 +45,8 @@ def least_salient(
     ones of the same share would, whatever these save. Saliencies add up as if directions did not share weights: those
     that two removed ones have in common count twice, which errs on the side of keeping.
 
-    A departure: the paper removes the least salient, and nothing of them where that makes no layer cheaper is saved.
+    A departure: the paper removes the least salient of all, also where that makes no layer cheaper.
+
     Raises NumericalError where saliencies tell nothing: all zero, or no numbers.
     """
     values = [values for both in saliencies.values() for values in both]

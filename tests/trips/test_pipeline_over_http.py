@@ -21,7 +21,7 @@ SETTINGS: dict[str, Any] = {
     "architecture": {"name": "digits"},
     "stages": [
         {"stage": "train", "epochs": 6, "batch": 32, "learning_rate": 0.1, "augmentation": NOTHING},
-        {"stage": "prune", "ratio": 0.2, "rounds": 2, "factor_images": 200, "fine_tuning": TUNING},
+        {"stage": "prune", "ratio": 0.4, "rounds": 2, "factor_images": 200, "fine_tuning": TUNING},
         {"stage": "sparsify", "rounds": 2, "fine_tuning": TUNING},
         {"stage": "fuse"},
         {"stage": "quantize", "bits": {"param_bits": 6, "mul_bits": 8}, "quantizer": {"rule": "mse"}, "train": TUNING},
