@@ -99,7 +99,7 @@ def test_what_was_charged_is_multiplied_out(api: TestClient, services: Services,
     text = " ".join(api.get(f"/ui/jobs/{job['id']}").text.split())
     assert ("additions × theirs + exponents)" in text) is ("× / +, exponents" in text) is exponents
     assert "9 parameters stored × 10/32</td>" in text
-    assert '<small class="quiet">9 × 10</small>' in text
+    assert '<small class="quiet">9&nbsp;×&nbsp;10</small>' in text
     several = "2 multiplications × 8/32 + 1 multiplications × 16/32 + 2 additions × 8/32</td>"
     assert ("3 multiplications × 8/32 + 2 additions × 8/32 + 1 exponents × 8/32</td>" if exponents else several) in text
     assert ('<td class="n">8 / 8 + 8</td>' if exponents else '<td class="n">⌀ 10.666667 / 8</td>') in text
