@@ -1,5 +1,6 @@
 """Permutations of channels that are not mere layout, such as a channel shuffle."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -8,7 +9,8 @@ from torch import Tensor
 from micronet.analysis.operations import Call, Operations
 from micronet.analysis.parameters import Parameter
 from micronet.analysis.shapes import first_ref
-from micronet.graph.ir import Graph, Node
+from micronet.analysis.widths import JOINS, QUANTIZERS
+from micronet.graph.ir import Graph
 
 aten = torch.ops.aten
 
@@ -18,11 +20,34 @@ _RESHAPES = frozenset(
         aten.reshape.default,
         aten.flatten.using_ints,
         aten.unflatten.int,
+        aten.unsqueeze.default,
+        aten.squeeze.default,
+        aten.squeeze.dim,
+        aten.squeeze.dims,
         aten.clone.default,
         aten.contiguous.default,
     }
 )
-"""Operations that leave values in their order."""
+_ELEMENTWISE = frozenset(
+    {
+        aten.relu.default,
+        aten.relu6.default,
+        aten.hardtanh.default,
+        aten.clamp.default,
+        aten.clamp_min.default,
+        aten.clamp_max.default,
+        aten.leaky_relu.default,
+        aten.elu.default,
+        aten.gelu.default,
+        aten.silu.default,
+        aten.sigmoid.default,
+        aten.tanh.default,
+        aten.hardswish.default,
+        aten.hardsigmoid.default,
+    }
+)
+_KEEPS_ORDER = _RESHAPES | _ELEMENTWISE | QUANTIZERS
+"""Operations of one value that leave its elements in their order, whatever they do to each."""
 _TRANSPOSITIONS = frozenset({aten.permute.default, aten.transpose.int})
 _CHANNEL_AXIS = 1
 
@@ -40,10 +65,12 @@ def permutation_of(call: Call) -> Permutation | None:
     """The permutation `call` computes, or None.
 
     A channel shuffle (Zhang et al. 2018, ShuffleNet) is a reshape of C channels to (groups, C / groups), a transpose of
-    these two, and a reshape back to C; torch has it as one operation, too. An `index_select` that is no plain slice is
-    the other way to write it. Transposes that are not reshaped back are layout, and so are selections of places of an
-    image that enlarge it by the nearest element or give it a border: ONNX files have these as indices, too. An image
-    has four axes and its channels on the second; of one with channels last, the rows count.
+    these two, and a reshape back to C; torch has it as one operation, too. Quantizers and activation functions may
+    stand in between. Groups that are stacked behind their channels and reshaped to C are interleaved all the same. An
+    `index_select` that is no plain slice is the other way to write it. Transposes that are not reshaped back are
+    layout, and so are slices, concatenations, and selections of places of an image that enlarge it by the nearest
+    element or give it a border: ONNX files have these as indices, too. An image has four axes and its channels on the
+    second; where channels are last, a shuffle of these counts, and of selections those of rows.
     """
     target = call.node.target
     if target is aten.index_select.default:
@@ -51,21 +78,60 @@ def permutation_of(call: Call) -> Permutation | None:
     if target is aten.channel_shuffle.default:
         channels = call.shape(0)[_CHANNEL_AXIS]
         return None if call.argument(1) in (1, channels) else _permutation(call, channels, channels)
-    return _shuffle(call) if target in _TRANSPOSITIONS else None
+    if target in _TRANSPOSITIONS:
+        return _shuffle(call)
+    return _interleaving(call) if target in JOINS else None
 
 
 def _shuffle(call: Call) -> Permutation | None:
     """A transpose between two reshapes, which gives the first one's shape back with its channels in another order."""
     graph, node = call.graph, call.node
-    source, users = _before_reshapes(graph, node), _reshapes_after(graph, node)
-    shape = call.shapes.of.get(source, ())
-    if shape == call.shape(0) or not any(call.shapes.of.get(user.name) == shape for user in users):
+    shape = call.shapes.of.get(_origin(graph, first_ref(node)), ())
+    if shape == call.shape(0) or shape not in _shapes_after(call):
         return None
     channels = shape[_CHANNEL_AXIS]
-    before = torch.arange(channels).view(1, channels, *[1] * (len(shape) - 2)).expand(shape)
-    moved = node.target(before.reshape(call.shape(0)), *node.args[1:])
+    before = _numbers(shape, _CHANNEL_AXIS)
+    if not torch.equal(_moved(call, before).reshape(shape), before):
+        return _permutation(call, channels, channels)
+    if len(shape) == 2:
+        return None
+    last, places = _numbers(shape, -1), torch.arange(math.prod(shape[:-1])).view(*shape[:-1], 1).expand(shape)
+    within = torch.equal(_moved(call, places).reshape(shape), places)
+    shuffled = within and not torch.equal(_moved(call, last).reshape(shape), last)
+    return _permutation(call, shape[-1], shape[-1]) if shuffled else None
+
+
+def _moved(call: Call, values: Tensor) -> Tensor:
+    moved = call.node.target(values.reshape(call.shape(0)), *call.node.args[1:])
     assert isinstance(moved, Tensor)
-    return None if torch.equal(moved.reshape(shape), before) else _permutation(call, channels, channels)
+    return moved
+
+
+def _interleaving(call: Call) -> Permutation | None:
+    """Values of one shape, joined along a new axis, and reshaped to one that has the channels of all, in turns."""
+    graph, operands = call.graph, [ref.name for ref in call.node.refs()]
+    shape = call.shapes.of.get(_origin(graph, operands[0]), ())
+    if len(shape) < 3 or any(call.shapes.of.get(_origin(graph, name), ()) != shape for name in operands):
+        return None
+    channels = len(operands) * shape[_CHANNEL_AXIS]
+    joined = (shape[0], channels, *shape[_CHANNEL_AXIS + 1 :])
+    if call.shapes.of[call.node.name] == joined or joined not in _shapes_after(call):
+        return None
+    numbers = [
+        (_numbers(shape, _CHANNEL_AXIS) + place * shape[_CHANNEL_AXIS]).reshape(call.shapes.of[name])
+        for place, name in enumerate(operands)
+    ]
+    made = call.node.target(numbers, *call.node.args[1:])
+    assert isinstance(made, Tensor)
+    in_order = torch.equal(made.reshape(joined), _numbers(joined, _CHANNEL_AXIS))
+    return None if in_order else _permutation(call, channels, channels)
+
+
+def _numbers(shape: tuple[int, ...], axis: int) -> Tensor:
+    """Each element's place along `axis`."""
+    sizes = [1] * len(shape)
+    sizes[axis] = shape[axis]
+    return torch.arange(shape[axis]).view(sizes).expand(shape)
 
 
 def _selection(call: Call) -> Permutation | None:
@@ -113,21 +179,21 @@ def _permutation(call: Call, rows: int, columns: int) -> Permutation:
     return Permutation(Operations(call.outputs), matrix)
 
 
-def _before_reshapes(graph: Graph, node: Node) -> str:
-    """Name of the value the node's operand was reshaped from, through any number of reshapes."""
+def _origin(graph: Graph, name: str) -> str:
+    """Name of the value that the one called `name` has the elements of, in their order."""
     makers = graph.by_name()
-    name = first_ref(node)
-    while (maker := makers.get(name)) is not None and maker.target in _RESHAPES:
+    while (maker := makers.get(name)) is not None and maker.target in _KEEPS_ORDER:
         name = first_ref(maker)
     return name
 
 
-def _reshapes_after(graph: Graph, node: Node) -> list[Node]:
-    """What the node's value is reshaped to, through any number of reshapes."""
-    users = graph.users()
-    found, waiting = [], [node.name]
+def _shapes_after(call: Call) -> set[tuple[int, ...]]:
+    """What the node's value is reshaped to, through any number of operations that keep the order."""
+    users = call.graph.users()
+    found: set[tuple[int, ...]] = set()
+    waiting = [call.node.name]
     while waiting:
-        reshapes = [user for user in users.get(waiting.pop(), []) if user.target in _RESHAPES]
-        found.extend(reshapes)
-        waiting.extend(user.name for user in reshapes)
+        kept = [user for user in users.get(waiting.pop(), []) if user.target in _KEEPS_ORDER]
+        found.update(call.shapes.of.get(user.name, ()) for user in kept if user.target in _RESHAPES)
+        waiting.extend(user.name for user in kept)
     return found

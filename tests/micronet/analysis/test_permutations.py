@@ -43,10 +43,34 @@ def mixed_with_places(x: Tensor) -> Tensor:
     return x.view(n, c, h * w).transpose(1, 2).reshape(n, c, h, w)
 
 
+def channels_last(x: Tensor) -> Tensor:
+    n, c, h, w = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(n, h, w, 2, c // 2)
+    return rows.transpose(3, 4).reshape(n, h, w, c).permute(0, 3, 1, 2)
+
+
 @pytest.mark.parametrize(
     "permutation",
-    [channel_shuffle, shuffle_in_planes, shuffle_in_steps, mixed_with_places, nn.ChannelShuffle(2)],
-    ids=["ShuffleNet", "in planes", "in steps", "mixed with places", "torch's own"],
+    [
+        channel_shuffle,
+        shuffle_in_planes,
+        shuffle_in_steps,
+        mixed_with_places,
+        channels_last,
+        lambda x: torch.stack([x[:, :3], x[:, 3:]], 2).flatten(1, 2),
+        lambda x: torch.cat([x[:, :3].unsqueeze(2), x[:, 3:].unsqueeze(2)], 2).flatten(1, 2),
+        nn.ChannelShuffle(2),
+    ],
+    ids=[
+        "ShuffleNet",
+        "planes",
+        "steps",
+        "mixed with places",
+        "channels last",
+        "stack",
+        "concatenation",
+        "torch's own",
+    ],
 )
 def test_a_channel_shuffle_is_a_product_with_a_sparse_matrix(
     permutation: nn.Module | Callable[[Tensor], Tensor],
@@ -60,9 +84,26 @@ def test_a_channel_shuffle_is_a_product_with_a_sparse_matrix(
     assert weigh(counts, "challenge", "cheapest") == (CHANNELS * PLACES * 16, 36)
 
 
+@pytest.mark.parametrize("between", [lambda x: torch.fake_quantize_per_tensor_affine(x, 0.3, 1, -8, 7), torch.relu])
+def test_a_shuffle_is_one_whatever_is_done_to_each_element_between_its_steps(
+    between: Callable[[Tensor], Tensor],
+) -> None:
+    def shuffle(x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return between(between(x.view(n, 2, c // 2, h, w)).transpose(1, 2)).reshape(n, c, h, w)
+
+    counts = count(captured(shuffle, SHAPE))
+    assert [layer.parameters[0].elements for layer in counts.layers if layer.op == "permutation"] == [36]
+    assert sum(layer.operations.all_multiplications for layer in counts.layers) == 3 * CHANNELS * PLACES
+
+
 @pytest.mark.parametrize(
     "layout",
     [
+        lambda x: torch.stack([x[:, :3], x[:, 3:]], 1).flatten(1, 2),
+        lambda x: torch.stack([x, x], 2).flatten(2),
+        lambda x: torch.cat([x[:, :3], x[:, 3:]], 1).flatten(2).unflatten(2, (5, 4)),
+        lambda x: torch.cat([x, x], 3).flatten(1),
         lambda x: x.view(x.size(0), 1, 6, 5, 4).transpose(1, 2).reshape(x.size(0), 6, 5, 4),
         lambda x: x.view(x.size(0), 6, 1, 5, 4).transpose(1, 2).reshape(x.size(0), 6, 5, 4),
         lambda x: x.flatten(2).transpose(1, 2),
