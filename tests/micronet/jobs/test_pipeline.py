@@ -349,8 +349,9 @@ def test_pruning_a_sparse_file_says_what_becomes_of_its_zeros(
 
 @pytest.mark.slow
 def test_the_digits_recipe_gives_little_up_for_a_much_lower_score(tmp_path: Path) -> None:
-    """Where it ends depends on the processor, which adds in an order of its own: 352 and then 354 of 360 test images, 23
-    times lower, with AVX-512; 354 and 351, 22 times, with AVX2. A point is 3.6 images."""
+    """Where it ends depends on the processor, which adds in its own order: at 354 of 360 test images after 352, 23
+    times lower, with AVX-512; at 351 after 354, 22 times, with AVX2. A point is 3.6 images.
+    """
     result = run(PipelineSettings(recipe="digits"), tmp_path)
     dense = result.stages[0]
     assert all(stage.accepted for stage in result.stages)
