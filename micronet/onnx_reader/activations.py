@@ -48,7 +48,9 @@ def _prelu(call: Call) -> Floating:
     """PRelu with one slope, or one per channel; other shapes as max(x, 0) + slope * min(x, 0)."""
     x, slope = call.tensor(0), call.tensor(1)
     elements = math.prod(slope.shape)
-    per_channel = len(x.shape) >= 2 and slope.shape == (x.shape[1], *(1,) * (len(x.shape) - 2))
+    rank = len(x.shape)
+    sizes = (1,) * (rank - len(slope.shape)) + slope.shape
+    per_channel = rank >= 2 and sizes == (1, x.shape[1], *(1,) * (rank - 2))
     if elements == 1 or per_channel:
         return call.emit("prelu", x, reshape(call, slope, (elements,)))
     zero = literal(torch.tensor(0.0))

@@ -179,7 +179,9 @@ class Builder:
         parents = [value for value in known if value.counted]
         name = parents[0].name if parents else self.value_name
         kind = known[0].kind if known and result.dtype == known[0].tensor.dtype else literal(result).kind
-        return Known(result, name, counted=bool(parents), kind=kind, grid=grid)
+        return Known(
+            result, name, counted=bool(parents), kind=kind, grid=grid, trained=any(one.trained for one in known)
+        )
 
     def _record(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], shape: Tensor) -> Made:
         if shape.dtype != torch.float32:

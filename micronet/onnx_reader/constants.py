@@ -82,7 +82,9 @@ def _converted(call: Call, x: Floating, kind: int) -> Floating:
     if kind in FLOATS and carries_batch(x):
         raise call.unsupported("the batch size as a float.")
     dtype = _DTYPES.get(kind, torch.float32 if kind in FLOATS else torch.int64)
-    return Known(once(x.tensor).to(dtype).expand(x.shape), x.name, x.counted, kind, bits=bits_in(x, kind))
+    return Known(
+        once(x.tensor).to(dtype).expand(x.shape), x.name, x.counted, kind, bits=bits_in(x, kind), trained=x.trained
+    )
 
 
 IMPORTERS: Importers = {

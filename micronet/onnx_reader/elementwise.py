@@ -9,7 +9,7 @@ import torch
 from micronet.errors import OnnxUnsupportedFeature
 from micronet.onnx_reader.call import Call, Importer, Importers
 from micronet.onnx_reader.targets import FOLD_ONLY
-from micronet.onnx_reader.values import Floating, Known, broadcast, carries_batch, literal
+from micronet.onnx_reader.values import Floating, Known, Made, broadcast, carries_batch, literal, once
 
 
 def number(value: Floating, other: Floating) -> float | None:
@@ -27,6 +27,22 @@ def number(value: Floating, other: Floating) -> float | None:
     return result
 
 
+def idle(value: Floating, number: float) -> bool:
+    """Whether `value` is a tensor of `number` only, which no training set: an exporter had to write one."""
+    if not isinstance(value, Known) or value.trained or not value.tensor.is_floating_point() or not value.shape:
+        return False
+    return bool((once(value.tensor) == number).all())
+
+
+def _without(a: Floating, b: Floating, number: float) -> Floating | None:
+    """Of two operands the activations, where the other is `number` throughout, which leaves them as they are."""
+    for x, other in ((a, b), (b, a)):
+        fits = isinstance(x, Made) and broadcast(x.shape, other.shape) == x.shape
+        if fits and idle(other, number):
+            return x
+    return None
+
+
 Pair = Callable[[Call, Floating, Floating], Floating]
 
 
@@ -35,7 +51,9 @@ def _numbers(a: Floating, b: Floating) -> tuple[float | None, float | None]:
 
 
 def add(call: Call, a: Floating, b: Floating) -> Floating:
-    """A + b; a number comes second."""
+    """A + b; a number comes second. Zeros that a group norm without shift is exported with are left out."""
+    if (alone := _without(a, b, 0.0)) is not None:
+        return alone
     first, second = _numbers(a, b)
     if first is not None:
         return call.emit("add", b, first)
@@ -51,7 +69,9 @@ def subtract(call: Call, a: Floating, b: Floating) -> Floating:
 
 
 def multiply(call: Call, a: Floating, b: Floating) -> Floating:
-    """A * b; a number comes second."""
+    """A * b; a number comes second. Ones that a group norm without scale is exported with are left out."""
+    if (alone := _without(a, b, 1.0)) is not None:
+        return alone
     first, second = _numbers(a, b)
     if first is not None:
         return call.emit("mul", b, first)
@@ -74,9 +94,9 @@ def power(call: Call, a: Floating, b: Floating) -> Floating:
     """A to the power b; the result has the type of a."""
     if isinstance(a, Known) and isinstance(b, Known):
         result = call.build.fold(_POW, a, b)
-        return Known(result.tensor.to(a.tensor.dtype), result.name, result.counted, a.kind)
+        return Known(result.tensor.to(a.tensor.dtype), result.name, result.counted, a.kind, trained=result.trained)
     if isinstance(b, Known) and not b.tensor.is_floating_point():
-        b = Known(b.tensor.float(), b.name, b.counted)
+        b = Known(b.tensor.float(), b.name, b.counted, trained=b.trained)
     first, second = _numbers(a, b)
     if first is not None:
         return call.emit("number_pow", first, b)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import zip_longest
 
 import torch
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, ValueInfoProto
 
 from micronet.errors import OnnxInterface, OnnxUnsupportedFeature, OnnxUnsupportedOperation
 from micronet.graph.interpret import interpret
@@ -14,9 +14,10 @@ from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.call import Call
 from micronet.onnx_reader.checking import check_model, describe, opset_of
 from micronet.onnx_reader.declared import declared_bits
+from micronet.onnx_reader.parameters import parameters_of
 from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.targets import TARGETS
-from micronet.onnx_reader.tensors import FLOATS, to_torch
+from micronet.onnx_reader.tensors import FLOATS
 from micronet.onnx_reader.values import BATCH, Known, Made, Quantized, Value, readable
 
 
@@ -86,7 +87,7 @@ def import_nodes(model: ModelProto, shapes: Mapping[str, tuple[int, ...]], file_
     """
     initializers = {tensor.name: tensor for tensor in model.graph.initializer}
     build = Builder(initializers, file_batch)
-    values: dict[str, Value | None] = {name: _parameter(tensor) for name, tensor in initializers.items()}
+    values: dict[str, Value | None] = dict(parameters_of(model))
     for name, bits in declared_bits(model).items():
         parameter = values[name]
         assert isinstance(parameter, Known)
@@ -125,10 +126,6 @@ def _output(name: str, values: Mapping[str, Value | None]) -> Known | Made:
     if value is None or isinstance(value, Quantized):
         raise OnnxUnsupportedFeature(f"Output {name!r} is quantized, or an additional output that is not read.")
     return value
-
-
-def _parameter(tensor: TensorProto) -> Known:
-    return Known(to_torch(tensor), tensor.name, counted=True, kind=tensor.data_type)
 
 
 def _input(build: Builder, name: str, shape: tuple[int, ...]) -> tuple[Made, Made]:

@@ -1,11 +1,16 @@
 """Normalizations, and Dropout, which does nothing but in training."""
 
 from micronet.onnx_reader.call import Call, Importers
-from micronet.onnx_reader.elementwise import add, multiply
+from micronet.onnx_reader.elementwise import add, idle, multiply
 from micronet.onnx_reader.values import Floating, Known
 
 _CUDNN = True
 """Whether a batch norm may be cuDNN's where there is CUDA, as one captured from a module may; nothing on a CPU."""
+
+
+def _given(value: Floating | None, number: float) -> Floating | None:
+    """`value`, or None where it is `number` throughout, as an exporter writes what ONNX demands and nobody trained."""
+    return None if value is not None and idle(value, number) else value
 
 
 def _batch_norm(call: Call) -> Floating:
@@ -21,14 +26,17 @@ def _batch_norm(call: Call) -> Floating:
 
 def _layer_norm(call: Call) -> Floating:
     """LayerNormalization over the axes from `axis` on."""
-    x, scale, bias = call.tensor(0), call.tensor(1), call.optional(2)
+    x, operands = call.tensor(0), (call.tensor(1), call.optional(2))
     call.ignore("stash_type")
     axis = call.whole("axis", -1)
     shape = x.shape[axis:]
     epsilon = call.real("epsilon", 1e-5)
-    if scale.shape == shape and (bias is None or bias.shape == shape):
+    own = all(operand is None or operand.shape == shape for operand in operands)
+    scale, bias = _given(operands[0], 1.0), _given(operands[1], 0.0)
+    if own:
         return call.emit("layer_norm", x, shape, scale, bias, epsilon, False)
-    scaled = multiply(call, call.emit("layer_norm", x, shape, None, None, epsilon, False), scale)
+    plain = call.emit("layer_norm", x, shape, None, None, epsilon, False)
+    scaled = plain if scale is None else multiply(call, plain, scale)
     return scaled if bias is None else add(call, scaled, bias)
 
 
@@ -41,12 +49,13 @@ def _group_norm(call: Call) -> Floating:
         raise call.corrupt(f"{groups} groups do not divide {channels} channels.")
     if call.opset < 21 and channels != groups:
         raise call.unsupported("one scale per group; files of opset 21 on have one per channel.")
-    return call.emit("group_norm", x, groups, scale, bias, call.real("epsilon", 1e-5), False)
+    given = _given(scale, 1.0), _given(bias, 0.0)
+    return call.emit("group_norm", x, groups, *given, call.real("epsilon", 1e-5), False)
 
 
 def _instance_norm(call: Call) -> Floating:
     """InstanceNormalization: as many groups as channels."""
-    x, scale, bias = call.tensor(0), call.tensor(1), call.tensor(2)
+    x, scale, bias = call.tensor(0), _given(call.tensor(1), 1.0), _given(call.tensor(2), 0.0)
     return call.emit("group_norm", x, x.shape[1], scale, bias, call.real("epsilon", 1e-5), False)
 
 

@@ -71,6 +71,8 @@ def _average_pool(call: Call) -> Floating:
         raise call.unsupported("an average pool with gaps between its elements.")
     if _is_plain(window, sizes):
         return call.emit(f"avg_pool{rank}d", x, window.kernel, window.strides, window.before, False, count_padding)
+    if _is_plain_ceil(window, sizes):
+        return call.emit(f"avg_pool{rank}d", x, window.kernel, window.strides, window.before, True, count_padding)
     padded = call.emit("pad", x, trailing(window.before, _exact_after(window, sizes)), 0.0)
     mean = call.emit(f"avg_pool{rank}d", padded, window.kernel, window.strides, (0,) * rank, False, True)
     correction = _correction(window, sizes, count_padding)

@@ -31,6 +31,7 @@ class Known:
               several numbers are put together to is a parameter, too, once it becomes a weight
     kind      element type in the file (a `TensorProto.DataType`), which tells 4-bit integers from 8-bit ones
     grid      the values it may take, if it was dequantized
+    trained   whether it is, or comes from, a parameter that training set; a Constant node is none, however large
     bits      width the file declares for its integers, which has been checked against them; None where it does not
     """
 
@@ -40,6 +41,7 @@ class Known:
     kind: int = TensorProto.FLOAT
     grid: Grid | None = None
     bits: int | None = None
+    trained: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -12,37 +12,32 @@ def _batch_norm(call: Call) -> str:
     if call.argument(5):
         raise call.refuse("a batch norm that takes its statistics from the batch.")
     channels = call.fixed(0, 1)
-    parameters = [
-        call.value(index) if call.is_value(index) else call.draft.filled(torch.tensor([default]), (channels,))
-        for index, default in ((1, 1.0), (2, 0.0))
-    ]
+    affine = _or_filled(call, 1, 1.0, (channels,)), _or_filled(call, 2, 0.0, (channels,))
     return call.emit(
-        "BatchNormalization", call.value(0), *parameters, call.value(3), call.value(4), epsilon=float(call.number(7))
+        "BatchNormalization", call.value(0), *affine, call.value(3), call.value(4), epsilon=float(call.number(7))
     )
 
 
 def _layer_norm(call: Call) -> str:
-    inputs = [call.value(0), _scale(call, 2), *([call.value(3)] if call.is_value(3) else [])]
+    inputs = [call.value(0), _or_filled(call, 2, 1.0, call.integers(1)), *([call.value(3)] if call.is_value(3) else [])]
     return call.emit("LayerNormalization", *inputs, axis=-len(call.integers(1)), epsilon=float(call.number(4)))
 
 
 def _group_norm(call: Call) -> str:
-    if not call.is_value(3):
-        raise call.refuse("a group norm without shift.")
+    channels = call.fixed(0, 1)
     return call.emit(
         "GroupNormalization",
         call.value(0),
-        _scale(call, 2),
-        call.value(3),
+        _or_filled(call, 2, 1.0, (channels,)),
+        _or_filled(call, 3, 0.0, (channels,)),
         num_groups=call.whole(1),
         epsilon=float(call.number(4)),
     )
 
 
-def _scale(call: Call, index: int) -> str:
-    if not call.is_value(index):
-        raise call.refuse("a normalization without scale; ONNX needs one, which would count.")
-    return call.value(index)
+def _or_filled(call: Call, index: int, number: float, shape: tuple[int, ...]) -> str:
+    """Argument `index`; ONNX demands one where there is none, and what says `number` throughout is no parameter."""
+    return call.value(index) if call.is_value(index) else call.draft.filled(torch.tensor([number]), shape)
 
 
 def _dropout(call: Call) -> str:

@@ -46,11 +46,13 @@ def _max_pool(call: Call) -> str:
 
 def _average_pool(call: Call) -> str:
     window = _window(call)
-    if window.hangs_over(call, (1,) * len(window.kernel)):
-        raise call.refuse("a mean over windows that hang over the edge.")
+    ceil, count_padding = window.hangs_over(call, (1,) * len(window.kernel)), int(bool(call.argument(5)))
+    if ceil and any(window.pads) and count_padding:
+        raise call.refuse("a mean over padding and over windows that hang over the edge.")
     if any(argument is not None for argument in (*call.node.args[6:], call.named("divisor_override", None))):
         raise call.refuse("a mean with a divisor of its own.")
-    count_padding = int(bool(call.argument(5)))
+    if ceil:  # what runs files counts the places beyond the edge, too, where padding counts
+        return call.emit("AveragePool", call.value(0), **window.attributes(), count_include_pad=0, ceil_mode=1)
     return call.emit("AveragePool", call.value(0), **window.attributes(), count_include_pad=count_padding)
 
 

@@ -67,6 +67,9 @@ CASES: dict[str, Forward] = {
     "matmul of values": lambda m, x: x @ x.transpose(2, 3),
     "norm of rows": lambda m, x: m.norm1d(x.flatten(2)),
     "layer norm": lambda m, x: m.layer_norm(x),
+    "layer norm without scale": lambda m, x: F.layer_norm(x, (6, 6)),
+    "group norm without scale": lambda m, x: F.group_norm(x, 2),
+    "mean over the edge": lambda m, x: F.avg_pool2d(x, 4, 4, ceil_mode=True),
     "group norm": lambda m, x: m.group_norm(x),
     "add": lambda m, x: x + m.shift.view(4, 1, 1) + 1,
     "sub": lambda m, x: 1 - (x - m.shift.view(4, 1, 1)) - 3,
@@ -186,11 +189,10 @@ REFUSED: dict[str, tuple[Forward, str]] = {
     "copied border": (lambda m, x: F.pad(x, (1, 1, 1, 1), mode="reflect"), "copied"),
     "unequal means": (lambda m, x: F.adaptive_avg_pool2d(x, 4), "unequal"),
     "unequal maxima": (lambda m, x: F.adaptive_max_pool2d(x, 4), "maxima of unequal"),
-    "a norm without scale": (lambda m, x: F.layer_norm(x, (6, 6)), "without scale"),
     "steeper softplus": (lambda m, x: F.softplus(x, beta=2), "softplus"),
     "numbers nobody trained": (lambda m, x: x * torch.arange(6.0), "parameters"),
     "wide quantizer": (lambda m, x: torch.fake_quantize_per_tensor_affine(x, 2**-12, 0, -(2**19), 2**19 - 1), "16"),
-    "mean over the edge": (lambda m, x: F.avg_pool2d(x, 4, 4, ceil_mode=True), "edge"),
+    "mean over the edge": (lambda m, x: F.avg_pool2d(x, 3, 3, 1, ceil_mode=True), "edge"),
     "own divisor": (lambda m, x: F.avg_pool2d(x, 2, divisor_override=3), "divisor"),
 }
 
