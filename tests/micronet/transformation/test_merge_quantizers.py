@@ -5,6 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import NodeProto, TensorProto, helper, numpy_helper
 from torch import Tensor
 
@@ -77,7 +80,7 @@ def test_a_file_costs_the_same_however_it_shares_quantized_values(layout: str, c
         (lambda x: quantize(x, 0.5, 0, -8, 7) + quantize(x, 0.5, 1, -8, 7), 2),
         (lambda x: quantize(x, 0.5, 0, -8, 7) + quantize(x, 0.5, 0, -8, 15), 2),
         (lambda x: quantize(x, 0.5, 0, -8, 7) + quantize(x * 2, 0.5, 0, -8, 7), 2),
-        (lambda x: quantize(quantize(x * 2, 0.5, 0, -8, 7), 0.5, 0, -8, 7) * quantize(x * 2, 0.5, 0, -8, 7), 3),
+        (lambda x: quantize(quantize(x * 2, 0.5, 0, -8, 7), 0.5, 0, -8, 7) * quantize(x * 2, 0.5, 0, -8, 7), 2),
     ],
 )
 def test_quantizers_of_one_value_and_one_grid_are_merged_and_no_others(
@@ -87,6 +90,48 @@ def test_quantizers_of_one_value_and_one_grid_are_merged_and_no_others(
     merged = merge_quantizers(captured)
     assert sum(node.target in QUANTIZERS for node in merged.nodes) == left
     assert torch.equal(interpret(merged, images(3)), interpret(captured, images(3)))
+
+
+def on(x: Tensor, step: float = 0.3, zero: int = 3) -> Tensor:
+    return quantize(x, step, zero, 0, 255)
+
+
+@pytest.mark.parametrize(
+    ("function", "left"),
+    [
+        (lambda x: on(on(x)), 1),
+        (lambda x: on(on(x).relu()), 1),
+        (lambda x: on(F.max_pool2d(on(x), 3, 2, 1)), 1),
+        (lambda x: on(on(on(x).view(x.shape[0], 2, -1)).transpose(1, 2)), 1),
+        (lambda x: torch.cat([on(part) for part in on(x).split(2, 1)], 1), 1),
+        (lambda x: on(torch.cat([on(x), on(x * 2).relu()], 1)), 2),
+        (lambda x: on(torch.cat([on(x), on(x * 2, 0.4)], 1)), 3),
+        (lambda x: on(torch.cat([on(x), x], 1)), 2),
+        (lambda x: on(F.pad(on(x), (1, 1))), 1),
+        (lambda x: on(F.pad(on(x), (1, 1), value=0.1)), 2),
+        (lambda x: on(F.avg_pool2d(on(x), 2)), 2),
+        (lambda x: on(on(x) * 1.0), 2),
+        (lambda x: on(on(x), zero=4), 2),
+        (lambda x: on(on(x), 0.15), 2),
+        (lambda x: quantize(quantize(x, 2.0**-20, 0, -(2**20), 2**20 - 1), 2.0**-20, 0, -(2**20), 2**20 - 1), 2),
+    ],
+)
+def test_a_quantizer_of_what_lies_on_its_grid_goes_and_no_other(
+    function: Callable[[Tensor], Tensor], left: int
+) -> None:
+    captured = capture(Apply(lambda x: function(x).flatten(1)), IMAGE)
+    prepared = prepare(captured, fuse=False)
+    assert sum(node.target in QUANTIZERS for node in prepared.nodes) == left
+    x = 40 * images(3)
+    assert torch.equal(interpret(prepared, x), interpret(captured, x))
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.floats(2.0**-40, 2.0**40, width=32), st.integers(0, 2**16 - 1))
+def test_a_point_of_a_grid_stays_where_it_is_at_any_step(step: float, zero: int) -> None:
+    """All 65,536 points of 16 bits."""
+    points = (torch.arange(2**16) - zero) * torch.tensor(step)
+    assert torch.equal(quantize(points, step, zero, 0, 2**16 - 1), points)
 
 
 def test_a_quantizer_behind_dropout_is_merged_where_dropout_goes() -> None:
