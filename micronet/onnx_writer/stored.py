@@ -50,10 +50,9 @@ def stored(name: str, weight: Tensor, grid: Grid) -> Stored:
     shape = [-1 if axis == grid.axis else 1 for axis in range(weight.dim())] if grid.axis is not None else []
     steps = torch.tensor(grid.steps, dtype=torch.float32).reshape(shape)
     zeros = torch.tensor(grid.zero_points, dtype=torch.int64).reshape(shape)
-    integers = (weight / steps).round().long() + zeros
     low, high = integers_of(grid.bits, signed=grid.low < 0)
-    outside = bool(((integers < max(low, grid.low)) | (integers > min(high, grid.high))).any())
-    if outside or not torch.equal((integers - zeros).float() * steps, weight):
+    integers = (_multiples(weight, steps).long() + zeros).clamp(max(low, grid.low), min(high, grid.high))
+    if not torch.equal((integers - zeros).float() * steps, weight):
         raise NotWritable(f"weight {name!r} does not lie on its grid of {grid.bits} bits.")
     return Stored(
         integers.numpy().astype(kind),
@@ -61,3 +60,17 @@ def stored(name: str, weight: Tensor, grid: Grid) -> Stored:
         steps.reshape(-1 if grid.axis is not None else ()).numpy(),
         zeros.reshape(-1 if grid.axis is not None else ()).numpy().astype(kind) if any(grid.zero_points) else None,
     )
+
+
+def _multiples(values: Tensor, steps: Tensor) -> Tensor:
+    """The whole number of float32 that times `steps` is each value to the bit, where there is one.
+
+    A product of more than 23 bits (biases beside activations of 16) was rounded, by half of its last place at most, so
+    the quotient is off by as much: the number is that nearest to it, or a neighbour.
+    """
+    nearest = (values.double() / steps.double()).round().float()
+    found = nearest
+    for end in (-torch.inf, torch.inf):
+        neighbour = torch.nextafter(nearest, torch.tensor(end))
+        found = found.where(found * steps == values, neighbour)
+    return found.where(found * steps == values, nearest)
