@@ -1,15 +1,21 @@
-"""Constants and conversions: Constant, ConstantOfShape, Identity, Cast."""
+"""Constants and conversions: Constant, ConstantOfShape, Range, Identity, Cast."""
 
+import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 from onnx import TensorProto
 
+from micronet.errors import FileTooLarge
 from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.elementwise import no_batch
+from micronet.onnx_reader.indexing import MAX_INDICES
 from micronet.onnx_reader.quantization import bits_in, moved
 from micronet.onnx_reader.shapes import expand
+from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import BITS, FLOATS, type_name
-from micronet.onnx_reader.values import Floating, Known, Quantized, Value, carries_batch, check_shape, once
+from micronet.onnx_reader.values import Floating, Known, Quantized, Value, carries_batch, check_shape, literal, once
 
 _CAST_TO = frozenset(BITS) - {TensorProto.INT4, TensorProto.UINT4}
 
@@ -48,6 +54,23 @@ def _constant_of_shape(call: Call) -> Floating:
     check_shape(shape, call.what)
     one = Known(tensor.reshape(()), call.build.value_name, counted=False, kind=kind)
     return expand(call, one, shape)
+
+
+def _range(call: Call) -> Known:
+    """Range from one constant to another: indices, so its numbers are no parameters unless they become weights."""
+    ends = [call.known(index) for index in range(3)]
+    if any(end is None or end.tensor.numel() != 1 for end in ends):
+        raise call.corrupt("start, limit and delta must be single numbers.")
+    given = [end for end in ends if end is not None]
+    no_batch(call, *given)
+    start, limit, delta = (end.tensor.item() for end in given)
+    if not all(map(math.isfinite, (start, limit, delta))) or delta == 0:
+        raise call.corrupt("delta is 0, or an end is not finite.")
+    count = max(math.ceil((limit - start) / delta), 0)
+    if count > MAX_INDICES:
+        raise FileTooLarge(f"{call.what} makes {count:,} numbers; at most {MAX_INDICES:,} are allowed.")
+    steps = call.build.fold(TARGETS["mul"], literal(torch.arange(count)), literal(given[2].tensor.reshape(())))
+    return replace(call.build.fold(TARGETS["add"], steps, literal(given[0].tensor.reshape(()))), kind=given[0].kind)
 
 
 def _identity(call: Call) -> Value:
@@ -90,6 +113,7 @@ def _converted(call: Call, x: Floating, kind: int) -> Floating:
 IMPORTERS: Importers = {
     "Constant": _constant,
     "ConstantOfShape": _constant_of_shape,
+    "Range": _range,
     "Identity": _identity,
     "Cast": _cast,
     "CastLike": _cast_like,

@@ -1,5 +1,6 @@
-"""Parts taken out of values and put together: Slice, Gather, Split, Concat, Pad, DepthToSpace, SpaceToDepth."""
+"""Parts of values, taken out and put together: Slice, Gather, GatherND, Split, Concat, Pad, DepthToSpace, SpaceToDepth."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -100,12 +101,42 @@ def _gather(call: Call) -> Floating:
         return call.emit("select", x, axis, int(wanted % size))
     if multiple_of_batch(size):
         raise call.unsupported("a choice of images of the batch.")
-    flat = (wanted % size).expand(indices.shape).reshape(-1)
-    if indices.counted and len(flat) > 1 and isinstance(x, Made):
-        picked = _take_stored(call, x, axis, flat, indices)
-    else:
-        picked = take(call, x, axis, flat)
+    picked = _picked(call, x, axis, (wanted % size).expand(indices.shape).reshape(-1), indices)
     return reshape(call, picked, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+
+
+def _gather_nd(call: Call) -> Floating:
+    """GatherND with constant indices: on activations along the first axis, on constants along any.
+
+    Along several axes, indices would count as a matrix over the product of these, which no network means.
+    """
+    x, indices = call.tensor(0), call.known(1)
+    if indices is None or indices.tensor.is_floating_point() or not indices.shape:
+        raise call.corrupt("the indices are no integers.")
+    if call.whole("batch_dims", 0):
+        raise call.unsupported("indices of their own for each image.")
+    _check_count(call, indices.tensor.numel())
+    depth, rank = indices.shape[-1], len(x.shape)
+    if not 1 <= depth <= rank:
+        raise call.corrupt(f"{depth} indices do not fit {rank} dimensions.")
+    sizes, rest = x.shape[:depth], x.shape[depth:]
+    if depth > 1 and isinstance(x, Made):
+        raise call.unsupported("activations picked along several axes at once; index one axis after the other.")
+    if any(map(multiple_of_batch, sizes)):
+        raise call.unsupported("a choice of images of the batch.")
+    wanted, limits = indices.tensor.long().reshape(-1, depth), torch.tensor(sizes)
+    if bool(((wanted < -limits) | (wanted >= limits)).any()):
+        raise call.corrupt(f"an index lies outside dimensions of {sizes}.")
+    places = torch.tensor([math.prod(sizes[axis + 1 :]) for axis in range(depth)])
+    flat = ((wanted % limits) * places).sum(1)
+    picked = _picked(call, reshape(call, x, (math.prod(sizes), *rest)), 0, flat, indices)
+    return reshape(call, picked, (*indices.shape[:-1], *rest))
+
+
+def _picked(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:
+    if indices.counted and len(flat) > 1 and isinstance(x, Made):
+        return _take_stored(call, x, axis, flat, indices)
+    return take(call, x, axis, flat)
 
 
 def _take_stored(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:
@@ -235,6 +266,7 @@ def _space_to_depth(call: Call) -> Floating:
 IMPORTERS: Importers = {
     "Slice": _slice,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Split": _split,
     "Concat": _concat,
     "Pad": _pad,

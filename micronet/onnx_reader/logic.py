@@ -1,4 +1,4 @@
-"""Comparisons and logic, on constants and shapes only: exporters write them around shapes."""
+"""Comparisons, signs and logic, on constants and shapes only: exporters write them around shapes."""
 
 from collections.abc import Mapping
 
@@ -71,9 +71,17 @@ _COMPARISONS: Mapping[str, str] = {
     "LessOrEqual": "less_or_equal",
 }
 
+
+def _sign(call: Call) -> Floating:
+    x = _known(call, 0)
+    no_batch(call, x)
+    return call.build.fold(FOLD_ONLY["sign"], x)
+
+
 IMPORTERS: Importers = {
     "Equal": _equal,
     "Where": _where,
+    "Sign": _sign,
     "Mod": _remainder,
     "And": _boolean(FOLD_ONLY["and"], 2),
     "Or": _boolean(FOLD_ONLY["or"], 2),

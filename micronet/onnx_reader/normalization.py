@@ -59,6 +59,19 @@ def _instance_norm(call: Call) -> Floating:
     return call.emit("group_norm", x, x.shape[1], scale, bias, call.real("epsilon", 1e-5), False)
 
 
+def _rms_norm(call: Call) -> Floating:
+    """RMSNormalization: x / sqrt(mean(x^2) + epsilon) * scale, over the axes from `axis` on."""
+    x, scale = call.tensor(0), _given(call.tensor(1), 1.0)
+    call.ignore("stash_type")
+    rank, axis = len(x.shape), call.whole("axis", -1)
+    if not -rank <= axis < rank:
+        raise call.corrupt(f"axis {axis} is not within {rank} dimensions.")
+    squares = call.emit("mean", call.emit("pow_number", x, 2.0), tuple(range(axis % rank, rank)), True)
+    size = call.emit("sqrt", call.emit("add", squares, call.real("epsilon", 1e-5)))
+    plain = call.emit("mul", x, call.emit("reciprocal", size))
+    return plain if scale is None else multiply(call, plain, scale)
+
+
 def _dropout(call: Call) -> Floating:
     """Dropout outside training. Its ratio, an attribute before opset 12, is for training the graph."""
     call.ignore("seed")
@@ -76,5 +89,6 @@ IMPORTERS: Importers = {
     "LayerNormalization": _layer_norm,
     "GroupNormalization": _group_norm,
     "InstanceNormalization": _instance_norm,
+    "RMSNormalization": _rms_norm,
     "Dropout": _dropout,
 }

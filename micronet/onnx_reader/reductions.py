@@ -24,9 +24,19 @@ def _reduction(name: str, since: int) -> Importer:
     return importer
 
 
+def _length(call: Call) -> Floating:
+    """ReduceL2: sqrt(sum(x^2)), as weights are normalized by it."""
+    x, axes, keep = call.tensor(0), _axes(call, 18), bool(call.whole("keepdims", 1))
+    if axes is None:
+        raise call.unsupported("the length of single numbers.")
+    squares = call.emit("pow_number", x, 2.0)
+    return call.emit("sqrt", call.emit("sum", squares, axes_in(call, axes, len(x.shape)), keep) if axes else squares)
+
+
 IMPORTERS: Importers = {
     "ReduceMean": _reduction("mean", 18),
     "ReduceSum": _reduction("sum", 13),
+    "ReduceL2": _length,
     "ReduceMax": _reduction("amax", 18),
     "ReduceMin": _reduction("amin", 18),
 }

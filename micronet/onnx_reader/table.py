@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from micronet.onnx_reader import (
     activations,
+    attention,
     constants,
     elementwise,
     indexing,
@@ -35,6 +36,7 @@ IMPORTERS: Importers = merged(
     module.IMPORTERS
     for module in (
         activations,
+        attention,
         constants,
         elementwise,
         indexing,

@@ -120,6 +120,7 @@ FOLD_ONLY: MappingProxyType[str, Target] = MappingProxyType(
         "and": _aten.logical_and.default,
         "or": _aten.logical_or.default,
         "not": _aten.logical_not.default,
+        "sign": _aten.sign.default,
         "remainder": _aten.remainder.Tensor,
         "fmod": _aten.fmod.Tensor,
         "divide_integers": _aten.div.Tensor_mode,
