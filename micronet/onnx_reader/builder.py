@@ -144,7 +144,11 @@ class Builder:
         if "overflow" in message:
             return FileTooLarge(f"{self._what} asks for more elements than can be counted.")
         shapes = " and ".join(readable(operand.shape) for operand in operands_in(args))
-        return OnnxUnsupportedFeature(f"{self._what} does not fit operands of shape {shapes}: {message}")
+        fixed = f" The file was saved for a batch of {self.file_batch}; export it with a free batch size."
+        advice = "." + fixed if self.file_batch is not None and self.file_batch > 1 else ""
+        return OnnxUnsupportedFeature(
+            f"{self._what} does not fit operands of shape {shapes}: {message.replace(str(BATCH), 'N')}{advice}"
+        )
 
     def _compute(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
         """What `target` gives for constants; some refuse integers only once they see them."""

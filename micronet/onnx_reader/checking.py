@@ -8,11 +8,10 @@ from onnx import AttributeProto, ModelProto, NodeProto, TensorProto
 from micronet.errors import (
     CorruptFile,
     FileTooLarge,
-    OnnxForeignDomain,
     OnnxUnsupportedFeature,
-    OnnxUnsupportedOperation,
     OnnxUnsupportedVersion,
 )
+from micronet.onnx_reader.hints import foreign_operation, unread_operation
 from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.tensors import check_finite, check_tensor
 
@@ -82,7 +81,7 @@ def _check_nodes(model: ModelProto) -> None:
     for index, node in enumerate(model.graph.node):
         what = describe(node, index)
         if node.domain not in _OWN_DOMAINS:
-            raise OnnxForeignDomain(f"{what} is of the domain {node.domain!r}; only ONNX's own operations are read.")
+            raise foreign_operation(what, node.op_type, node.domain)
         for attribute in node.attribute:
             if attribute.type in _GRAPH_ATTRIBUTES or attribute.HasField("g") or attribute.graphs:
                 raise OnnxUnsupportedFeature(f"{what} has a graph inside it; control flow is not read.")
@@ -92,7 +91,7 @@ def _check_nodes(model: ModelProto) -> None:
         if twice:
             raise CorruptFile(f"{what} has the attribute {twice[0]!r} twice.")
         if node.op_type not in IMPORTERS:
-            raise OnnxUnsupportedOperation(f"{what}: the operation {node.op_type} is not read.")
+            raise unread_operation(what, node.op_type)
 
 
 def _check_tensors(model: ModelProto) -> None:

@@ -7,13 +7,14 @@ from itertools import zip_longest
 import torch
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
-from micronet.errors import OnnxInterface, OnnxUnsupportedFeature, OnnxUnsupportedOperation
+from micronet.errors import OnnxInterface, OnnxUnsupportedFeature
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader.builder import Builder
 from micronet.onnx_reader.call import Call
 from micronet.onnx_reader.checking import check_model, describe, opset_of
 from micronet.onnx_reader.declared import declared_bits
+from micronet.onnx_reader.hints import unread_operation
 from micronet.onnx_reader.parameters import parameters_of
 from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.targets import TARGETS
@@ -106,7 +107,7 @@ def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Valu
     what = describe(node, index)
     importer = IMPORTERS.get(node.op_type)
     if importer is None:
-        raise OnnxUnsupportedOperation(f"{what}: the operation {node.op_type} is not read.")
+        raise unread_operation(what, node.op_type)
     for name in filter(None, node.input):
         if values[name] is None:
             raise OnnxUnsupportedFeature(f"{what} uses {name!r}, an additional output that is not read.")

@@ -1,4 +1,4 @@
-"""Parts of values, taken out and put together: Slice, Gather, GatherND, Split, Concat, Pad, DepthToSpace, SpaceToDepth."""
+"""Parts taken out of values and put together: Slice, Gather, GatherND, Split, Concat, Pad, and blocks of the image."""
 
 import math
 from collections.abc import Sequence

@@ -3,13 +3,15 @@
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add
 from micronet.onnx_reader.shapes import reshape
-from micronet.onnx_reader.values import Floating, Known
+from micronet.onnx_reader.values import Floating, Known, Made, multiple_of_batch
 from micronet.onnx_reader.windows import read_window, trailing
 
 
 def _conv(call: Call) -> Floating:
     """Conv of one or two dimensions; uneven padding becomes a pad of its own."""
     x, weight, bias = call.tensor(0), call.tensor(1), call.optional(2)
+    if isinstance(weight, Made) and any(map(multiple_of_batch, (*weight.shape, *x.shape[1:]))):
+        raise call.unsupported("kernels computed from the image are not read.")
     rank = len(weight.shape) - 2
     if rank not in (1, 2) or len(x.shape) != rank + 2:
         raise call.unsupported(f"a convolution over {rank} dimensions; 1 or 2 are read.")

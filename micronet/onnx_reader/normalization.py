@@ -2,6 +2,7 @@
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, idle, multiply
+from micronet.onnx_reader.hints import TRAINED
 from micronet.onnx_reader.values import Floating, Known
 
 _CUDNN = True
@@ -17,8 +18,10 @@ def _batch_norm(call: Call) -> Floating:
     """BatchNormalization with the statistics of training. Before opset 14 more outputs than one ask for the batch's."""
     call.ignore("momentum")
     learning = call.output_count > 1 if call.opset < 14 else bool(call.whole("training_mode", 0))
-    if learning or call.whole("spatial", 1) != 1:
-        raise call.unsupported("a batch norm in training mode or per pixel.")
+    if learning:
+        raise call.unsupported(f"a batch norm in training mode; {TRAINED}.")
+    if call.whole("spatial", 1) != 1:
+        raise call.unsupported("a batch norm per pixel.")
     x, scale, bias, mean, variance = (call.tensor(index) for index in range(5))
     epsilon = call.real("epsilon", 1e-5)
     return call.emit("batch_norm", x, scale, bias, mean, variance, False, 0.1, epsilon, _CUDNN)
@@ -77,7 +80,7 @@ def _dropout(call: Call) -> Floating:
     call.ignore("seed")
     x, ratio, default, training = call.tensor(0), call.number(1), call.real("ratio", 0.5), call.known(2)
     if training is not None and bool(training.tensor.any()):
-        raise call.unsupported("a dropout in training mode.")
+        raise call.unsupported(f"a dropout in training mode; {TRAINED}.")
     ratio = default if ratio is None else ratio
     if not 0 <= ratio < 1:
         raise call.corrupt(f"a ratio of {ratio}; ONNX has them from 0 to below 1.")

@@ -55,7 +55,10 @@ def check_tensor(tensor: TensorProto) -> None:
     """Raise unless `tensor` is of a type that is read, holds its data itself, and holds as much as its dims declare."""
     what = f"Tensor {tensor.name!r}"
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
-        raise OnnxExternalData(f"{what} lies outside the file; save the model with its weights inside it.")
+        raise OnnxExternalData(
+            f"{what} lies outside the file; save the model with its weights inside it: "
+            "torch.onnx.export(..., external_data=False)."
+        )
     if tensor.data_type not in BITS:
         raise OnnxUnsupportedFeature(f"{what} has the element type {type_name(tensor.data_type)}, which is not read.")
     check_rank(len(tensor.dims), what)
