@@ -1,6 +1,7 @@
 """Permutations of channels that are not mere layout, such as a channel shuffle."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +11,7 @@ from micronet.analysis.operations import Call, Operations
 from micronet.analysis.parameters import Parameter
 from micronet.analysis.shapes import first_ref
 from micronet.analysis.widths import JOINS, QUANTIZERS
-from micronet.graph.ir import Graph
+from micronet.graph.ir import Node, Target
 
 aten = torch.ops.aten
 
@@ -46,7 +47,7 @@ _ELEMENTWISE = frozenset(
         aten.hardsigmoid.default,
     }
 )
-_KEEPS_ORDER = _RESHAPES | _ELEMENTWISE | QUANTIZERS
+_KEEPS_ORDER: frozenset[Target] = _RESHAPES | _ELEMENTWISE | QUANTIZERS
 """Operations of one value that leave its elements in their order, whatever they do to each."""
 _TRANSPOSITIONS = frozenset({aten.permute.default, aten.transpose.int})
 _CHANNEL_AXIS = 1
@@ -85,9 +86,8 @@ def permutation_of(call: Call) -> Permutation | None:
 
 def _shuffle(call: Call) -> Permutation | None:
     """A transpose between two reshapes, which gives the first one's shape back with its channels in another order."""
-    graph, node = call.graph, call.node
-    shape = call.shapes.of.get(_origin(graph, first_ref(node)), ())
-    if shape == call.shape(0) or shape not in _shapes_after(call):
+    shape = call.shapes.of.get(_origin(call.graph.by_name(), first_ref(call.node)), ())
+    if len(shape) < 2 or shape == call.shape(0) or shape not in _shapes_after(call):
         return None
     channels = shape[_CHANNEL_AXIS]
     before = _numbers(shape, _CHANNEL_AXIS)
@@ -109,9 +109,13 @@ def _moved(call: Call, values: Tensor) -> Tensor:
 
 def _interleaving(call: Call) -> Permutation | None:
     """Values of one shape, joined along a new axis, and reshaped to one that has the channels of all, in turns."""
-    graph, operands = call.graph, [ref.name for ref in call.node.refs()]
-    shape = call.shapes.of.get(_origin(graph, operands[0]), ())
-    if len(shape) < 3 or any(call.shapes.of.get(_origin(graph, name), ()) != shape for name in operands):
+    axis, operands = call.argument(1, 0), [ref.name for ref in call.node.refs()]
+    assert isinstance(axis, int)
+    if axis % len(call.shapes[call.node.name]) == _CHANNEL_AXIS:
+        return None  # one after the other, however each is reshaped
+    makers = call.graph.by_name()
+    shape = call.shapes.of.get(_origin(makers, operands[0]), ())
+    if len(shape) < 3 or any(call.shapes.of.get(_origin(makers, name), ()) != shape for name in operands):
         return None
     channels = len(operands) * shape[_CHANNEL_AXIS]
     joined = (shape[0], channels, *shape[_CHANNEL_AXIS + 1 :])
@@ -121,7 +125,7 @@ def _interleaving(call: Call) -> Permutation | None:
         (_numbers(shape, _CHANNEL_AXIS) + place * shape[_CHANNEL_AXIS]).reshape(call.shapes.of[name])
         for place, name in enumerate(operands)
     ]
-    made = call.node.target(numbers, *call.node.args[1:])
+    made = call.node.target(numbers, axis)
     assert isinstance(made, Tensor)
     in_order = torch.equal(made.reshape(joined), _numbers(joined, _CHANNEL_AXIS))
     return None if in_order else _permutation(call, channels, channels)
@@ -179,9 +183,8 @@ def _permutation(call: Call, rows: int, columns: int) -> Permutation:
     return Permutation(Operations(call.outputs), matrix)
 
 
-def _origin(graph: Graph, name: str) -> str:
+def _origin(makers: Mapping[str, Node], name: str) -> str:
     """Name of the value that the one called `name` has the elements of, in their order."""
-    makers = graph.by_name()
     while (maker := makers.get(name)) is not None and maker.target in _KEEPS_ORDER:
         name = first_ref(maker)
     return name

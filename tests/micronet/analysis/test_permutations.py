@@ -104,6 +104,7 @@ def test_a_shuffle_is_one_whatever_is_done_to_each_element_between_its_steps(
         lambda x: torch.stack([x, x], 2).flatten(2),
         lambda x: torch.cat([x[:, :3], x[:, 3:]], 1).flatten(2).unflatten(2, (5, 4)),
         lambda x: torch.cat([x, x], 3).flatten(1),
+        lambda x: x[:, 0, 0, 0].view(-1, 1).transpose(0, 1).reshape(-1).view(-1, 1),
         lambda x: x.view(x.size(0), 1, 6, 5, 4).transpose(1, 2).reshape(x.size(0), 6, 5, 4),
         lambda x: x.view(x.size(0), 6, 1, 5, 4).transpose(1, 2).reshape(x.size(0), 6, 5, 4),
         lambda x: x.flatten(2).transpose(1, 2),
