@@ -25,7 +25,7 @@ from worker.records.values import Checkpoint, Idempotency, Job, NewJob, StoredBl
 FILE, SETTINGS, SHA256, FILENAME = "checkpoint", "settings", "checkpoint_sha256", "filename"
 """The fields of the form. `filename` goes with `checkpoint_sha256`: a file that comes has its name with it."""
 FILENAME_LENGTH = 255
-_SHA256 = re.compile(rb"[0-9a-f]{64}")
+_DIGITS = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass
@@ -102,9 +102,10 @@ class Submission:
         if name == SETTINGS:
             self._form.settings = self._checked(text)
         elif name == SHA256:
-            if not _SHA256.fullmatch(text):
+            sha256 = text.decode(errors="replace")
+            if not is_sha256(sha256):
                 raise _fault(SHA256, "a SHA-256 as 64 lower-case hexadecimal digits is needed.")
-            self._form.sha256 = text.decode()
+            self._form.sha256 = sha256
         elif name == FILENAME:
             self._form.filename = clean_filename(_checked_name(text))
 
@@ -192,6 +193,11 @@ def _checked_name(text: bytes) -> str:
     if not 1 <= len(name) <= FILENAME_LENGTH:
         raise _fault(FILENAME, f"1 to {FILENAME_LENGTH} characters are needed.")
     return name
+
+
+def is_sha256(text: str) -> bool:
+    """Whether it is the name of a file as we write it: no records know any other, and some cannot be asked for it."""
+    return _DIGITS.fullmatch(text) is not None
 
 
 def clean_filename(filename: str | None) -> str | None:

@@ -13,12 +13,12 @@ from starlette.responses import Response
 from app.http.access import Caller, CallerDep
 from app.http.body import body_chunks
 from app.http.error_answers import status_of
-from app.http.errors import InvalidRequest, TokenRequired
+from app.http.errors import BodyTooLarge, InvalidRequest, TokenRequired
 from app.http.job_json import PAGE
 from app.http.jobs import JobId, Kind, own_job
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
-from app.http.submissions import FILENAME, FILENAME_LENGTH, SHA256
+from app.http.submissions import FILENAME, FILENAME_LENGTH, SHA256, is_sha256
 from app.pages import forms
 from app.pages.job_view import job_view
 from app.pages.page_form import PageForm
@@ -41,6 +41,8 @@ SUBMIT = "/ui/submit"
 _NOT_KEPT, _GONE = "The file is not kept any more; choose it again.", "The file is gone"
 _LONGEST_ADDRESS = 4000
 """Letters of an address of our own: proxies take some thousands."""
+_MOST_FIELDS = 300
+"""Fields of a form that is sent as an address: a few times what the longest has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _with(site: Site, caller: Caller, filled: Filled, texts: Mapping[str, str]) 
 
 def _with_file(site: Site, caller: Caller, filled: Filled, sha256: str, name: str | None) -> Filled:
     """A form with this file, or where it is not here any more, with that said of it."""
-    if site.services.records.blobs.find(sha256, caller.owner) is None:
+    if not is_sha256(sha256) or site.services.records.blobs.find(sha256, caller.owner) is None:
         return replace(filled, faults={"checkpoint": [_NOT_KEPT]}, title=_GONE)
     return replace(filled, given={**filled.given, SHA256: sha256, FILENAME: name or ""})
 
@@ -108,14 +110,29 @@ def _with_file(site: Site, caller: Caller, filled: Filled, sha256: str, name: st
 async def _other_kind(request: Request, site: SiteDep, caller: CallerDep, kind: Kind, other: Kind) -> Response:
     """What was put into the form of one kind, in that of another: an address where that is short enough for one."""
     body = b"".join([chunk async for chunk in body_chunks(request, *_bounds(site))])
-    given = {name: text.replace("\r\n", "\n") for name, text in parse_qsl(body.decode(errors="replace"))}
-    texts = forms.carried(forms.form_of(kind), forms.form_of(other), given)
-    texts |= {name: given[name] for name in (SHA256, FILENAME) if given.get(SHA256) and name in given}
+    texts = await site.files.run(_carried, kind, other, body, site.services.settings.form_bytes)
     address = f"{SUBMIT}?{urlencode({'kind': other, **texts})}"
     if len(address) <= _LONGEST_ADDRESS:
         return see_other(address)
     plain = Filled(other, forms.form_of(other).comes)
     return await _show(request, site, caller, await site.database.run(_with, site, caller, plain, texts))
+
+
+def _carried(kind: str, other: str, body: bytes, most: int) -> dict[str, str]:
+    """What a form that was sent as an address has for that of another kind, and the file that it names.
+
+    Raises InvalidRequest for more fields than any form has, BodyTooLarge for more than `most` bytes in them together.
+    """
+    try:
+        fields = parse_qsl(body.decode(errors="replace"), max_num_fields=_MOST_FIELDS)
+    except ValueError:
+        detail = f"more than {_MOST_FIELDS} fields came; no form here has so many."
+        raise InvalidRequest([Fault(detail=detail, pointer="")]) from None
+    if sum(len(text.encode()) for _, text in fields) > most:
+        raise BodyTooLarge(f"all fields are over their limit of {most:,} bytes together.")
+    given = {name: text.replace("\r\n", "\n") for name, text in fields}
+    texts = forms.carried(forms.form_of(kind), forms.form_of(other), given)
+    return texts | {name: given[name] for name in (SHA256, FILENAME) if given.get(SHA256) and name in given}
 
 
 def _bounds(site: Site) -> tuple[int, float]:

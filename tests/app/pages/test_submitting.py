@@ -406,6 +406,20 @@ def test_the_way_to_another_kind_leads_to_its_form_when_it_is_only_looked_at(pag
     assert page.post("/ui/submit/score/as/luck", data={}).status_code == 422
 
 
+def test_no_more_fields_are_read_than_a_form_has_and_no_more_text_than_a_form_may_be(
+    page: TestClient, make_services: MakeServices
+) -> None:
+    assert all(len(form_of(kind).names) < 300 for kind in JOBS)
+    urlencoded = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
+    many = page.post("/ui/submit/score/as/train", content=b"%ff=%ff&" * 300, headers=urlencoded)
+    assert (many.status_code, "more than 300 fields came" in many.text) == (422, True)
+    with called(make_services(form_bytes=1024)) as small:
+        small.follow_redirects = False
+        for text, status in ((b"%0A" * 1000, 303), (b"x" * 1025, 413), (b"x" * 3100, 413)):
+            sent = small.post("/ui/submit/score/as/train", content=b"name=" + text, headers=urlencoded)
+            assert sent.status_code == status, text[:3]
+
+
 def test_an_address_says_what_is_in_the_fields(page: TestClient, services: Services) -> None:
     post(page, **{"name": "ours", "quantize": "on", "bits__param_bits": "7", "track": "digits"})
     job = _only_job(services)
@@ -419,6 +433,18 @@ def test_an_address_says_what_is_in_the_fields(page: TestClient, services: Servi
     )
     gone = page.get("/ui/submit?kind=train&checkpoint_sha256=" + "a" * 64)
     assert (gone.status_code, "checkpoint_sha256" in gone.text, "not kept any more" in gone.text) == (200, False, True)
+
+
+def test_what_names_no_file_is_not_kept_whatever_the_database(any_api: TestClient) -> None:
+    for text in ("\0", "a\0b", "é" * 64, "A" * 64, "a" * 64 + "\n", "a" * 65):
+        filled = {"checkpoint_sha256": text, "name": "x" * 5000}  # too long for an address
+        for answer in (
+            any_api.get("/ui/submit", params={"kind": "score", "checkpoint_sha256": text}),
+            any_api.post("/ui/submit/score/as/train", data=filled),
+        ):
+            assert answer.status_code == 200, repr(text)
+            said = ("not kept any more" in answer.text, "checkpoint_sha256" in answer.text)
+            assert said == (True, False), repr(text)
 
 
 def test_what_an_address_puts_into_fields_is_text_and_nothing_else(page: TestClient) -> None:
