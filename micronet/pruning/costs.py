@@ -4,10 +4,14 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from micronet.analysis.shapes import Shapes
 from micronet.graph.ir import Ref
 from micronet.pruning.blocks import CORE, ROTATION_IN, ROTATION_OUT, Block, PartName
 from micronet.pruning.pieces import Pieces
+from micronet.pruning.selection import Side
 from micronet.transformation.linear_layers import Cost, LinearLayer
 
 Form = tuple[PartName, ...]
@@ -87,22 +91,6 @@ class Sizes:
             is_padded(block),
         )
 
-    def saved(self, fewer_inputs: int, fewer_outputs: int, most: Cost) -> int | None:
-        """What the cheapest form with so many fewer directions saves; None where removing them does not pay.
-
-        It pays where that form is cheaper than what there is, whatever weighs what no more than `most`, and has a
-        rotation on each side that directions go from: a form without would keep its size and lose them for nothing.
-        """
-        there = [price(cost) for _, cost in self.forms(0, 0) if cost.is_at_most(most)]
-        less = [(price(cost), form) for form, cost in self.forms(fewer_inputs, fewer_outputs) if cost.is_at_most(most)]
-        if not less:
-            return None
-        cheapest, form = min(less, key=lambda one: (one[0], len(one[1])))
-        saved = min(there, default=price(most)) - cheapest
-        if saved <= 0 or (fewer_inputs and ROTATION_IN not in form) or (fewer_outputs and ROTATION_OUT not in form):
-            return None
-        return saved
-
     def forms(self, fewer_inputs: int, fewer_outputs: int) -> Iterator[tuple[Form, Cost]]:
         """Every form of a block with so many fewer directions, as `merging.forms` makes them."""
         into, out = self.rotated_in or fewer_inputs > 0, self.rotated_out or fewer_outputs > 0
@@ -125,6 +113,63 @@ class Sizes:
         if has_out:
             parts[ROTATION_OUT] = _dense(self.outputs, outer, self.after, bias_out)
         return tuple(part for part in PARTS if part in parts), sum(parts.values(), NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Savings:
+    """What removing directions of a block of such `sizes` saves, where it may cost `most`; 0 where it does not pay.
+
+    It pays where the cheapest form with fewer directions is cheaper than what there is, whatever weighs what no more
+    than `most`, and has a rotation on each side that directions go from: a form without would keep its size and lose
+    them for nothing.
+    """
+
+    sizes: Sizes
+    most: Cost
+
+    def saved(self, inputs: int, outputs: int) -> int:
+        """With so many fewer inputs and outputs of the core."""
+        less = [(price(cost), form) for form, cost in self.sizes.forms(inputs, outputs) if cost.is_at_most(self.most)]
+        if not less:
+            return 0
+        cheapest, form = min(less, key=lambda one: (one[0], len(one[1])))
+        if (inputs and ROTATION_IN not in form) or (outputs and ROTATION_OUT not in form):
+            return 0
+        return max(0, self._there() - cheapest)
+
+    def along(self, side: Side, other: int, up_to: int) -> NDArray[np.int64]:
+        """`saved` of 0, 1, ... and `up_to` directions of a side, with `other` of the other side gone.
+
+        Every cost of a form is linear in the directions of one side, so one and two of them tell all the rest.
+        """
+
+        def both(many: int) -> tuple[int, int]:
+            return (many, other) if side == "inputs" else (other, many)
+
+        one, two = (dict(self.sizes.forms(*both(many))) for many in (1, 2))
+        names = sorted(one, key=len)  # stable: of equal ones `saved` takes the first too
+        first, second = (np.array([_kinds(some[name]) for name in names], np.int64) for some in (one, two))
+        further = np.arange(up_to)[:, None, None]
+        costs = first + further * (second - first)  # (directions - 1, forms, kinds of cost)
+        allowed = (costs <= np.array(_kinds(self.most), np.int64)).all(2)
+        prices = np.where(allowed, costs[:, :, 1] + costs[:, :, 2], _NEVER)
+        needed = {ROTATION_IN: side == "inputs" or other > 0, ROTATION_OUT: side == "outputs" or other > 0}
+        whole = np.array([all(part in name for part, needs in needed.items() if needs) for name in names])
+        saved = np.where(whole[prices.argmin(1)], self._there() - prices.min(1), 0)
+        return np.concatenate([[self.saved(*both(0))], np.maximum(saved, 0)])
+
+    def _there(self) -> int:
+        """The price of what there is."""
+        there = (price(cost) for _, cost in self.sizes.forms(0, 0) if cost.is_at_most(self.most))
+        return min(there, default=price(self.most))
+
+
+_NEVER = np.iinfo(np.int64).max
+"""The price of a form that costs too much of something."""
+
+
+def _kinds(cost: Cost) -> tuple[int, int, int, int]:
+    return cost.elements, cost.nonzero, cost.multiplications, cost.additions
 
 
 def _dense(outputs: int, terms: int, at: int, biased: bool) -> Cost:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 import torch
 
@@ -12,11 +11,11 @@ from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.graph.ir import Graph
 from micronet.pruning.annealing import Returning, grown, returning
 from micronet.pruning.blocks import find_blocks
-from micronet.pruning.costs import Sizes
+from micronet.pruning.costs import Savings, Sizes
 from micronet.pruning.eigenbasis import Kept, eigenbasis, restricted, saliencies
 from micronet.pruning.factors import factors, sampled
 from micronet.pruning.pieces import pieces_of, with_pieces
-from micronet.pruning.selection import SIDES, coming_back, indices, least_salient, others, share
+from micronet.pruning.selection import SIDES, coming_back, indices, selected, others, share
 from micronet.transformation.linear_layers import Cost
 
 
@@ -71,8 +70,8 @@ def cut(
     worth = {name: saliencies(pieces[name].core.weight, bases[name]) for name in pieces}
     known = shapes(graph)
     sizes = {block.name: Sizes.of(block, pieces[block.name], known) for block in blocks}
-    savings = {name: partial(sizes[name].saved, most=most[name]) for name in pieces}
-    gone = least_salient(worth, savings, how.ratio, how.layer_limit)
+    savings = {name: Savings(sizes[name], most[name]) for name in pieces}
+    gone = selected(worth, savings, how.ratio, how.layer_limit)
     if not gone:
         return None
     returned = coming_back(gone, savings, int(how.grow_back * len(gone)))

@@ -12,7 +12,7 @@ from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.pruning.blocks import Block, find_blocks
-from micronet.pruning.costs import Sizes, cost
+from micronet.pruning.costs import Savings, Sizes, cost
 from micronet.pruning.eigenbasis import Kept, restricted
 from micronet.pruning.merging import cheapest, forms, merge, prices
 from micronet.pruning.pieces import Affine, Pieces, pieces_of, with_pieces
@@ -121,13 +121,14 @@ def test_what_pays_by_hand() -> None:
     (block,), known = find_blocks(graph)[0], shapes(graph)
     sizes, most = Sizes.of(block, pieces_of(graph, block), known), prices(graph)[block.name]
     assert (most.elements, most.multiplications) == (432 + 8, 25 * 432)
-    assert sizes.saved(0, 0, most) is None
-    assert sizes.saved(1, 0, most) == 42 * 26
-    assert sizes.saved(0, 1, most) is None
-    assert sizes.saved(0, 2, most) == 60 * 26
-    assert sizes.saved(1, 1, most) is None
-    assert sizes.saved(1, 0, replace(most, nonzero=397)) is None  # it came with 42 zeros
-    assert sizes.saved(1, 0, replace(most, nonzero=398)) is not None
+    savings = Savings(sizes, most)
+    assert savings.saved(0, 0) == 0
+    assert savings.saved(1, 0) == 42 * 26
+    assert savings.saved(0, 1) == 0
+    assert savings.saved(0, 2) == 60 * 26
+    assert savings.saved(1, 1) == 0
+    assert Savings(sizes, replace(most, nonzero=397)).saved(1, 0) == 0  # it came with 42 zeros
+    assert Savings(sizes, replace(most, nonzero=398)).saved(1, 0) > 0
 
 
 def test_what_pays_at_many_positions_may_not_at_few() -> None:
@@ -140,8 +141,42 @@ def test_what_pays_at_many_positions_may_not_at_few() -> None:
     (block,), known = find_blocks(graph)[0], shapes(graph)
     sizes, most = Sizes.of(block, pieces_of(graph, block), known), prices(graph)[block.name]
     assert most.multiplications == 3888
-    assert sizes.saved(1, 0, most) is None
-    assert sizes.saved(2, 0, most) == (3888 - 3192) + (432 - 24 - 288)
+    savings = Savings(sizes, most)
+    assert savings.saved(1, 0) == 0
+    assert savings.saved(2, 0) == (3888 - 3192) + (432 - 24 - 288)
+
+
+@pytest.mark.parametrize("bias_in", [False, True])
+@pytest.mark.parametrize("kind", LAYERS)
+def test_what_many_save_is_what_each_number_of_them_does(kind: str, bias_in: bool) -> None:
+    """Of a block as it came, and of one with rotations; with all that it cost, and less, as of one that was sparse."""
+    graph = network(kind)
+    (block,), known = find_blocks(graph)[0], shapes(graph)
+    for pieces in (pieces_of(graph, block), ranks(block, graph, 4, 5, bias_in)):
+        outputs, inputs = pieces.core.weight.shape[:2]
+        dense = cost(block, pieces_of(graph, block), known)
+        for most in (dense, replace(dense, nonzero=4 * dense.nonzero // 5)):
+            savings = Savings(Sizes.of(block, pieces, known), most)
+            for fewer in range(outputs):
+                expected = [savings.saved(n, fewer) for n in range(inputs)]
+                assert savings.along("inputs", fewer, inputs - 1).tolist() == expected
+            for fewer in range(inputs):
+                expected = [savings.saved(fewer, n) for n in range(outputs)]
+                assert savings.along("outputs", fewer, outputs - 1).tolist() == expected
+
+
+def test_a_side_may_pay_only_where_more_of_the_other_are_gone() -> None:
+    """64 -> 64, 3x3, 8x8 pixels: 36,864 weights, 65 times each. With 7 inputs less 57 * 64 + 57 * 576 = 36,480.
+
+    Nine outputs less, alone: 55 * 576 + 64 * 55 = 35,200. With both 57 * 64 + 55 * 57 * 9 + 64 * 55 = 35,383, so that
+    the inputs would go for nothing; with eight of them 56 * 64 + 55 * 56 * 9 + 64 * 55 = 34,824.
+    """
+    sizes = Sizes(64, 64, 9, 64, 64, 64, 64, False, False, frozenset(), True)
+    (most,) = (cost for _, cost in sizes.forms(0, 0))
+    savings = Savings(sizes, most)
+    assert savings.saved(7, 0) == (36_864 - 36_480) * 65
+    assert savings.saved(0, 9) == (36_864 - 35_200) * 65
+    assert (savings.saved(7, 9), savings.saved(8, 9)) == (0, (36_864 - 34_824) * 65)
 
 
 @pytest.mark.parametrize(

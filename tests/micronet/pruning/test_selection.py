@@ -1,11 +1,31 @@
 """Selection: by hand."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from micronet.errors import NumericalError
-from micronet.pruning.selection import Direction, Saving, coming_back, least_salient, others, share
+from micronet.pruning.selection import Direction, Saving, Side, coming_back, others, selected, share
+
+
+@dataclass(frozen=True)
+class ByHand:
+    """Savings as a function of how many inputs and outputs are gone."""
+
+    of: Callable[[int, int], int]
+
+    def saved(self, inputs: int, outputs: int) -> int:
+        return self.of(inputs, outputs)
+
+    def along(self, side: Side, other: int, up_to: int) -> NDArray[np.int64]:
+        both = ((n, other) if side == "inputs" else (other, n) for n in range(up_to + 1))
+        return np.array([self.of(*one) for one in both], np.int64)
+
 
 WORTH = {
     "first": (torch.tensor([5.0, 0.1]), torch.tensor([0.2, 0.3, 9.0, 0.4])),
@@ -16,16 +36,15 @@ WORTH = {
 def chosen(
     worth: dict[str, tuple[Tensor, Tensor]], savings: dict[str, Saving], ratio: float, limit: float
 ) -> list[tuple[str, str, int]]:
-    return [(d.block, d.side, d.index) for d in least_salient(worth, savings, ratio, limit)]
+    return [(d.block, d.side, d.index) for d in selected(worth, savings, ratio, limit)]
 
 
-def every_one(inputs: int, outputs: int) -> float | None:
-    """Each direction saves one."""
-    return inputs + outputs or None
+EVERY_ONE = ByHand(lambda inputs, outputs: inputs + outputs)
+"""Each direction saves one."""
 
 
 def named(ratio: float, limit: float) -> list[tuple[str, str, int]]:
-    return chosen(WORTH, dict.fromkeys(WORTH, every_one), ratio, limit)
+    return chosen(WORTH, dict.fromkeys(WORTH, EVERY_ONE), ratio, limit)
 
 
 def test_the_least_of_all_layers_go_first_and_one_always_stays() -> None:
@@ -46,7 +65,7 @@ def test_at_least_one_goes() -> None:
 
 def test_nothing_goes_where_nothing_may() -> None:
     only = {"only": (torch.tensor([0.5]), torch.tensor([0.5]))}
-    assert chosen(only, {"only": every_one}, 0.5, 0.9) == []
+    assert chosen(only, {"only": EVERY_ONE}, 0.5, 0.9) == []
 
 
 ONE = {
@@ -61,8 +80,8 @@ def test_the_first_of_a_side_go_together_or_not_at_all() -> None:
     Half of 9 are 4, whose least salient lose 1 + 2 + 2 + 3 = 8 (of "two" one has to stay). So 1 + 2 + 3 and 2 may go.
     """
     savings: dict[str, Saving] = {
-        "one": lambda inputs, outputs: {2: 1.0, 3: 4.0}.get(inputs) if not outputs else None,
-        "two": lambda inputs, outputs: {1: 1.0}.get(inputs) if not outputs else None,
+        "one": ByHand(lambda inputs, outputs: {2: 1, 3: 4}.get(inputs, 0) if not outputs else 0),
+        "two": ByHand(lambda inputs, outputs: {1: 1}.get(inputs, 0) if not outputs else 0),
     }
     both = [("one", "inputs", 0), ("one", "inputs", 1), ("one", "inputs", 2), ("two", "inputs", 0)]
     assert chosen(ONE, savings, 0.5, 0.9) == both
@@ -75,15 +94,26 @@ def test_the_first_of_a_side_go_together_or_not_at_all() -> None:
 def test_nothing_goes_that_makes_another_side_go_for_nothing() -> None:
     """Two inputs save 4, two outputs 3, and both together no more than the inputs."""
     worth = {"one": (torch.tensor([1.0, 1, 5]), torch.tensor([1.0, 1, 5]))}
-    savings: dict[str, Saving] = {"one": lambda inputs, outputs: {(2, 0): 4.0, (0, 2): 3.0}.get((inputs, outputs))}
+    savings: dict[str, Saving] = {
+        "one": ByHand(lambda inputs, outputs: {(2, 0): 4, (0, 2): 3}.get((inputs, outputs), 0))
+    }
     assert chosen(worth, savings, 0.9, 0.9) == [("one", "inputs", 0), ("one", "inputs", 1)]
+
+
+def test_a_side_that_pays_once_the_other_lost_enough_goes_too() -> None:
+    """Two outputs save nothing while one input is gone, and 4 more when two are."""
+    worth = {"one": (torch.tensor([1.0, 1, 9]), torch.tensor([3.0, 3, 9]))}
+    table = {(1, 0): 5, (2, 0): 9, (2, 2): 13}
+    savings: dict[str, Saving] = {"one": ByHand(lambda inputs, outputs: table.get((inputs, outputs), 0))}
+    expected = [("one", side, n) for side in ("inputs", "outputs") for n in range(2)]
+    assert chosen(worth, savings, 0.7, 0.9) == expected
 
 
 @pytest.mark.parametrize("value", [0.0, float("nan"), float("inf")])
 def test_saliencies_that_tell_nothing_are_an_error(value: float) -> None:
     worth = {"one": (torch.full((3,), value), torch.full((2,), value))}
     with pytest.raises(NumericalError, match="Fisher information is"):
-        least_salient(worth, {"one": every_one}, 0.5, 0.5)
+        selected(worth, {"one": EVERY_ONE}, 0.5, 0.5)
 
 
 def test_the_most_salient_come_back_as_long_as_blocks_pay() -> None:
@@ -92,8 +122,8 @@ def test_the_most_salient_come_back_as_long_as_blocks_pay() -> None:
         Direction("two", "inputs", n, n) for n in (1, 2)
     ]
     savings: dict[str, Saving] = {
-        "one": lambda inputs, _: 1.0 if inputs > 1 else None,
-        "two": lambda inputs, _: 1.0 if inputs else None,
+        "one": ByHand(lambda inputs, _: int(inputs > 1)),
+        "two": ByHand(lambda inputs, _: int(inputs > 0)),
     }
     back = [(d.block, d.index) for d in coming_back(gone, savings, 4)]
     assert back == [("one", 2), ("two", 2)]
