@@ -15,7 +15,7 @@ from micronet.pruning.costs import Savings, Sizes
 from micronet.pruning.eigenbasis import Kept, eigenbasis, restricted, saliencies
 from micronet.pruning.factors import factors, sampled
 from micronet.pruning.pieces import pieces_of, with_pieces
-from micronet.pruning.selection import SIDES, coming_back, indices, selected, others, share
+from micronet.pruning.selection import SIDES, coming_back, indices, others, selected, share
 from micronet.transformation.linear_layers import Cost
 
 
