@@ -139,7 +139,7 @@ class PipelineResult(Value):
 
     track: str
     policy: Literal["report", "challenge"]
-    stages: tuple[StageReport, ...]
+    stages: Annotated[tuple[StageReport, ...], Field(min_length=1)]
     stopped: Name | None
     accuracy: Accuracy | None
     score: ScoreTerms

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StrictBool, model_validator
+from pydantic import AfterValidator, Field, StrictBool, ValidationInfo, field_validator, model_validator
 
 from micronet.contract.results import Accuracy, ArtifactFile, Scorer
 from micronet.contract.settings import ArchitectureSettings, JobSettings, Normalization
@@ -206,9 +206,17 @@ class TrainingReport(Value):
 
     before: Accuracy
     epochs: tuple[EpochReport, ...]
-    kept: int
+    kept: Annotated[int, Field(ge=0)]
     after: Accuracy
     images: int
+
+    @field_validator("kept")
+    @classmethod
+    def _one_of_them_was_kept(cls, kept: int, info: ValidationInfo) -> int:
+        epochs = info.data.get("epochs")
+        if epochs is not None and kept > len(epochs):
+            raise ValueError(f"there is no epoch {kept}, there are {len(epochs)}")
+        return kept
 
 
 class TrainResult(Value):

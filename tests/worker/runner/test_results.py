@@ -30,7 +30,8 @@ KINDS = pytest.mark.parametrize("kind", JOBS)
 def example(kind: Any) -> Any:
     """A value of the kind as JSON has it: whatever may be null is something, and every list has an item."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return {name: example(field.annotation) for name, field in kind.model_fields.items()}
+        value = {name: example(field.annotation) for name, field in kind.model_fields.items()}
+        return value | {"kept": 1} if kind is TrainingReport else value  # of its one epoch
     first, *_ = (*get_args(kind), None)
     match get_origin(kind):
         case None:
@@ -119,6 +120,19 @@ def test_more_values_than_any_result_has_are_not_read_at_all(text: bytes) -> Non
 def test_what_is_no_text_is_no_result(text: bytes) -> None:
     with pytest.raises(OutputRefused, match="no score result"):
         checked(text, "score")
+
+
+@pytest.mark.parametrize("kept", [-1, 2, 99])
+def test_an_epoch_that_is_none_was_not_kept(kept: int) -> None:
+    result = honest("train")
+    result["training"]["kept"] = kept
+    with pytest.raises(OutputRefused, match="no train result: 1 faults"):
+        checked(json.dumps(result).encode(), "train")
+
+
+def test_a_pipeline_has_a_stage() -> None:
+    with pytest.raises(OutputRefused, match="no pipeline result: 1 faults"):
+        checked(json.dumps(honest("pipeline") | {"stages": []}).encode(), "pipeline")
 
 
 def test_there_is_room_for_the_longest_training() -> None:
