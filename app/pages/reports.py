@@ -59,10 +59,10 @@ def report_view(report: Report) -> ReportView:
         case TrainingReport():
             return ReportView("results/reports/training.html", report, draw_learning([report]))
         case PruningReport():
-            drawing = draw_learning([turn.training for turn in report.rounds if turn.training])
+            drawing = _draw_rounds(report)
             return ReportView("results/reports/pruning.html", report, drawing, _said_of_pruning(report))
         case SparsifyingReport():
-            drawing = draw_learning([turn.training for turn in report.rounds if turn.training])
+            drawing = _draw_rounds(report)
             return ReportView("results/reports/sparsifying.html", report, drawing)
         case QuantizingReport():
             drawing = draw_learning([report.training]) if report.training else None
@@ -91,6 +91,12 @@ def _report_of(result: Made) -> Report:
             return QuantizingReport(merged=result.merged, tensors=result.tensors, training=result.training)
         case FuseResult() | AugmentResult():
             return result
+
+
+def _draw_rounds(report: PruningReport | SparsifyingReport) -> LearningDrawing | None:
+    """Rounds after those that were kept were undone."""
+    undone = sum(turn.training is not None for turn in report.rounds[max(report.kept_rounds, 0) :])
+    return draw_learning([turn.training for turn in report.rounds if turn.training], undone)
 
 
 def _said_of_pruning(report: PruningReport) -> Sequence[str]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.breakdown import LayerCost
-from app.pages.drawings.scale import Scale, written
+from app.pages.drawings.scale import LEAST, MOST, Scale, written
 from app.printable import on_one_line
 
 WIDTH, HEIGHT = 960, 300
@@ -39,7 +39,8 @@ class LayersDrawing:
 
 def draw_layers(layers: Sequence[LayerCost], largest: float | None = None) -> LayersDrawing:
     """A drawing of layers; `largest` share of the score of a term of one of them, where several drawings compare."""
-    top = largest or max((max(layer.storage, layer.math) for layer in layers), default=0.0) or 1.0
+    top = largest or max((max(layer.storage, layer.math) for layer in layers), default=0.0)
+    top = min(top, MOST) if top > LEAST else 1.0
     scale = Scale(-top, top, HEIGHT - _BOTTOM, _TOP)
     zero = scale(0)
     pitch = (WIDTH - _LEFT - _RIGHT) / max(len(layers), 1)

@@ -16,16 +16,17 @@ _Places = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """A line in percent of its picture; `ticks` are (place, text)."""
+    """A line in percent of its picture; `ticks` are (place, text). `lone` is a single point, which makes no line."""
 
     line: str
     ticks: tuple[tuple[float, str], ...]
+    lone: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LearningDrawing:
     """Both panels over one axis of epochs, and the same in words. `rounds` are the places where each began but the
-    first, `kept` those of the epochs whose weights were kept.
+    first, `kept` those of the epochs whose weights were kept; a round that was undone has none.
     """
 
     accuracy: Panel
@@ -36,18 +37,21 @@ class LearningDrawing:
     text: str
 
 
-def draw_learning(reports: Sequence[TrainingReport]) -> LearningDrawing | None:
-    """The picture of one training, or of those of several rounds, one after the other; None where nobody learned."""
+def draw_learning(reports: Sequence[TrainingReport], undone: int = 0) -> LearningDrawing | None:
+    """The picture of one training, or of those of several rounds, one after the other; None where nobody learned.
+
+    The last `undone` of them are drawn, and their weights were not kept.
+    """
     epochs = sum(len(report.epochs) for report in reports)
     if not epochs:
         return None
     x = Scale(0, epochs, 0.0, _WHOLE)
     starts = [sum(len(report.epochs) for report in reports[:index]) for index in range(len(reports))]
-    answered = [
-        (start + index, top1)
+    rounds = [
+        [(start + index, top1) for index, top1 in enumerate(_answers(report))]
         for start, report in zip(starts, reports, strict=True)
-        for index, top1 in enumerate((report.before.top1, *(epoch.holdout.top1 for epoch in report.epochs)))
     ]
+    answered = [place for places in rounds for place in places]
     lost = [
         (start + index, epoch.loss)
         for start, report in zip(starts, reports, strict=True)
@@ -55,14 +59,23 @@ def draw_learning(reports: Sequence[TrainingReport]) -> LearningDrawing | None:
     ]
     y = Scale(*around([top1 for _, top1 in answered]), _WHOLE, 0.0)
     loss_y = Scale(*around([loss for _, loss in lost]), _WHOLE, 0.0)
-    kept = [(x(start + report.kept), y(_top1(report))) for start, report in zip(starts, reports, strict=True)]
+    kept = [
+        (x(epoch), y(top1))
+        for places, report in zip(rounds[: len(reports) - undone], reports, strict=False)
+        for index, (epoch, top1) in enumerate(places)
+        if index == report.kept
+    ]
     return LearningDrawing(
         accuracy=Panel(_line(answered, x, y), tuple((y(tick), written(100 * tick)) for tick in y.ticks(5))),
-        loss=Panel(_line(lost, x, loss_y), tuple((loss_y(tick), written(tick)) for tick in loss_y.ticks(5))),
+        loss=Panel(
+            _line(lost, x, loss_y),
+            tuple((loss_y(tick), written(tick)) for tick in loss_y.ticks(5)),
+            (x(lost[0][0]), loss_y(lost[0][1])) if len(lost) == 1 else None,
+        ),
         epochs=tuple((x(tick), written(tick)) for tick in x.ticks(8) if tick == int(tick)),
         rounds=tuple(x(start) for start in starts[1:]) if len(reports) <= _MOST_MARKED else (),
         kept=tuple(kept) if len(reports) <= _MOST_MARKED else (),
-        text=_text(reports, [epoch for report in reports for epoch in report.epochs]),
+        text=_text(reports, [epoch for report in reports for epoch in report.epochs], undone),
     )
 
 
@@ -76,17 +89,26 @@ def _path(places: Iterable[tuple[float, float]]) -> str:
     return "".join(f"{'L' if index else 'M'}{left} {up}" for index, (left, up) in enumerate(places))
 
 
-def _top1(report: TrainingReport) -> float:
-    """Of the weights that were kept, after the epoch `kept`."""
-    return report.epochs[report.kept - 1].holdout.top1 if report.kept else report.before.top1
+def _answers(report: TrainingReport) -> tuple[float, ...]:
+    """Top-1 on held-out images before the first epoch, and after each."""
+    return report.before.top1, *(epoch.holdout.top1 for epoch in report.epochs)
 
 
-def _text(reports: Sequence[TrainingReport], epochs: Sequence[EpochReport]) -> str:
+def _text(reports: Sequence[TrainingReport], epochs: Sequence[EpochReport], undone: int) -> str:
     best = max(epochs, key=lambda epoch: epoch.holdout.top1)
     over = f"{number(len(epochs))} {'epoch' if len(epochs) == 1 else 'epochs'}"
     rounds = f" in {len(reports)} rounds" if len(reports) > 1 else ""
+    last = (reports[: len(reports) - undone] or reports)[-1]
     return (
         f"Over {over}{rounds} the loss went from {epochs[0].loss:.4g} to {epochs[-1].loss:.4g}, and top-1 on held-out "
-        f"images from {percent(reports[0].before.top1)} to {percent(reports[-1].after.top1)}; the best of any epoch is "
-        f"{percent(best.holdout.top1)}."
+        f"images from {percent(reports[0].before.top1)} to {percent(last.after.top1)}; the best of any epoch is "
+        f"{percent(best.holdout.top1)}.{_undone(undone, len(reports))}"
     )
+
+
+def _undone(undone: int, of: int) -> str:
+    if not undone:
+        return ""
+    if undone == of:
+        return " All of it was undone."
+    return " The last round was undone." if undone == 1 else f" The last {undone} rounds were undone."

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from app.breakdown import LayerCost
 from app.pages.drawings.front import draw_front
-from app.pages.drawings.layers import draw_layers
-from app.pages.drawings.scale import Scale, around, around_logarithmic
+from app.pages.drawings.layers import HEIGHT, draw_layers
+from app.pages.drawings.scale import Scale, around, around_logarithmic, written
 from micronet.tracks import track as find_track
 from tests.app.pages.layers import layer
 from worker.records.points import Point
@@ -44,6 +44,37 @@ def test_ticks_are_round_numbers() -> None:
     assert Scale(0.003, 0.06, 0, 100, logarithmic=True).ticks() == (0.005, 0.01, 0.02, 0.05)
 
 
+_ANY = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@given(st.lists(_ANY, min_size=1, max_size=5))
+def test_numbers_of_any_size_are_drawn_and_their_marks_are_short(values: list[float]) -> None:
+    even = Scale(*around(values), 0, 100)
+    logarithmic = Scale(*around_logarithmic([max(value, 1e-9) for value in values]), 0, 100, logarithmic=True)
+    for scale in (even, logarithmic):
+        assert all(0 <= scale(value) <= 100 for value in values)
+        ticks = scale.ticks()
+        assert 1 <= len(ticks) <= 13
+        assert len(set(ticks)) == len(ticks), "each is another one"
+        assert all(len(written(tick)) <= 20 for tick in ticks)
+
+
+@pytest.mark.parametrize(
+    ("losses", "marks"),
+    [
+        ([1e-13, 3e-13], ["1e-13", "1.5e-13", "2e-13", "2.5e-13", "3e-13"]),
+        ([1e300], ["9.5e+299", "9.75e+299", "1e+300", "1.025e+300", "1.05e+300"]),
+        ([0.0, 0.0], ["-1", "-0.5", "0", "0.5", "1"]),
+        ([0.00005, 0.0001], ["0.00006", "0.00008", "0.0001"]),
+    ],
+)
+def test_marks_of_very_small_and_large_numbers_have_exponents(losses: list[float], marks: list[str]) -> None:
+    scale = Scale(*around(losses), 0, 100)
+    ticks = scale.ticks(5)
+    assert [written(tick) for tick in ticks] == marks
+    assert all(0 <= scale(tick) <= 100 for tick in ticks)
+
+
 def test_bars_are_as_high_as_what_they_stand_for() -> None:
     costs = (LayerCost(layer("a"), 0.004, 0.001, 0.5), LayerCost(layer("b"), 0.002, 0.003, 0.5))
     a, b = draw_layers(costs).bars
@@ -62,6 +93,12 @@ def test_drawings_with_one_largest_share_a_scale() -> None:
 def test_nothing_at_all_is_drawn_too() -> None:
     assert draw_layers([]).bars == ()
     assert len(draw_layers([LayerCost(layer("free"), 0.0, 0.0, 0.0)]).bars) == 1
+
+
+@pytest.mark.parametrize("cost", [5e-324, 1e308])
+def test_layers_that_cost_what_none_does_are_drawn_too(cost: float) -> None:
+    (bar,) = draw_layers([LayerCost(layer("a"), cost, cost, 1.0)]).bars
+    assert 0 <= bar.storage_y <= bar.storage_y + bar.storage_height <= HEIGHT
 
 
 def _point(score: float, top1: float) -> Point:

@@ -153,6 +153,46 @@ def test_rounds_are_drawn_one_after_the_other() -> None:
     assert "Over 4 epochs in 2 rounds" in drawing.text
 
 
+def test_rounds_that_were_undone_are_drawn_and_not_as_kept() -> None:
+    good, bad = learned(60, 80, before=70), learned(20, 30, before=10)
+    drawing = draw_learning([good, bad], undone=1)
+    assert drawing is not None
+    assert [x for x, _ in drawing.kept] == [50]
+    assert numbers(drawing.accuracy.line)[::2] == [0, 25, 50, 50, 75, 100]
+    assert (
+        "from 70.00\xa0% to 80.00\xa0%; the best of any epoch is 80.00\xa0%. The last round was undone." in drawing.text
+    )
+    nothing = draw_learning([good, bad], undone=2)
+    assert nothing is not None
+    assert nothing.kept == ()
+    assert nothing.text.endswith("All of it was undone.")
+
+
+def test_of_reports_of_rounds_the_last_are_undone() -> None:
+    drawing = report_view(pruned((5, 5, 5), 900, kept=1)).drawing
+    assert drawing is not None
+    assert len(drawing.kept) == 1
+    assert drawing.text.endswith("The last 2 rounds were undone.")
+    drawing = report_view(_SPARSE.model_copy(update={"kept_rounds": 2})).drawing
+    assert drawing is not None
+    assert "undone" not in drawing.text, "the second round learned nothing, and was kept"
+
+
+@pytest.mark.parametrize("kept", [-1, 2, 99])
+def test_an_epoch_that_is_none_is_not_marked(kept: int) -> None:
+    drawing = draw_learning([learned(60).model_copy(update={"kept": kept})])
+    assert drawing is not None
+    assert drawing.kept == ()
+
+
+def test_the_loss_of_one_epoch_is_a_mark() -> None:
+    one, two = draw_learning([learned(60)]), draw_learning([learned(60, 70)])
+    assert one is not None
+    assert two is not None
+    assert one.loss.lone == (100, 50)
+    assert (one.accuracy.lone, two.loss.lone) == (None, None)
+
+
 def test_very_long_trainings_are_drawn_too_and_none_is_not() -> None:
     count = 5000
     drawing = draw_learning([learned(*([50] * (count - 1)), 90)])
@@ -185,6 +225,20 @@ _POLICY = AugmentationPolicy(
 )
 
 
+def test_a_tensor_without_points_is_shown(api: TestClient, services: Services) -> None:
+    result = QuantizeResult(
+        track="digits",
+        bits=BitWidths(),
+        merged=(),
+        tensors=(_TENSOR.model_copy(update={"points": ()}),),
+        training=None,
+        **_COMMON,
+    )
+    job = accepted(api, {"architecture": {"name": "digits"}, "track": "digits"}, kind="quantize")
+    ended(services, Ending(Status.SUCCEEDED, result.model_dump_json()))
+    assert '<td class="n">–</td>' in api.get(job["urls"]["page"]).text
+
+
 @pytest.mark.parametrize(
     ("kind", "result", "words"),
     [
@@ -198,7 +252,15 @@ _POLICY = AugmentationPolicy(
             QuantizeResult(
                 track="digits", bits=BitWidths(), merged=_MERGED, tensors=(_TENSOR,), training=learned(60), **_COMMON
             ),
-            ["correct by rounding alone", "1 batch norm merged", "2^-7 to 2^-3", "2.50\xa0%", "1.25e-04", "<svg"],
+            [
+                '<circle class="front" cx="100.0%" cy="50.0%"',
+                "correct by rounding alone",
+                "1 batch norm merged",
+                "2^-7 to 2^-3",
+                "2.50\xa0%",
+                "1.25e-04",
+                "<svg",
+            ],
         ),
         (
             "prune",

@@ -214,6 +214,15 @@ def test_of_an_optimized_network_that_is_very_deep_too(api: TestClient, services
     assert "The first 1,000 of 1,005." in text
 
 
+def test_a_layer_without_a_proof_is_shown(api: TestClient, services: Services) -> None:
+    result = optimized(network("searched", 0.5, 905), looks=(0,), layer="empty")
+    layers = tuple(layer.model_copy(update={"accumulator_bits": ()}) for layer in result.layers)
+    job = accepted(api, {"track": "digits"}, kind="optimize")
+    ended(services, Ending(Status.SUCCEEDED, result.model_copy(update={"layers": layers}).model_dump_json()))
+    text = api.get(job["urls"]["page"]).text
+    assert '<td class="n">–</td>' in text.partition("Proven sums, bits")[2].partition("</table>")[0]
+
+
 def test_pages_that_are_as_long_as_a_network_is_deep_keep_nobody_waiting(
     api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch
 ) -> None:
