@@ -1,4 +1,4 @@
-"""Keeping house: signs of life are given whatever else takes long, or fails."""
+"""Housekeeping: signs of life are given whatever else takes long, or fails."""
 
 import threading
 import time
