@@ -4,6 +4,7 @@ import json
 from collections.abc import Mapping
 
 from app.handed_on import taken_by
+from app.pages.forms.fields import Field
 from app.pages.forms.filled import UnclearForm, rest_of
 from app.pages.forms.form import SETTINGS, Form
 from micronet.jobs import JOBS
@@ -12,16 +13,20 @@ from micronet.jobs import JOBS
 def carried(old: Form, new: Form, given: Mapping[str, str]) -> dict[str, str]:
     """What was put into a form, for the fields that another one has as well; an empty text empties a field.
 
-    What is as it came is left out: the other form has defaults of its own. So is a choice that it does not offer, and
-    of what stands there as JSON, what its kind does not take.
+    What is as it came is left out: the other form has defaults of its own. So is what none of its texts means, as a
+    choice that it does not offer, and of what stands there as JSON, what its kind does not take. The fields are in the
+    order of the other form.
     """
     texts = {}
-    for name in old.labelled.keys() & new.labelled.keys():
-        text = given.get(name, "")
-        field = new.fields.get(name)
-        offered = field is None or field.control != "choice" or text in dict(field.options)
-        if text != old.comes.get(name, "") and offered:
-            texts[name] = text
+    for name, control in new.labelled.items():
+        before, text = old.labelled.get(name), given.get(name, "")
+        if before is None or text == old.comes.get(name, ""):
+            continue
+        meant: str | None = text  # a box that switches a group says the same in all
+        if isinstance(control, Field) and isinstance(before, Field):
+            meant = control.meaning(before, text)
+        if meant is not None:
+            texts[name] = meant
     if rest := _rest(new, given):
         texts[SETTINGS] = rest
     return texts

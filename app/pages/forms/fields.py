@@ -128,6 +128,22 @@ class Field:
         except SettingsError:  # a key of several lines
             return None
 
+    def meaning(self, other: "Field", text: str) -> str | None:
+        """The text that means here what `text` means in the field of another form; None where none does.
+
+        What is no value of its kind there is none here, and stays as it is where the controls are alike.
+        """
+        said, alike = text.strip(), self.control == other.control
+        if not said and other.control != "check":  # its default
+            found = None if self.control == "check" else ""
+        else:
+            try:
+                value = other._read(said)
+                found = text if alike and self._read(said) == value else self.text(value)
+            except SettingsError:  # pairs that are none
+                found = text if alike else None
+        return found if self.control != "choice" or found in dict(self.options) else None
+
     def _words(self) -> str:
         """What the contract says of the setting; of null, how a form says it."""
         words = self.setting.words

@@ -16,6 +16,7 @@ from app.pages.forms import (
     REST,
     SETTINGS,
     UnclearForm,
+    carried,
     choices_of,
     faults_by_field,
     filled,
@@ -292,6 +293,63 @@ def test_faults_stand_where_they_are_mended(kind: str, fields: dict[str, str], w
     ((name, details),) = faults(kind, **fields).items()
     assert name == where
     assert words in " ".join(details)
+
+
+def taken_along(old: str, new: str, **fields: str) -> dict[str, str]:
+    """What the form of one kind, filled so, has for that of another."""
+    filled_so = {name: text for name, text in with_fields(old, **fields).items() if text}  # as browsers send them
+    return carried(form_of(old), form_of(new), filled_so)
+
+
+@pytest.mark.parametrize("kind", sorted(set(KINDS) - {"pipeline"}))
+def test_a_box_and_a_choice_of_yes_and_no_say_the_same(kind: str) -> None:
+    for choice, box in (("yes", "on"), ("no", "")):
+        expected = {"evaluate": box} if "evaluate" in form_of(kind).fields else {}
+        assert taken_along("pipeline", kind, evaluate=choice) == expected
+    assert taken_along("pipeline", kind, evaluate="") == {}, "the recipe's, which another kind has not"
+    if expected:
+        assert form_of(kind).comes["evaluate"] == "on"
+        assert taken_along(kind, "pipeline", evaluate="") == {"evaluate": "no"}
+
+
+def test_the_word_for_null_goes_only_where_it_is_known() -> None:
+    for kind, name in (("train", "train_images"), ("prune", "floor"), ("sparsify", "floor"), ("optimize", "floor")):
+        assert not form_of(kind).fields[name].may_say_none
+        assert taken_along("pipeline", kind, **{name: "none"}) == {name: ""}
+        assert taken_along("pipeline", kind, **{name: "0.75"})[name] == "0.75"
+    assert taken_along("train", "quantize", clip_norm="3") == {}, (
+        "which is said of a part of that kind, train/clip_norm"
+    )
+
+
+@pytest.mark.parametrize("old", KINDS)
+@pytest.mark.parametrize("new", KINDS)
+def test_what_goes_along_means_the_same_there(old: str, new: str) -> None:
+    """Of every field that both have: with another value in it, the settings say the same of it."""
+    before, after = form_of(old), form_of(new)
+    for name in before.fields.keys() & after.fields.keys():
+        was, field = before.fields[name], after.fields[name]
+        texts = {"number": ("3", "4"), "choice": [choice for choice, _ in was.options]}.get(was.control, ())
+        text = next((text for text in texts if text not in ("", was.comes)), None) or otherwise(was)
+        taken = taken_along(old, new, **{name.replace("/", "__"): text})
+        if name not in taken:
+            assert field.control == "choice", name
+            assert text not in dict(field.options), name
+            continue
+        said, expected = field.said(taken), was.said({name: text})
+        assert said == expected or (said is NOTHING and expected == field.setting.default), name
+
+
+def test_what_is_no_value_goes_along_to_be_mended() -> None:
+    for name, text in (("seed", "seven"), ("architecture/options", "depth"), ("normalize/mean", "0.5; 0.25")):
+        assert taken_along("score", "train", **{name.replace("/", "__"): text}) == {name: text}
+    assert taken_along("pipeline", "train", evaluate="perhaps") == {}
+
+
+def test_what_goes_along_is_in_the_order_of_the_other_form() -> None:
+    filled_so = {"seed": "7", "name": "ours", "normalize/std": "0.5", "normalize/mean": "0.25", "epochs": "3"}
+    names = list(taken_along("augment", "train", **{n.replace("/", "__"): text for n, text in filled_so.items()}))
+    assert names == [name for name in form_of("train").labelled if name in filled_so]
 
 
 @pytest.mark.parametrize("kind", KINDS)
