@@ -14,6 +14,8 @@ _SHARED = ("track", "policy", "normalize", "seed", "team")
 """Settings that mean the same in all the jobs that have them."""
 _LONGEST = 200
 """Letters of a name, as the contract has it."""
+_OF_PARTS = ("architecture", "normalize")
+"""Settings that are handed on of which a part can be given alone."""
 
 
 def handed_on(kind: str, job_kind: str, told: Mapping[str, Any], made: str | None) -> dict[str, Any]:
@@ -34,6 +36,28 @@ def handed_on(kind: str, job_kind: str, told: Mapping[str, Any], made: str | Non
     if isinstance(name, str):
         shared["name"] = name if made is None else name_of_made(name, made)
     return taken_by(JOBS[kind].settings, shared)
+
+
+def with_given(handed: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """What is handed on, with what is given in its place: of an architecture and a normalization, part by part."""
+    in_parts = {name: _with_parts(handed[name], given[name]) for name in _OF_PARTS if name in handed and name in given}
+    return {**handed, **given, **in_parts}
+
+
+def _with_parts(handed: Any, given: Any) -> Any:
+    """What is given, and of what was handed on the parts that are not, options one by one.
+
+    An architecture of another name has nothing of the first, whose options are its own.
+    """
+    if not (isinstance(handed, Mapping) and isinstance(given, Mapping)):
+        return given
+    if "name" in handed and given.get("name", handed["name"]) != handed["name"]:
+        return given
+    parts = {**handed, **given}
+    before, now = handed.get("options"), given.get("options")
+    if isinstance(before, Mapping) and isinstance(now, Mapping):
+        parts["options"] = {**before, **now}
+    return parts
 
 
 def name_of_made(name: str, made: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 
 from app.client import Client, Stored
 from app.commands.jobs import OWN_COMMANDS
-from app.handed_on import handed_on
+from app.handed_on import handed_on, with_given
 from app.job_ids import whole_id
 from micronet.contract.pipeline import RECIPES, recipe
 from micronet.errors import SettingsError
@@ -22,11 +22,11 @@ class FromJob:
 
     def settings(self, kind: str, given: Mapping[str, Any]) -> dict[str, Any]:
         """What a job of `kind` on the file is told: what is given, or by a recipe that is; else what the job was told,
-        where both can be told it."""
+        where both can be told it: of an architecture and a normalization, each part that is not given."""
         name = self.file.filename if self.made else None
         handed = handed_on(kind, self.job["kind"], self.job["settings"], name)
         said = recipe(named) if (named := given.get("recipe")) in RECIPES else {}
-        return {name: value for name, value in handed.items() if name not in said} | dict(given)
+        return with_given({name: value for name, value in handed.items() if name not in said}, given)
 
 
 def file_of_job(client: Client, named: str) -> FromJob:

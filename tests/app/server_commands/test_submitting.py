@@ -151,7 +151,7 @@ def test_what_a_job_made_is_scored_where_it_is(file: str, services: Services, mo
 def test_what_the_job_was_told_holds_for_its_file_unless_options_say_otherwise(file: str, services: Services) -> None:
     normal = {"mean": [0.5], "std": [0.25]}
     told = {"normalize": normal, "seed": 7, "team": "blue", "name": "mine"}
-    of_a_score = told | {"policy": "report", "architecture": {"name": "digits", "options": {}}}
+    of_a_score = told | {"policy": "report", "architecture": {"name": "digits", "options": {"width": 16}}}
     measured = submitted(file, "--settings", json.dumps(of_a_score))
     trained = submitted(file, "--kind", "train", "--settings", json.dumps(told))
     left = Ending(Status.SUCCEEDED, artifacts=(stored_artifact(services, "trained.onnx"),))
@@ -164,8 +164,11 @@ def test_what_the_job_was_told_holds_for_its_file_unless_options_say_otherwise(f
 
     again, usual = asked("--from", measured), ScoreSettings().model_dump(mode="json")
     shared = {"track": "digits", "normalize": normal, "seed": 7, "team": "blue"}
-    architecture = {"name": "digits", "options": {}}
+    architecture = {"name": "digits", "options": {"width": 16}}
     assert again == usual | shared | {"policy": "report", "name": "mine", "architecture": architecture}
+    parts = asked("--from", measured, "--option", "num_classes=10", "--mean", "0.75")
+    assert parts["architecture"] == {"name": "digits", "options": {"width": 16, "num_classes": 10}}
+    assert parts["normalize"] == {"mean": [0.75], "std": [0.25]}
     optimized = asked("--from", measured, "--kind", "optimize", "--seed", "8")
     assert {name: optimized[name] for name in shared} == shared | {"seed": 8}
     assert optimized["policy"] == "challenge", "which is all that it takes"
