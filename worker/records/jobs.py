@@ -203,9 +203,12 @@ class JobRecords:
         """The place of this waiting job in the queue (see `places`), from 1."""
         return self._database.read(lambda connection: place(connection, job))
 
-    def places(self, job_ids: Collection[str]) -> dict[str, int]:
-        """Places, by id, of those of these jobs that wait; of no jobs the records are not asked."""
-        return self._database.read(lambda connection: places(connection, job_ids)) if job_ids else {}
+    def places(self, job_ids: Collection[str], most: int | None = None) -> dict[str, int]:
+        """Places, by id, of those of these jobs that wait; of no jobs the records are not asked.
+
+        With `most` there are none where more than so many wait: who asks again and again is not to order them all.
+        """
+        return self._database.read(lambda connection: places(connection, job_ids, most)) if job_ids else {}
 
     def forget_keys(self, days: float) -> int:
         """Forget the keys of requests older than `days`; how many. Their jobs stay."""

@@ -19,10 +19,15 @@ def place(connection: Connection, job: Job) -> int:
     return max(found, 1)  # 0 if it was claimed meanwhile
 
 
-def places(connection: Connection, job_ids: Collection[str]) -> dict[str, int]:
-    """Places, by id, of those of these jobs that wait. Where none does, none that waits is put in order."""
+def places(connection: Connection, job_ids: Collection[str], most: int | None = None) -> dict[str, int]:
+    """Places, by id, of those of these jobs that wait. Where none does, none that waits is put in order.
+
+    All that wait are, else: with `most` there are no places where more than so many do.
+    """
     query = select(jobs.c.id).where(jobs.c.id.in_(job_ids), jobs.c.status == Status.QUEUED)
     waiting = connection.scalars(query).all()
+    if waiting and most is not None and connection.scalar(_BEYOND, {"most": most}) is not None:
+        return {}
     rows = connection.execute(_PLACES, {"ids": waiting}).all() if waiting else ()
     return {row.id: row.place for row in rows}
 
@@ -45,4 +50,6 @@ def _places() -> Select[tuple[str, int]]:
     return select(ordered).where(ordered.c.id.in_(bindparam("ids", expanding=True)))
 
 
+_BEYOND = select(jobs.c.seq).where(jobs.c.status == Status.QUEUED).limit(1).offset(bindparam("most"))
+"""One that waits beside so many others, in no order."""
 _PLACE, _PLACES = _place(), _places()  # made once: making them takes as long as running them

@@ -164,6 +164,15 @@ def test_only_what_waits_has_a_place_and_is_put_in_order(records: Records) -> No
     assert plans_of(records, lambda: records.jobs.places([])) == []
 
 
+def test_where_more_wait_than_are_to_be_put_in_order_there_are_no_places(records: Records) -> None:
+    ids = [accept(records).id for _ in range(3)]
+    assert records.jobs.places(ids[2:], most=3) == {ids[2]: 3}
+    assert records.jobs.places(ids[2:], most=2) == {}
+    assert len(plans_of(records, lambda: records.jobs.places(ids, most=2))) == 2, "they are not put in order"
+    assert records.leases.claim("w", LANES) is not None
+    assert records.jobs.places(ids, most=2) == {ids[1]: 1, ids[2]: 2}, "what runs does not wait"
+
+
 def test_lanes_are_apart(records: Records) -> None:
     accept(records, lane="long")
     assert records.leases.claim("w", ("short",)) is None
