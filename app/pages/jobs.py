@@ -1,6 +1,7 @@
 """The list of a team's jobs."""
 
 import re
+from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Request
@@ -9,18 +10,19 @@ from starlette.responses import Response
 from app.http.access import CallerDep
 from app.http.cursors import cursor_pattern, cursor_to, place_of
 from app.http.errors import InvalidRequest
-from app.http.jobs import page_of_jobs
 from app.http.problems import Fault
-from app.http.site import SiteDep
+from app.http.site import Site, SiteDep
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.routing import page_router
 from micronet.jobs import JOBS
 from worker.records.jobs import Filter
-from worker.records.values import Status
+from worker.records.values import Job, Status
 
 JOBS_PAGE = "/ui/jobs"
 _PAGE_SIZE = 50
+_MOST_IN_ORDER = 10_000
+"""Where more jobs wait, their places are on their own pages only: every open list asks again every few seconds."""
 
 
 def jobs_page_router() -> APIRouter:
@@ -36,18 +38,19 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     kind, team, search = query.choice("kind", JOBS), query.text("team"), query.text("cursor")
     status = query.choice("status", [status.value for status in Status])
     wanted = Filter(caller.owner, None if status is None else Status(status), kind, team, _place(search))
-    jobs, positions = await site.database.run(page_of_jobs, site, wanted, _PAGE_SIZE)
+    jobs, positions = await site.database.run(_listed, site, wanted)
     measured = await site.database.run(site.services.records.standings.measured, [job.id for job in jobs])
     asked = {"status": status, "kind": kind, "team": team}
     older = cursor_to("j", jobs[-1].seq) if len(jobs) == _PAGE_SIZE else None
+    alive = any(not job.status.final for job in jobs)
     return render(
         request,
         "jobs.html",
         jobs=jobs,
         positions=positions,
         measured=measured,
-        comparable=sum(job.kind == "score" and job.status is Status.SUCCEEDED for job in jobs) > 1,
-        alive=any(not job.status.final for job in jobs),
+        comparable=_comparable(jobs, wanted, looks=alive or "hx-request" in request.headers),
+        alive=alive,
         here=_address(asked | {"cursor": search}),
         asked=asked,
         kinds=list(JOBS),
@@ -55,6 +58,23 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         following=None if older is None else _address(asked | {"cursor": older}),
         first=search is None,
     )
+
+
+def _listed(site: Site, wanted: Filter) -> tuple[Sequence[Job], dict[str, int]]:
+    """A page of jobs, and places in the queue of those that wait, by id."""
+    jobs = site.services.records.jobs.list(wanted, _PAGE_SIZE)
+    waiting = [job.id for job in jobs if job.status is Status.QUEUED]
+    return jobs, site.services.records.jobs.places(waiting, _MOST_IN_ORDER)
+
+
+def _comparable(jobs: Sequence[Job], wanted: Filter, *, looks: bool) -> bool:
+    """Whether two can be checked; while the page `looks` again, whether there may ever be two.
+
+    For what it gets then are rows, which have to fit the head that stands.
+    """
+    if looks:
+        return wanted.kind in (None, "score") and wanted.status in (None, Status.SUCCEEDED)
+    return sum(job.kind == "score" and job.status is Status.SUCCEEDED for job in jobs) > 1
 
 
 def _place(cursor: str | None) -> int | None:

@@ -60,3 +60,38 @@ def test_a_list_looks_again_while_something_runs(api: TestClient, services: Serv
     ended = api.get("/ui/jobs?kind=score").text
     assert "hx-get" not in ended
     assert "<script" not in ended
+
+
+def cells(text: str) -> list[int]:
+    """Of each row of the table, the head's first."""
+    return [row.count("<th ") + row.count("<td") for row in re.findall("<tr>.*?</tr>", text, re.DOTALL)]
+
+
+def test_rows_that_come_later_fit_the_head_that_stands(api: TestClient, services: Services) -> None:
+    """Only rows are swapped: what compares two is there before there are two, and boxes belong to its form."""
+    accepted(api, {"track": "digits"})
+    scored(services)
+    accepted(api, {"track": "digits", "seed": 1})
+    page = api.get("/ui/jobs").text
+    assert (cells(page), 'form id="compare"' in page, page.count('name="of"')) == ([10, 10, 10], True, 1)
+    for filtered in ("kind=train", "status=queued"):
+        assert 'id="compare"' not in api.get(f"/ui/jobs?{filtered}").text
+    scored(services)
+    again = api.get("/ui/jobs", headers={"HX-Request": "true"}).text
+    assert (cells(again), again.count('name="of"')) == ([10, 10, 10], 2)
+
+
+def test_the_last_answer_of_a_list_fits_too(api: TestClient, services: Services) -> None:
+    accepted(api, {"track": "digits"})
+    assert cells(api.get("/ui/jobs").text) == [10, 10]
+    failed(services, yours=True)
+    assert cells(api.get("/ui/jobs", headers={"HX-Request": "true"}).text) == [10, 10]
+    assert cells(api.get("/ui/jobs").text) == [9, 9], "nothing runs, and nothing can be compared"
+
+
+def test_where_very_many_wait_places_are_on_their_own_pages(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = [accepted(api, {"track": "digits", "seed": seed}) for seed in range(2)][-1]
+    assert re.findall(r"queued</span>, place (\d+)", api.get("/ui/jobs").text) == ["2", "1"]
+    monkeypatch.setattr("app.pages.jobs._MOST_IN_ORDER", 1)
+    assert ", place" not in api.get("/ui/jobs").text
+    assert "place 2" in api.get(job["urls"]["page"]).text
