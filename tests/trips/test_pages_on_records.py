@@ -134,6 +134,10 @@ def test_a_page_that_looks_again_says_when_nobody_answers_and_lists_stay_as_wide
         assert violations(page) == []
         page.unroute("**/live?*")
         expect(page.get_by_text("No answer since")).to_be_hidden()
+        page.route("**/live?*", lambda route: route.fulfill(status=429, body="slower"))  # as a proxy may say
+        expect(page.get_by_role("status").filter(has_text="No answer since")).to_be_visible()
+        page.unroute("**/live?*")
+        expect(page.get_by_text("No answer since")).to_be_hidden()
         assert claimed is not None
         services.records.leases.beat(claimed, Stage("evaluate", 3, 4, 1, 4, "images"))
         expect(page).to_have_title(re.compile("^evaluate 25.%, 3 of 4: "))

@@ -12,7 +12,7 @@
 
   for (const name of ["htmx:sendError", "htmx:timeout"]) document.addEventListener(name, () => show(true));
   document.addEventListener("htmx:afterOnLoad", (event) => {
-    const lost = event.detail.xhr.status >= 500;
+    const lost = event.detail.xhr.status >= 400; // too many requests, say: nothing of the answer is shown
     if (!lost) answered = new Date();
     show(lost);
   });
