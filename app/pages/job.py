@@ -11,6 +11,7 @@ from app.http.job_json import PAGE
 from app.http.jobs import JobId, cancel_own, delete_own, own_job
 from app.http.site import Site, SiteDep
 from app.pages.compare import recent_scores
+from app.pages.going_on import onward, other_widths
 from app.pages.job_ids import whole_id
 from app.pages.job_view import JobView, job_view
 from app.pages.jobs import JOBS_PAGE
@@ -18,7 +19,6 @@ from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import error_page, page_router, see_other
-from app.pages.score_file import onward, other_widths
 from app.pages.standing import standing_view
 from app.pages.stored_files import kept_files
 from worker.errors import JobNotFound

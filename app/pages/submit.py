@@ -20,13 +20,13 @@ from app.http.problems import Fault
 from app.http.site import Site, SiteDep
 from app.http.submissions import FILENAME, FILENAME_LENGTH, SHA256, is_sha256
 from app.pages import forms
+from app.pages.going_on import further_fields, sent_file
 from app.pages.job_view import job_view
 from app.pages.page_form import PageForm
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import result_view
 from app.pages.routing import page_router, see_other
-from app.pages.score_file import further_fields, sent_file
 from app.pages.stored import settings_of
 from app.pages.words import for_people
 from micronet.architectures import architectures

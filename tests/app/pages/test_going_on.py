@@ -7,7 +7,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from app.handed_on import handed_on, name_of_made
-from app.pages.score_file import further_fields
+from app.pages.going_on import further_fields
 from app.services import Services
 from micronet.contract import PipelineSettings, ScoreSettings
 from micronet.jobs import JOBS
@@ -165,6 +165,21 @@ def test_under_the_floor_with_widths_of_its_job_a_score_says_what_else_to_try(
         ("score", usual["bits"], finer),
         ("optimize", None, None),
     ]
+
+
+def test_of_two_files_that_are_equal_each_keeps_its_name(api: TestClient, services: Services) -> None:
+    job = accepted(api, {"track": "digits", "recipe": "digits"}, kind="pipeline")
+    blob = services.records.blobs.add(StoredBlob("b" * 64, 4, "bb/1"), "")
+    names = ("3-fuse.onnx", "4-quantize.onnx")
+    ended(
+        services,
+        Ending(Status.SUCCEEDED, artifacts=tuple(Artifact(name=name, sha256=blob.sha256, size=4) for name in names)),
+    )
+    text = api.get(job["urls"]["page"]).text
+    for name in names:
+        listed = text.partition('id="files"')[2].partition(f">{name}<")[2].partition("</li>")[0]
+        assert f'name="filename" value="{name}"' in listed
+        assert f"file={name}" in further(listed)["optimize"]
 
 
 def test_what_cannot_be_scored_has_no_button(api: TestClient, services: Services) -> None:

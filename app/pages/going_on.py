@@ -19,28 +19,28 @@ FURTHER = tuple(kind for kind in JOBS if kind not in ("score", "count"))
 
 @dataclass(frozen=True, slots=True)
 class Onward:
-    """A file of a job, by its name there, and where it can go.
+    """A file of a job, and where it can go.
 
     `fields` are those of a score that needs no more than a click, None where somebody has to choose; `kinds` those of
     jobs whose form can be filled with it.
     """
 
-    name: str
+    sha256: str
     fields: Mapping[str, str] | None
     kinds: Sequence[str]
 
 
 def onward(job: Job, kept: AbstractSet[str]) -> Mapping[str, Onward]:
-    """Where the files of a job can go that are still here, by SHA-256: those that it made; of one that makes none, the
-    one it was sent."""
+    """Where the files of a job can go that are still here, by name: those that it made; of one that makes none, the one
+    it was sent."""
     if not job.artifacts and job.kind in ("score", "count"):
         sent = sent_file(job)
-        return {sha256: Onward(name, None, FURTHER) for name, sha256 in sent.items() if sha256 in kept}
+        return {name: Onward(sha256, None, FURTHER) for name, sha256 in sent.items() if sha256 in kept}
     found = {}
     for file in job.artifacts:
         if file.sha256 in kept and file.name.endswith(".onnx"):
             fields = score_fields(job, file.name)
-            found[file.sha256] = Onward(file.name, fields, FURTHER if fields else ("score", *FURTHER))
+            found[file.name] = Onward(file.sha256, fields, FURTHER if fields else ("score", *FURTHER))
     return found
 
 
