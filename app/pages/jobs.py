@@ -35,9 +35,9 @@ def jobs_page_router() -> APIRouter:
 async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """Jobs, the newest first, filtered as the address says."""
     query = Query(request.query_params)
-    kind, team, search = query.choice("kind", JOBS), query.text("team"), query.text("cursor")
+    kind, team, cursor = query.choice("kind", JOBS), query.text("team"), query.text("cursor")
     status = query.choice("status", [status.value for status in Status])
-    wanted = Filter(caller.owner, None if status is None else Status(status), kind, team, _place(search))
+    wanted = Filter(caller.owner, None if status is None else Status(status), kind, team, _place(cursor))
     jobs, positions = await site.database.run(_listed, site, wanted)
     measured = await site.database.run(site.services.records.standings.measured, [job.id for job in jobs])
     asked = {"status": status, "kind": kind, "team": team}
@@ -51,12 +51,12 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         measured=measured,
         comparable=_comparable(jobs, wanted, looks=alive or "hx-request" in request.headers),
         alive=alive,
-        here=_address(asked | {"cursor": search}),
+        here=_address(asked | {"cursor": cursor}),
         asked=asked,
         kinds=list(JOBS),
         statuses=[status.value for status in Status],
         following=None if older is None else _address(asked | {"cursor": older}),
-        first=search is None,
+        first=cursor is None,
     )
 
 
