@@ -109,18 +109,40 @@ def test_the_range_of_the_largest_of_all_batches_is_among_the_candidates(batches
 
 
 def test_errors_of_larger_steps_by_hand() -> None:
-    """4 bits. First 1 and 3: of M = 3, one larger than they need, steps are 1, and they lose nothing; 10 are squares.
+    """4 bits. First 1 and 3, whose squares are 10. Eight exponents are tried, from M = 3, one larger than they need.
 
-    Then 5 and 40. M = 6 has steps of 8: 5 becomes 8, which loses 9. M = 5 has steps of 4 to 28: 1 + 12^2. M = 4, steps
-    of 2 to 14: 1 + 26^2. The first ones lose 4^3 times nothing with M = 6.
+    Its steps of 1 lose nothing, which is odd: M = 4, steps of 2, makes 1 zero and 3 a 4 (halves go to the even one),
+    and loses 2, where 2 x 2^2 / 12 = 0.67 is usual. Then 5 and 40, whose squares are 1,625. M = 6 has steps of 8: 5
+    becomes 8, which loses 9. M = 5 has steps of 4 to 28: 1 + 12^2. M = 4, steps of 2 to 14: 1 + 26^2. With M = 6 the
+    first ones lose all of 10, as 4^2 x 2 is more, and with M = 5 8: 19 is less than 153.
     """
     observer = LeastSquaredError(4, 0)
     first, second = torch.tensor([[1.0, 3]]), torch.tensor([[5.0, 40]])
-    assert observer.measure(first)[:4].flatten().tolist() == pytest.approx([3, 10, 0, 0])
+    assert observer.measure(first)[:5].flatten().tolist() == pytest.approx([3, 8, 10, 2, 0])
     observer.take(observer.measure(first))
-    assert observer.measure(second)[:5].flatten().tolist() == pytest.approx([3, 1625, 9, 145, 677])
+    assert observer.exponents() == [3]
+    assert observer.measure(second)[:6].flatten().tolist() == pytest.approx([3, 11, 1625, 9, 145, 677])
     observer.take(observer.measure(second))
     assert observer.exponents() == [6]
+
+
+def test_values_on_a_grid_of_their_own_cost_larger_steps_what_they_would() -> None:
+    """8 bits. 40,000 multiples of 1/16 up to 1 lose nothing while steps are no larger; then comes one value of 100.
+
+    M = 7 has steps of 1. Of each 33 values, k/16 for k from -16 to 16, those between lose 2 x 2 x (1^2 + ... + 7^2 and
+    half of 8^2) / 16^2 = 344 x 2 / 256 = 2.69, or 3,258 in all. M = 6 has steps of 1/2 to 63.5: 88 x 2 / 256 = 0.69 of
+    each 33, or 833, and 36.5^2 = 1,332 for the one.
+    """
+    generator = torch.Generator().manual_seed(0)
+    batches = [torch.randint(-16, 17, (1, 1000), generator=generator) / 16 for _ in range(40)]
+    batches[1][0, 0] = 100
+    assert _see(LeastSquaredError(8, 0), *batches) == [6]
+
+
+def test_ones_and_zeros_lose_nothing_until_steps_are_larger() -> None:
+    """They lie on the grid of M = 7 as well, whose steps are 1: nobody loses anything there, 100 neither."""
+    ones = torch.tensor([[0.0, 1] * 500])
+    assert _see(LeastSquaredError(8, 0), ones, ones, torch.tensor([[100.0]])) == [7]
 
 
 @given(st.integers(0, 1000), st.integers(2, 9))
