@@ -17,7 +17,8 @@ def linear_over_axes(graph: Graph) -> Graph:
     """The same function, with linear layers over all axes where ONNX has a reshape, Gemm and a reshape.
 
     Gemm takes matrices only: x (n, t, c) becomes (n t, c), and what comes of it, (n t, o), becomes (n, t, o). Reshapes
-    that move anything else, or whose values somebody else reads too, stay.
+    that move anything else, or whose values somebody else reads too, stay. One reshape between two layers, which moves
+    nothing, is only one layer's.
     """
     linear = [node for node in graph.nodes if node.target is aten.linear.default]
     by_name, users = graph.by_name(), graph.users()
@@ -29,7 +30,8 @@ def linear_over_axes(graph: Graph) -> Graph:
     whole: dict[str, Node] = {}
     gone: set[str] = set()
     for before, node, after in folded:
-        if before.name != graph.output and _is_folded(before, after, known):
+        free = before.name != graph.output and before.name not in whole
+        if free and _is_folded(before, after, known):
             whole[after.name] = replace(node, name=after.name, args=(before.args[0], *node.args[1:]))
             gone |= {before.name, node.name}
     nodes = tuple(whole.get(node.name, node) for node in graph.nodes if node.name not in gone)

@@ -65,3 +65,29 @@ def test_other_reshapes_stay(module: nn.Module) -> None:
     """To other axes than there were, or read by somebody else."""
     graph = folded(module)
     assert linear_over_axes(graph) == graph
+
+
+class Row(nn.Module):
+    """Linear layers of rows, with views between them that move nothing."""
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList([nn.Linear(48, 48) for _ in range(layers)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x.flatten(1).view(-1, 48)
+        for layer in self.layers:
+            y = layer(y).view(-1, 48)
+        return y
+
+
+@pytest.mark.parametrize("layers", [1, 2, 3, 4])
+def test_a_view_between_two_layers_is_the_end_of_one_only(layers: int) -> None:
+    """Each second layer takes the views around it along; the others read what it gives."""
+    torch.manual_seed(0)
+    graph = folded(Row(layers))
+    whole = linear_over_axes(graph)
+    images = torch.randn(3, 3, 4, 4)
+    torch.testing.assert_close(interpret(whole, images), interpret(graph, images))
+    assert len(whole.nodes) == len(graph.nodes) - 2 * ((layers + 1) // 2)
+    assert interpret(from_bytes(to_bytes(whole)), images).shape == (3, 48)
