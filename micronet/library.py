@@ -1,7 +1,8 @@
 """What `import micronet` offers: a module, a file or a graph goes in; a score, a graph or a file comes out.
 
 Keywords are the fields of the settings each function names, which check them and have the defaults: pydantic's
-ValidationError for what they refuse. Everything else raises MicronetError, each kind with what would be right.
+ValidationError for what they refuse. For networks it is MicronetError, each kind with what would be right; TypeError
+for what is no network, and OSError for files that cannot be opened or written.
 """
 
 import inspect
@@ -103,11 +104,11 @@ def count(
     input_shape  (channels, height, width) of the images of a module; None: the track's. For other images than the
                  track's the counts are right, and a warning in the result says that the score is of another task
 
-    Raises what `score` raises.
+    Raises what `score` raises, and TypeError for an `input_shape` of anything but a module.
     """
     asked = _asked(ScoreSettings, settings, fields)
     context = _context(data_dir)
-    taken = None if network is None else _taken(network, asked, context, input_shape)
+    taken = None if network is None and input_shape is None else _taken(network, asked, context, input_shape)
     return count_network(asked, taken, context)
 
 
@@ -123,16 +124,19 @@ def quantize(
     """The network on fixed-point grids, as the quantize job makes it; with `train`, having learned on them.
 
     `network`, `settings`, `data_dir` and `device` are as for `score`, `settings` a QuantizeSettings. The graph has
-    widths of its own: score it with `bits=None`. Raises what `score` raises, and NotWritable for what a file of ONNX
-    could not hold.
+    widths of its own: score it with `bits=None`. What its owner should know is told as Python's warnings. Raises what
+    `score` raises, and NotWritable for what a file of ONNX could not hold.
     """
     asked = _asked(QuantizeSettings, settings, fields)
     with tempfile.TemporaryDirectory() as folder, _float32_as_it_is():
         context = replace(_context(data_dir, device), outputs=Path(folder))
         taken = _taken(network, asked, context)
         file = taken if isinstance(taken, Path) else Path(folder, write(taken, Path(folder, "network.onnx")).name)
-        quantize_file(asked, file, context)
-        return from_bytes(Path(folder, ARTIFACT).read_bytes())
+        result = quantize_file(asked, file, context)
+        graph = from_bytes(Path(folder, ARTIFACT).read_bytes())
+    for warning in result.warnings:
+        warnings.warn(warning, stacklevel=2)
+    return graph
 
 
 def capture(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
@@ -170,10 +174,13 @@ def write(graph: Graph, path: str | os.PathLike[str]) -> ArtifactFile:
     """Write a graph as ONNX, whole or not at all, over what is there; says its name, SHA-256 and size in bytes.
 
     The file was read again, costs the same and answers the same. Raises NotWritable for what ONNX cannot say,
-    UnknownOperation for what cannot be counted.
+    UnknownOperation for what cannot be counted, and OSError, which names `path`, where no file can be written there.
     """
-    place = Path(path)
-    return write_network(prepare(_graph(graph), fuse=False), place.name, Context(outputs=place.parent))[0]
+    place, prepared = Path(path), prepare(_graph(graph), fuse=False)
+    try:
+        return write_network(prepared, place.name, Context(outputs=place.parent))[0]
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def fuse(graph: Graph) -> Graph:
@@ -198,7 +205,10 @@ def _context(data_dir: str | os.PathLike[str] | None, device: str = "auto") -> C
 
 
 def _taken(
-    network: Network, settings: QuantizingSettings, context: Context, input_shape: tuple[int, ...] | None = None
+    network: Network | None,
+    settings: QuantizingSettings,
+    context: Context,
+    input_shape: tuple[int, ...] | None = None,
 ) -> Path | Graph:
     """What jobs take: a module becomes a graph, for the track's images unless told.
 

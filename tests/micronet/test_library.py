@@ -27,6 +27,7 @@ from micronet.errors import (
     UnsupportedTensor,
 )
 from micronet.graph.interpret import interpret
+from micronet.jobs.quantize import quantize
 from tests.micronet.jobs.asking import ask, numbers
 
 ROOT = Path(micronet.__file__).parent
@@ -185,6 +186,29 @@ def test_what_a_reader_has_to_say_is_a_warning(tmp_path: Path) -> None:
     torch.save({"state_dict": weights, "ema": dict(weights)}, tmp_path / "two.pth")
     with pytest.warns(UserWarning, match="ema"):
         micronet.read(tmp_path / "two.pth", {"name": "digits"})
+    with pytest.warns(UserWarning, match="ema"):
+        micronet.quantize(tmp_path / "two.pth", track="digits", architecture={"name": "digits"}, bits=WIDTHS)
+
+
+def test_what_quantizing_has_to_say_is_a_warning_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    def told(*given: Any) -> Any:
+        result = quantize(*given)
+        return result.model_copy(update={"warnings": (*result.warnings, "one thing", "another")})
+
+    monkeypatch.setattr("micronet.library.quantize_file", told)
+    with pytest.warns(UserWarning, match="one thing") as seen:
+        micronet.quantize(network(), track="digits", bits=WIDTHS)
+    told_here = [str(one.message) for one in seen if one.filename == __file__]
+    assert told_here == ["one thing", "another"]
+
+
+def test_where_no_file_can_be_written_the_path_that_was_given_is_named(tmp_path: Path) -> None:
+    graph = micronet.capture(network(), (1, 8, 8))
+    for wrong in (tmp_path / "nowhere" / "made.onnx", str(tmp_path), ""):
+        with pytest.raises(OSError, match=re.escape(repr(str(wrong)))) as caught:
+            micronet.write(graph, wrong)
+        assert caught.value.filename == str(wrong)
+    assert not list(tmp_path.iterdir())
 
 
 def test_keywords_win_over_settings() -> None:
@@ -199,8 +223,9 @@ def test_an_input_shape_is_for_modules_of_any_task() -> None:
     assert wide.track == ScoreSettings().track
     assert "another task" in wide.warnings[0]
     assert wide.operations.multiplications == MULTIPLICATIONS
-    with pytest.raises(TypeError, match="for modules"):
-        micronet.count(micronet.capture(network(), (1, 8, 8)), input_shape=(1, 8, 8))
+    for given in ({"network": micronet.capture(network(), (1, 8, 8))}, {"architecture": {"name": "digits"}}, {}):
+        with pytest.raises(TypeError, match="for modules"):
+            micronet.count(**given, track="digits", input_shape=(1, 8, 8))
 
 
 def test_what_is_no_network_is_said_so() -> None:
