@@ -40,8 +40,8 @@ class Recording:
 def record(module: nn.Module, input_shape: tuple[int, ...], batch: int) -> Recording:
     """Run `module` on `batch` images without data, on the meta device, and note what it calls.
 
-    Inference mode keeps torch from breaking convolutions and the like into parts first. In-place operations become
-    their pure twins. Raises what the module raises, and CaptureFailed.
+    Inference mode keeps torch from breaking convolutions and the like into parts first; RMS norms become theirs.
+    In-place operations become their pure twins. Raises what the module raises, and CaptureFailed.
     """
     recorder = _Recorder(module)
     with torch.inference_mode(), _slow_attention(), recorder.following(module):
@@ -138,6 +138,9 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         pairs = [self._argument(argument) for argument in args]
         named = {key: self._argument(argument) for key, argument in (kwargs or {}).items()}
         result = on_meta(target, tuple(pair[1] for pair in pairs), {key: pair[1] for key, pair in named.items()})
+        if func in _IN_PARTS:
+            with self:
+                return _IN_PARTS[func](*args, **(kwargs or {}))
         name = self._free(func._schema.name.partition("::")[2].rstrip("_"))
         layer = self._layers[-1] if self._layers else ""
         arguments = {key: pair[0] for key, pair in named.items()}
@@ -225,3 +228,15 @@ def _pure_twin(func: OpOverload[..., Any]) -> Callable[..., object]:
     if twin is None:
         raise CaptureFailed(f"{func} works in place and has no pure twin")
     return cast(Callable[..., object], twin)
+
+
+def _rms_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
+    """x / sqrt(mean(x^2) + eps) * weight over the last axes, those of `shape`; step by step, as ONNX files are read."""
+    squares = x.pow(2.0).mean(tuple(range(x.dim() - len(shape), x.dim())), keepdim=True)
+    size = (squares + (torch.finfo(x.dtype).eps if eps is None else eps)).sqrt()
+    plain = x * size.reciprocal()
+    return plain if weight is None else plain * weight
+
+
+_IN_PARTS: Mapping[OpOverload[..., Any], Callable[..., Tensor]] = {aten.rms_norm.default: _rms_norm}
+"""Operations that are recorded as the ones they consist of."""

@@ -43,6 +43,11 @@ TABLE = [
     # 24 rows of 6: mean 1+(6+1)+2+6+6 = 22; 5+6+5+1+6 = 23
     Row("layer norm", nn.LayerNorm(6), 24 * 22, 24 * 23),
     Row("layer norm, not affine", nn.LayerNorm(6, elementwise_affine=False), 24 * 16, 24 * 17),
+    # 24 rows of 6: squares 6, mean 1, 1/sqrt 2, scale 6, its own 6 = 21; mean 5, epsilon 1 = 6
+    Row("rms norm", nn.RMSNorm(6), 24 * 21, 24 * 6),
+    Row("rms norm, not affine", nn.RMSNorm(6, elementwise_affine=False), 24 * 15, 24 * 6),
+    # 4 planes of 36: 36+1+2+36 = 75; 35+1 = 36
+    Row("rms norm of planes", lambda x: F.rms_norm(x, (6, 6), eps=1e-3), 4 * 75, 4 * 36),
     # 2 groups of 72: 1+73+2+72+72 = 220; 71+72+71+1+72 = 287
     Row("group norm", nn.GroupNorm(2, 4), 2 * 220, 2 * 287),
     # comparisons and clips

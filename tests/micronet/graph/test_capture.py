@@ -157,6 +157,7 @@ def _step(x: Tensor) -> Tensor:
         (lambda x: x.flatten(1) * (x.shape[0] + 1), "has the argument 2 for 1 images and 4 for 3"),
         (lambda x: x.flatten(1) + torch.tensor(x.shape[0]), "depends on the batch size"),
         (lambda x: F.batch_norm(x, None, None, training=True).flatten(1), "statistics from the batch"),
+        (lambda x: F.rms_norm(x, (5,)).flatten(1), r"expected input with shape \[\*5\]"),
         (lambda x: x.missing(), "has no attribute 'missing'"),
     ],
 )

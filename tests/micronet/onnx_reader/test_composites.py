@@ -7,9 +7,12 @@ from onnx import NodeProto
 
 from micronet.analysis.counts import count
 from micronet.errors import CorruptFile, FileTooLarge, OnnxUnsupportedFeature
+from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
+from micronet.network_file import from_bytes, to_bytes
 from micronet.onnx_reader import import_graph
+from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_reader.files import agreeing, array, model, node, of, targets
 
 
@@ -18,6 +21,10 @@ def totals(graph: Graph) -> tuple[int, int]:
     operations = [layer.operations for layer in count(graph).layers]
     multiplications = sum(one.all_multiplications for one in operations) - 3
     return multiplications, sum(one.additions + one.inner_additions for one in operations) - 45
+
+
+def parameters(graph: Graph) -> int:
+    return sum(parameter.elements for layer in count(graph).layers for parameter in layer.parameters)
 
 
 def test_attention_costs_what_the_table_says() -> None:
@@ -54,6 +61,25 @@ def test_an_rms_norm_is_counted_like_a_layer_norm_without_mean() -> None:
     torch.testing.assert_close(interpret(graph, images), right)
 
 
+@pytest.mark.parametrize("eps", [1e-3, None])
+def test_an_rms_norm_of_a_module_costs_and_gives_what_that_of_its_file_does(eps: float | None) -> None:
+    """A module's epsilon is that of float32 unless it says another."""
+    norm = torch.nn.RMSNorm(4, eps)
+    epsilon = torch.finfo(torch.float32).eps if eps is None else eps
+    nodes = [node("RMSNormalization", "image", "w", epsilon=epsilon)]
+    of_file = import_graph(model(nodes, [array("w", 4)], opset=23))
+    norm.load_state_dict({"weight": of_file.weights["w"]})
+    module = torch.nn.Sequential(norm, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    graph = capture(module, (3, 4, 4))
+    assert totals(graph) == totals(of_file) == (12 * 15, 12 * 4)
+    assert parameters(graph) == parameters(of_file) == 4
+    images = torch.randn(2, 3, 4, 4)
+    torch.testing.assert_close(interpret(graph, images), module(images))
+    torch.testing.assert_close(interpret(of_file, images), module(images))
+    again = from_bytes(to_bytes(prepare(graph, fuse=False)))
+    assert (totals(again), parameters(again)) == (totals(graph), 4)
+
+
 def test_a_weight_norm_is_folded_into_its_weight() -> None:
     """g * v / |v|, each filter by its own length: one weight of 3 x 3, and 3 products for each of 48 outputs."""
     nodes = [node("ReduceL2", "v", "axes", output="size"), node("Div", "v", "size", output="unit")]
@@ -61,7 +87,7 @@ def test_a_weight_norm_is_folded_into_its_weight() -> None:
     axes = of("axes", [1, 2, 3], np.int64)
     graph = agreeing(model(nodes, [array("v", 3, 3, 1, 1), array("g", 3, 1, 1, 1), axes], opset=18))
     assert targets(graph) == ["conv2d"]
-    assert sum(parameter.elements for layer in count(graph).layers for parameter in layer.parameters) == 9
+    assert parameters(graph) == 9
     assert totals(graph) == (3 * 48, 2 * 48)
 
 
