@@ -16,13 +16,15 @@ class Pruning(Value):
     around a slightly smaller core cost more than that saves, is left as it is: it may take a larger ratio.
 
     ratio           most of the directions, of all layers together, that a round removes, and at no more loss than the
-                    least salient ones of this share would cost; fewer go where fewer save anything
+                    least salient ones of this share would cost, with a `compression` or without; fewer go where
+                    fewer save anything, or those that do lose too much: later rounds remove less than the first
     layer_limit     most of a layer's own input directions, and of its output directions, that a round may remove; a
                     layer that would have to lose more to get cheaper loses none
     rounds          at most so many
     grow_back       share of what a round removed that comes back before the next one (the report's annealing), as far
                     as layers stay cheaper than they were
-    compression     stop when this share of the parameters of the network as it came is gone; null: when rounds end
+    compression     stop when this share of the parameters of the network as it came is gone; null: when rounds end.
+                    A warning says where it was missed
     floor           stop before the accuracy on held-out images, after fine-tuning, falls below this; null: no floor
     factor_images   training images the Kronecker factors are estimated on
     fine_tuning     after every round
@@ -59,9 +61,9 @@ class PrunedLayer(Value):
 class PruneRound(Value):
     """One round: sizes after it, and accuracy on held-out images before and after fine-tuning.
 
-    `grown_back` directions came back at its beginning, then `removed` went, of the `asked` that `ratio` is (null: of
-    an earlier version). `totals` are those of the network with each
-    layer in its cheapest form. `training` is null where there was no fine-tuning.
+    `grown_back` directions came back at its beginning, then `removed` went, of the `asked` that `ratio` and
+    `layer_limit` let go (null: of an earlier version). `totals` are those of the network with each layer in its
+    cheapest form. `training` is null where there was no fine-tuning.
     """
 
     round: int
@@ -78,7 +80,7 @@ class PruningReport(Value):
 
     So was, after those of `rounds`, one that gave numbers that are not finite: `came_apart` says why; null: none did.
     `left_alone` names grouped and depthwise convolutions, layers of quantized or shared weights, and products that are
-    not written as a layer.
+    not written as a layer. `compression` is what was asked for; null: nothing was, or not of this version.
     """
 
     before: NetworkTotals
@@ -90,6 +92,7 @@ class PruningReport(Value):
     layers: tuple[PrunedLayer, ...]
     left_alone: tuple[str, ...]
     came_apart: str | None = None
+    compression: float | None = None
 
 
 class PruneResult(Value):

@@ -15,7 +15,7 @@ from micronet.pruning.costs import Savings, Sizes
 from micronet.pruning.eigenbasis import Kept, eigenbasis, restricted, saliencies
 from micronet.pruning.factors import factors, sampled
 from micronet.pruning.pieces import pieces_of, with_pieces
-from micronet.pruning.selection import SIDES, coming_back, indices, others, selected, share
+from micronet.pruning.selection import SIDES, allowed, coming_back, indices, others, selected
 from micronet.transformation.linear_layers import Cost
 
 
@@ -23,7 +23,7 @@ from micronet.transformation.linear_layers import Cost
 class Cut:
     """A graph with `removed` fewer directions, rotations apart, and what comes back to it before the next round.
 
-    `asked` is how many might have gone, had they all saved something.
+    `asked` is how many might have gone, had they all saved something: what ratio and layer_limit allow.
     """
 
     graph: Graph
@@ -84,4 +84,6 @@ def cut(
         changes[name] = restricted(own, basis, kept)
         if any(again):
             back[name] = returning(own, basis, kept, Kept(*(torch.tensor(some, dtype=torch.int64) for some in again)))
-    return Cut(with_pieces(graph, changes, blocks), share(worth, how.ratio), len(gone), back, len(returned))
+    return Cut(
+        with_pieces(graph, changes, blocks), allowed(worth, how.ratio, how.layer_limit), len(gone), back, len(returned)
+    )

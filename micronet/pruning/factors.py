@@ -106,8 +106,7 @@ class _Gathered:
         graph = self._graph
         values: dict[str, object] = {**self._weights, graph.input: images}
         for node, dead in zip(graph.nodes, self._dead, strict=True):
-            kwargs = {key: substitute(argument, values) for key, argument in node.kwargs.items()}
-            value = node.target(*(substitute(argument, values) for argument in node.args), **kwargs)
+            value = node.value(values)
             if node.name in self._cores:
                 assert isinstance(value, Tensor)
                 self._add_inputs_(node, values, value, len(images))

@@ -12,29 +12,28 @@ from micronet.pruning.pieces import Affine, Pieces, pieces_of, with_pieces
 from micronet.transformation.linear_layers import Cost
 
 
-def merge(graph: Graph, most: Mapping[str, Cost] | None = None) -> Graph:
+def merge(graph: Graph, most: Mapping[str, Cost]) -> Graph:
     """The same function to rounding, every block in its cheapest form; of equally cheap ones in that of fewest layers.
 
     Cost is non-zeros plus multiplications. A rotation out goes into any core: R (W * x + b) + c is the core R W with
     the bias R b + c. A rotation in, W * (R x + r), goes into a 1x1 or linear core and, where r is zero, into any: the
     zeros of the padding are R 0. With r, a padded core would add W r only where its taps lie inside the image. `most`:
-    what blocks may cost, by name: of what is given there, nothing may be more, as long as there is such a form.
+    what each block may cost, by its name: nothing of it is more, as long as there is such a form.
     """
     blocks, _ = find_blocks(graph)
-    known, most = shapes(graph), most or {}
-    changes = {}
+    known, changes = shapes(graph), {}
     for block in blocks:
         pieces = pieces_of(graph, block)
-        best = cheapest(block, pieces, known, most.get(block.name))
+        best = cheapest(block, pieces, known, most[block.name])
         if best.form != pieces.form:
             changes[block.name] = best
     return with_pieces(graph, changes, blocks)
 
 
-def cheapest(block: Block, pieces: Pieces, known: Shapes, most: Cost | None = None) -> Pieces:
+def cheapest(block: Block, pieces: Pieces, known: Shapes, most: Cost) -> Pieces:
     """The form of a block that costs least, of those of which nothing costs more than `most`, where there are any."""
     costs = [(form, cost(block, form, known)) for form in forms(block, pieces)]
-    allowed = [one for one in costs if most is None or one[1].is_at_most(most)]
+    allowed = [one for one in costs if one[1].is_at_most(most)]
     return min(allowed or costs, key=lambda one: (price(one[1]), len(one[0].form)))[0]
 
 

@@ -45,6 +45,17 @@ def share(saliencies: Mapping[str, tuple[Tensor, Tensor]], ratio: float) -> int:
     return max(1, math.floor(ratio * sum(len(values) for both in saliencies.values() for values in both)))
 
 
+def allowed(saliencies: Mapping[str, tuple[Tensor, Tensor]], ratio: float, limit: float) -> int:
+    """How many directions a round may remove, whatever they save: the share `ratio`, less what `limit` holds back."""
+    may_go = sum(_may_go(len(values), limit) for both in saliencies.values() for values in both)
+    return min(share(saliencies, ratio), may_go)
+
+
+def _may_go(directions: int, limit: float) -> int:
+    """Of one side of a block: at most the share `limit`, and not the last one."""
+    return min(directions - 1, math.floor(limit * directions))
+
+
 def selected(
     saliencies: Mapping[str, tuple[Tensor, Tensor]], savings: Mapping[str, Saving], ratio: float, limit: float
 ) -> list[Direction]:
@@ -57,7 +68,10 @@ def selected(
     ones of the same share would, whatever these save. Saliencies add up as if directions did not share weights: those
     that two removed ones have in common count twice, which errs on the side of keeping.
 
-    A departure: the paper removes the least salient of all, also where that makes no layer cheaper.
+    Departures: Wang et al. remove the least salient share of all directions, whatever that costs and also where it
+    makes no layer cheaper. Here directions are ranked by loss for what they save and not by loss alone; the ones that
+    save nothing stay; and the loss of a round is bounded, so that fewer than the share may go. What grows back is no
+    part of that paper either: see `coming_back`.
 
     Raises NumericalError where saliencies tell nothing: all zero, or no numbers.
     """
@@ -70,11 +84,14 @@ def selected(
             "nothing says which directions matter. With smaller weights in its last layer it would not be (weight "
             "decay and label_smoothing see to that); else check normalization."
         )
-    return _Choice(saliencies, savings, limit).made(share(saliencies, ratio))
+    return _Choice(saliencies, savings, limit).made(allowed(saliencies, ratio, limit))
 
 
 def coming_back(gone: list[Direction], savings: Mapping[str, Saving], most: int) -> list[Direction]:
-    """The most salient of those that are gone, at most so many, without which their blocks still pay."""
+    """The most salient of those that are gone, at most so many, without which their blocks still pay.
+
+    A departure from annealing as the report has it: what would make a layer cost what it did stays away.
+    """
     left = Counter((direction.block, direction.side) for direction in gone)
     back: list[Direction] = []
     for direction in sorted(gone, key=lambda direction: -direction.saliency):
@@ -121,8 +138,7 @@ class _Choice:
         for block, both in saliencies.items():
             for side, values in zip(SIDES, both, strict=True):
                 ranked = sorted((saliency, index) for index, saliency in enumerate(values.tolist()))
-                may_go = min(len(values) - 1, math.floor(limit * len(values)))
-                self._sides.append(_Candidates(block, side, ranked[:may_go]))
+                self._sides.append(_Candidates(block, side, ranked[: _may_go(len(values), limit)]))
 
     def made(self, room: int) -> list[Direction]:
         """At most `room` of them, at no more loss than that of the `room` least salient."""

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from micronet.analysis.totals import network_totals
 from micronet.contract import Accuracy, NetworkTotals, PrunedLayer, PruneRound, Pruning, PruningReport
-from micronet.errors import NumericalError
+from micronet.errors import NumericalError, SettingsError
 from micronet.graph.ir import Graph
 from micronet.journal import Entry, Journal
 from micronet.pruning.annealing import Returning
@@ -51,11 +51,13 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
 
     While rounds go on, a layer that has lost directions is computed as rotations and a core, so that the next round
     finds the directions that are left; in the end each layer is merged into its cheapest form. Layers that would not
-    get cheaper keep their weights, in every round, so that what is tuned and measured is what is kept; parameters,
-    those that are not zero, multiplications and additions are never more than before. The journal has every
+    get cheaper keep their weights, in every round, so that what is tuned and measured is what is kept. No cut makes
+    parameters, those that are not zero, multiplications or additions more than they were before; fine-tuning fills
+    weights that are zero where it does not hold them, and biases that are exactly zero. The journal has every
     round's cut and its end (and fine-tuning every epoch): broken off anywhere and called again, it goes on from there,
     and on one device ends with the same bits. Networks stay in it for as long as something may be made of them. Raises
-    NotWritable for what ONNX cannot say, and what `fit` raises; a round that comes apart is undone and the last, as one
+    NotWritable for what ONNX cannot say, SettingsError for a journal that an earlier version began, whose rounds chose
+    by another rule, and what `fit` raises; a round that comes apart is undone and the last, as one
     below the floor is, where there is a floor or a round before it.
     """
     before, accuracy = network_totals(graph), _accuracy_before(graph, task)
@@ -83,6 +85,7 @@ def prune(graph: Graph, how: Pruning, task: Task) -> tuple[Graph, PruningReport]
         layers=_layers(standing.graph, final),
         left_alone=find_blocks(whole)[1],
         came_apart=apart,
+        compression=how.compression,
     )
 
 
@@ -109,6 +112,7 @@ def _accuracy_before(graph: Graph, task: Task) -> Accuracy:
 def _attempt(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[Standing, PruneRound] | str | None:
     """As `_round`; for one that came apart, why. Raises NumericalError for the first round if there is no floor."""
     journal = _section(number, task).journal
+    _raise_if_of_another_rule(journal.read(CUT))
     entry = journal.read(APART)
     if entry is None:
         try:
@@ -120,6 +124,15 @@ def _attempt(number: int, standing: Standing, how: Pruning, task: Task) -> tuple
     forget_(journal)
     _lighten(number, task)
     return str(entry.facts["why"])
+
+
+def _raise_if_of_another_rule(begun: Entry | None) -> None:
+    """Raises SettingsError for a cut of the least salient directions whatever they save, which does not say `asked`."""
+    if begun is not None and "asked" not in begun.facts:
+        raise SettingsError(
+            "the journal was begun by an earlier version, which chose directions by another rule. Give an empty "
+            "directory."
+        )
 
 
 def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[Standing, PruneRound] | None:
@@ -191,7 +204,7 @@ def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: T
     tuned, training = fit(network, tuning, replace(section, seed=derived_seed(section.seed, number, 1)))
     report = PruneRound(
         round=number,
-        asked=begun.facts.get("asked"),  # which entries of older versions do not have
+        asked=begun.facts["asked"],
         removed=begun.facts["removed"],
         grown_back=standing.coming_back,
         totals=network_totals(merge(tuned, standing.most)),

@@ -62,7 +62,7 @@ _WORDS: Mapping[str, Words] = {
     "shakedrop": Words("ShakeDrop"),
     "keep": Words("Epoch to keep"),
     "cuda_graphs": Words("CUDA graphs"),
-    "ratio": Words("Share to remove"),
+    "ratio": Words("Share to remove at most"),
     "sparsity": Words("Share of zeros"),
     "keep_layers": Words("Layers to keep", "as they are; their names, one a line"),
     "best": Words("Best to keep"),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from micronet.contract import Accuracy, NetworkTotals, PruneRound, PruningReport
+from micronet.contract import Accuracy, NetworkTotals, PrunedLayer, PruneRound, PruningReport
 from micronet.jobs import JOBS, Context
 from micronet.jobs.prune import prune_warnings
 from tests.micronet.jobs.asking import ask
@@ -56,14 +56,44 @@ def test_where_nothing_pays_the_answer_says_so(digits: Digits, tmp_path: Path) -
     assert [warning for warning in result.warnings if "nothing was removed" in warning]
 
 
-def test_a_network_that_is_no_cheaper_is_a_warning() -> None:
-    totals = NetworkTotals(parameters=100, nonzero=90, multiplications=1000, additions=900)
-    accuracy, dear = Accuracy.of(9, 10), totals.model_copy(update={"nonzero": 91})
-    round_ = PruneRound(round=1, asked=2, removed=1, grown_back=0, totals=totals, before_tuning=accuracy, training=None)
-    report = PruningReport(
-        before=totals, after=dear, before_accuracy=accuracy, after_accuracy=accuracy, rounds=(round_,), kept_rounds=1,
-        layers=(), left_alone=(),
+def report_of(before: int, after: int) -> PruningReport:
+    """Of so many parameters, nine in ten of them not zero, each multiplied ten times; one round, one layer."""
+    first, last = (
+        NetworkTotals(parameters=n, nonzero=9 * n // 10, multiplications=10 * n, additions=9 * n)
+        for n in (before, after)
+    )
+    accuracy = Accuracy.of(9, 10)
+    round_ = PruneRound(round=1, asked=2, removed=1, grown_back=0, totals=last, before_tuning=accuracy, training=None)
+    layer = PrunedLayer(name="fc", inputs=4, kept_inputs=2, outputs=2, kept_outputs=2, form=("rotation_in", "core"))
+    return PruningReport(
+        before=first, after=last, before_accuracy=accuracy, after_accuracy=accuracy, rounds=(round_,), kept_rounds=1,
+        layers=(layer,), left_alone=(),
     )  # fmt: skip
+
+
+def test_a_network_that_is_no_cheaper_is_a_warning() -> None:
+    report = report_of(100, 100)
+    totals = report.before
+    report = report.model_copy(update={"after": totals.model_copy(update={"nonzero": 91})})
     assert [warning[:27] for warning in prune_warnings(report)] == ["the network is no cheaper t"]
     cheap = report.model_copy(update={"after": totals.model_copy(update={"multiplications": 999})})
     assert list(prune_warnings(cheap)) == []
+    mixed = report.model_copy(update={"after": totals.model_copy(update={"multiplications": 1001, "nonzero": 80})})
+    assert list(prune_warnings(mixed)) == [
+        "the network has more multiplications than it came with: 1,001, where it had 1,000."
+    ]
+
+
+def test_a_compression_that_was_missed_is_a_warning() -> None:
+    report = report_of(100, 43)
+    assert list(prune_warnings(report)) == []
+    (warning,) = prune_warnings(report.model_copy(update={"compression": 0.6}))
+    assert warning.startswith("compression: 60.00% of the parameters were to go, and 57.00% went (rounds: 1); More r")
+    assert list(prune_warnings(report.model_copy(update={"compression": 0.57}))) == []
+    (warning,) = prune_warnings(report.model_copy(update={"compression": 0.6, "rounds": 2 * report.rounds}))
+    assert warning.endswith("the round after them was undone.")
+
+
+def test_where_no_layer_can_be_pruned_the_answer_says_that() -> None:
+    report = report_of(100, 100).model_copy(update={"layers": (), "rounds": (), "kept_rounds": 0})
+    assert [warning[:25] for warning in prune_warnings(report)] == ["no layer can be pruned: t"]

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from micronet.errors import NumericalError
-from micronet.pruning.selection import Direction, Saving, Side, coming_back, others, selected, share
+from micronet.pruning.selection import Direction, Saving, Side, allowed, coming_back, others, selected, share
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,7 @@ def test_no_side_loses_more_than_its_limit() -> None:
     """Half of 2, 4 and 3 are 1, 2 and 1 (of 1, none): four go at most, whatever the ratio."""
     expected = [("first", "inputs", 1), ("first", "outputs", 0), ("second", "outputs", 2), ("first", "outputs", 1)]
     assert named(0.9, 0.5) == expected
+    assert (allowed(WORTH, 0.9, 0.5), allowed(WORTH, 0.3, 0.5), share(WORTH, 0.9)) == (4, 3, 9)
 
 
 def test_at_least_one_goes() -> None:

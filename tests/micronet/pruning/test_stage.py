@@ -19,7 +19,7 @@ from micronet.contract import (
     Training,
     TrainingReport,
 )
-from micronet.errors import NumericalError
+from micronet.errors import NumericalError, SettingsError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
@@ -170,6 +170,19 @@ def test_a_directory_keeps_it_as_well(tmp_path: Path) -> None:
     graph, report = pruned(journal=DirectoryJournal(tmp_path))  # nothing is done again
     assert same(graph, whole()[0])
     assert report == whole()[1]
+
+
+def test_a_journal_of_an_earlier_version_is_refused() -> None:
+    """Its cuts, whole and light, do not say how many directions might have gone."""
+    journal = MemoryJournal()
+    pruned(journal=journal)
+    for name in ("round-1.cut", "round-2.cut"):
+        entry = journal.entries[name]
+        assert entry.facts["asked"] > 0
+        journal.entries[name] = Entry({k: v for k, v in entry.facts.items() if k != "asked"}, entry.tensors)
+        with pytest.raises(SettingsError, match="an earlier version"):
+            pruned(journal=journal)
+        journal.entries[name] = entry
 
 
 def test_a_round_below_the_floor_is_undone() -> None:
