@@ -135,7 +135,7 @@ def _quantize(call: Call) -> Known | Quantized:
         return Quantized(x, scale, zero_point, kind, -1 if axis is None else axis, low, high)
     zero = 0 if zero_point is None else _along(zero_point.tensor.long(), axis, len(x.shape))
     steps = torch.round(x.tensor / _along(scale.tensor, axis, len(x.shape))).double() + zero
-    return Known(steps.clamp(low, high).long(), x.name, x.counted, kind)
+    return Known(steps.clamp(low, high).long(), x.name, x.counted, kind, trained=x.trained)
 
 
 def _dequantize(call: Call) -> Floating:
@@ -156,7 +156,8 @@ def _dequantize(call: Call) -> Floating:
     result = shifted.float() * _along(scale.tensor, axis, rank)
     steps = tuple(float(step) for step in scale.tensor.reshape(-1).tolist())
     zeros = tuple(int(z) for z in zero.reshape(-1).tolist())
-    return Known(result, value.name, value.counted, grid=Grid(bits, low, high, steps, zeros, axis))
+    grid = Grid(bits, low, high, steps, zeros, axis)
+    return Known(result, value.name, value.counted, grid=grid, trained=value.trained)
 
 
 def _fake_quantize(call: Call, value: Quantized, scale: Known, zero_point: Known | None) -> Floating:

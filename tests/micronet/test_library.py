@@ -166,6 +166,15 @@ def test_a_quantized_graph_is_the_one_that_a_score_measures(tmp_path: Path) -> N
     assert all(torch.equal(again.weights[name], weight) for name, weight in quantized.weights.items())
 
 
+@pytest.mark.parametrize("norm", [nn.LayerNorm, nn.RMSNorm])
+def test_scales_that_are_still_one_are_weights_once_quantized(norm: type[nn.Module]) -> None:
+    """A fresh network's: a reader that took them for what an exporter had to write would drop them."""
+    network = nn.Sequential(nn.Conv2d(1, 8, 3), nn.Flatten(2), norm(36), nn.Flatten(), nn.Linear(288, 10))
+    graph = micronet.quantize(network, track="digits", bits={"param_bits": 8, "mul_bits": 8}, quantizer={"rule": "mse"})
+    scales = [weight for weight in graph.weights.values() if weight.shape == (36,) and bool((weight == 1).all())]
+    assert len(scales) == 1
+
+
 def test_a_path_may_be_text_and_of_a_state_dict(tmp_path: Path) -> None:
     from micronet.architectures.load import create_network
 
