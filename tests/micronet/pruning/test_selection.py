@@ -92,6 +92,22 @@ def test_the_first_of_a_side_go_together_or_not_at_all() -> None:
     assert share(ONE, 0.12) == 1
 
 
+def test_what_a_side_saves_is_looked_up_once_for_each_that_went_of_the_other() -> None:
+    """However wide: not once for each direction that might go next."""
+    looks: list[tuple[str, int]] = []
+
+    class Heard(ByHand):
+        def along(self, side: Side, other: int, up_to: int) -> NDArray[np.int64]:
+            looks.append((side, other))
+            return super().along(side, other, up_to)
+
+    values = torch.rand(300, generator=torch.Generator().manual_seed(0))
+    savings: dict[str, Saving] = {"one": Heard(lambda inputs, outputs: inputs + outputs)}
+    gone = selected({"one": (values[:150], values[150:])}, savings, 0.5, 0.8)
+    assert len(gone) == 150
+    assert len(set(looks)) == len(looks) <= len(gone) + 2
+
+
 def test_nothing_goes_that_makes_another_side_go_for_nothing() -> None:
     """Two inputs save 4, two outputs 3, and both together no more than the inputs."""
     worth = {"one": (torch.tensor([1.0, 1, 5]), torch.tensor([1.0, 1, 5]))}
