@@ -244,7 +244,7 @@ def written_by(rounds: int) -> int:
     """How many entries a prune stage of so many rounds leaves behind."""
     journal = MemoryJournal()
     tuning = FineTuning(steps=1, augmentation=NO_AUGMENTATION)
-    how = Pruning(ratio=0.05, rounds=rounds, factor_images=16, fine_tuning=tuning)
+    how = Pruning(ratio=0.4, rounds=rounds, factor_images=16, fine_tuning=tuning)
     _, report = prune(digits_graph(), how, digits_task(100, journal))
     assert len(report.rounds) == rounds
     return len(journal.entries)
