@@ -1,7 +1,8 @@
 """Which slot takes which job: nobody waits behind a week of training, and nothing computes beside short jobs."""
 
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
@@ -83,6 +84,14 @@ def ring(supervisor: Supervisor, times: int = 3) -> None:
         threading.Thread(target=supervisor.work_off, daemon=True).start()
 
 
+def soon(condition: Callable[[], bool]) -> bool:
+    """Whether it comes about within five seconds."""
+    end = time.monotonic() + 5
+    while not condition() and time.monotonic() < end:
+        time.sleep(0.01)
+    return condition()
+
+
 def test_a_short_job_runs_beside_a_long_one_and_a_second_long_one_waits(
     records: Records, tmp_path: Path, running: Jobs
 ) -> None:
@@ -92,7 +101,7 @@ def test_a_short_job_runs_beside_a_long_one_and_a_second_long_one_waits(
     ring(watched)
     assert running.start(long)
     assert not cast(NoProcess, made[1].runner).started, "its process takes memory, and nobody needs it yet"
-    assert watched.free_lanes() == ("short",)
+    assert soon(lambda: watched.free_lanes() == ("short",)), "of the threads that were rung, one may look there still"
     short, next_short = accept(records), accept(records)
     ring(watched)
     assert running.start(short)
