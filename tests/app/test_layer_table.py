@@ -106,6 +106,6 @@ def test_a_servers_job_is_shown_at_the_widths_that_it_was_charged(
     fields = json.loads(score_text(350, 0.4))
     fields["layers"][0]["math"] = (3 * 12 + 2 * 20) / 32
     fields["layers"][0]["charged"] = {"math": {"multiplications": {"12": 3}, "additions": {"20": 2}}, "storage": {}}
-    job = {"id": "0" * 32, "kind": "score", "status": "succeeded", "settings": {"bits": {"mul_bits": 8}}, "result": fields}
-    show(job, as_json=False)
+    settings = {"bits": {"mul_bits": 8}}
+    show({"id": "0" * 32, "kind": "score", "status": "succeeded", "settings": settings, "result": fields}, False)
     assert re.search(r"3 × 12 +2 × 20 ", capsys.readouterr().out)
