@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from contextlib import closing
 from typing import Any
 
-import httpx
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import update
@@ -16,35 +15,19 @@ from app.pages.forms import form_of
 from app.services import Services
 from micronet.jobs import JOBS
 from tests.app.http.conftest import MakeServices, called, stored_files
-from tests.app.pages.controls import Controls, shown_in
+from tests.app.pages.controls import shown_in
+from tests.app.pages.posting import NETWORK, POLICY, only_job, post
 from worker.records.database import Database
+from worker.records.jobs import Filter
 from worker.records.tables import jobs
 from worker.records.values import Ending, Status
 
-NETWORK = b"not a network, but nobody looks here"
 LONG = f"depth={'1' * 5000}"  # more digits than Python reads
 
 
-@pytest.fixture
-def page(api: TestClient) -> TestClient:
-    api.follow_redirects = False
-    return api
-
-
-def post(page: TestClient, kind: str = "score", content: bytes | None = NETWORK, **fields: str) -> httpx.Response:
-    """The form as a browser sends it; without content, the field for the file is empty."""
-    parts: dict[str, Any] = {name.replace("__", "/"): (None, text) for name, text in fields.items()}
-    file = ("", b"", "application/octet-stream") if content is None else ("net.onnx", content)
-    return page.post(f"/ui/submit/{kind}", files={"checkpoint": file, **parts})
-
-
-def _only_job(services: Services) -> Any:
-    (job,) = services.records.jobs.list(_everything(), 10)
-    return job
-
-
-POLICY = {"policies": [[{"operation": "rotate", "magnitude": 0.25}]]}
 TUNING = {"epochs": 3, "clip_norm": None, "augmentation": {"crop": 2, "flip": False, "policy": POLICY}}
+
+
 TOLD: Mapping[str, Mapping[str, Any]] = {
     "score": {"bits": None, "evaluate": False, "architecture": {"name": "digits", "options": {"width": 16}}},
     "quantize": {"layers": {"stem*": {"param_bits": 7}}, "train": TUNING, "quantizer": {"rule": "mse"}},
@@ -59,17 +42,11 @@ TOLD: Mapping[str, Mapping[str, Any]] = {
 """Settings of each kind, with some that no field can say."""
 
 
-def _everything() -> Any:
-    from worker.records.jobs import Filter
-
-    return Filter()
-
-
 def test_a_filled_form_is_a_job(page: TestClient, services: Services) -> None:
     answer = post(
         page, **{"name": "ours", "quantize": "on", "bits__param_bits": "7", "track": "digits", "evaluate": "on"}
     )
-    job = _only_job(services)
+    job = only_job(services)
     assert (answer.status_code, answer.headers["location"]) == (303, f"/ui/jobs/{job.id}")
     assert (job.kind, job.name, job.checkpoint.filename) == ("score", "ours", "net.onnx")
     assert '"param_bits":7' in job.settings
@@ -77,7 +54,7 @@ def test_a_filled_form_is_a_job(page: TestClient, services: Services) -> None:
 
 def test_counting_comes_back_to_the_form_as_it_was(page: TestClient, services: Services) -> None:
     answer = post(page, "count", name="ours", policy="challenge")
-    job = _only_job(services)
+    job = only_job(services)
     assert answer.headers["location"] == f"/ui/submit?from={job.id}#counted"
     again = page.get(answer.headers["location"]).text
     assert 'value="ours"' in again
@@ -114,7 +91,7 @@ def test_what_is_wrong_is_said_at_its_field_and_nothing_has_to_be_sent_again(
     assert len(stored_files(services)) == 1
     mended = post(page, content=None, checkpoint_sha256=sha256, filename="net.onnx", track="digits")
     assert mended.status_code == 303, mended.text
-    assert _only_job(services).checkpoint.filename == "net.onnx"
+    assert only_job(services).checkpoint.filename == "net.onnx"
 
 
 def test_without_a_file_the_form_asks_for_one(page: TestClient, services: Services) -> None:
@@ -130,14 +107,14 @@ def test_a_new_file_takes_the_place_of_the_one_that_was_there(page: TestClient, 
     first = post(page, "count")
     (sha256,) = re.findall(r'name="checkpoint_sha256" value="(\w+)"', page.get(first.headers["location"]).text)
     post(page, content=b"another", checkpoint_sha256=sha256, filename="net.onnx")
-    newest = services.records.jobs.list(_everything(), 1)[0]
+    newest = services.records.jobs.list(Filter(), 1)[0]
     assert newest.checkpoint is not None
     assert newest.checkpoint.sha256 != sha256
 
 
 def test_a_pipeline_is_queued_and_filled_in_again_without_a_word_of_json(page: TestClient, services: Services) -> None:
     answer = post(page, "pipeline", content=None, recipe="digits", evaluate="no", floor="none")
-    job = _only_job(services)
+    job = only_job(services)
     assert (answer.status_code, job.kind) == (303, "pipeline")
     settings = json.loads(job.settings)
     assert (settings["track"], settings["below"]) == ("digits", "step_back"), "the recipe's"
@@ -161,7 +138,7 @@ def test_settings_may_be_put_in_as_json_and_are_shown_again_where_they_are_wrong
     assert said.startswith("epochs: Input should be")
     right = {"architecture": {"name": "digits"}, "epochs": 1}
     assert post(page, "train", content=None, settings=json.dumps(right), batch="64").status_code == 303
-    settings = json.loads(_only_job(services).settings)
+    settings = json.loads(only_job(services).settings)
     assert (settings["epochs"], settings["batch"]) == (1, 64)
 
 
@@ -199,7 +176,7 @@ def test_a_teacher_that_is_gone_is_said_to_be_gone_where_it_is_named(page: TestC
 def test_what_the_server_knows_no_more_stays_chosen(page: TestClient, services: Services) -> None:
     """Or the form would mean something else than the job it was filled from."""
     post(page, track="digits")
-    job = _only_job(services)
+    job = only_job(services)
     with closing(Database(services.settings.database)) as database:
         told = job.settings.replace('"track":"digits"', '"track":"gone"')
         database.write(lambda connection: connection.execute(update(jobs).values(settings=told)))
@@ -245,7 +222,7 @@ def test_a_file_that_came_takes_the_place_of_the_other_though_the_job_is_refused
         page.follow_redirects = False
         old = post(page)
         assert old.status_code == 303
-        (job,) = services.records.jobs.list(_everything(), 10)
+        (job,) = services.records.jobs.list(Filter(), 10)
         assert job.checkpoint is not None
         answer = post(page, content=b"new", checkpoint_sha256=job.checkpoint.sha256, filename="old.onnx")
         assert answer.status_code == 429
@@ -355,110 +332,14 @@ def test_an_empty_file_is_said_to_be_one_and_no_file_at_all_is_not(page: TestCli
         assert refused.status_code == 422
         assert re.findall(r'id="checkpoint-fault">([^<]*)', refused.text) == ["the file is empty."]
         assert '<option value="digits" selected>' in refused.text
-    assert services.records.jobs.list(_everything(), 10) == ()
+    assert services.records.jobs.list(Filter(), 10) == ()
     assert post(page, "train", content=None, **fresh).status_code == 303
-    assert _only_job(services).checkpoint is None
-
-
-def other_kind(page: TestClient, kind: str, other: str, **fields: str) -> Controls:
-    """The form of another kind, to which somebody went from a form that was filled so."""
-    given = {**form_of(kind).comes, "key": "k", **{name.replace("__", "/"): text for name, text in fields.items()}}
-    answer = page.post(f"/ui/submit/{kind}/as/{other}", data=given, follow_redirects=True)
-    assert answer.status_code == 200, answer.text
-    return shown_in(answer.text)
-
-
-def test_another_kind_is_filled_with_what_both_have(page: TestClient, services: Services) -> None:
-    post(page)
-    kept = _only_job(services).checkpoint
-    file = {"checkpoint_sha256": kept.sha256, "filename": "net.onnx"}
-    filled = {"name": "a & b", "track": "digits", "bits__param_bits": "7", "policy": "challenge", "holdout": "0.2"}
-    shown = other_kind(page, "score", "quantize", **file, **filled)
-    assert shown.action == "/ui/submit/quantize"
-    usual = form_of("quantize").comes
-    expected = {"name": "a & b", "track": "digits", "bits/param_bits": "7", **file}
-    assert {
-        name: text for name, text in shown.sent.items() if text != usual.get(name, "") and name != "key"
-    } == expected
-    assert shown.sent["bits/mul_bits"] == usual["bits/mul_bits"]
-    assert shown.sent["key"] != "k"
-
-
-def test_what_is_off_or_in_json_goes_along_where_the_other_kind_has_it(page: TestClient) -> None:
-    told = json.dumps({"augmentation": {"policy": POLICY}, "stages": [], "folds": 2, "seed": 9})
-    shown = other_kind(page, "augment", "train", settings=told, epochs="7", flip="", **{"augmentation__flip": ""})
-    assert (shown.sent["epochs"], "augmentation/flip" in shown.sent) == ("7", False)
-    assert json.loads(shown.sent["settings"]) == {"augmentation": {"policy": POLICY}, "seed": 9}
-    assert other_kind(page, "augment", "fuse", settings=told).sent["settings"] == ""
-    assert other_kind(page, "augment", "fuse", settings="{").sent["settings"] == "{", "to be mended"
-
-
-def test_what_is_too_long_for_an_address_goes_along_all_the_same(page: TestClient) -> None:
-    layers = {"layers": {f"layer{number}": {"param_bits": 7} for number in range(400)}}
-    shown = other_kind(page, "quantize", "train", name="n" * 200, architecture__options="depth=1\n" * 600)
-    assert (shown.action, shown.sent["name"]) == ("/ui/submit/train", "n" * 200)
-    assert shown.sent["architecture/options"] == "depth=1\n" * 600
-    assert other_kind(page, "quantize", "train", settings=json.dumps(layers)).sent["settings"] == ""
-
-
-def test_the_way_to_another_kind_leads_to_its_form_when_it_is_only_looked_at(page: TestClient) -> None:
-    assert page.get("/ui/submit/score/as/train").headers["location"] == "/ui/submit?kind=train"
-    assert page.post("/ui/submit/score/as/luck", data={}).status_code == 422
-
-
-def test_no_more_fields_are_read_than_a_form_has_and_no_more_text_than_a_form_may_be(
-    page: TestClient, make_services: MakeServices
-) -> None:
-    assert all(len(form_of(kind).names) < 300 for kind in JOBS)
-    urlencoded = {"content-type": "application/x-www-form-urlencoded", "accept": "text/html"}
-    many = page.post("/ui/submit/score/as/train", content=b"%ff=%ff&" * 300, headers=urlencoded)
-    assert (many.status_code, "more than 300 fields came" in many.text) == (422, True)
-    with called(make_services(form_bytes=1024)) as small:
-        small.follow_redirects = False
-        for text, status in ((b"%0A" * 1000, 303), (b"x" * 1025, 413), (b"x" * 3100, 413)):
-            sent = small.post("/ui/submit/score/as/train", content=b"name=" + text, headers=urlencoded)
-            assert sent.status_code == status, text[:3]
-
-
-def test_an_address_says_what_is_in_the_fields(page: TestClient, services: Services) -> None:
-    post(page, **{"name": "ours", "quantize": "on", "bits__param_bits": "7", "track": "digits"})
-    job = _only_job(services)
-    address = f"/ui/submit?from={job.id}&quantize=&quantizer/rule=mse&luck=1"
-    shown = shown_in(page.get(address).text).sent
-    assert (shown["name"], shown["quantizer/rule"], "quantize" in shown, "luck" in shown) == (
-        "ours",
-        "mse",
-        False,
-        False,
-    )
-    gone = page.get("/ui/submit?kind=train&checkpoint_sha256=" + "a" * 64)
-    assert (gone.status_code, "checkpoint_sha256" in gone.text, "not kept any more" in gone.text) == (200, False, True)
-
-
-def test_what_names_no_file_is_not_kept_whatever_the_database(any_api: TestClient) -> None:
-    for text in ("\0", "a\0b", "é" * 64, "A" * 64, "a" * 64 + "\n", "a" * 65):
-        filled = {"checkpoint_sha256": text, "name": "x" * 5000}  # too long for an address
-        for answer in (
-            any_api.get("/ui/submit", params={"kind": "score", "checkpoint_sha256": text}),
-            any_api.post("/ui/submit/score/as/train", data=filled),
-        ):
-            assert answer.status_code == 200, repr(text)
-            said = ("not kept any more" in answer.text, "checkpoint_sha256" in answer.text)
-            assert said == (True, False), repr(text)
-
-
-def test_what_an_address_puts_into_fields_is_text_and_nothing_else(page: TestClient) -> None:
-    attack = '"><script>alert(1)</script>'
-    query = dict.fromkeys(("name", "track", "architecture/options", "settings", "filename"), attack)
-    answer = page.get("/ui/submit", params={"kind": "train", **query})
-    assert (answer.status_code, "<script>alert" in answer.text) == (200, False)
-    shown = shown_in(answer.text).sent
-    assert {shown[name] for name in ("name", "track", "architecture/options", "settings")} == {attack}
+    assert only_job(services).checkpoint is None
 
 
 def test_a_job_whose_file_is_gone_is_filled_in_again_and_says_so(page: TestClient, services: Services) -> None:
     post(page, name="ours", track="digits")
-    job = _only_job(services)
+    job = only_job(services)
     services.records.jobs.cancel(job.id)
     services.records.blobs.forget_unneeded(days=0, total_bytes=0)
     answer = page.get(f"/ui/submit?from={job.id}")
