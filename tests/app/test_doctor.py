@@ -2,7 +2,6 @@
 
 import os
 import platform
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
@@ -12,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.commands.program import app
+from tests.app.background import repeated
 from worker.records import Records
 from worker.records.values import WorkerSeen
 
@@ -35,20 +35,10 @@ def beat(records: Records, name: str, number: int, host: str) -> None:
 @contextmanager
 def living(records: Records, name: str, host: str = HERE) -> Iterator[None]:
     """Within, the worker gives signs of life."""
-    stop, numbers = threading.Event(), count(1)
-
-    def work() -> None:
-        while not stop.wait(BEAT):
-            beat(records, name, next(numbers), host)
-
-    beat(records, name, 0, host)
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
+    numbers = count()
+    beat(records, name, next(numbers), host)
+    with repeated(lambda: beat(records, name, next(numbers), host), BEAT):
         yield
-    finally:
-        stop.set()
-        worker.join()
 
 
 def doctor(*arguments: str) -> tuple[int, str]:

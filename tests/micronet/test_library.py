@@ -303,8 +303,7 @@ assert not {name for name in sys.modules if name.startswith("micronet.")} and "t
 assert "score" in dir(micronet)
 micronet.ScoreSettings, micronet.ScoreResult, micronet.MicronetError, micronet.LayerBits
 assert "torch" not in sys.modules
-from micronet import *
-assert callable(score) and "torch" in sys.modules
+assert callable(micronet.score) and "torch" in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], cwd=ROOT.parent, check=True)
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +14,7 @@ from app.main import create_app
 from app.services import Services
 from micronet.jobs import JOBS
 from micronet.tracks import BUILT_IN
+from tests.app.background import repeated
 from tests.app.http.conftest import MakeServices, live
 from tests.app.http.results import score_text
 from worker.records.values import Ending, JobError, Status
@@ -30,20 +30,13 @@ ENDINGS = {
 @contextmanager
 def fake_worker(services: Services) -> Iterator[None]:
     """Jobs end soon after they were sent, each kind in its way."""
-    stop = threading.Event()
 
     def work() -> None:
-        while not stop.wait(0.05):
-            while (job := services.records.leases.claim("worker", ("short", "long"))) is not None:
-                services.records.leases.finish(job, ENDINGS.get(job.kind, Ending(Status.CANCELED)))
+        while (job := services.records.leases.claim("worker", ("short", "long"))) is not None:
+            services.records.leases.finish(job, ENDINGS.get(job.kind, Ending(Status.CANCELED)))
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
+    with repeated(work, 0.05):
         yield
-    finally:
-        stop.set()
-        worker.join()
 
 
 def schemathesis(url: str, directory: Path, *options: str) -> None:

@@ -1,7 +1,6 @@
 """Commands run in this process, against a server whose jobs end as a test says."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,6 +10,7 @@ from typer.testing import CliRunner
 
 from app.commands.program import app
 from app.services import Services
+from tests.app.background import repeated
 from tests.app.http.results import score_text
 from worker.records.values import Artifact, Ending, JobError, Status
 
@@ -41,20 +41,14 @@ def last(result: Result) -> dict[str, Any]:
 @contextmanager
 def ending(services: Services, *endings: Ending) -> Iterator[None]:
     """Jobs end like this, one after the other, while this lasts."""
-    left, stop = list(endings), threading.Event()
+    left = list(endings)
 
     def work() -> None:
-        while left and not stop.wait(0.01):
-            if (job := services.records.leases.claim("worker", ("short", "long"))) is not None:
-                services.records.leases.finish(job, left.pop(0))
+        if left and (job := services.records.leases.claim("worker", ("short", "long"))) is not None:
+            services.records.leases.finish(job, left.pop(0))
 
-    worker = threading.Thread(target=work)
-    worker.start()
-    try:
+    with repeated(work, 0.01):
         yield
-    finally:
-        stop.set()
-        worker.join()
 
 
 def submitted(file: str, *options: str) -> str:

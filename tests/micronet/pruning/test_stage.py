@@ -1,7 +1,6 @@
-"""The prune stage on digits: smaller for good, better after fine-tuning, undone below the floor, unharmed by kills."""
+"""The prune stage on digits: smaller for good, better after fine-tuning, and never dearer than it came."""
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -11,22 +10,17 @@ from torch import Tensor, nn
 from micronet import network_file
 from micronet.analysis.totals import network_totals
 from micronet.contract import (
-    NO_AUGMENTATION,
-    FineTuning,
     PruneRound,
     Pruning,
-    PruningReport,
     Training,
     TrainingReport,
 )
-from micronet.errors import NumericalError, SettingsError
+from micronet.errors import NumericalError
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal
 from micronet.onnx_reader import import_graph, load_model
-from micronet.pruning import stage
 from micronet.pruning.annealing import grown, returning
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.cutting import Cut, cut, grow
@@ -34,35 +28,19 @@ from micronet.pruning.eigenbasis import Kept, restricted
 from micronet.pruning.merging import merge, prices
 from micronet.pruning.pieces import pieces_of, with_pieces
 from micronet.pruning.saved import from_bytes, to_bytes
-from micronet.pruning.stage import accuracy_of, prune
+from micronet.pruning.stage import prune
 from micronet.sparsity.magnitude import set_smallest_to_zero
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import captured, images
+from tests.micronet.pruning.on_digits import HOW, TUNING, pruned, trained, whole
 from tests.micronet.pruning.test_eigenbasis import some_basis
 from tests.micronet.pruning.test_factors import CPU, some_inputs
-from tests.micronet.training.lessons import SHORT, Dying, Killed, digits_graph, digits_task, same
+from tests.micronet.training.lessons import digits_task, same
 
 PUBLISHED = Path(__file__).parents[4] / "shared" / "checkpoints"
-TUNING = FineTuning(epochs=2, batch=64, learning_rate=0.05, augmentation=NO_AUGMENTATION)
-HOW = Pruning(ratio=0.35, rounds=2, grow_back=0.25, factor_images=200, fine_tuning=TUNING)
-
-
-@cache
-def trained() -> Graph:
-    how = SHORT.model_copy(update={"epochs": 6})
-    return fit(TrainableNetwork(digits_graph()), how, digits_task(1000))[0]
-
-
-def pruned(how: Pruning = HOW, journal: Journal | None = None) -> tuple[Graph, PruningReport]:
-    return prune(trained(), how, digits_task(500, journal))
-
-
-@cache
-def whole() -> tuple[Graph, PruningReport]:
-    return pruned()
 
 
 def cut_once(graph: Graph, how: Pruning, images_: Inputs, seed: int = 0) -> Cut:
@@ -147,113 +125,6 @@ def test_a_published_network_that_is_sparse_never_costs_more() -> None:
         assert made.removed < made.asked
         forms = {block.name: pieces_of(smaller, block).form for block in find_blocks(smaller)[0]}
         assert 0 < sum(len(form) > 1 for form in forms.values()) < len(forms)
-
-
-@pytest.mark.parametrize("lives", range(0, 18))
-def test_killed_anywhere_it_ends_with_the_same_bits(lives: int) -> None:
-    """Entries: the accuracy before; of each round its cut, fine-tuning at 0, 1 and 2 epochs, its end, the training
-    forgotten, the cut without its network; and the first round made light, twice: 17 in all."""
-    journal = Dying(lives)
-    if lives < 17:
-        with pytest.raises(Killed):
-            pruned(journal=journal)
-    journal.lives = -1
-    graph, report = pruned(journal=journal)
-    assert same(graph, whole()[0])
-    assert same(whole()[0], graph)
-    assert report == whole()[1]
-
-
-def test_a_directory_keeps_it_as_well(tmp_path: Path) -> None:
-    journal = DirectoryJournal(tmp_path)
-    assert same(pruned(journal=journal)[0], whole()[0])
-    graph, report = pruned(journal=DirectoryJournal(tmp_path))  # nothing is done again
-    assert same(graph, whole()[0])
-    assert report == whole()[1]
-
-
-def test_a_journal_of_an_earlier_version_is_refused() -> None:
-    """Its cuts, whole and light, do not say how many directions might have gone."""
-    journal = MemoryJournal()
-    pruned(journal=journal)
-    for name in ("round-1.cut", "round-2.cut"):
-        entry = journal.entries[name]
-        assert entry.facts["asked"] > 0
-        journal.entries[name] = Entry({k: v for k, v in entry.facts.items() if k != "asked"}, entry.tensors)
-        with pytest.raises(SettingsError, match="an earlier version"):
-            pruned(journal=journal)
-        journal.entries[name] = entry
-
-
-def test_a_round_below_the_floor_is_undone() -> None:
-    """With a floor between what two rounds reach, one is left; with one that none reaches, the network as it came."""
-    drastic = HOW.model_copy(
-        update={"ratio": 0.6, "rounds": 3, "grow_back": 0.0, "layer_limit": 0.9, "fine_tuning": TUNING}
-    )
-    _, free = pruned(drastic)
-    reached = [accuracy_of(report).top1 for report in free.rounds]
-    assert reached[1] < reached[0]
-    graph, report = pruned(drastic.model_copy(update={"floor": reached[0]}))
-    assert (report.kept_rounds, len(report.rounds)) == (1, 2)
-    assert report.rounds == free.rounds[:2]
-    assert report.after == network_totals(graph) == free.rounds[0].totals
-    graph, report = pruned(drastic.model_copy(update={"floor": 1.0}))
-    assert (report.kept_rounds, len(report.rounds)) == (0, 1)
-    assert same(graph, trained())
-    assert report.after == report.before
-    assert report.after_accuracy == report.before_accuracy
-
-
-def apart_in(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Round `number` comes apart; no training of a round is begun twice."""
-    begun: list[int] = []
-
-    def fit_until(network: TrainableNetwork, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
-        begun.append(task.seed)
-        assert len(set(begun)) == len(begun)
-        if len(begun) == number:
-            raise NumericalError("the loss is nan in epoch 1")
-        return fit(network, how, task)
-
-    monkeypatch.setattr(stage, "fit", fit_until)
-
-
-def test_a_round_that_comes_apart_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Also when it is called again, and the round before it is that of a run that went on."""
-    expected = whole()[1].rounds[:1]
-    apart_in(2, monkeypatch)
-    journal = MemoryJournal()
-    graph, report = pruned(journal=journal)
-    assert (report.rounds, report.kept_rounds) == (expected, 1)
-    assert report.came_apart == "the loss is nan in epoch 1"
-    assert report.after == network_totals(graph) == report.rounds[0].totals
-    again = pruned(journal=journal)
-    assert same(again[0], graph)
-    assert again[1] == report
-
-
-def test_of_a_round_that_came_apart_no_tensor_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor is any missed: where that is stored and not that it came apart, it does so again."""
-    apart_in(2, monkeypatch)
-    journal = MemoryJournal()
-    graph, report = pruned(journal=journal)
-    assert [name for name, entry in journal.entries.items() if name.startswith("round-2.") and entry.tensors] == []
-    del journal.entries["round-2.apart"]
-    apart_in(1, monkeypatch)
-    again = pruned(journal=journal)
-    assert same(again[0], graph)
-    assert again[1] == report
-
-
-def test_a_first_round_that_comes_apart_is_undone_where_there_is_a_floor(monkeypatch: pytest.MonkeyPatch) -> None:
-    apart_in(1, monkeypatch)
-    graph, report = pruned(HOW.model_copy(update={"floor": 0.1}))
-    assert same(graph, trained())
-    assert (report.rounds, report.kept_rounds, report.after_accuracy) == ((), 0, report.before_accuracy)
-    assert report.came_apart is not None
-    apart_in(1, monkeypatch)
-    with pytest.raises(NumericalError, match="the loss is nan"):
-        pruned()
 
 
 def test_it_stops_at_the_compression_asked_for() -> None:
@@ -342,38 +213,6 @@ def test_every_round_draws_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("micronet.pruning.stage.fit", noting)
     pruned(HOW.model_copy(update={"fine_tuning": TUNING.model_copy(update={"epochs": 1})}))
     assert len({*seeds, digits_task().seed}) == 3
-
-
-def test_a_journal_has_no_more_networks_than_something_may_be_made_of(tmp_path: Path) -> None:
-    """However many rounds there are; and so it leads to the same end."""
-    how = HOW.model_copy(update={"rounds": 4, "fine_tuning": TUNING.model_copy(update={"epochs": 1})})
-    sizes = []
-
-    class Measuring(DirectoryJournal):
-        def write(self, name: str, entry: Entry) -> None:
-            super().write(name, entry)
-            sizes.append(sum(path.stat().st_size for path in tmp_path.iterdir()))
-
-    graph, report = pruned(how, Measuring(tmp_path))
-    assert len(report.rounds) == 4
-    network = len(to_bytes(trained()).numpy().tobytes())
-    assert max(sizes) < 12 * network
-    assert sizes[-1] < 4 * network
-    again, report_again = pruned(how, DirectoryJournal(tmp_path))
-    assert same(graph, again)
-    assert report == report_again
-
-
-@pytest.mark.parametrize("lost", ["round-4.done", "round-4.*", "round-[34].done", "round-[234].*", "round-2.cut", "*"])
-def test_it_goes_on_from_whatever_a_worker_had_stored(lost: str, tmp_path: Path) -> None:
-    """Which it does in no order: what makes an entry light may be there, and what it was to make room for not."""
-    how = HOW.model_copy(update={"rounds": 4, "fine_tuning": TUNING.model_copy(update={"epochs": 1})})
-    graph, report = pruned(how, DirectoryJournal(tmp_path))
-    for entry in tmp_path.glob(lost):
-        entry.unlink()
-    again, report_again = pruned(how, DirectoryJournal(tmp_path))
-    assert same(graph, again)
-    assert report == report_again
 
 
 class Tokens(nn.Module):
