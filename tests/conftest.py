@@ -14,6 +14,8 @@ import structlog
 
 from micronet.tracks import BUILT_IN
 
+pytest_plugins = ["tests.databases"]
+
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
 
 

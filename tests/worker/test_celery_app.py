@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from micronet.errors import SettingsError
-from tests.worker.conftest import REDIS
+from tests.databases import REDIS
 from worker.celery_app import RING, CeleryBell, make_celery
 
 

@@ -1,5 +1,6 @@
 """The real application on a real database and directory: called in this process, or over a socket."""
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,7 +16,6 @@ from starlette.types import ASGIApp
 from app.main import create_app
 from app.server import configuration, listen
 from app.services import Services
-from tests.worker.conftest import database_url, postgres_url  # noqa: F401  # fixtures
 from worker.blobs.directory import DirectoryBlobs
 from worker.doorbell import SilentBell
 from worker.records import Records
@@ -25,9 +25,10 @@ MakeServices = Callable[..., Services]
 
 
 @pytest.fixture
-def make_services(tmp_path: Path) -> Iterator[MakeServices]:
+def make_services(tmp_path: Path, migrated_sqlite: Path) -> Iterator[MakeServices]:
     """Services under a directory of their own; keywords are settings."""
     opened: list[Services] = []
+    shutil.copyfile(migrated_sqlite, tmp_path / "micronet.db")
 
     def make(**settings: Any) -> Services:
         given = Settings(**({"home": tmp_path, "min_free_bytes": 0} | settings))
@@ -47,7 +48,7 @@ def services(make_services: MakeServices) -> Services:
 
 
 @pytest.fixture
-def any_services(make_services: MakeServices, database_url: str) -> Services:  # noqa: F811
+def any_services(make_services: MakeServices, database_url: str) -> Services:
     """On SQLite and on PostgreSQL."""
     return make_services(database_url=database_url)
 

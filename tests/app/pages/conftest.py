@@ -3,15 +3,7 @@
 import pytest
 from fastapi.testclient import TestClient
 
-from tests.app.http.conftest import (  # noqa: F401  # fixtures
-    any_api,
-    any_services,
-    api,
-    database_url,
-    make_services,
-    postgres_url,
-    services,
-)
+from tests.app.http.conftest import any_api, any_services, api, make_services, services  # noqa: F401  # fixtures
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
 
 from micronet.errors import SettingsError
-from tests.worker.conftest import POSTGRES
+from tests.databases import POSTGRES
 from tests.worker.records.making import accept
 from worker.errors import Unavailable
 from worker.records import Records

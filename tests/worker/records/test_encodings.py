@@ -3,7 +3,7 @@
 import sqlalchemy
 from sqlalchemy import make_url, text
 
-from tests.worker.conftest import POSTGRES
+from tests.databases import POSTGRES
 from worker.records import Records
 
 

@@ -16,6 +16,12 @@ from worker.records.tables import job_artifacts, scores
 from worker.records.values import Artifact, Ending, Event, Status, WorkerSeen
 
 
+@pytest.fixture
+def database_url(new_database_url: str) -> str:
+    """Its own: what another version leaves must not be found by the next test."""
+    return new_database_url
+
+
 def _back_to(records: Records, version: str) -> None:
     records.database.write(lambda connection: command.downgrade(configuration(connection), version))
 
