@@ -42,9 +42,9 @@ class BoardEntry(BaseModel):
     """A measured score. `rank` is by score among those that qualify; null for those under the floor, and for all where
     no policy was asked for: scores of two do not compare.
 
-    `sparsity` is the share of the parameters that are zero. `param_bits` and `mul_bits` are those that the settings
-    declare; where they declare none, the widest weights that are stored and the widest values that enter a dot product,
-    null in entries from before that was kept.
+    `sparsity` is the share of the parameters that are zero. `param_bits` and `mul_bits` are the `widths` of the
+    result: those that the settings declare; where they declare none, those that the file brings, as its policy has
+    them; null in entries from before that was kept.
     """
 
     rank: int | None

@@ -43,8 +43,8 @@ _COLUMNS: Sequence[tuple[str, SortKey | None]] = (
     ("Date (UTC)", "date"),
 )
 _HINTS: Mapping[str, str] = {
-    "Bits w / a": "weights / activations: as the settings declare them; where they declare none, the widest "
-    "weights that are stored and the widest values that enter a dot product",
+    "Bits w / a": "weights / activations: as the settings declare them; where they declare none, of the widest "
+    "parameter (under challenge, of the widest weights) and of the widest values that enter a dot product",
 }
 """What the head of a column has no room for."""
 

@@ -21,6 +21,7 @@ from app.pages.rendering import render
 from app.pages.results import MOST_LISTED, ScoreView, result_view
 from app.pages.routing import page_router, see_other
 from app.pages.settings_pairs import differing_settings
+from micronet.contract import NetworkWidths, ScoreResult
 from micronet.errors import MicronetError
 from worker.errors import JobNotFound
 from worker.records.jobs import Filter
@@ -28,6 +29,7 @@ from worker.records.values import Job, Status
 
 COMPARE = "/ui/compare"
 _CHOICES = 30
+_UNKNOWN = NetworkWidths(param_bits=None, mul_bits=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ def _totals(first: ScoreView, second: ScoreView) -> Sequence[Pair]:
             None if a.accuracy is None else a.accuracy.correct,
             None if b.accuracy is None else b.accuracy.correct,
         ),
+        *_widths(a, b),
         Pair("multiplications", a.operations.multiplications, b.operations.multiplications),
         Pair("additions", a.operations.additions, b.operations.additions),
         Pair("parameters", a.storage.parameters, b.storage.parameters),
@@ -185,6 +188,17 @@ def _totals(first: ScoreView, second: ScoreView) -> Sequence[Pair]:
         Pair("math, 32-bit operations", a.operations.math, b.operations.math, 1),
         Pair("storage, 32-bit parameters", a.storage.storage, b.storage.storage, 1),
         Pair("largest transient activations, bytes", a.mtas_bytes, b.mtas_bytes),
+    )
+
+
+def _widths(first: ScoreResult, second: ScoreResult) -> Sequence[Pair]:
+    """What both are listed at; none where neither says."""
+    a, b = first.widths or _UNKNOWN, second.widths or _UNKNOWN
+    if a == b == _UNKNOWN:
+        return ()
+    return (
+        Pair("bits of weights", a.param_bits, b.param_bits),
+        Pair("bits of activations", a.mul_bits, b.mul_bits),
     )
 
 

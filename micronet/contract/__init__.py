@@ -26,7 +26,6 @@ from micronet.contract.optimizing import (
     TestLook,
     Tuning,
 )
-from micronet.contract.own_widths import own_widths
 from micronet.contract.pipeline import PipelineResult, PipelineSettings, Stage, StageReport
 from micronet.contract.quantizing import LayerBits, QuantizeResult, QuantizeSettings, Quantizing, QuantizingReport
 from micronet.contract.results import (
@@ -41,6 +40,7 @@ from micronet.contract.results import (
     MergedBatchNorm,
     MergedLayer,
     NetworkTotals,
+    NetworkWidths,
     OperationKind,
     OperationTotals,
     QuantizedTensor,
@@ -112,6 +112,7 @@ __all__ = [
     "MergedLayer",
     "Name",
     "NetworkTotals",
+    "NetworkWidths",
     "Normalization",
     "OperationKind",
     "OperationName",
@@ -161,5 +162,4 @@ __all__ = [
     "Tuning",
     "Value",
     "files_named",
-    "own_widths",
 ]

@@ -163,10 +163,23 @@ class Changes(Value):
     tensors: tuple[QuantizedTensor, ...]
 
 
+class NetworkWidths(Value):
+    """The widths a network is listed at, in bits: as `bits` declares them, else those that the network brings.
+
+    `report` charges these: `param_bits` brought are those of the widest parameter, `mul_bits` of the widest value that
+    enters a dot product, 32 without any. `challenge` charges every operation and tensor its own; there `param_bits`
+    brought are those of the widest weights, biases aside. Null without any.
+    """
+
+    param_bits: int | None
+    mul_bits: int | None
+
+
 class ScoreResult(Value):
     """The answer of a score job.
 
-    `accuracy` and `qualifies` are null where nothing was measured, `changes` where nothing was fused or quantized.
+    `accuracy` and `qualifies` are null where nothing was measured, `changes` where nothing was fused or quantized,
+    `widths` in results of versions that did not keep them.
     """
 
     track: str
@@ -182,6 +195,7 @@ class ScoreResult(Value):
     scorer: Scorer
     warnings: tuple[str, ...]
     changes: Changes | None = None
+    widths: NetworkWidths | None = None
 
 
 class MergedLayer(Value):

@@ -13,6 +13,7 @@ from micronet.contract import (
     Charges,
     DatasetIdentity,
     Layer,
+    NetworkWidths,
     OperationTotals,
     Scorer,
     ScoreResult,
@@ -21,14 +22,14 @@ from micronet.contract import (
     StorageTotals,
 )
 from micronet.evaluation.accuracy import Measured
-from micronet.scoring.policies import POLICIES, WORD, Terms, Weighed, Widths, own_widths
+from micronet.scoring.policies import POLICIES, WORD, Terms, Weighed, Widths, own_widths, widest_operands
 from micronet.scoring.score import score
 from micronet.tracks import Track
 from micronet.version import version
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class Measurement:
     """What was found out: counts, correct answers and of which images, on what device, with which warnings.
 
     `changes`: what had been done to the network by then, if anything.
@@ -42,9 +43,9 @@ class Evidence:
     changes: Changes | None = None
 
 
-def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> ScoreResult:
+def score_result(settings: ScoreSettings, track: Track, measurement: Measurement) -> ScoreResult:
     """The result under the policy and track of `settings`; sums are integers up to the last division."""
-    counts, terms = evidence.counts, _terms(settings, evidence.counts)
+    counts, terms = measurement.counts, _terms(settings, measurement.counts)
     policy = POLICIES[settings.policy]
     weighed = [policy(counts, layer, terms) for layer in counts.layers]
     storage_bits = sum(part.storage_bits for part in weighed)
@@ -52,7 +53,7 @@ def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> S
     storage = Fraction(storage_bits, WORD)
     points = score(storage, math, track.baseline_storage, track.baseline_math)
     quantized = counts.quantized
-    measured = evidence.measured
+    measured = measurement.measured
     return ScoreResult(
         track=track.name,
         policy=settings.policy,
@@ -74,9 +75,10 @@ def score_result(settings: ScoreSettings, track: Track, evidence: Evidence) -> S
         qualifies=None if measured is None else measured.correct >= track.required_correct,
         mtas_bytes=counts.mtas_bytes,
         layers=tuple(_layer(layer, part, settings) for layer, part in zip(counts.layers, weighed, strict=True)),
-        scorer=scorer(evidence.device, settings.seed, track.dataset, evidence.dataset_sha256),
-        warnings=tuple(dict.fromkeys((*evidence.warnings, *_policy_warnings(settings, counts)))),
-        changes=evidence.changes,
+        scorer=scorer(measurement.device, settings.seed, track.dataset, measurement.dataset_sha256),
+        warnings=tuple(dict.fromkeys((*measurement.warnings, *_policy_warnings(settings, counts)))),
+        changes=measurement.changes,
+        widths=_listed(settings, counts, terms.widths),
     )
 
 
@@ -93,6 +95,12 @@ def _terms(settings: ScoreSettings, counts: Counts) -> Terms:
         narrow = min(bits.param_bits, bits.mul_bits) < WORD  # only what is quantized has exponents
         widths = Widths(bits.param_bits, bits.mul_bits, bits.add_bits, bits.exponent_bits if narrow else 0)
     return Terms(widths, settings.encoding, settings.accumulators)
+
+
+def _listed(settings: ScoreSettings, counts: Counts, charged: Widths) -> NetworkWidths:
+    if settings.policy == "challenge" and settings.bits is None:
+        return widest_operands(counts)
+    return NetworkWidths(param_bits=charged.param_bits, mul_bits=charged.mul_bits)
 
 
 def _accuracy(measured: Measured) -> Accuracy:

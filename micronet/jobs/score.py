@@ -16,7 +16,7 @@ from micronet.jobs.changes import Before, changes, fuse_and_tell
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, read_network
 from micronet.jobs.quantization import activation_bits, inputs_of, quantization_of, quantize
-from micronet.jobs.result import Evidence, score_result
+from micronet.jobs.result import Measurement, score_result
 from micronet.quantization.rounding import weights_on_grids
 from micronet.quantization.tensors import quantized_tensors
 from micronet.tracks import Track, track
@@ -54,8 +54,8 @@ def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -
         check_images_stand_alone(graph)
         measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings
-    evidence = Evidence(counts, measured, None if test is None else test.sha256, str(device), warnings, told)
-    return score_result(settings, chosen, evidence)
+    measurement = Measurement(counts, measured, None if test is None else test.sha256, str(device), warnings, told)
+    return score_result(settings, chosen, measurement)
 
 
 def count_network(settings: ScoreSettings, checkpoint: Path | Graph | None, context: Context) -> ScoreResult:
@@ -97,7 +97,7 @@ def score_of(
     """
     counts = count(graph)
     told = changes(before, tensors, counts)
-    return score_result(settings, chosen, Evidence(counts, None, None, "none", warnings, told))
+    return score_result(settings, chosen, Measurement(counts, None, None, "none", warnings, told))
 
 
 def _read(settings: ScoreSettings, checkpoint: Path | Graph) -> tuple[Graph, tuple[str, ...]]:

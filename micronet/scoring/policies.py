@@ -13,7 +13,7 @@ from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.parameters import EXPONENT_BITS, Parameter, total
 from micronet.analysis.rules import operation_name
 from micronet.analysis.widths import FULL_WIDTH
-from micronet.contract import OperationKind, StoredKind
+from micronet.contract import NetworkWidths, OperationKind, StoredKind
 
 WORD = 32
 """Bits of the unit a score is made of."""
@@ -49,10 +49,25 @@ def own_widths(counts: Counts) -> Widths:
     if not counts.quantized:
         return UNQUANTIZED
     parameters = (parameter.bits for layer in counts.layers for parameter in layer.parameters if parameter.elements)
-    values = (layer.activation_bits for layer in counts.layers if layer.op in _DOT_PRODUCTS)
-    param_bits, mul_bits = max(parameters, default=FULL_WIDTH), max(values, default=FULL_WIDTH)
+    param_bits = max(parameters, default=FULL_WIDTH)
+    mul_bits = max(_multiplied(counts), default=FULL_WIDTH)
     exponent_bits = EXPONENT_BITS if min(param_bits, mul_bits) < FULL_WIDTH else 0
     return Widths(param_bits, mul_bits, FULL_WIDTH, exponent_bits)
+
+
+def widest_operands(counts: Counts) -> NetworkWidths:
+    """What `challenge` is listed at, which charges every operation its own, where nothing is declared.
+
+    The widest weights that are stored, biases aside, and the widest value that enters a dot product; None without any.
+    """
+    storing = (layer for layer in counts.layers if total(layer.parameters, "elements"))
+    weights = (layer.weight_bits for layer in storing if layer.weight_bits is not None)
+    return NetworkWidths(param_bits=max(weights, default=None), mul_bits=max(_multiplied(counts), default=None))
+
+
+def _multiplied(counts: Counts) -> Iterator[int]:
+    """Bits of the values that enter dot products."""
+    return (layer.activation_bits for layer in counts.layers if layer.op in _DOT_PRODUCTS)
 
 
 _Kind = TypeVar("_Kind", OperationKind, StoredKind)

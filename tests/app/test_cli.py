@@ -199,7 +199,7 @@ def test_json_is_the_contract_and_nothing_else() -> None:
     result = json.loads(done.stdout)
     assert list(result) == [
         "track", "policy", "accuracy", "operations", "storage", "score", "threshold", "qualifies", "mtas_bytes",
-        "layers", "scorer", "warnings", "changes",
+        "layers", "scorer", "warnings", "changes", "widths",
     ]  # fmt: skip
     assert list(result["operations"]) == ["multiplications", "additions", "exponents", "math"]
     assert list(result["storage"]) == ["parameters", "nonzero", "bits", "storage"]

@@ -1,8 +1,6 @@
 """From a job that measured a score to its row on the leaderboard."""
 
-import json
-
-from micronet.contract import ScoreResult, own_widths
+from micronet.contract import ScoreResult
 from worker.records.clock import now
 from worker.records.values import Ending, Job
 
@@ -14,8 +12,7 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
     result = ScoreResult.model_validate_json(ending.result)
     if result.accuracy is None:
         return None
-    bits = json.loads(job.settings).get("bits")
-    widths = own_widths(result.layers) if bits is None else (bits.get("param_bits"), bits.get("mul_bits"))
+    widths = result.widths
     return {
         "job_id": job.id,
         "track": result.track,
@@ -32,8 +29,8 @@ def score_row(job: Job, ending: Ending) -> dict[str, object] | None:
         "math_score": result.score.math,
         "parameters": result.storage.parameters,
         "nonzero": result.storage.nonzero,
-        "param_bits": widths[0],
-        "mul_bits": widths[1],
+        "param_bits": None if widths is None else widths.param_bits,
+        "mul_bits": None if widths is None else widths.mul_bits,
         "scorer_version": result.scorer.version,
         "finished_at": now(),
     }

@@ -63,8 +63,8 @@ class Order:
 class Entry:
     """A measured score. `rank`: by score among the qualifying entries, from 1; None for those under the floor.
 
-    `sparsity`: share of the parameters that are zero. `param_bits`, `mul_bits`: as the settings declared them, else as
-    `own_widths` has them.
+    `sparsity`: share of the parameters that are zero. `param_bits`, `mul_bits`: the `widths` of the
+    result, None where it does not say.
     """
 
     job_id: str

@@ -4,6 +4,7 @@ from micronet.contract import (
     Accuracy,
     DatasetIdentity,
     Layer,
+    NetworkWidths,
     OperationTotals,
     Scorer,
     ScoreResult,
@@ -43,4 +44,5 @@ def score_text(correct: int, points: float) -> str:
             version="1", torch="2", device="cpu", dataset=DatasetIdentity(name="digits", sha256="0" * 64), seed=0
         ),
         warnings=(),
+        widths=NetworkWidths(param_bits=9, mul_bits=12),
     ).model_dump_json()

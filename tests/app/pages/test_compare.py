@@ -41,6 +41,15 @@ def test_settings_that_differ_stand_side_by_side(api: TestClient, both: tuple[Jo
     assert "the same was asked of the same file" in same
 
 
+def test_what_both_are_listed_at_stands_among_the_totals(api: TestClient, both: tuple[Job, Job]) -> None:
+    text = api.get(f"/ui/compare?a={both[0].id}&b={both[1].id}").text
+    rows = dict(re.findall(r'<tr><th scope="row">(bits of \w+)</th>\s*((?:<td.*?</td>\s*)+)</tr>', text))
+    assert {name: re.findall(r">(.*?)</td>", cells) for name, cells in rows.items()} == {
+        "bits of weights": ["9", "9", "±0"],
+        "bits of activations": ["12", "12", "±0"],
+    }
+
+
 def test_two_that_were_checked_have_an_address_of_their_own(api: TestClient, both: tuple[Job, Job]) -> None:
     api.follow_redirects = False
     first, second = both

@@ -14,7 +14,7 @@ from micronet.analysis.counts import Counts, LayerCounts, count
 from micronet.contract import BitWidths, Charges, Layer, ScoreResult, ScoreSettings
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
-from micronet.jobs.result import Evidence, score_result
+from micronet.jobs.result import Measurement, score_result
 from micronet.onnx_reader import import_graph, load_model
 from micronet.quantization.rounding import quantization
 from micronet.tracks import BUILT_IN
@@ -50,7 +50,7 @@ def published(path: Path, bits: tuple[int, int] | None) -> Counts:
 
 def scored(counts: Counts, asked: ScoreSettings) -> ScoreResult:
     """The result, as it comes out of JSON."""
-    result = score_result(asked, BUILT_IN[asked.track], Evidence(counts, None, None, "none", ()))
+    result = score_result(asked, BUILT_IN[asked.track], Measurement(counts, None, None, "none", ()))
     again = ScoreResult.model_validate_json(result.model_dump_json())
     assert again == result
     return again
@@ -89,6 +89,8 @@ def bits_of(charges: Charges) -> tuple[int, int]:
 def check(counts: Counts, asked: ScoreSettings) -> None:
     result = scored(counts, asked)
     charged = [charges_of(layer) for layer in result.layers]
+    if asked.policy == "report":
+        check_listed(result, charged)
     sums = [bits_of(charges) for charges in charged]
     assert sum(math for math, _ in sums) == 32 * result.operations.math
     assert sum(storage for _, storage in sums) == result.storage.bits
@@ -103,6 +105,14 @@ def check(counts: Counts, asked: ScoreSettings) -> None:
     if asked.policy == "challenge" or asked.bits is not None:
         by_hand = [math_by_hand(counts, layer, asked) for layer in counts.layers]
         assert [math for math, _ in sums] == by_hand
+
+
+def check_listed(result: ScoreResult, charged: list[Charges]) -> None:
+    """What is listed is what was charged, whoever declared it."""
+    assert result.widths is not None
+    for charges in charged:
+        assert charges.storage.get("parameters", {}).keys() <= {result.widths.param_bits}
+        assert charges.math.get("multiplications", {}).keys() <= {result.widths.mul_bits}
 
 
 def charges_of(layer: Layer) -> Charges:

@@ -1,5 +1,7 @@
 """The two policies, on layers written down by hand."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,6 +9,7 @@ from hypothesis import strategies as st
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.analysis.operations import Operations
 from micronet.analysis.parameters import Parameter
+from micronet.contract import NetworkWidths
 from micronet.scoring.policies import (
     POLICIES,
     UNQUANTIZED,
@@ -18,6 +21,7 @@ from micronet.scoring.policies import (
     challenge,
     own_widths,
     report,
+    widest_operands,
 )
 
 TEAM = Widths(param_bits=9, mul_bits=12, add_bits=32, exponent_bits=8)
@@ -175,6 +179,15 @@ def test_a_networks_own_widths_are_those_of_its_widest_parameter_and_dot_product
     floating = layer(Operations(1), (Parameter("weight", 1, 1, 32),))
     assert own_widths(Counts((CONVOLUTION, floating), True, 0)) == Widths(32, 32, 32, 0)
     assert own_widths(Counts((CONVOLUTION,), False, 0)) == UNQUANTIZED
+
+
+def test_where_operations_are_charged_one_by_one_the_widest_weights_are_listed_and_not_their_biases() -> None:
+    """Nor what enters no dot product, or is a factor in the operation itself."""
+    factor = replace(layer(Operations(1), weight_bits=32), op="mul")
+    counts = Counts((CONVOLUTION, factor), True, 0)
+    assert widest_operands(counts) == NetworkWidths(param_bits=9, mul_bits=12)
+    assert own_widths(counts) == Widths(12, 12, 32, 8)
+    assert widest_operands(Counts((factor,), True, 0)) == NetworkWidths(param_bits=None, mul_bits=None)
 
 
 def test_an_exponent_alone_is_no_wide_parameter() -> None:

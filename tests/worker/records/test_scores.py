@@ -10,10 +10,7 @@ from typing import Any, get_args
 import pytest
 import sqlalchemy
 
-from micronet.analysis import dot_products
-from micronet.analysis.rules import operation_name
-from micronet.contract import Layer, ScoreResult
-from micronet.contract.own_widths import DOT_PRODUCTS
+from micronet.contract import NetworkWidths, ScoreResult
 from tests.app.http.results import score_text
 from tests.worker.records.making import accept
 from worker.records import Records
@@ -163,39 +160,20 @@ def test_scores_that_jobs_measured_are_found(records: Records) -> None:
         assert ids(board(records, BoardFilter("digits", text=text))) == [job.id]
 
 
-def measured(records: Records, settings: str, *layers: Layer) -> Entry:
-    """The entry of a score of these layers."""
-    job = accept(records, settings=settings)
+@pytest.mark.parametrize(
+    ("widths", "listed"), [(NetworkWidths(param_bits=12, mul_bits=7), (12, 7)), (None, (None, None))]
+)
+def test_widths_are_those_of_the_result(
+    records: Records, widths: NetworkWidths | None, listed: tuple[int | None, int | None]
+) -> None:
+    job = accept(records, settings='{"bits": null}')
     claimed = records.leases.claim("w", ("short",))
     assert claimed is not None
-    result = ScoreResult.model_validate_json(score_text(350, 0.1)).model_copy(update={"layers": layers})
+    result = ScoreResult.model_validate_json(score_text(350, 0.1)).model_copy(update={"widths": widths})
     records.leases.finish(claimed, Ending(Status.SUCCEEDED, result.model_dump_json()))
     entry = records.scores.entry(job.id)
     assert entry is not None
-    return entry
-
-
-def test_widths_are_those_declared_or_the_widest_that_the_file_brings(records: Records) -> None:
-    """Of what is stored the widest, of values that enter a dot product: a factor in the operation itself is neither."""
-    (one,) = ScoreResult.model_validate_json(score_text(350, 0.1)).layers
-    layers = (
-        one.model_copy(update={"op": "conv2d", "weight_bits": 4, "activation_bits": 7}),
-        one.model_copy(update={"op": "linear", "weight_bits": 6, "activation_bits": 5}),
-        one.model_copy(update={"op": "mul", "parameters": 0, "weight_bits": 32, "activation_bits": 32}),
-        one.model_copy(update={"op": "relu", "parameters": 0, "weight_bits": None, "activation_bits": 8}),
-    )
-    widths = {
-        settings: (entry.param_bits, entry.mul_bits)
-        for settings in ('{"bits": {"param_bits": 9, "mul_bits": 12}}', '{"bits": null}')
-        for entry in [measured(records, settings, *layers)]
-    }
-    assert list(widths.values()) == [(9, 12), (6, 7)]
-    nothing = measured(records, '{"bits": null}', layers[2])
-    assert (nothing.param_bits, nothing.mul_bits) == (None, None)
-
-
-def test_dot_products_are_those_of_the_library() -> None:
-    assert set(map(operation_name, dot_products.DOT_PRODUCTS)) == DOT_PRODUCTS
+    assert (entry.param_bits, entry.mul_bits) == listed
 
 
 def beats(one: Entry, other: Entry) -> bool:
