@@ -11,6 +11,7 @@ from micronet.analysis.transient import transient_bytes
 from micronet.analysis.widths import FULL_WIDTH
 from micronet.errors import NumericalError
 from micronet.evaluation.bit_true import check_exact, exactly, widen
+from micronet.evaluation.device import without_cudnn
 from micronet.evaluation.inputs import Advance, Inputs, unheard
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
@@ -99,7 +100,7 @@ def logits_of(graph: Graph, device: torch.device, batch: int, bit_true: bool) ->
         return lambda images: interpret(there, images.contiguous(memory_format=torch.channels_last))
 
     def exact(images: Tensor) -> Tensor:
-        with torch.backends.cudnn.flags(enabled=False):
+        with without_cudnn():
             return interpret(there, images.double())
 
     return exact

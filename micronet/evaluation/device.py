@@ -3,6 +3,8 @@
 import ctypes
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
@@ -35,6 +37,21 @@ def make_repeatable() -> None:
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
+
+
+@contextmanager
+def without_cudnn() -> Iterator[None]:
+    """With torch's own kernels on CUDA; then as it was.
+
+    Nothing else is looked at or set, as torch.backends.cudnn.flags does: it fails where a program has said by one of
+    torch's two ways how exact convolutions are, and asks by the other.
+    """
+    before = torch.backends.cudnn.enabled
+    torch.backends.cudnn.enabled = False
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.enabled = before
 
 
 def keep_freed_memory() -> None:
