@@ -152,7 +152,8 @@ def capture(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
         raise TypeError(f"a torch.nn.Module is captured, and this is {_called(module)}")
     with _evaluating(module), torch.compiler.set_stance("force_eager"):
         graph = capture_module(module, input_shape)
-    return replace(graph, weights={name: _copied(graph, name, weight) for name, weight in graph.weights.items()})
+    weights = {name: _copied(graph, name, weight) for name, weight in graph.weights.items()}
+    return replace(graph, weights=weights).on(torch.device("cpu"))
 
 
 def read(

@@ -1,7 +1,7 @@
 """Top-1 accuracy of a graph on a data set."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -94,8 +94,7 @@ def logits_of(graph: Graph, device: torch.device, batch: int, bit_true: bool) ->
     """
     if device.type == "cpu":
         return lower(exactly(graph) if bit_true else graph, batch).run
-    graph = widen(graph) if bit_true else graph
-    there = replace(graph, weights={name: weight.to(device) for name, weight in graph.weights.items()})
+    there = (widen(graph) if bit_true else graph).on(device)
     if not bit_true:
         return lambda images: interpret(there, images.contiguous(memory_format=torch.channels_last))
 

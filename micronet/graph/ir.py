@@ -56,6 +56,14 @@ class Node:
         args, kwargs = self.operands(values)
         return self.target(*args, **kwargs)
 
+    def on(self, device: torch.device) -> "Node":
+        """The same operation where what it makes, or moves, is to lie on `device`, whichever it names."""
+        if not any(isinstance(argument, torch.device) for argument in (*self.args, *self.kwargs.values())):
+            return self
+        args = tuple(device if isinstance(argument, torch.device) else argument for argument in self.args)
+        kwargs = {key: device if isinstance(value, torch.device) else value for key, value in self.kwargs.items()}
+        return replace(self, args=args, kwargs=kwargs)
+
     def renamed(self, names: Mapping[str, str]) -> "Node":
         """The same operation on values called otherwise, where `names` says so."""
         kwargs = {key: rename(argument, names) for key, argument in self.kwargs.items()}
@@ -81,6 +89,11 @@ class Graph:
     output: str
     formats: Mapping[str, Grid] = field(default_factory=dict)
     literals: frozenset[str] = frozenset()
+
+    def on(self, device: torch.device) -> "Graph":
+        """The same function of images on `device`: its weights lie there, and so does what its nodes make."""
+        weights = {name: weight.to(device) for name, weight in self.weights.items()}
+        return replace(self, nodes=tuple(node.on(device) for node in self.nodes), weights=weights)
 
     def by_name(self) -> dict[str, Node]:
         """Node of each value that a node makes."""
