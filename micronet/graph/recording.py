@@ -21,6 +21,9 @@ _META = torch.device("meta")
 _SAME_VALUE = frozenset({aten.lift_fresh.default, aten.detach.default, aten.detach_.default})
 """What torch.tensor(3.0) and torch.zeros(3) do to the constants they make; nothing here is ever differentiated."""
 
+_MOVES = frozenset({aten.to.device, aten.to.dtype_layout})
+"""To where the images or the weights are, which is one place: at most the type is another then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Recording:
@@ -133,6 +136,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Record `func` and give its result."""
         if func in _SAME_VALUE:
             return args[0]
+        if func in _MOVES:
+            dtype, is_copy = _as_moved(args, kwargs or {})
+            if dtype == args[0].dtype and not is_copy:
+                return args[0]
+            func, args, kwargs = aten.to.dtype, (args[0], dtype, *([False, True] if is_copy else [])), None
         written = _written_operand(func, args)
         target: Target = func if written is None else _pure_twin(func)
         pairs = [self._argument(argument) for argument in args]
@@ -206,6 +214,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         count = self._taken.get(name, 0)
         self._taken[name] = count + 1
         return name if count == 0 else self._free(f"{name}_{count}")
+
+
+def _as_moved(args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[torch.dtype, bool]:
+    """What `_MOVES` make of the type of a tensor, and whether in memory of its own in any case."""
+    x, _, dtype, _, is_copy = (*args, *(None, None, False, False)[len(args) - 1 :])[:5]
+    return kwargs.get("dtype", dtype) or x.dtype, kwargs.get("copy", is_copy)
 
 
 def _memory(tensor: Tensor) -> int:
