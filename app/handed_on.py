@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from micronet.contract import JobSettings
+from micronet.contract import JobSettings, ScoreSettings
 from micronet.jobs import JOBS
 
 _SHARED = ("track", "policy", "normalize", "seed", "team")
@@ -27,7 +27,7 @@ def handed_on(kind: str, job_kind: str, told: Mapping[str, Any], made: str | Non
     optimize measures it.
     """
     shared = {name: told[name] for name in _SHARED if told.get(name) is not None}
-    if kind in ("score", "count") and made is not None:
+    if JOBS[kind].settings is ScoreSettings and made is not None:
         optimized = {"accumulators": "proven", "bit_true": True} if job_kind == "optimize" else {}
         shared = {"policy": "challenge", "bits": None, **optimized} | shared
     if made is None and told.get("architecture") is not None:

@@ -15,6 +15,16 @@ from micronet.contract import ScoreResult, Value
 _WIDE = 10_000
 
 
+def show_whole(result: Value, as_json: bool) -> None:
+    """Print what a job answered: as JSON, or as tables."""
+    if as_json:
+        print(result.model_dump_json(indent=2))
+    elif isinstance(result, ScoreResult):
+        show_score(result, wide_console())
+    else:
+        show_any(result, wide_console())
+
+
 def show_score(result: ScoreResult, console: Console) -> None:
     """Totals, what the score is made of, the costliest layers, warnings."""
     layers = costliest_table(result, console)

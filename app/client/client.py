@@ -17,10 +17,9 @@ from app.client.connection import Connection
 from app.client.downloading import download
 from app.client.errors import Later, Lost, ServerError
 from app.client.reading import checked, content_of
-from app.client.shapes import Board, Job, JobPage, Shape, Tracks
+from app.client.shapes import FINAL, Board, Job, JobPage, Shape, Tracks
 from app.client.uploading import Progress, upload
 
-_FINAL = ("succeeded", "failed", "canceled")
 _FIRST_LOOK, _LONGEST_LOOK = 0.05, 1.0
 _STARTING_SECONDS = 60.0
 _PAGE, _NAME_LENGTH = 100, 255
@@ -165,7 +164,7 @@ class Client:
                 job = content_of(answer, Job)
                 etag, pause = answer.headers.get("ETag", ""), _FIRST_LOOK
                 yield job
-                if job["status"] in _FINAL:
+                if job["status"] in FINAL:
                     return
             time.sleep(pause)
             pause = min(1.5 * pause, _LONGEST_LOOK)

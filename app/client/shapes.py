@@ -3,12 +3,16 @@
 A server of another version may tell more. Jobs and entries are passed on as they came.
 """
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, StringConstraints, model_validator
 
 Address = Annotated[str, StringConstraints(pattern=r"^/([!-.0-~][!-~]*)?$")]
 """Of something on the same server."""
+Status = Literal["queued", "running", "canceling", "succeeded", "failed", "canceled"]
+FINAL = ("succeeded", "failed", "canceled")
+"""Nothing will change any more. Both are as in `worker.records.values`, which a client is not to load; a test holds
+them equal."""
 _FileName = Annotated[str, StringConstraints(pattern=r"^[^/\x00]+$")]
 
 

@@ -15,11 +15,8 @@ from app.client.errors import JobCanceled
 from app.errors import Interrupted
 from app.progress_bar import ProgressBar
 from app.reporting import of_the_system, say
-from app.tables import show_any, show_rows, show_score, wide_console
-from micronet.contract import ScoreResult
+from app.tables import show_rows, show_whole, wide_console
 from micronet.errors import MicronetError
-
-FINAL = ("succeeded", "failed", "canceled")
 
 
 @contextmanager
@@ -131,11 +128,7 @@ def show(job: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print(json.dumps(job["result"], indent=2))
         return
-    answer = answer_of(job)
-    if isinstance(answer, ScoreResult):
-        show_score(answer, wide_console())
-    else:
-        show_any(answer, wide_console())
+    show_whole(answer_of(job), as_json=False)
 
 
 def show_state(job: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ from app.commands.options import DataDir, Device, File, Force, Json, OptionalFil
 from app.progress_bar import ProgressBar
 from app.reporting import reported
 from app.settings_text import pairs, put_, put_each_, validated, whole
-from app.tables import show_any, wide_console
+from app.tables import show_whole
 from micronet.contract import JobSettings, files_named
 from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
@@ -108,10 +108,7 @@ def _run_here(
                     move_all(Path(outputs), output, force)
                 raise
             move_all(Path(outputs), output, force)
-    if as_json:
-        print(result.model_dump_json(indent=2))
-    else:
-        show_any(result, wide_console())
+    show_whole(result, as_json)
 
 
 def is_all_there_will_be(error: BaseException, journal: Path | None) -> bool:

@@ -4,8 +4,8 @@ from app.commands.options import DataDir, Device, File, Json, OptionalFile
 from app.progress_bar import ProgressBar
 from app.reporting import reported
 from app.score_options import with_score_settings
-from app.tables import show_score, wide_console
-from micronet.contract import ScoreResult, ScoreSettings
+from app.tables import show_whole
+from micronet.contract import ScoreSettings
 
 
 @with_score_settings
@@ -18,7 +18,7 @@ def score(
 
         prepare_process()
         result = JOBS["score"].run(settings, file, Context(data, device, progress))
-    show_result(result, as_json)
+    show_whole(result, as_json)
 
 
 @with_score_settings
@@ -28,12 +28,4 @@ def count(settings: ScoreSettings, file: OptionalFile = None, data: DataDir = No
         from micronet.jobs import Context, count_network
 
         result = count_network(settings, file, Context(data))
-    show_result(result, as_json)
-
-
-def show_result(result: ScoreResult, as_json: bool) -> None:
-    """Print a score, as a table or as JSON."""
-    if as_json:
-        print(result.model_dump_json(indent=2))
-    else:
-        show_score(result, wide_console())
+    show_whole(result, as_json)

@@ -3,12 +3,13 @@
 import json
 import sys
 from itertools import islice
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
-from app.client import Client
-from app.commands.following import FINAL, conclude, fetch, followed, left_running, show, show_state
+from app.client import Client, shapes
+from app.client.shapes import FINAL
+from app.commands.following import conclude, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
 from app.job_ids import LEAST, whole_id
 from app.printable import on_one_line
@@ -22,10 +23,7 @@ JobId = Annotated[
     str,
     typer.Argument(metavar="ID", help=f"Id of the job, or its first {LEAST} characters or more.", show_default=False),
 ]
-Status = Annotated[
-    Literal["queued", "running", "canceling", "succeeded", "failed", "canceled"] | None,
-    typer.Option(help="Only jobs that are so.", show_default=False),
-]
+Status = Annotated[shapes.Status | None, typer.Option(help="Only jobs that are so.", show_default=False)]
 Kind = Annotated[str | None, typer.Option(help=f"Only of this kind: {', '.join(JOBS)}.", show_default=False)]
 Team = Annotated[str | None, typer.Option(help="Only entered for this team.", show_default=False)]
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]

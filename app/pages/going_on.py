@@ -13,8 +13,9 @@ from micronet.contract import ScoreResult, ScoreSettings
 from micronet.jobs import JOBS
 from worker.records.values import Job
 
-FURTHER = tuple(kind for kind in JOBS if kind not in ("score", "count"))
+FURTHER = tuple(kind for kind in JOBS if JOBS[kind].leaves_files)
 """Kinds of jobs that make something else of a file; a score only measures it."""
+_MEASURING = JOBS.keys() - set(FURTHER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Onward:
 def onward(job: Job, kept: AbstractSet[str]) -> Mapping[str, Onward]:
     """Where the files of a job can go that are still here, by name: those that it made; of one that makes none, the one
     it was sent."""
-    if not job.artifacts and job.kind in ("score", "count"):
+    if not job.artifacts and job.kind in _MEASURING:
         sent = sent_file(job)
         return {name: Onward(sha256, None, FURTHER) for name, sha256 in sent.items() if sha256 in kept}
     found = {}
@@ -60,7 +61,7 @@ def further_fields(kind: str, job: Job, made: str | None) -> Mapping[str, str]:
     """The fields of a job of this kind on a file that the job made, or if that is None, that it was sent."""
     told = {} if settings_of(job) is None else json.loads(job.settings)
     fields = handed_on(kind, job.kind, told, made)
-    if kind in ("score", "count"):
+    if JOBS[kind].settings is ScoreSettings:
         fields = ScoreSettings.model_validate_json(json.dumps(fields)).model_dump(mode="json")
     return filled(form_of(kind), fields)
 

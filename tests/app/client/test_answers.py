@@ -3,14 +3,21 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import httpx
 import pytest
 
-from app.client import Client, ServerError
+from app.client import Client, ServerError, shapes
 from app.client.errors import Refused
 from micronet.contract import ScoreSettings
 from tests.app.unreliable import Cut, Network, a_job, answering, connected
+from worker.records import values
+
+
+def test_statuses_are_those_of_the_records() -> None:
+    assert get_args(shapes.Status) == tuple(values.Status)
+    assert set(shapes.FINAL) == values.FINAL
 
 
 @pytest.mark.parametrize(
