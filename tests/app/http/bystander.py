@@ -4,8 +4,7 @@ import threading
 import time
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
-
-from tests.trips.deployment import Deployment
+from urllib.parse import urlsplit
 
 PATIENCE = 2.0
 """Seconds an answer may take while hostile clients are at work, on a machine that computes all the while."""
@@ -13,9 +12,10 @@ PATIENCE = 2.0
 
 @dataclass(frozen=True)
 class Asked:
-    """One request of his. `status` 0: no answer."""
+    """One request of his, while something else was going on `beside` it. `status` 0: no answer."""
 
     path: str
+    beside: str
     status: int
     seconds: float
 
@@ -26,17 +26,17 @@ class Asked:
 
 
 class Bystander(threading.Thread):
-    """Asks GET /health/live and GET /jobs until `stop`."""
+    """Asks GET /health/live and GET /jobs until `stop`, each on a connection of its own. `beside`: what goes on now."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, url: str) -> None:
         super().__init__(daemon=True)
-        self._port = deployment.port
-        self._stopping = threading.Event()
+        self._host, self._stopping = urlsplit(url).netloc, threading.Event()
+        self.beside = "nothing"
         self.asked: list[Asked] = []
 
     def run(self) -> None:
         while not self._stopping.wait(0.05):
-            for path in ("/health/live", "/jobs"):
+            for path in ("/health/live", "/jobs?limit=1"):
                 self.asked.append(self._ask(path))
 
     def stop(self) -> None:
@@ -48,8 +48,8 @@ class Bystander(threading.Thread):
         assert not [asked for asked in self.asked if not asked.well]
 
     def _ask(self, path: str) -> Asked:
-        connection = HTTPConnection("127.0.0.1", self._port, timeout=30)
-        began = time.monotonic()
+        connection = HTTPConnection(self._host, timeout=30)
+        beside, began = self.beside, time.monotonic()
         try:
             connection.request("GET", path)
             answer = connection.getresponse()
@@ -59,4 +59,4 @@ class Bystander(threading.Thread):
             status = 0
         finally:
             connection.close()
-        return Asked(path, status, time.monotonic() - began)
+        return Asked(path, beside, status, time.monotonic() - began)
