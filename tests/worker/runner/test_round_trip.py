@@ -12,6 +12,7 @@ import torch
 from micronet.architectures.load import create_network
 from micronet.contract import ScoreSettings
 from micronet.jobs import JOBS, Context
+from tests.trips.networks import UNQUANTIZED, write_greedy
 from tests.worker.runner.conftest import heard, wait_until_ready
 from worker.limits import GIBI, MEBI, JobLimits
 from worker.runner import Runner
@@ -106,6 +107,17 @@ def test_a_real_job_that_needs_more_memory_than_it_may_have(runner: Runner, scra
     *_, failed, _ = heard(runner.run(score(wide), scratch, JobLimits(memory_bytes=300 * MEBI)))
     assert isinstance(failed, Failed)
     assert (failed.error.code, failed.error.stage) == ("out-of-memory", "read")
+
+
+def test_a_few_hundred_bytes_may_not_have_all_the_memory_they_ask_for(runner: Runner, scratch: Path) -> None:
+    """Nine values of 25.6 MB an image, and no batch has fewer than four: 0.9 GB."""
+    assert write_greedy(scratch / "in" / "checkpoint", factor=100_000, copies=8).stat().st_size < 1000
+    request, most = JobRequest("score", UNQUANTIZED, "cpu"), 512 * MEBI
+    *_, failed, exited = heard(runner.run(request, scratch, JobLimits(memory_bytes=most)))
+    assert isinstance(failed, Failed)
+    assert (failed.error.code, failed.error.stage, failed.error.yours) == ("out-of-memory", "evaluate", True)
+    assert isinstance(exited, Exited)
+    assert exited.max_rss < most
 
 
 def test_a_real_job_that_computes_too_long(runner: Runner, scratch: Path, shared_dir: Path, cifar100_dir: Path) -> None:
