@@ -20,7 +20,8 @@ _SECONDS_BETWEEN_LOOKS = 5.0
 
 def serve(end: socket.socket) -> NoReturn:
     """Run the orders that come over `end`, one after the other, until the supervisor is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # of a terminal: the supervisor decides what becomes of jobs
+    for number in (signal.SIGINT, signal.SIGTERM):  # a terminal and systemd tell all: the supervisor decides for jobs
+        signal.signal(number, signal.SIG_IGN)
     supervisor = os.getppid()
     threads = warm_up()
     gc.collect()

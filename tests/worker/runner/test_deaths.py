@@ -58,6 +58,20 @@ def sleeping(runner: Runner, scratch: Path) -> Running:
     return running
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_tells_all_processes_to_stop_leaves_the_job_to_its_supervisor(
+    watched: Runner, spares: list[int], scratch: Path, number: signal.Signals
+) -> None:
+    """As Ctrl-C in a terminal does, and systemd with all of a service's processes."""
+    running = sleeping(watched, scratch)
+    for pid in (running.pid, spares[0]):
+        os.kill(pid, number)
+    time.sleep(0.3)
+    assert alive(running.pid)
+    assert running.kill()
+    assert len(spares) == 1
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_the_supervisor_dies(scratch: Path, number: signal.Signals) -> None:
     command = [sys.executable, "-m", "tests.worker.runner.supervisor", str(scratch)]
