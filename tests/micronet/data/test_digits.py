@@ -6,7 +6,6 @@ import sys
 import numpy as np
 import pytest
 import torch
-from sklearn.datasets import load_digits
 
 from micronet.data.datasets import open_split
 from micronet.data.split import Split, seeded_order
@@ -27,6 +26,8 @@ def held_out() -> Split:
 
 
 def test_they_are_the_digits_of_scikit_learn(train: Split, held_out: Split) -> None:
+    from sklearn.datasets import load_digits
+
     images = torch.cat([train.batch(0, 1437)[0], held_out.batch(0, 360)[0]])
     source, order = load_digits(), seeded_order(1797, seed=0)
     expected = np.floor(source.images[order] * 255 / 16 + 0.5)
