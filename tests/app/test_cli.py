@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from app.commands.program import app
 from app.reporting import reported
 from app.score_options import OPTIONS, score_settings
-from micronet.contract import ScoreResult, ScoreSettings
+from micronet.contract import ScoreSettings
 from micronet.errors import SettingsError
 from micronet.version import version
 from tests.app.in_process import command
@@ -183,14 +183,6 @@ def test_options_become_settings(given: Mapping[str, object], expected: Mapping[
 def test_options_that_make_no_sense_are_named(given: Mapping[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words):
         score_settings(given)
-
-
-def test_demo_trains_and_scores_a_network_that_qualifies() -> None:
-    done = micronet("demo", "--json")
-    assert done.returncode == 0, done.stderr
-    result = ScoreResult.model_validate_json(done.stdout)
-    assert result.track == "digits"
-    assert result.qualifies
 
 
 def test_json_is_the_contract_and_nothing_else() -> None:

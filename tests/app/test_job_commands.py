@@ -154,11 +154,11 @@ def test_train_here_writes_its_network_and_nothing_over(tmp_path: Path) -> None:
 def test_a_job_that_pauses_goes_on_to_the_same_file(tmp_path: Path) -> None:
     whole_, pieces = tmp_path / "whole", tmp_path / "pieces"
     short = (*BRIEF[:4], "--set", "epochs=2", "--set", "train_images=64", "--set", "augmentation.policy=none")
-    assert micronet("train", *short, "--output", str(whole_)).returncode == 0
+    assert command("train", *short, "--output", str(whole_)).returncode == 0
     in_pieces = ("train", *short, "--output", str(pieces), "--journal", str(tmp_path / "journal"), "--pause-after", "0")
     codes = []
     while not codes or codes[-1] == 75:
-        made = micronet(*in_pieces)
+        made = command(*in_pieces)
         codes.append(made.returncode)
         assert codes[-1] == 0 or "same command goes on" in made.stderr
     assert codes == [75, 75, 75, 0]  # before the first epoch, and after each
@@ -213,15 +213,15 @@ def test_failures_say_what_would_be_right(
 
 @pytest.mark.slow
 def test_a_server_trains_with_a_teacher_and_gives_the_network_back(tmp_path: Path) -> None:
-    assert micronet("train", *BRIEF, "--output", str(tmp_path)).returncode == 0
+    assert command("train", *BRIEF, "--output", str(tmp_path)).returncode == 0
     teacher = ("--teacher", str(tmp_path / "trained.onnx"))
     with private_server(tmp_path / "home", None, tmp_path / "log") as url:
         asked = ("submit", "--kind", "train", *BRIEF, *teacher, "--server", url)
-        done = micronet(*asked, "--output", str(tmp_path / "fetched"), "--json")
+        done = command(*asked, "--output", str(tmp_path / "fetched"), "--json")
         assert done.returncode == 0, done.stderr
         result = TrainResult.model_validate_json(done.stdout)
         assert sha256_of(tmp_path / "fetched" / result.artifact.name) == result.artifact.sha256
-        waiting = micronet(*asked, "--no-wait", "--json")
+        waiting = command(*asked, "--no-wait", "--json")
         assert json.loads(waiting.stdout)["settings"]["distillation"]["teacher"] == sha256_of(Path(teacher[1]))
 
 

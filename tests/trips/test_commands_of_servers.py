@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from micronet.contract import ScoreResult
+from tests.app.in_process import Done, command
 from tests.trips.deployment import Deployment, free_port, until
 from tests.trips.processes import children
 from worker.belonging import open_store
@@ -21,16 +23,9 @@ from worker.settings import Settings
 Digits = tuple[Path, str]
 
 
-def micronet(home: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith("MICRONET_")}
-    return subprocess.run(
-        [sys.executable, "-m", "app", *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=240,
-        env={**plain, "MICRONET_HOME": str(home), "COLUMNS": "200", **environment},
-    )
+def micronet(home: Path, *arguments: str, **environment: str) -> Done:
+    """What `micronet` does with these arguments, in this process."""
+    return command(*arguments, MICRONET_HOME=str(home), **{"COLUMNS": "200", **environment})
 
 
 def serve(deployment: Deployment) -> subprocess.Popen[bytes]:
@@ -42,11 +37,18 @@ def serve(deployment: Deployment) -> subprocess.Popen[bytes]:
 
 
 def test_demo_needs_nothing_and_leaves_nothing(tmp_path: Path) -> None:
-    answer = micronet(tmp_path / "home", "demo", "--json", TMPDIR=str(tmp_path))
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("MICRONET_")}
+    answer = subprocess.run(
+        [sys.executable, "-m", "app", "demo", "--json"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        env={**plain, "MICRONET_HOME": str(tmp_path / "home"), "TMPDIR": str(tmp_path)},
+    )
     assert answer.returncode == 0, answer.stderr
-    result = json.loads(answer.stdout)
-    assert result["track"] == "digits"
-    assert result["qualifies"] is True
+    result = ScoreResult.model_validate_json(answer.stdout)
+    assert (result.track, result.qualifies) == ("digits", True)
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith("torchinductor")] == []  # torch's own
 
 
@@ -81,9 +83,9 @@ def test_a_port_that_is_taken_is_said_to_be(embedded: Deployment) -> None:
     assert "choose another --port" in answer.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "api"])
-def test_others_may_only_come_with_tokens(tmp_path: Path, command: str) -> None:
-    answer = micronet(tmp_path, command, "--host", "0.0.0.0", "--port", str(free_port()))
+@pytest.mark.parametrize("half", ["serve", "api"])
+def test_others_may_only_come_with_tokens(tmp_path: Path, half: str) -> None:
+    answer = micronet(tmp_path, half, "--host", "0.0.0.0", "--port", str(free_port()))
     assert answer.returncode == 1
     assert "micronet token create TEAM" in " ".join(answer.stderr.split())
 
@@ -175,7 +177,7 @@ def test_doctor_on_services_that_are_away(tmp_path: Path) -> None:
     assert "secret" not in answer.stdout + answer.stderr
 
 
-@pytest.mark.parametrize("command", ["serve", "api", "worker"])
+@pytest.mark.parametrize("half", ["serve", "api", "worker"])
 @pytest.mark.parametrize(
     ("slip", "said"),
     [
@@ -187,15 +189,15 @@ def test_doctor_on_services_that_are_away(tmp_path: Path) -> None:
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
 def test_a_slip_in_a_setting_is_said_before_anything_starts(
-    tmp_path: Path, command: str, slip: dict[str, str], said: str
+    tmp_path: Path, half: str, slip: dict[str, str], said: str
 ) -> None:
     settings = Settings(home=tmp_path)
     records = Records(settings.database)
     open_store(settings.blobs, settings.scratch, records)
     records.close()
-    listening = [] if command == "worker" else ["--port", "0"]
+    listening = [] if half == "worker" else ["--port", "0"]
     there = {name: value.format(home=tmp_path) for name, value in slip.items()}
-    answer = micronet(tmp_path, command, *listening, **there)
+    answer = micronet(tmp_path, half, *listening, **there)
     assert answer.returncode in (1, 3)
     assert said in answer.stderr
     assert "Traceback" not in answer.stderr
