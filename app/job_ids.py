@@ -5,13 +5,11 @@ from itertools import islice
 from typing import Any
 
 from app.client import Client, ServerError
+from app.job_id_form import LEAST, LENGTH
 from app.printable import on_one_line
 from micronet.errors import SettingsError
 
-LEAST = 6
-"""Characters of a beginning: fewer would soon be those of several."""
-_WHOLE = 32
-_BEGINNING = re.compile(f"[0-9a-f]{{1,{_WHOLE - 1}}}")
+_BEGINNING = re.compile(f"[0-9a-f]{{1,{LENGTH - 1}}}")
 _SHOWN = 10
 
 

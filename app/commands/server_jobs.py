@@ -11,7 +11,8 @@ from app.client import Client, shapes
 from app.client.shapes import FINAL
 from app.commands.following import conclude, fetch, followed, left_running, show, show_state
 from app.commands.options import LOCAL, PATIENCE, Force, Json, Output, Patience, Server, Token
-from app.job_ids import LEAST, whole_id
+from app.job_id_form import LEAST
+from app.job_ids import whole_id
 from app.printable import on_one_line
 from app.progress_bar import ProgressBar
 from app.reporting import reported

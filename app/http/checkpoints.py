@@ -15,12 +15,11 @@ from app.http.pieces import Place, append, copy, give_up, opened
 from app.http.problems import LENGTH, OFFSET, Fault
 from app.http.site import Site, SiteDep
 from app.http.uploads import Upload
-from micronet.contract.values import in_words
+from micronet.contract.values import SHA256_PATTERN, in_words
 from worker.blobs.settling import has_gone
 from worker.errors import CheckpointNotFound, HashMismatch
 from worker.records.values import StoredBlob
 
-SHA256_PATTERN = "^[0-9a-f]{64}$"
 Sha256 = Annotated[
     str,
     Path(pattern=SHA256_PATTERN, description="SHA-256 of the file, in lower case"),

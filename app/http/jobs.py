@@ -14,9 +14,10 @@ from app.http.cursors import cursor_pattern, cursor_to, place_of
 from app.http.documented import NOT_MODIFIED, Answers, problem, success
 from app.http.job_json import job_json
 from app.http.routing import api_router
-from app.http.schemas import JOB_ID_PATTERN, JobList, JobView
+from app.http.schemas import JobList, JobView
 from app.http.site import Site, SiteDep, site_of
 from app.http.submissions import Submission
+from app.job_id_form import LEAST, LENGTH, WHOLE
 from micronet.contract import Name
 from micronet.contract.values import in_words
 from micronet.jobs import JOBS
@@ -44,7 +45,7 @@ def _known_kind(kind: str) -> str:
 
 
 Kind = Annotated[str, AfterValidator(_known_kind), Field(json_schema_extra={"enum": list(JOBS)})]
-JobId = Annotated[str, Path(json_schema_extra={"pattern": JOB_ID_PATTERN})]
+JobId = Annotated[str, Path(json_schema_extra={"pattern": WHOLE})]
 Cursor = Annotated[
     str | None,
     Query(pattern=cursor_pattern("j"), description="from `next` of the page before"),
@@ -53,11 +54,11 @@ Cursor = Annotated[
 Team = Annotated[Name | None, Query()]
 IdPrefix = Annotated[
     str | None,
-    Query(pattern="^[0-9a-f]{6,32}$", description="what the id begins with"),
-    in_words("needs 6 to 32 hexadecimal digits, in lower case"),
+    Query(pattern=f"^[0-9a-f]{{{LEAST},{LENGTH}}}$", description="what the id begins with"),
+    in_words(f"needs {LEAST} to {LENGTH} hexadecimal digits, in lower case"),
 ]
 _JSON = "application/json"
-_JOB_ID = re.compile("[0-9a-f]{32}")
+_JOB_ID = re.compile(WHOLE)
 _NOT_FOUND: Answers = {404: problem(404, "No such job, or another team's")}
 
 log = structlog.get_logger()
@@ -155,11 +156,13 @@ async def _list(
     return Response(f'{{"jobs":[{texts}],"next":{tail}}}', media_type=_JSON)
 
 
-def page_of_jobs(site: Site, wanted: Filter, limit: int) -> tuple[tuple[Job, ...], dict[str, int]]:
-    """A page of a list, and the places in the queue of those that wait, by id."""
+def page_of_jobs(
+    site: Site, wanted: Filter, limit: int, most: int | None = None
+) -> tuple[tuple[Job, ...], dict[str, int]]:
+    """A page of a list, and the places in the queue of those that wait, by id; none where more than `most` wait."""
     jobs = site.services.records.jobs.list(wanted, limit)
     waiting = [job.id for job in jobs if job.status is Status.QUEUED]
-    return jobs, site.services.records.jobs.places(waiting)
+    return jobs, site.services.records.jobs.places(waiting, most)
 
 
 async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId, key: Key = None) -> Response:

@@ -11,6 +11,7 @@ from app.http.documented import SCHEMAS, problem
 from app.http.problems import Problem
 from app.http.submissions import FILE, FILENAME, FILENAME_LENGTH, SETTINGS, SHA256
 from micronet.architectures import architectures
+from micronet.contract.values import SHA256_PATTERN
 from micronet.jobs import JOBS
 from micronet.tracks import BUILT_IN, tracks
 from worker.settings import Settings
@@ -101,7 +102,7 @@ def _form(schemas: Json, kind: str, settings: Settings, named: Json) -> Json:
         "maxLength": settings.upload_bytes,
         "description": f"ONNX, safetensors or a PyTorch state dict; at most {settings.upload_bytes:,} bytes",
     }
-    sha256 = {"type": "string", "pattern": "^[0-9a-f]{64}$", "description": "of a file that is here already"}
+    sha256 = {"type": "string", "pattern": SHA256_PATTERN, "description": "of a file that is here already"}
     name = {"type": "string", "minLength": 1, "maxLength": FILENAME_LENGTH, "description": "what the file is called"}
     choices = [
         _object(FILE, {FILE: file, SETTINGS: given}),

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, JsonValue, create_model
 
+from app import job_id_form
 from micronet.jobs import JOBS
 from micronet.tracks import Published
 from worker.records.log import MOST_ENTRIES
 from worker.records.values import Artifact, Checkpoint, Event, JobError, Status
 
-JOB_ID_PATTERN = "^[0-9a-f]{32}$"
 Count = Annotated[int, Field(ge=0)]
 Position = Annotated[int, Field(ge=1)]
 
@@ -54,7 +54,7 @@ def _union(types: list[type[BaseModel]]) -> Any:
 JobView = create_model(
     "Job",
     __doc__="A job. In lists and events `result` is null even where there is one: it is long.",
-    id=(str, Field(pattern=JOB_ID_PATTERN)),
+    id=(str, Field(pattern=job_id_form.WHOLE)),
     kind=(str, Field(json_schema_extra={"enum": list(JOBS)})),
     status=(Status, ...),
     stage=(StageView | None, ...),

@@ -17,6 +17,7 @@ from app.http.problems import Fault
 from app.http.site import Site
 from app.http.uploads import Upload
 from micronet.contract import JobSettings, files_named
+from micronet.contract.values import SHA256_PATTERN
 from micronet.jobs import JOBS
 from worker.errors import CheckpointNotFound
 from worker.records import jobs as records
@@ -25,7 +26,7 @@ from worker.records.values import Checkpoint, Idempotency, Job, NewJob, StoredBl
 FILE, SETTINGS, SHA256, FILENAME = "checkpoint", "settings", "checkpoint_sha256", "filename"
 """The fields of the form. `filename` goes with `checkpoint_sha256`: a file that comes has its name with it."""
 FILENAME_LENGTH = 255
-_DIGITS = re.compile(r"[0-9a-f]{64}")
+_DIGITS = re.compile(SHA256_PATTERN)
 
 
 @dataclass

@@ -6,10 +6,11 @@ from app.http.access import Caller
 from app.http.errors import InvalidRequest
 from app.http.problems import Fault
 from app.http.site import Site
+from app.job_id_form import LEAST, LENGTH
 from worker.errors import JobNotFound
 from worker.records.jobs import Filter
 
-_BEGINNING = re.compile("[0-9a-f]{6,31}")
+_BEGINNING = re.compile(f"[0-9a-f]{{{LEAST},{LENGTH - 1}}}")
 _SHOWN = 10
 
 

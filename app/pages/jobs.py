@@ -10,8 +10,9 @@ from starlette.responses import Response
 from app.http.access import CallerDep
 from app.http.cursors import cursor_pattern, cursor_to, place_of
 from app.http.errors import InvalidRequest
+from app.http.jobs import page_of_jobs
 from app.http.problems import Fault
-from app.http.site import Site, SiteDep
+from app.http.site import SiteDep
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.routing import page_router
@@ -38,7 +39,7 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     kind, team, cursor = query.choice("kind", JOBS), query.text("team"), query.text("cursor")
     status = query.choice("status", [status.value for status in Status])
     wanted = Filter(caller.owner, None if status is None else Status(status), kind, team, _place(cursor))
-    jobs, positions = await site.database.run(_listed, site, wanted)
+    jobs, positions = await site.database.run(page_of_jobs, site, wanted, _PAGE_SIZE, _MOST_IN_ORDER)
     measured = await site.database.run(site.services.records.standings.measured, [job.id for job in jobs])
     asked = {"status": status, "kind": kind, "team": team}
     older = cursor_to("j", jobs[-1].seq) if len(jobs) == _PAGE_SIZE else None
@@ -58,13 +59,6 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
         following=None if older is None else _address(asked | {"cursor": older}),
         first=cursor is None,
     )
-
-
-def _listed(site: Site, wanted: Filter) -> tuple[Sequence[Job], dict[str, int]]:
-    """A page of jobs, and places in the queue of those that wait, by id."""
-    jobs = site.services.records.jobs.list(wanted, _PAGE_SIZE)
-    waiting = [job.id for job in jobs if job.status is Status.QUEUED]
-    return jobs, site.services.records.jobs.places(waiting, _MOST_IN_ORDER)
 
 
 def _comparable(jobs: Sequence[Job], wanted: Filter, *, looks: bool) -> bool:

@@ -73,9 +73,8 @@ class Value(BaseModel):
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 """Of a whole, which it is never."""
-Sha256 = Annotated[
-    str, Field(pattern=r"^[0-9a-f]{64}$"), in_words("needs a SHA-256: 64 hexadecimal digits in lower case")
-]
+SHA256_PATTERN = "^[0-9a-f]{64}$"
+Sha256 = Annotated[str, Field(pattern=SHA256_PATTERN), in_words("needs a SHA-256: 64 hexadecimal digits in lower case")]
 Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
 
 

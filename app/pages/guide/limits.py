@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from app.pages.formats import number
-from micronet.contract.values import NAME_PATTERN
+from micronet.contract.values import NAME_PATTERN, SHA256_PATTERN
 
 _COMPARED: Mapping[str, str] = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 _COUNTED: tuple[tuple[str, str, str], ...] = (
@@ -14,7 +14,7 @@ _COUNTED: tuple[tuple[str, str, str], ...] = (
 )
 _PATTERNS: Mapping[str, str] = {
     NAME_PATTERN: "printable, not blank",
-    r"^[0-9a-f]{64}$": "64 hexadecimal digits, lower case",
+    SHA256_PATTERN: "64 hexadecimal digits, lower case",
 }
 
 
