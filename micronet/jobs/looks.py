@@ -5,29 +5,30 @@ from dataclasses import dataclass
 
 from micronet.contract import Accuracy, TestLook
 from micronet.optimization.front import Allowance, best_first
-from micronet.optimization.stage import Made
+from micronet.optimization.network_maker import FrontNetwork, Kind
 from micronet.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Road:
-    """Networks of one kind, where they begin in the front, and what says which of them are looked at.
+class LookOrder:
+    """The networks of a front, and what says which of them are looked at.
 
-    `floor` is in correct test images; `most` looks are taken.
+    `floor` is in correct test images; `most` looks are taken at networks of a kind.
     """
 
-    made: Sequence[Made]
-    start: int
+    front: Sequence[FrontNetwork]
     allowance: Allowance
     floor: int
     most: int
 
-    def looks(self, measure: Callable[[Made], Accuracy]) -> tuple[TestLook, ...]:
-        """By `measure` on the test set, until one keeps the floor."""
+    def looks(self, kind: Kind, measure: Callable[[FrontNetwork], Accuracy]) -> tuple[TestLook, ...]:
+        """At networks of a kind, by `measure` on the test set, until one keeps the floor."""
+        places = [place for place, network in enumerate(self.front) if network.point.kind == kind]
+        points = [self.front[place].point for place in places]
         looks: list[TestLook] = []
-        for index in best_first([made.point for made in self.made], self.allowance)[: self.most]:
-            found = measure(self.made[index])
-            looks.append(TestLook(point=self.start + index, accuracy=found, kept_floor=found.correct >= self.floor))
+        for index in best_first(points, self.allowance)[: self.most]:
+            found = measure(self.front[places[index]])
+            looks.append(TestLook(point=places[index], accuracy=found, kept_floor=found.correct >= self.floor))
             if looks[-1].kept_floor:
                 break
         return tuple(looks)

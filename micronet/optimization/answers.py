@@ -1,4 +1,4 @@
-"""What a network answers to held-out images, against what another one does and against labels."""
+"""What a network answers to held-out images, against what the one in floating point does and against labels."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ from micronet.graph.ir import Graph
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
+class Comparison:
     """Of `total` images: `correct` answers, `agreeing` ones, and the squared change of the logits over their squares.
 
     Logits are taken about their mean.
@@ -31,7 +31,40 @@ class Compared:
         return Accuracy.of(self.correct, self.total)
 
 
-def logits(graph: Graph, inputs: Inputs, advance: Advance = unheard) -> Tensor:
+@dataclass(frozen=True, slots=True)
+class ReferenceAnswers:
+    """Images that networks are compared on, and the logits (n, classes) of the network in floating point."""
+
+    inputs: Inputs
+    logits: Tensor
+
+    @classmethod
+    def of(cls, graph: Graph, inputs: Inputs, advance: Advance = unheard) -> "ReferenceAnswers":
+        """Those of `graph`."""
+        return cls(inputs, _logits(graph, inputs, advance))
+
+    @property
+    def own(self) -> Comparison:
+        """The network in floating point against itself."""
+        return self._compared(self.logits)
+
+    def compared(self, graph: Graph, advance: Advance = unheard) -> Comparison:
+        """Another network's answers."""
+        return self._compared(_logits(graph, self.inputs, advance))
+
+    def _compared(self, logits: Tensor) -> Comparison:
+        labels = self.inputs.split.labels
+        ours, theirs = (one.double() - one.double().mean(1, keepdim=True) for one in (logits, self.logits))
+        picked, wanted = logits.argmax(1), self.logits.argmax(1)
+        return Comparison(
+            len(labels),
+            int((picked == labels).sum()),
+            int((picked == wanted).sum()),
+            float((ours - theirs).square().sum() / theirs.square().sum()),
+        )
+
+
+def _logits(graph: Graph, inputs: Inputs, advance: Advance) -> Tensor:
     """(n, classes) float32 of all `inputs`, on the CPU."""
     batch = cpu_batch(graph)
     program = lower(graph, batch)
@@ -40,15 +73,3 @@ def logits(graph: Graph, inputs: Inputs, advance: Advance = unheard) -> Tensor:
         parts.append(part)
         advance(min(len(parts) * batch, len(inputs)), len(inputs), "images")
     return torch.cat(parts)
-
-
-def compared(answers: Tensor, reference: Tensor, labels: Tensor) -> Compared:
-    """Logits (n, classes) against those of the network in floating point, and against labels (n,)."""
-    ours, theirs = (one.double() - one.double().mean(1, keepdim=True) for one in (answers, reference))
-    picked, wanted = answers.argmax(1), reference.argmax(1)
-    return Compared(
-        len(labels),
-        int((picked == labels).sum()),
-        int((picked == wanted).sum()),
-        float((ours - theirs).square().sum() / theirs.square().sum()),
-    )

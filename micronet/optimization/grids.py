@@ -22,7 +22,7 @@ _TIMES = (1.0, 0.5, 0.25, 2.0)
 def place_grid(values: Tensor, bits: int) -> Grid:
     """The power-of-two grid of `bits` bits, with a sign or without, of least squared error on `values`."""
     seen = sample(values)
-    return min(candidates(seen, bits), key=lambda grid: squared_error(seen, grid))
+    return min(candidate_grids(seen, bits), key=lambda grid: squared_error(seen, grid))
 
 
 def around(grid: Grid) -> list[Grid]:
@@ -35,12 +35,12 @@ def squared_error(values: Tensor, grid: Grid) -> float:
     return float((on_grid(values, grid) - values).double().square().mean())
 
 
-def candidates(values: Tensor, bits: int) -> list[Grid]:
+def candidate_grids(values: Tensor, bits: int) -> list[Grid]:
     """Grids that cover all of `values`, and such that clip more and more of them."""
     top = int(exponents_above(values.abs().max()))
     half, whole = 1 << (bits - 1), 1 << bits
     grids = [Grid(bits, -half, half - 1, (2.0 ** (top - less - bits + 1),), (0,)) for less in range(_PLACES)]
-    if bool((values >= 0).float().mean() > 0):
+    if bool((values >= 0).any()):
         grids += [Grid(bits, 0, whole - 1, (2.0 ** (top - less - bits),), (0,)) for less in range(_PLACES)]
     return grids
 

@@ -19,7 +19,7 @@ _WHOLE_BITS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class SplitHardSwish:
     """Names of x, of x + 3, of clip(x + 3, 0, 6) and of the product of this with x."""
 
     x: str
@@ -28,7 +28,7 @@ class Gate:
     product: str
 
 
-def split_hard_swish(graph: Graph) -> tuple[Graph, tuple[Gate, ...]]:
+def split_hard_swish(graph: Graph) -> tuple[Graph, tuple[SplitHardSwish, ...]]:
     """Each hard swish that only layers read as an addition, a clip and a product, and the parts of each.
 
     Inside a hard swish nothing is on a grid, and its four operations count at full width; in steps each counts at the
@@ -37,13 +37,15 @@ def split_hard_swish(graph: Graph) -> tuple[Graph, tuple[Gate, ...]]:
     own, stays whole.
     """
     users, free = graph.users(), graph.names()
-    parts: dict[str, tuple[Gate, tuple[Node, ...]]] = {}
+    parts: dict[str, tuple[SplitHardSwish, tuple[Node, ...]]] = {}
     readers: dict[str, LinearLayer] = {}
     for node in graph.nodes:
         layers = _only_layers(graph, node, users) if node.target is aten.hardswish.default else None
         if layers is None:
             continue
-        gate = Gate(_source(node), free.new(f"{node.name}.sum", "_"), free.new(f"{node.name}.clip", "_"), node.name)
+        gate = SplitHardSwish(
+            _source(node), free.new(f"{node.name}.sum", "_"), free.new(f"{node.name}.clip", "_"), node.name
+        )
         parts[node.name] = gate, _steps(node, gate)
         readers |= {name: replace(layer, weight=layer.weight * SIXTH) for name, layer in layers.items()}
     graph = put_back(graph, readers, free)
@@ -68,7 +70,7 @@ def _point(x: Grid) -> int:
     return max(x.points()[0], 0)
 
 
-def _steps(node: Node, gate: Gate) -> tuple[Node, ...]:
+def _steps(node: Node, gate: SplitHardSwish) -> tuple[Node, ...]:
     layer = node.layer or node.name
     return (
         Node(gate.sum, aten.add.Tensor, (Ref(gate.x), 3.0), layer=f"{layer}.sum"),

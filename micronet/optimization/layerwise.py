@@ -10,14 +10,16 @@ from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid, fixed_point
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Argument, Graph, Node, Ref
+from micronet.optimization.accumulator_widths import OperandRange, powers
+from micronet.optimization.fitted_rounding import RoundingProblem, nearest_placed, round_rows
+from micronet.optimization.gate_options import LEAST
 from micronet.optimization.grids import exponents_above, place_grid
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.moments import moments
-from micronet.optimization.plan import LayerChoice, Plan, Subject
-from micronet.optimization.rounding import Aim, Wanted, nearest_placed, round_rows
-from micronet.optimization.sites import Site
-from micronet.optimization.sums import Inputs, powers
-from micronet.optimization.values import LEAST
+from micronet.optimization.network_parts import NetworkParts, tensor_in
+from micronet.optimization.objective import Objective
+from micronet.optimization.plan import LayerChoice, NetworkPlan
+from micronet.optimization.quantizable_layers import QuantizableLayer
 from micronet.optimization.zeros import solved
 from micronet.transformation.merge_quantizers import merge_quantizers
 from micronet.transformation.quantize import on_grid
@@ -26,19 +28,19 @@ aten = torch.ops.aten
 
 
 def carry_out(
-    subject: Subject, plan: Plan, images: Tensor, corrected: bool = True, advance: Advance = unheard
+    network: NetworkParts, plan: NetworkPlan, images: Tensor, corrected: bool = True, advance: Advance = unheard
 ) -> Graph:
-    """The network of `subject` on the grids of `plan`, by `images` (N, C, H, W), normalized calibration images.
+    """`network` on the grids of `plan`, by `images` (N, C, H, W), normalized calibration images.
 
     Each layer's weights are first the least-squares ones, from the inputs the narrow network gives it to the outputs
     of the network in floating point and what a value they are added to has lost (which makes up for errors before it,
     and corrects its bias), then rounded. Without `corrected` every weight that stays is the nearest point to what it
     was.
     """
-    walk = _Walk(subject, plan, images, corrected)
-    nodes = subject.graph.nodes
+    walk = _Walk(network, plan, images, corrected)
+    nodes = network.graph.nodes
     with torch.no_grad():
-        for done, (node, dead) in enumerate(zip(nodes, last_uses(subject.graph), strict=True), 1):
+        for done, (node, dead) in enumerate(zip(nodes, last_uses(network.graph), strict=True), 1):
             walk.step(node)
             walk.forget(dead)
             advance(done, len(nodes), "operations")
@@ -48,9 +50,9 @@ def carry_out(
 class _Walk:
     """Both networks at the same node: `wide` values are those in floating point, `narrow` ones those on grids."""
 
-    def __init__(self, subject: Subject, plan: Plan, images: Tensor, corrected: bool) -> None:
-        self._subject, self._plan, self._corrected = subject, plan, corrected
-        graph = subject.graph
+    def __init__(self, network: NetworkParts, plan: NetworkPlan, images: Tensor, corrected: bool) -> None:
+        self._network, self._plan, self._corrected = network, plan, corrected
+        graph = network.graph
         self._users = graph.users()
         self._free, self._renamed = graph.names(), dict[str, str]()
         self._nodes: list[Node] = []
@@ -58,21 +60,21 @@ class _Walk:
         self._wide: dict[str, object] = {**graph.weights, graph.input: images}
         self._narrow: dict[str, object] = dict(self._wide)
         self._grids: dict[str, Grid] = {}
-        self._derived = {gate.sum: (gate.x, grid_of_sum) for gate in subject.gates}
-        self._derived |= {gate.clip: (gate.x, grid_of_clip) for gate in subject.gates}
-        self._gated = {gate.x for gate in subject.gates}
+        self._derived = {gate.sum: (gate.x, grid_of_sum) for gate in network.gates}
+        self._derived |= {gate.clip: (gate.x, grid_of_clip) for gate in network.gates}
+        self._gated = {gate.x for gate in network.gates}
         if graph.input in plan.values:
             self._put_value(graph.input, "input")
 
     def step(self, node: Node) -> None:
         """The node in both networks."""
         self._wide[node.name] = node.value(self._wide)
-        site = self._subject.sites.get(node.name)
-        if site is None:
+        layer = self._network.layers.get(node.name)
+        if layer is None:
             self._narrow[node.name] = node.value(self._narrow)
             self._nodes.append(node.renamed(self._renamed))
         else:
-            self._layer(node, site, self._plan.layers[node.name])
+            self._layer(node, layer, self._plan.layers[node.name])
         if node.name in self._plan.values or node.name in self._derived:
             self._put_value(node.name, node.layer or node.name)
 
@@ -83,67 +85,63 @@ class _Walk:
 
     def graph(self) -> Graph:
         """The narrow network."""
-        graph = self._subject.graph
+        graph = self._network.graph
         made = replace(graph, nodes=tuple(self._nodes), weights=self._weights, formats=self._formats)
         return merge_quantizers(replace(made, output=self._renamed.get(graph.output, graph.output)))
 
-    def _layer(self, node: Node, site: Site, choice: LayerChoice) -> None:
+    def _layer(self, node: Node, layer: QuantizableLayer, choice: LayerChoice) -> None:
         """Its inputs on their grid, its weights rounded on these, its bias what is then best."""
-        source = site.layer.source
-        values = _tensor(self._narrow[source])
+        source = layer.linear.source
+        values = tensor_in(self._narrow, source)
         grid = _placed(values, choice.inputs)
         values = on_grid(values, grid)
         put = self._quantizer(self._renamed.get(source, source), f"{node.layer or node.name}.input", grid)
-        rows, bias = self._rounded(node, site, choice, values, grid)
+        rows, bias = self._rounded(node, layer, choice, values, grid)
         self._nodes.append(replace(node.renamed(self._renamed), args=(Ref(put), *node.args[1:])))
         weight = _name(node.args[1])
-        self._weights[weight] = self._narrow[weight] = rows.view_as(site.layer.weight)
+        self._weights[weight] = self._narrow[weight] = rows.view_as(layer.linear.weight)
         if bias is not None:
             self._weights[_name(node.args[2])] = self._narrow[_name(node.args[2])] = bias
         self._narrow[node.name] = node.value({**self._narrow, source: values})
 
     def _rounded(
-        self, node: Node, site: Site, choice: LayerChoice, values: Tensor, grid: Grid
+        self, node: Node, layer: QuantizableLayer, choice: LayerChoice, values: Tensor, grid: Grid
     ) -> tuple[Tensor, Tensor | None]:
-        seen = moments(site, values, self._wanted(node))
-        rows = site.rows.double()
+        seen = moments(layer, values, self._wanted(node))
+        rows = layer.rows.double()
         if self._corrected:
             wanted, factors = solved(rows, choice.there, seen)
-            inputs = Inputs.on(grid, self._subject.least(site.layer.source))
-            aim = None if choice.trade is None else Aim(choice.trade, inputs, site.layer.bias)
-            found = round_rows(Wanted(wanted, seen.inputs, factors, aim), choice.weight_bits)
+            operands = OperandRange.on(grid, self._network.least(layer.linear.source))
+            objective = None if choice.tradeoff is None else Objective(choice.tradeoff, operands, layer.linear.bias)
+            found = round_rows(RoundingProblem(wanted, seen.inputs, factors, objective), choice.weight_bits)
         else:
-            plain = torch.eye(rows.shape[1]).double().expand(site.groups, -1, -1)
+            plain = torch.eye(rows.shape[1]).double().expand(layer.groups, -1, -1)
             found = nearest_placed(torch.where(choice.there, rows, 0.0), plain, choice.weight_bits)
         points = tuple((-found.exponents).tolist())
         shared = len(set(points)) == 1
         self._formats[_name(node.args[1])] = fixed_point(
             choice.weight_bits, points[:1] if shared else points, axis=None if shared else 0
         )
-        if site.layer.bias is None:
+        if layer.linear.bias is None:
             return found.rows.float(), None
-        bias = seen.bias(found.rows) if self._corrected else site.layer.bias.double()
-        placed, bias_grid = place_bias(
-            bias,
-            grid.steps[0] * powers(found.exponents),
-            self._plan.bias_bits,
-        )
+        bias = seen.bias(found.rows) if self._corrected else layer.linear.bias.double()
+        placed, bias_grid = place_bias(bias, grid.steps[0] * powers(found.exponents), self._plan.bias_bits)
         self._formats[_name(node.args[2])] = bias_grid
         return found.rows.float(), placed
 
     def _wanted(self, node: Node) -> Tensor:
         """What the layer should give: what it gives in floating point and, where that is added to another value and
         read by nothing else, what that value has lost, of which the layer's inputs may tell something."""
-        wide = _tensor(self._wide[node.name])
-        other = _added_to(node, self._users.get(node.name, []))
+        wide = tensor_in(self._wide, node.name)
+        other = added_to(node, self._users.get(node.name, []))
         narrow = None if other is None else self._narrow.get(other)  # None where it comes later
         if other is None or not isinstance(narrow, Tensor) or narrow.shape != wide.shape:
             return wide
-        return wide + (_tensor(self._wide[other]) - narrow)
+        return wide + (tensor_in(self._wide, other) - narrow)
 
     def _put_value(self, name: str, layer: str) -> None:
         """The value on a grid, for all that read it."""
-        values = _tensor(self._narrow[name])
+        values = tensor_in(self._narrow, name)
         if name in self._derived:
             x, grid_of = self._derived[name]
             grid = grid_of(self._grids[x])
@@ -160,7 +158,7 @@ class _Walk:
         return made
 
 
-def _added_to(node: Node, users: Sequence[Node]) -> str | None:
+def added_to(node: Node, users: Sequence[Node]) -> str | None:
     """The other value of the sum that alone reads `node`; None where anything else does."""
     if len(users) != 1 or users[0].target is not aten.add.Tensor or users[0].kwargs:
         return None
@@ -192,8 +190,3 @@ def bias_ends(steps: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
 def _name(argument: Argument) -> str:
     assert isinstance(argument, Ref)
     return argument.name
-
-
-def _tensor(value: object) -> Tensor:
-    assert isinstance(value, Tensor)
-    return value

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from micronet.optimization.sites import Site
+from micronet.optimization.quantizable_layers import QuantizableLayer
 
 DAMPING = 0.1
 """Of the mean of the diagonal, added to it. Positions of one image are much alike, so that what looks like many samples
@@ -46,15 +46,15 @@ class Moments:
         return quadratic(change.double(), self.inputs)
 
 
-def moments(site: Site, values: Tensor, outputs: Tensor) -> Moments:
+def moments(layer: QuantizableLayer, values: Tensor, outputs: Tensor) -> Moments:
     """Of the inputs `values` (N, C, ...) that the layer is given and the outputs (N, filters, ...) it should give."""
-    filters, biased = len(site.layer.weight), site.layer.bias is not None
+    filters, biased = len(layer.linear.weight), layer.linear.bias is not None
     sums: list[Tensor] = []
     count = 0
     origins: tuple[Tensor, Tensor] | None = None  # what values are taken from: squares of large numbers would cancel
-    chunk = max(1, _COLUMNS // (site.groups * site.rows.shape[1] * site.positions))
+    chunk = max(1, _COLUMNS // (layer.groups * layer.rows.shape[1] * layer.positions))
     for some, wanted in zip(torch.split(values, chunk), torch.split(outputs, chunk), strict=True):
-        x, y = site.columns(some), site.outputs(wanted)
+        x, y = layer.columns(some), layer.outputs(wanted)
         if biased:
             origins = (x.mean(2, keepdim=True), y.mean(2, keepdim=True)) if origins is None else origins
             x, y = x - origins[0], y - origins[1]

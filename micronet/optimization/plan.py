@@ -1,17 +1,14 @@
 """What is decided of a network: how wide everything is, and which weights of each layer stay."""
 
-import math
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Graph
-from micronet.optimization.hard_swish import LEAST_PRODUCT, Gate, split_hard_swish
-from micronet.optimization.rounding import Trade
-from micronet.optimization.sites import Site, find_sites
-from micronet.transformation.quantize import layer_outputs
+from micronet.optimization.lagrangian import Total
+from micronet.optimization.objective import ScoreTradeoff
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +19,11 @@ class LayerChoice:
     weight_bits: int
     inputs: int | Grid
     there: Tensor
-    trade: Trade | None = None
+    tradeoff: ScoreTradeoff | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class NetworkPlan:
     """Choices by the name of a layer's node; of every other value, by name, its grid, or bits of one."""
 
     layers: Mapping[str, LayerChoice]
@@ -35,33 +32,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
-    """A network in floating point, ready to be decided on.
+class NamedPlan:
+    """A plan, a name that only this plan has, what it is in words, and what it is foreseen to come to."""
 
-    sites   its layers, by the name of their nodes
-    gates   its hard swishes in steps
-    values  names of what is computed and read by anything but a layer: each has a grid of its own. What a layer reads
-            is put on a grid for that layer alone, so that a wide value may be read narrowly
-    """
-
-    graph: Graph
-    sites: Mapping[str, Site]
-    gates: tuple[Gate, ...]
-    values: tuple[str, ...]
-
-    def least(self, name: str) -> float:
-        """What the value `name` is never below."""
-        return LEAST_PRODUCT if any(gate.product == name for gate in self.gates) else -math.inf
+    name: str
+    description: str
+    plan: NetworkPlan
+    foreseen: Total
 
 
-def subject(graph: Graph) -> Subject:
-    """`graph`, batch norms merged, with its hard swishes in steps. Raises SettingsError as `find_sites` does."""
-    graph, gates = split_hard_swish(graph)
-    sites, users = find_sites(graph), graph.users()
-    inner = {name for gate in gates for name in (gate.sum, gate.clip)}
-    values = [
-        name
-        for name in layer_outputs(graph)
-        if name != graph.output and name not in inner and any(user.name not in sites for user in users.get(name, []))
-    ]
-    return Subject(graph, sites, gates, tuple(values))
+def short_name(text: str) -> str:
+    """Of no other text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

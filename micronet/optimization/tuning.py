@@ -32,7 +32,8 @@ def tuned(graph: Graph, teacher: Graph, how: Tuning, task: Task) -> tuple[Graph,
     """What `graph`, made of `teacher` by `carry_out`, becomes by training, or what it was where that is no better.
 
     Which is better the task's held-out images say, by their labels; who wants no labels to count gives the teacher's
-    answers for them. Weights without a grid stay as they are. Raises NumericalError where training comes apart.
+    answers for them. Weights without a grid stay as they are. Raises NumericalError where training comes apart, and
+    SettingsError as `fit` does.
     """
     generator = torch.Generator().manual_seed(task.seed)
     views = {name: _InSteps(graph.weights[name], grid) for name, grid in graph.formats.items()}

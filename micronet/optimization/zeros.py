@@ -16,9 +16,9 @@ _ROWS = 64
 
 @dataclass(frozen=True, slots=True)
 class Support:
-    """Weights of a layer on fewer and fewer places.
+    """Which weights of a layer stay, and what they then are.
 
-    there  (filters, terms): where they are not zero
+    there  (filters, terms) bool: where they may be other than zero
     rows   (filters, terms) float64: the best ones there
     """
 

@@ -10,14 +10,11 @@ import pytest
 import torch
 
 from micronet.analysis.counts import count
-from micronet.contract import Accuracy, FrontPoint, OptimizeResult, ScoreTerms
+from micronet.contract import OptimizeResult
 from micronet.data.datasets import open_split
 from micronet.errors import AlreadyQuantized, Paused, SettingsError
 from micronet.jobs import JOBS, Context
-from micronet.jobs.looks import Road, doubts
 from micronet.jobs.network import read_network
-from micronet.optimization.front import Allowance
-from micronet.optimization.stage import Made
 from micronet.tracks import track
 from micronet.transformation.prepare import prepare
 from tests.micronet.jobs.asking import ask, numbers
@@ -64,40 +61,6 @@ def test_a_front_is_made_and_not_one_point(digits: Digits) -> None:
     searched = [point.score.total for point in result.front if point.kind == "searched"]
     assert len(searched) <= 6
     assert len(set(searched)) > 3
-
-
-def road(*scores: float, most: int = 4) -> Road:
-    """Networks that change the fewer answers the more they cost; the floor is 342."""
-    points = [
-        FrontPoint(
-            kind="searched",
-            description="",
-            holdout=Accuracy(correct=90, total=100, top1=0.9),
-            agreement=1 - 0.1 / score,
-            loss=(0.1 / score) ** 2,
-            hard=Accuracy(correct=79, total=100, top1=0.79),
-            hard_agreement=0.9,
-            score=ScoreTerms(storage=0.0, math=score, total=score),
-        )
-        for score in scores
-    ]
-    return Road([Made(point, b"") for point in points], 7, Allowance(1.0, 0.8), floor=342, most=most)
-
-
-def test_a_first_choice_under_the_floor_steps_back_to_a_safer_one_and_says_so() -> None:
-    def measure(made: Made) -> Accuracy:
-        correct = 340 + round(made.point.score.total)
-        return Accuracy(correct=correct, total=360, top1=correct / 360)
-
-    found = road(3.0, 1.0, 2.0).looks(measure)
-    assert [(look.point, look.accuracy.correct, look.kept_floor) for look in found] == [
-        (8, 341, False),
-        (9, 342, True),
-    ]
-    assert doubts(found) == ("1 network of a lower score fell under the floor on the test set; this is a safer one.",)
-    assert doubts(found[1:]) == ()
-    short = road(3.0, 1.0, 2.0, most=1).looks(measure)
-    assert "none keeps the floor" in doubts(short)[0]
 
 
 def test_what_is_said_of_every_layer_is_in_the_file(optimized: tuple[OptimizeResult, Path]) -> None:
@@ -167,16 +130,17 @@ def test_a_search_goes_on_where_another_device_answers_otherwise(
     """How hard its images are is found once, and the result says what it was made on; a journal of a track that says
     something else, or of other test images, is refused."""
     first = run(digits, tmp_path, points=1)
-    monkeypatch.setattr("micronet.jobs.optimize.share_as_hard", lambda *_: 0.5)
-    monkeypatch.setattr("micronet.jobs.optimize.choose_device", lambda _: torch.device("cpu", 0))
+    monkeypatch.setattr("micronet.jobs.starting_point.share_as_hard", lambda *_: 0.5)
+    for module in ("optimize", "starting_point"):
+        monkeypatch.setattr(f"micronet.jobs.{module}.choose_device", lambda _: torch.device("cpu", 0))
     there = first.scorer.model_copy(update={"device": "cpu:0"})
     assert run(digits, tmp_path, points=1) == first.model_copy(update={"scorer": there})
     cheaper = track("digits").model_copy(update={"baseline_math": 100})
-    monkeypatch.setattr("micronet.jobs.optimize.track", lambda *_: cheaper)
+    monkeypatch.setattr("micronet.jobs.starting_point.track", lambda *_: cheaper)
     with pytest.raises(SettingsError, match="differs in track"):
         run(digits, tmp_path, points=1)
-    monkeypatch.setattr("micronet.jobs.optimize.track", track)
-    monkeypatch.setattr("micronet.jobs.optimize.open_split", lambda *of: replace(open_split(*of), sha256=str(of[1])))
+    monkeypatch.setattr("micronet.jobs.starting_point.track", track)
+    monkeypatch.setattr("micronet.jobs.starting_point.open_split", lambda *of: replace(open_split(*of), sha256=str(of[1])))
     with pytest.raises(SettingsError, match="differs in images and test images"):
         run(digits, tmp_path, points=1)
 

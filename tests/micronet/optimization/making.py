@@ -4,10 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from micronet.graph.capture import capture
+from micronet.optimization.fitted_rounding import RoundingProblem
 from micronet.optimization.moments import Moments, moments
-from micronet.optimization.plan import LayerChoice, Plan, Subject, subject
-from micronet.optimization.rounding import Wanted
-from micronet.optimization.sites import Site
+from micronet.optimization.network_parts import NetworkParts, network_parts
+from micronet.optimization.plan import LayerChoice, NetworkPlan
+from micronet.optimization.quantizable_layers import QuantizableLayer
 from micronet.optimization.zeros import solved
 
 LAYERS = {
@@ -20,36 +21,36 @@ LAYERS = {
 }
 
 
-def one_layer(kind: str) -> tuple[Subject, Site, Tensor]:
+def one_layer(kind: str) -> tuple[NetworkParts, QuantizableLayer, Tensor]:
     """A network of one layer, the layer, and inputs (40, 12, ...) that depend on each other."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(1)
-        layer = LAYERS[kind]().eval().requires_grad_(False)
+        module = LAYERS[kind]().eval().requires_grad_(False)
         mixing = torch.randn(12, 12) * torch.linspace(1, 0.05, 12)
         values = torch.randn(40, 12) if kind == "linear" else torch.randn(40, 12, 5, 5)
     values = torch.einsum("nc...,cd->nd...", values, mixing) + 0.3
-    made = subject(capture(layer, tuple(values.shape[1:])))
-    (site,) = made.sites.values()
-    return made, site, values
+    made = network_parts(capture(module, tuple(values.shape[1:])))
+    (layer,) = made.layers.values()
+    return made, layer, values
 
 
-def outputs_of(site: Site, values: Tensor) -> Tensor:
-    layer = site.layer
-    if layer.weight.dim() == 2:
-        return nn.functional.linear(values, layer.weight, layer.bias)
-    geometry = (layer.stride, layer.padding, layer.dilation, layer.groups)
-    return nn.functional.conv2d(values, layer.weight, layer.bias, *geometry)
+def outputs_of(layer: QuantizableLayer, values: Tensor) -> Tensor:
+    linear = layer.linear
+    if linear.weight.dim() == 2:
+        return nn.functional.linear(values, linear.weight, linear.bias)
+    geometry = (linear.stride, linear.padding, linear.dilation, linear.groups)
+    return nn.functional.conv2d(values, linear.weight, linear.bias, *geometry)
 
 
-def wanted(kind: str) -> tuple[Wanted, Moments]:
+def rounding_problem(kind: str) -> tuple[RoundingProblem, Moments]:
     """A layer's own weights as what is to be rounded."""
-    _, site, values = one_layer(kind)
-    seen = moments(site, values, outputs_of(site, values))
-    rows = site.rows.double()
-    return Wanted(rows, seen.inputs, solved(rows, rows != 0, seen)[1]), seen
+    _, layer, values = one_layer(kind)
+    seen = moments(layer, values, outputs_of(layer, values))
+    rows = layer.rows.double()
+    return RoundingProblem(rows, seen.inputs, solved(rows, rows != 0, seen)[1]), seen
 
 
-def alike(made: Subject, weights: int, inputs: int, values: int = 8) -> Plan:
+def uniform_plan(made: NetworkParts, weights: int, inputs: int, values: int = 8) -> NetworkPlan:
     """One width for each kind."""
-    layers = {name: LayerChoice(weights, inputs, site.rows != 0) for name, site in made.sites.items()}
-    return Plan(layers, dict.fromkeys(made.values, values), 8)
+    layers = {name: LayerChoice(weights, inputs, layer.rows != 0) for name, layer in made.layers.items()}
+    return NetworkPlan(layers, dict.fromkeys(made.values, values), 8)

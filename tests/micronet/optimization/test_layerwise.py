@@ -17,16 +17,17 @@ from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
-from micronet.optimization.layerwise import _added_to, carry_out, place_bias
-from micronet.optimization.plan import LayerChoice, Plan, Subject, subject
+from micronet.optimization.layerwise import added_to, carry_out, place_bias
+from micronet.optimization.network_parts import NetworkParts, network_parts
+from micronet.optimization.plan import LayerChoice, NetworkPlan
 from micronet.transformation.quantize import on_grid
 from tests.micronet import networks
-from tests.micronet.optimization.making import alike
+from tests.micronet.optimization.making import uniform_plan
 
 aten = torch.ops.aten
 
 
-def network() -> Subject:
+def network() -> NetworkParts:
     """Pointwise, depthwise, a gate, a sum that is read twice, and a linear layer, with hard swishes in between."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
@@ -43,12 +44,12 @@ def network() -> Subject:
             nn.Linear(4, 3),
         ).eval()
     module[6].body = module[6].body[0]
-    return subject(capture(module.requires_grad_(False), networks.IMAGE))
+    return network_parts(capture(module.requires_grad_(False), networks.IMAGE))
 
 
-def made(weights: int, inputs: int, *, corrected: bool = True, values: int = 8) -> tuple[Subject, Graph]:
+def made(weights: int, inputs: int, *, corrected: bool = True, values: int = 8) -> tuple[NetworkParts, Graph]:
     of = network()
-    return of, carry_out(of, alike(of, weights, inputs, values), networks.images(64), corrected)
+    return of, carry_out(of, uniform_plan(of, weights, inputs, values), networks.images(64), corrected)
 
 
 def test_layers_that_read_one_value_on_one_grid_share_its_quantizer() -> None:
@@ -60,10 +61,10 @@ def test_layers_that_read_one_value_on_one_grid_share_its_quantizer() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return (self.first(x) + self.second(x)).mean((2, 3))
 
-    of = subject(capture(Two().eval().requires_grad_(False), networks.IMAGE))
-    plan = alike(of, 4, 6)
+    of = network_parts(capture(Two().eval().requires_grad_(False), networks.IMAGE))
+    plan = uniform_plan(of, 4, 6)
     shared = carry_out(of, plan, networks.images(64), corrected=True)
-    first, second = of.sites
+    first, second = of.layers
     apart = carry_out(
         of, replace(plan, layers={**plan.layers, second: replace(plan.layers[second], inputs=7)}), networks.images(64)
     )
@@ -78,8 +79,8 @@ def test_every_weight_and_every_operand_of_a_product_is_on_its_grid() -> None:
         assert torch.equal(on_grid(graph.weights[name], grid), graph.weights[name])
         assert grid.is_fixed_point
     layers = {layer.name: layer for layer in count(graph).layers}
-    for site in of.sites.values():
-        assert (layers[site.name].weight_bits, layers[site.name].activation_bits) == (4, 6)
+    for layer in of.layers.values():
+        assert (layers[layer.name].weight_bits, layers[layer.name].activation_bits) == (4, 6)
     check_exact(graph)
 
 
@@ -114,14 +115,14 @@ def test_a_layer_makes_up_for_what_the_value_it_is_added_to_has_lost() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = Sum().eval().requires_grad_(False)
-    of = subject(capture(module, networks.IMAGE))
-    first, second = of.sites
-    layers = {name: LayerChoice(bits, 12, of.sites[name].rows != 0) for name, bits in ((first, 2), (second, 12))}
-    graph = carry_out(of, Plan(layers, dict.fromkeys(of.values, 16), 8), networks.images(64))
+    of = network_parts(capture(module, networks.IMAGE))
+    first, second = of.layers
+    layers = {name: LayerChoice(bits, 12, of.layers[name].rows != 0) for name, bits in ((first, 2), (second, 12))}
+    graph = carry_out(of, NetworkPlan(layers, dict.fromkeys(of.values, 16), 8), networks.images(64))
     x = networks.images(200, seed=1)
     weight = graph.by_name()[first].args[1]
     assert isinstance(weight, Ref)
-    lost = graph.weights[weight.name] - of.sites[first].layer.weight
+    lost = graph.weights[weight.name] - of.layers[first].linear.weight
     alone = nn.functional.conv2d(x, lost).mean((2, 3))
     alone = alone - alone.mean(0)  # its bias takes the mean
     assert float((interpret(graph, x) - interpret(of.graph, x)).square().mean()) < 0.1 * float(alone.square().mean())
@@ -163,7 +164,7 @@ def _name(argument: object) -> str:
 @pytest.mark.parametrize(("weights", "inputs"), [(3, 4), (5, 7)])
 def test_no_input_leaves_a_proven_width_and_one_bit_less_is_too_few_for_every_filter(weights: int, inputs: int) -> None:
     of, graph = made(weights, inputs)
-    for name in of.sites:
+    for name in of.layers:
         for least, greatest, bits in worst(graph, graph.by_name()[name]):
             assert -(2 ** (bits - 1)) <= least <= greatest <= 2 ** (bits - 1) - 1
             assert least < -(2 ** (bits - 2)) or greatest > 2 ** (bits - 2) - 1
@@ -178,7 +179,7 @@ def test_random_images_never_leave_a_proven_width() -> None:
     )
 
     def check(node: Node, value: object) -> None:
-        if node.name not in of.sites:
+        if node.name not in of.layers:
             return
         assert isinstance(value, torch.Tensor)
         inputs = grids[_name(node.args[0])]
@@ -203,7 +204,7 @@ def test_a_bias_is_never_finer_than_the_products_it_is_added_to() -> None:
 def test_a_filter_that_lost_all_its_weights_keeps_a_narrow_sum() -> None:
     """Its bias is all it gives, and has to be a few units of products."""
     of = network()
-    plan = alike(of, 4, 6)
+    plan = uniform_plan(of, 4, 6)
     first, choice = next(iter(plan.layers.items()))
     there = choice.there.clone()
     there[2] = False
@@ -219,11 +220,11 @@ def test_a_filter_that_lost_all_its_weights_keeps_a_narrow_sum() -> None:
 @pytest.mark.parametrize("magnitude", [0.0, 1e-15, 1e-30])
 def test_a_layer_of_nothing_but_zeros_is_its_bias_and_sums_nothing(magnitude: float, corrected: bool) -> None:
     of = network()
-    first = next(iter(of.sites))
+    first = next(iter(of.layers))
     weight, bias = (_name(argument) for argument in of.graph.by_name()[first].args[1:3])
     weights = {**of.graph.weights, weight: of.graph.weights[weight] * magnitude}
-    of = subject(replace(of.graph, weights=weights))
-    graph = carry_out(of, alike(of, 4, 6), networks.images(64), corrected)
+    of = network_parts(replace(of.graph, weights=weights))
+    graph = carry_out(of, uniform_plan(of, 4, 6), networks.images(64), corrected)
     check_exact(graph)
     assert not graph.weights[weight].any()
     assert exact_bits(graph, shapes(graph))[first] == [1] * 8
@@ -242,7 +243,7 @@ def test_a_bias_of_zeros_is_on_the_grid_of_ones() -> None:
 def test_what_a_layer_reads_is_narrowed_for_it_alone() -> None:
     of, graph = made(4, 5, values=9)
     bits = widths(graph)
-    assert {bits[_name(graph.by_name()[name].args[0])] for name in of.sites} == {5}
+    assert {bits[_name(graph.by_name()[name].args[0])] for name in of.layers} == {5}
     (add,) = [node for node in graph.nodes if str(node.target) == "aten.add.Tensor" and len(list(node.refs())) == 2]
     assert [bits[ref.name] for ref in add.refs()] == [9, 9]
 
@@ -250,7 +251,7 @@ def test_what_a_layer_reads_is_narrowed_for_it_alone() -> None:
 def test_a_chosen_grid_is_taken_as_it_is_and_what_a_hard_swish_computes_follows_from_it() -> None:
     """Of what a layer reads and of what a hard swish reads; no other grid depends on the images then."""
     of = network()
-    plan, gate = alike(of, 6, 8), of.gates[0]
+    plan, gate = uniform_plan(of, 6, 8), of.gates[0]
     first, choice = next(iter(plan.layers.items()))
     read, gated = fixed_point(7, (5,)), fixed_point(6, (3,))
     assert gate.x in plan.values
@@ -267,17 +268,17 @@ def test_a_chosen_grid_is_taken_as_it_is_and_what_a_hard_swish_computes_follows_
             assert [activation_grid(user) for user in users[name]] == [grid]
 
 
-def added_to(target: Target, *args: Argument, others: tuple[Node, ...] = (), **kwargs: Argument) -> str | None:
+def read_by(target: Target, *args: Argument, others: tuple[Node, ...] = (), **kwargs: Argument) -> str | None:
     node = Node("layer", aten.relu.default, (Ref("x"),))
-    return _added_to(node, [Node("sum", target, args, kwargs), *others])
+    return added_to(node, [Node("sum", target, args, kwargs), *others])
 
 
 def test_what_a_layer_is_added_to_is_known_where_a_plain_sum_alone_reads_it() -> None:
     layer, other = Ref("layer"), Ref("other")
-    assert added_to(aten.add.Tensor, layer, other) == added_to(aten.add.Tensor, other, layer) == "other"
-    assert added_to(aten.mul.Tensor, layer, other) is None
-    assert added_to(aten.add.Tensor, layer, 1.0) is None
-    assert added_to(aten.add.Tensor, layer, layer) is None
-    assert added_to(aten.add.Tensor, layer, other, alpha=2) is None
-    assert added_to(aten.add.Tensor, layer, other, others=(Node("more", aten.relu.default, (layer,)),)) is None
-    assert _added_to(Node("layer", aten.relu.default, (Ref("x"),)), []) is None
+    assert read_by(aten.add.Tensor, layer, other) == read_by(aten.add.Tensor, other, layer) == "other"
+    assert read_by(aten.mul.Tensor, layer, other) is None
+    assert read_by(aten.add.Tensor, layer, 1.0) is None
+    assert read_by(aten.add.Tensor, layer, layer) is None
+    assert read_by(aten.add.Tensor, layer, other, alpha=2) is None
+    assert read_by(aten.add.Tensor, layer, other, others=(Node("more", aten.relu.default, (layer,)),)) is None
+    assert added_to(Node("layer", aten.relu.default, (Ref("x"),)), []) is None

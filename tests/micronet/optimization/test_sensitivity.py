@@ -15,25 +15,25 @@ from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Ref
+from micronet.optimization.accumulator_widths import OperandRange
+from micronet.optimization.fitted_rounding import Rounding
+from micronet.optimization.layer_options import BitWidths, layer_counts
 from micronet.optimization.layerwise import carry_out
-from micronet.optimization.options import Width, layer_counts
-from micronet.optimization.plan import Subject, subject
-from micronet.optimization.rounding import Rounding
+from micronet.optimization.network_parts import NetworkParts, network_parts
 from micronet.optimization.sensitivity import BATCH, PROJECTIONS, moves, noises, sensitivities
-from micronet.optimization.sums import Inputs
 from micronet.optimization.survey import survey
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
 from tests.micronet import networks
-from tests.micronet.optimization.making import LAYERS, alike, one_layer, outputs_of
+from tests.micronet.optimization.making import LAYERS, one_layer, outputs_of, uniform_plan
 
 
-def linear_network() -> Subject:
+def linear_network() -> NetworkParts:
     """Pointwise, mean over 36 positions, linear: everything that happens to values is linear."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
-    return subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
+    return network_parts(capture(module.eval().requires_grad_(False), networks.IMAGE))
 
 
 def centred(logits: torch.Tensor) -> torch.Tensor:
@@ -43,7 +43,7 @@ def centred(logits: torch.Tensor) -> torch.Tensor:
 @pytest.mark.parametrize("point", [1, 3])
 def test_noise_of_a_value_is_the_squared_change_of_the_logits(point: int) -> None:
     of, x, grid = linear_network(), networks.images(600), fixed_point(6, (point,))
-    name = next(iter(of.sites))
+    name = next(iter(of.layers))
     found = noises(of, x, {("input", name): [grid]}, 0)["input", name][0]
     plain, narrow = (
         centred(interpret(graph, x)) for graph in (of.graph, insert_quantizers(of.graph, {of.graph.input: grid}))
@@ -56,9 +56,9 @@ def test_noise_of_a_value_is_the_squared_change_of_the_logits(point: int) -> Non
 def test_answers_that_are_all_the_same_are_refused() -> None:
     """Nothing can be measured against their size, which is 0: a classifier of zeros, as one that was never trained."""
     of = linear_network()
-    last = list(of.sites)[-1]
+    last = list(of.layers)[-1]
     zeros = {ref.name: torch.zeros_like(of.graph.weights[ref.name]) for ref in of.graph.by_name()[last].refs()[1:]}
-    still = subject(replace(of.graph, weights={**of.graph.weights, **zeros}))
+    still = network_parts(replace(of.graph, weights={**of.graph.weights, **zeros}))
     for images in (1, 2 * BATCH + 1):
         with pytest.raises(SettingsError, match=f"of {images} calibration images .* every class the same logit"):
             sensitivities(still, networks.images(images), 0)
@@ -67,9 +67,9 @@ def test_answers_that_are_all_the_same_are_refused() -> None:
 def test_a_unit_error_of_one_element_moves_the_logits_as_far_as_foreseen() -> None:
     """Independent errors of the first layer's outputs, through the mean and the last layer, by hand."""
     of, x = linear_network(), networks.images(400)
-    first, last = of.sites
+    first, last = of.layers
     plain = centred(interpret(of.graph, x))
-    weight = of.sites[last].layer.weight
+    weight = of.layers[last].linear.weight
     moved = (weight - weight.mean(0)).square().sum(0) / 36**2
     found = sensitivities(of, x, 0)[first]
     torch.testing.assert_close(found.float(), moved / plain.square().sum(1).mean(), rtol=0.25, atol=0)
@@ -79,15 +79,15 @@ def test_a_unit_error_of_one_element_moves_the_logits_as_far_as_foreseen() -> No
 def test_a_change_of_weights_moves_the_logits_as_far_as_foreseen(size: float) -> None:
     """Of any size, as everything is linear; the mean of each filter is taken out, as by its bias."""
     of, x = linear_network(), networks.images(600)
-    name = next(iter(of.sites))
-    site = of.sites[name]
-    changes = [size * torch.randn(site.rows.shape, generator=torch.Generator().manual_seed(i)) for i in range(3)]
+    name = next(iter(of.layers))
+    layer = of.layers[name]
+    changes = [size * torch.randn(layer.rows.shape, generator=torch.Generator().manual_seed(i)) for i in range(3)]
     found = moves(of, x, {name: changes}, 0)[name]
     plain = centred(interpret(of.graph, x))
     weight = of.graph.by_name()[name].args[1]
     assert isinstance(weight, Ref)
     for change, one in zip(changes, found, strict=True):
-        changed = {**of.graph.weights, weight.name: site.layer.weight + change.view_as(site.layer.weight)}
+        changed = {**of.graph.weights, weight.name: layer.linear.weight + change.view_as(layer.linear.weight)}
         moved = centred(interpret(replace(of.graph, weights=changed), x)) - plain
         moved = moved - moved.mean(0)
         assert one == pytest.approx(float(moved.square().sum() / plain.square().sum()), rel=0.2)
@@ -96,16 +96,16 @@ def test_a_change_of_weights_moves_the_logits_as_far_as_foreseen(size: float) ->
 @pytest.mark.parametrize("kind", LAYERS)
 def test_gradients_by_weights_are_those_of_autograd(kind: str) -> None:
     """Of every kind of layer, image by image; with a bias, less what a change of the mean would do."""
-    of, site, values = one_layer(kind)
-    name, layer = next(iter(of.sites)), site.layer
-    change = torch.randn(site.rows.shape, generator=torch.Generator().manual_seed(0))
+    of, layer, values = one_layer(kind)
+    name, linear = next(iter(of.layers)), layer.linear
+    change = torch.randn(layer.rows.shape, generator=torch.Generator().manual_seed(0))
     found = moves(of, values, {name: [change]}, 3)[name][0]
     size, total, generator = 0.0, 0.0, torch.Generator().manual_seed(3)
     for some in torch.split(values, BATCH):
-        logits = centred(outputs_of(site, some))
-        changed = replace(layer, weight=change.view_as(layer.weight), bias=None)
-        moved = outputs_of(replace(site, layer=changed), some)
-        if layer.bias is not None:
+        logits = centred(outputs_of(layer, some))
+        changed = replace(linear, weight=change.view_as(linear.weight), bias=None)
+        moved = outputs_of(replace(layer, linear=changed), some)
+        if linear.bias is not None:
             moved = moved - moved.transpose(0, 1).flatten(1).mean(1).view(-1, *[1] * (moved.dim() - 2))
         moved = centred(moved)
         size += PROJECTIONS * float(logits.double().square().sum())
@@ -142,7 +142,7 @@ class Tokens(nn.Module):
 def test_a_linear_layer_at_every_token_is_the_pointwise_convolution_it_is(filters: int, way: str) -> None:
     with torch.random.fork_rng(devices=[]):
         ours, theirs = (
-            subject(capture(Tokens(filters, one).eval().requires_grad_(False), networks.IMAGE))
+            network_parts(capture(Tokens(filters, one).eval().requires_grad_(False), networks.IMAGE))
             for one in (way, "convolution")
         )
     x, settings = networks.images(64), OptimizeSettings(weight_bits=(4, 5), input_bits=(4, 5), gate_bits=(4, 5))
@@ -150,7 +150,7 @@ def test_a_linear_layer_at_every_token_is_the_pointwise_convolution_it_is(filter
         survey(of, x, settings, lambda layer: float(layer.operations.all_multiplications)) for of in (ours, theirs)
     ]
     felt = [sensitivities(of, x, 0) for of in (ours, theirs)]
-    for one, other in zip(ours.sites, theirs.sites, strict=True):
+    for one, other in zip(ours.layers, theirs.layers, strict=True):
         torch.testing.assert_close(felt[0][one], felt[1][other])
         torch.testing.assert_close(found[0].errors[one], found[1].errors[other], rtol=1e-3, atol=0)
         options = zip(found[0].layers[one], found[1].layers[other], strict=True)
@@ -159,18 +159,18 @@ def test_a_linear_layer_at_every_token_is_the_pointwise_convolution_it_is(filter
     assert all(
         a.loss == pytest.approx(b.loss, rel=0.01) for one, other in gates for a, b in zip(one, other, strict=True)
     )
-    graph = carry_out(ours, alike(ours, 6, 8), x, corrected=True, advance=unheard)
+    graph = carry_out(ours, uniform_plan(ours, 6, 8), x, corrected=True, advance=unheard)
     answers = [centred(interpret(one, x)) for one in (graph, ours.graph)]
     assert float((answers[0] - answers[1]).square().sum() / answers[1].square().sum()) < 0.05
 
 
-def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
+def placed(of: NetworkParts, graph: Graph) -> dict[str, tuple[float, float]]:
     """Bits of math and storage of each layer: foreseen, and counted."""
     made, nodes = count(graph), graph.by_name()
     counted = {layer.name: layer for layer in made.layers}
     terms, price = Terms(UNQUANTIZED, "cheapest", "proven"), POLICIES["challenge"]
     found = {}
-    for name, site in of.sites.items():
+    for name, layer in of.layers.items():
         weight, bias = (ref.name for ref in nodes[name].refs() if ref.name in graph.weights)
         steps = torch.tensor(graph.formats[weight].steps, dtype=torch.float64)
         rows = graph.weights[weight].double().flatten(1)
@@ -180,16 +180,14 @@ def placed(of: Subject, graph: Graph) -> dict[str, tuple[float, float]]:
         assert isinstance(source, Ref)
         grid = activation_grid(nodes[source.name])
         assert grid is not None
-        site_there = type(site)(
-            site.name, type(site.layer)(site.layer.node, site.layer.weight, graph.weights[bias]), site.positions
-        )
-        widths = Width(graph.formats[weight].bits, grid.bits, graph.formats[bias].bits)
-        ours = layer_counts(site_there, rounded, widths, Inputs.on(grid, of.least(site_there.layer.source)))
-        theirs = counted[site.name]
+        biased = replace(layer, linear=replace(layer.linear, bias=graph.weights[bias]))
+        widths = BitWidths(graph.formats[weight].bits, grid.bits, graph.formats[bias].bits)
+        ours = layer_counts(biased, rounded, widths, OperandRange.on(grid, of.least(layer.linear.source)))
+        theirs = counted[layer.name]
         assert ours.accumulator_bits == theirs.accumulator_bits
         assert (ours.operations, ours.additions_by_filter) == (theirs.operations, theirs.additions_by_filter)
         weighed = [price(Counts((one,), True, 0), one, terms) for one in (ours, theirs)]
-        found[site.name] = (weighed[0].math_bits, weighed[1].math_bits)
+        found[layer.name] = (weighed[0].math_bits, weighed[1].math_bits)
     return found
 
 
@@ -199,8 +197,8 @@ def test_what_a_layer_would_count_as_is_what_its_file_counts() -> None:
         module = nn.Sequential(
             nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3, groups=6), nn.Flatten(), nn.Linear(24, 3)
         )
-    of = subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
-    graph = carry_out(of, alike(of, 4, 6), networks.images(64), corrected=True, advance=unheard)
+    of = network_parts(capture(module.eval().requires_grad_(False), networks.IMAGE))
+    graph = carry_out(of, uniform_plan(of, 4, 6), networks.images(64), corrected=True, advance=unheard)
     found = placed(of, graph)
     assert len(found) == 3
     assert all(foreseen == counted for foreseen, counted in found.values())

@@ -8,7 +8,7 @@ from micronet.contract import OptimizeSettings
 from micronet.graph.capture import capture
 from micronet.graph.grid import Grid
 from micronet.journal import MemoryJournal
-from micronet.optimization.plan import subject
+from micronet.optimization.network_parts import network_parts
 from micronet.optimization.survey import Survey, survey
 from tests.micronet import networks
 
@@ -24,7 +24,7 @@ def surveyed() -> Survey:
         torch.manual_seed(0)
         layers = [nn.Conv2d(4, 8, 1), nn.Hardswish(), nn.Conv2d(8, 8, 3, groups=8), nn.Hardswish()]
         module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).eval()
-    of = subject(capture(module.requires_grad_(False), networks.IMAGE))
+    of = network_parts(capture(module.requires_grad_(False), networks.IMAGE))
     return survey(of, networks.images(64), SETTINGS, price)
 
 
@@ -34,7 +34,7 @@ def test_a_journal_gives_back_what_it_was_given() -> None:
     entry = journal.read("survey")
     assert entry is not None
     again = Survey.of(entry)
-    assert (again.layers, again.gates, again.ranges) == (found.layers, found.gates, found.ranges)
+    assert (again.layers, again.gates, again.grids) == (found.layers, found.gates, found.grids)
     for name, places in found.places.items():
         assert all(map(torch.equal, places, again.places[name]))
         assert len(places) == len(again.places[name])

@@ -12,7 +12,8 @@ from micronet.evaluation.bit_true import check_exact
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.optimization.layerwise import carry_out
-from micronet.optimization.plan import LayerChoice, Plan, Subject, subject
+from micronet.optimization.network_parts import NetworkParts, network_parts
+from micronet.optimization.plan import LayerChoice, NetworkPlan
 from micronet.optimization.tuning import tuned
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
@@ -22,7 +23,7 @@ from micronet.transformation.quantize import on_grid
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
 
 HOW = Tuning(steps=40, batch=32, augmentation=NO_AUGMENTATION)
-Made = tuple[Subject, Graph, Graph, TrainingReport, Task]
+Made = tuple[NetworkParts, Graph, Graph, TrainingReport, Task]
 
 
 def halved(there: Tensor) -> Tensor:
@@ -36,9 +37,9 @@ def made() -> Made:
     """Digits at 2 bits, half of the weights gone, before and after."""
     task = digits_task()
     trained, _ = fit(TrainableNetwork(digits_graph()), SHORT.model_copy(update={"epochs": 20}), task)
-    of = subject(prepare(trained, fuse=True))
-    layers = {name: LayerChoice(2, 4, halved(site.rows != 0)) for name, site in of.sites.items()}
-    graph = carry_out(of, Plan(layers, dict.fromkeys(of.values, 8), 8), task.train.batch(0, 100)[0])
+    of = network_parts(prepare(trained, fuse=True))
+    layers = {name: LayerChoice(2, 4, halved(layer.rows != 0)) for name, layer in of.layers.items()}
+    graph = carry_out(of, NetworkPlan(layers, dict.fromkeys(of.values, 8), 8), task.train.batch(0, 100)[0])
     graph_after, report = tuned(graph, of.graph, HOW, digits_task())
     return of, graph, graph_after, report, task
 
@@ -57,7 +58,7 @@ def test_zeros_stay_and_sums_keep_their_unit(made: Made) -> None:
     """A bias finer than a filter's products would make its sum wider."""
     of, before, after, _, _ = made
     nodes = after.by_name()
-    for name in of.sites:
+    for name in of.layers:
         read, weight, bias = (argument.name for argument in nodes[name].args[:3])
         assert not after.weights[weight][before.weights[weight] == 0].any()
         steps = nodes[read].args[1] * torch.tensor(after.formats[weight].steps).double()

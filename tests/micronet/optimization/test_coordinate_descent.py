@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import Tensor
 
-from micronet.optimization import descent
-from micronet.optimization.descent import Descent
+from micronet.optimization import coordinate_descent
+from micronet.optimization.coordinate_descent import CoordinateDescent
 from micronet.optimization.moments import by_group
 
 ENDS = (-4, 3)
 
 
-def layer(groups: int, each: int, terms: int, priced: bool) -> tuple[Descent, Tensor]:
+def layer(groups: int, each: int, terms: int, priced: bool) -> tuple[CoordinateDescent, Tensor]:
     """Filters on three grids, an input that hardly changes, weights that are to stay zero; and where to begin."""
     random = torch.Generator().manual_seed(groups + terms)
     mixing = torch.randn(groups, terms, terms, generator=random, dtype=torch.float64)
@@ -23,7 +23,7 @@ def layer(groups: int, each: int, terms: int, priced: bool) -> tuple[Descent, Te
     goal = 3 * torch.randn(3, groups * each, terms, generator=random, dtype=torch.float64) * there
     rates = torch.rand(3, groups * each, generator=random, dtype=torch.float64) if priced else None
     start = goal.round().clamp(*ENDS) * there
-    return Descent(goal, there, mixing.transpose(1, 2) @ mixing, rates, ENDS), start
+    return CoordinateDescent(goal, there, mixing.transpose(1, 2) @ mixing, rates, ENDS), start
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Filter:
         return step if won and won[step] > 1e-9 * curvature else 0.0
 
 
-def one_by_one(of: Descent, start: Tensor, sweeps: int) -> Tensor:
+def one_by_one(of: CoordinateDescent, start: Tensor, sweeps: int) -> Tensor:
     """A filter after the other, a weight after the other."""
     slopes, found = (by_group(start - of.goal, of.inputs) @ of.inputs).view_as(start), start.clone()
     each = len(of.there) // len(of.inputs)
@@ -76,7 +76,7 @@ def one_by_one(of: Descent, start: Tensor, sweeps: int) -> Tensor:
 def test_steps_are_those_taken_one_by_one(
     shape: tuple[int, int, int], priced: bool, many: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(descent, "_MANY", many)
+    monkeypatch.setattr(coordinate_descent, "_MANY", many)
     of, start = layer(*shape, priced)
     before = start.clone()
     found = of.descended(start, sweeps=4)

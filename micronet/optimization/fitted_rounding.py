@@ -17,10 +17,11 @@ from functools import reduce
 import torch
 from torch import Tensor
 
-from micronet.optimization.descent import Descent
+from micronet.optimization.accumulator_widths import powers
+from micronet.optimization.coordinate_descent import CoordinateDescent
 from micronet.optimization.grids import NOTHING, exponents_above
 from micronet.optimization.moments import quadratic
-from micronet.optimization.sums import Inputs, powers, sum_bits
+from micronet.optimization.objective import Objective, ScoreTradeoff
 
 SWEEPS = 20
 """At most: most layers have come to rest by then, and later steps win little."""
@@ -33,13 +34,13 @@ class Rounding:
     integers   (filters, terms) float64, whole numbers
     exponents  (filters,) int64: a step is 2^exponent
     error      (filters,) of the quadratic form, against the weights that were rounded
-    aim        (filters,): what was minimized; the error, where nothing was traded
+    objective  (filters,): what was minimized; the error, where nothing was traded
     """
 
     integers: Tensor
     exponents: Tensor
     error: Tensor
-    aim: Tensor
+    objective: Tensor
 
     @property
     def rows(self) -> Tensor:
@@ -48,78 +49,45 @@ class Rounding:
 
     def tries(self) -> "list[Rounding]":
         """One by one."""
-        parts = zip(self.integers, self.exponents, self.error, self.aim, strict=True)
+        parts = zip(self.integers, self.exponents, self.error, self.objective, strict=True)
         return [Rounding(*tensors) for tensors in parts]
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """What the rounding of a layer may give up for a lower score, all in squared changes of the logits.
-
-    error     (filters,): by a unit of a filter's error
-    weight    by each weight that is not zero, and
-    bit       by each bit of the sum it is added to
-    exponent  by each exponent that is stored
-    """
-
-    error: Tensor
-    weight: float
-    bit: float
-    exponent: float
-
-
-@dataclass(frozen=True, slots=True)
-class Aim:
-    """A trade, and what says how wide a filter's sum is: what it multiplies, and its bias (filters,)."""
-
-    trade: Trade
-    inputs: Inputs
-    bias: Tensor | None
-
-    def rates(self, integers: Tensor, exponents: Tensor) -> Tensor:
-        """(filters,): what each weight that is not zero costs."""
-        return self.trade.weight + self.trade.bit * sum_bits(integers, exponents, self.bias, self.inputs)
-
-    def of(self, integers: Tensor, exponents: Tensor, error: Tensor) -> Tensor:
-        """(filters,): what is to be small."""
-        return self.trade.error * error + integers.count_nonzero(-1) * self.rates(integers, exponents)
-
-
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class RoundingProblem:
     """Filters that are to be rounded.
 
-    rows      (filters, terms) float64
-    inputs    (groups, terms, terms) float64: the form the error is measured by
-    factors   (filters, terms, terms): upper Cholesky factors of the inverse of each filter's own form
-    aim       what is traded against the error; None: nothing
+    rows       (filters, terms) float64
+    inputs     (groups, terms, terms) float64: the form the error is measured by
+    factors    (filters, terms, terms): upper Cholesky factors of the inverse of each filter's own form
+    objective  what is traded against the error; None: nothing
     """
 
     rows: Tensor
     inputs: Tensor
     factors: Tensor
-    aim: Aim | None = None
+    objective: Objective | None = None
 
 
-def round_rows(wanted: Wanted, bits: int, sweeps: int = SWEEPS) -> Rounding:
-    """On grids of `bits` bits, one exponent per filter, of least error, or of what else is aimed at.
+def round_rows(problem: RoundingProblem, bits: int, sweeps: int = SWEEPS) -> Rounding:
+    """On grids of `bits` bits, one exponent per filter, of least error, or of least objective where there is one.
 
-    Zeros stay zero. No filter is worse than if every weight were rounded to the nearest point; but in a trade, one
-    exponent for all filters may come cheaper than one for each, and then the layer is no worse.
+    Zeros stay zero. No filter is worse than if every weight were rounded to the nearest point; but with an objective
+    one exponent for all filters may come cheaper than one for each, and then the layer is no worse.
     """
-    smaller = torch.arange(0 if wanted.aim is None else -_COARSER, _PLACES)
-    found = on_grids_of(wanted, bits, _tops(wanted.rows, bits) - smaller.unsqueeze(1), sweeps)
+    smaller = torch.arange(0 if problem.objective is None else -_COARSER, _PLACES)
+    found = on_grids_of(problem, bits, _tops(problem.rows, bits) - smaller.unsqueeze(1), sweeps)
     best = reduce(_better, found.tries())
-    return best if wanted.aim is None else _shared(wanted, bits, sweeps, best, wanted.aim.trade)
+    return best if problem.objective is None else _shared(problem, bits, sweeps, best, problem.objective.tradeoff)
 
 
-def _shared(wanted: Wanted, bits: int, sweeps: int, best: Rounding, trade: Trade) -> Rounding:
+def _shared(problem: RoundingProblem, bits: int, sweeps: int, best: Rounding, tradeoff: ScoreTradeoff) -> Rounding:
     """`best`, or what all filters have at one exponent, where that loses less than the other exponents cost."""
     exponents, counts = torch.unique(best.exponents, return_counts=True)
     often = exponents[counts.argsort(descending=True)][:_SHARED]
-    found, least = best, float(best.aim.sum()) + trade.exponent * len(best.exponents)
-    for one in on_grids_of(wanted, bits, often.unsqueeze(1).expand(-1, len(best.exponents)), sweeps).tries():
-        cost = float(one.aim.sum()) + trade.exponent
+    found, least = best, float(best.objective.sum()) + tradeoff.exponent * len(best.exponents)
+    for one in on_grids_of(problem, bits, often.unsqueeze(1).expand(-1, len(best.exponents)), sweeps).tries():
+        cost = float(one.objective.sum()) + tradeoff.exponent
         if cost < least:
             found, least = one, cost
     return found
@@ -141,18 +109,18 @@ def _nearest(rows: Tensor, bits: int, exponents: Tensor) -> Tensor:
     return (rows * powers(-exponents).unsqueeze(-1)).round().clamp(low, high)
 
 
-def on_grids_of(wanted: Wanted, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
+def on_grids_of(problem: RoundingProblem, bits: int, exponents: Tensor, sweeps: int) -> Rounding:
     """Filters on the grids of each of `exponents` (tries, filters): all tries at once, as each alone is little work."""
-    rows, inputs, aim = wanted.rows, wanted.inputs, wanted.aim
-    plain = _rounding(rows, inputs, aim, _nearest(rows, bits, exponents), exponents)
-    spread = _rounding(rows, inputs, aim, _spread(wanted, bits, exponents), exponents)
+    rows, inputs, objective = problem.rows, problem.inputs, problem.objective
+    plain = _rounding(rows, inputs, objective, _nearest(rows, bits, exponents), exponents)
+    spread = _rounding(rows, inputs, objective, _spread(problem, bits, exponents), exponents)
     start = _better(plain, spread)
-    return _better(start, _rounding(rows, inputs, aim, _descended(wanted, start, bits, sweeps), exponents))
+    return _better(start, _rounding(rows, inputs, objective, _descended(problem, start, bits, sweeps), exponents))
 
 
-def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
+def _spread(problem: RoundingProblem, bits: int, exponents: Tensor) -> Tensor:
     """Integers, in order: what rounding a weight leaves over is spread over those behind it."""
-    (low, high), rows, factors = _ends(bits), wanted.rows, wanted.factors
+    (low, high), rows, factors = _ends(bits), problem.rows, problem.factors
     left = rows * powers(-exponents).unsqueeze(-1)
     there = rows != 0
     integers = torch.zeros_like(left)
@@ -164,37 +132,40 @@ def _spread(wanted: Wanted, bits: int, exponents: Tensor) -> Tensor:
     return torch.where(there, integers, 0.0)
 
 
-def _descended(wanted: Wanted, start: Rounding, bits: int, sweeps: int) -> Tensor:
-    """Integers after steps that lower what is aimed at."""
-    descent = Descent(
-        goal=wanted.rows * powers(-start.exponents).unsqueeze(-1),
-        there=wanted.rows != 0,
-        inputs=wanted.inputs,
-        rates=None if wanted.aim is None else _rates(wanted.aim, start),
+def _descended(problem: RoundingProblem, start: Rounding, bits: int, sweeps: int) -> Tensor:
+    """Integers after steps that lower the objective."""
+    descent = CoordinateDescent(
+        goal=problem.rows * powers(-start.exponents).unsqueeze(-1),
+        there=problem.rows != 0,
+        inputs=problem.inputs,
+        rates=None if problem.objective is None else _rates(problem.objective, start),
         ends=_ends(bits),
     )
     return descent.descended(start.integers, sweeps)
 
 
-def _rates(aim: Aim, start: Rounding) -> Tensor:
+def _rates(objective: Objective, start: Rounding) -> Tensor:
     """(..., filters): what a weight that is not zero costs, in units of the squares of a filter's steps."""
-    units = (aim.trade.error * powers(2 * start.exponents)).clamp(min=1e-300)
-    return aim.rates(start.integers, start.exponents) / units
+    units = (objective.tradeoff.error * powers(2 * start.exponents)).clamp(min=1e-300)
+    return objective.rates(start.integers, start.exponents) / units
 
 
-def _rounding(rows: Tensor, inputs: Tensor, aim: Aim | None, integers: Tensor, exponents: Tensor) -> Rounding:
+def _rounding(
+    rows: Tensor, inputs: Tensor, objective: Objective | None, integers: Tensor, exponents: Tensor
+) -> Rounding:
     error = quadratic(integers * powers(exponents).unsqueeze(-1) - rows, inputs)
-    return Rounding(integers, exponents, error, error if aim is None else aim.of(integers, exponents, error))
+    value = error if objective is None else objective.of(integers, exponents, error)
+    return Rounding(integers, exponents, error, value)
 
 
 def _better(one: Rounding, other: Rounding) -> Rounding:
-    """Filter by filter, the one nearer to what is aimed at."""
-    wins = other.aim < one.aim
+    """Filter by filter, the one of the lower objective."""
+    wins = other.objective < one.objective
     return Rounding(
         torch.where(wins.unsqueeze(-1), other.integers, one.integers),
         torch.where(wins, other.exponents, one.exponents),
         torch.where(wins, other.error, one.error),
-        torch.where(wins, other.aim, one.aim),
+        torch.where(wins, other.objective, one.objective),
     )
 
 
@@ -214,6 +185,6 @@ def _ends(bits: int) -> tuple[int, int]:
 _PLACES = 3
 """Exponents that are tried: one that clips nothing, and two smaller ones."""
 _COARSER = 2
-"""Exponents above these that are tried in a trade."""
+"""Exponents above these that are tried where there is an objective."""
 _SHARED = 2
 """Exponents, those that most filters chose, that are tried for all of them."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from micronet.optimization.fitted_rounding import RoundingProblem, nearest_placed, round_rows
 from micronet.optimization.moments import Moments
-from micronet.optimization.rounding import Wanted, nearest_placed, round_rows
-from micronet.optimization.sites import Site
+from micronet.optimization.quantizable_layers import QuantizableLayer
 from micronet.optimization.zeros import Support, solved
 
 BITS = (4, 5, 6)
@@ -22,7 +22,7 @@ taken to hold for all widths and supports."""
 
 
 @dataclass(frozen=True, slots=True)
-class Alike:
+class ErrorRatios:
     """Squared changes of the logits, over what is foreseen of them if all errors of outputs are independent.
 
     removed  by removing weights
@@ -36,7 +36,7 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True)
-class Trials:
+class Perturbations:
     """Changes of a layer's weights (filters, terms), and what is foreseen of each.
 
     removed  by removing weights; none where none may be removed
@@ -49,32 +49,34 @@ class Trials:
 
     @property
     def changes(self) -> list[Tensor]:
-        """All of them, in the order in which `alike` is told what they do."""
+        """All of them, in the order in which `ratios` is told what they do."""
         return [change for change, _ in (*self.removed, *self.fitted)]
 
-    def alike(self, moved: Sequence[float]) -> Alike:
+    def ratios(self, moved: Sequence[float]) -> ErrorRatios:
         """By what the changes do, the squared change of the logits of each."""
         removed, fitted = moved[: len(self.removed)], moved[len(self.removed) :]
-        return Alike(
+        return ErrorRatios(
             _ratio(removed, [foreseen for _, foreseen in self.removed]),
             _ratio(fitted, self.nearest),
             _ratio(fitted, [foreseen for _, foreseen in self.fitted]),
         )
 
 
-def trials(site: Site, seen: Moments, supports: Sequence[Support], sensitivity: Tensor) -> Trials:
+def perturbations(
+    layer: QuantizableLayer, seen: Moments, supports: Sequence[Support], sensitivity: Tensor
+) -> Perturbations:
     """Of weights on `supports`, from all of them to few, where errors of each filter's outputs (filters,) move the
     logits by `sensitivity`."""
     rows, there = supports[0].rows, supports[0].there
-    wanted = Wanted(rows, seen.inputs, solved(rows, there, seen)[1])
-    weights = site.positions * sensitivity
+    problem = RoundingProblem(rows, seen.inputs, solved(rows, there, seen)[1])
+    weights = layer.positions * sensitivity
 
     def foreseen(errors: Tensor) -> float:
         return float((weights * errors).sum())
 
     removed = [one.rows - rows for one in supports[1:]]
-    fitted = [round_rows(wanted, bits, sweeps=0) for bits in BITS]
-    return Trials(
+    fitted = [round_rows(problem, bits, sweeps=0) for bits in BITS]
+    return Perturbations(
         removed=[(change, foreseen(seen.error(change))) for change in removed],
         fitted=[(one.rows - rows, foreseen(one.error)) for one in fitted],
         nearest=[foreseen(nearest_placed(rows, seen.inputs, bits).error) for bits in BITS],

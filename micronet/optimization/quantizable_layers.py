@@ -16,32 +16,32 @@ aten = torch.ops.aten
 
 
 @dataclass(frozen=True, slots=True)
-class Site:
+class QuantizableLayer:
     """A layer by the name a score has for it, and how many outputs each filter makes for one image."""
 
     name: str
-    layer: LinearLayer
+    linear: LinearLayer
     positions: int
 
     @property
     def rows(self) -> Tensor:
         """Weights (filters, terms), one row per filter."""
-        return self.layer.weight.flatten(1)
+        return self.linear.weight.flatten(1)
 
     @property
     def groups(self) -> int:
         """Filters of a group read the same columns."""
-        return self.layer.groups
+        return self.linear.groups
 
     @property
     def channels(self) -> int:
         """The axis of what it reads and of what it makes that has one index per term of a filter, and per filter."""
-        return -1 if self.layer.weight.dim() == 2 else 1
+        return -1 if self.linear.weight.dim() == 2 else 1
 
     def columns(self, values: Tensor) -> Tensor:
         """(groups, terms, n): what filters multiply, for every image and position of `values` (N, C, ...), of a
         fully connected layer (N, ..., C)."""
-        layer = self.layer
+        layer = self.linear
         if layer.weight.dim() == 2:
             return values.reshape(-1, values.shape[-1]).t().unsqueeze(0)
         if layer.is_pointwise and layer.groups == 1:
@@ -56,19 +56,19 @@ class Site:
     def outputs(self, values: Tensor) -> Tensor:
         """(groups, filters per group, n): the layer's outputs (N, filters, ...), of a fully connected
         one (N, ..., filters), in the order of `columns`."""
-        if self.layer.weight.dim() == 2:
+        if self.linear.weight.dim() == 2:
             return values.reshape(-1, values.shape[-1]).t().unsqueeze(0)
-        return values.transpose(0, 1).reshape(self.groups, len(self.layer.weight) // self.groups, -1)
+        return values.transpose(0, 1).reshape(self.groups, len(self.linear.weight) // self.groups, -1)
 
 
-def find_sites(graph: Graph) -> dict[str, Site]:
+def quantizable_layers(graph: Graph) -> dict[str, QuantizableLayer]:
     """Every dot product of `graph`, by the name of its node.
 
     Raises SettingsError, which says why, for one whose weights are not its own, are quantized, or are not laid out as
     a layer's.
     """
     names, known, users = layer_names(graph), shapes(graph), graph.users()
-    found: dict[str, Site] = {}
+    found: dict[str, QuantizableLayer] = {}
     for node in graph.nodes:
         if node.target not in DOT_PRODUCTS:
             continue
@@ -78,12 +78,12 @@ def find_sites(graph: Graph) -> dict[str, Site]:
                 "optimize chooses the weights of 2-d convolutions and linear layers that are in floating point and "
                 f"their own, and {name} {_otherwise(graph, node)}."
             )
-        found[node.name] = Site(name, layer, known.elements(node.name) // len(layer.weight))
+        found[node.name] = QuantizableLayer(name, layer, known.elements(node.name) // len(layer.weight))
     return found
 
 
 def _otherwise(graph: Graph, node: Node) -> str:
-    """What a dot product is or has that no site is or has, and what would be right."""
+    """What a dot product is or has that no layer is or has, and what would be right."""
     if node.target is aten.conv1d.default:
         return "is a convolution in one dimension; write it as one in two, of kernels one high"
     if node.target not in LAYERS:

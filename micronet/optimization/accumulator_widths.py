@@ -10,7 +10,7 @@ from micronet.graph.grid import Grid
 
 
 @dataclass(frozen=True, slots=True)
-class Inputs:
+class OperandRange:
     """What filters multiply: integers from `low` to `high`, zero among them, times `step`."""
 
     low: int
@@ -18,22 +18,22 @@ class Inputs:
     step: float
 
     @classmethod
-    def on(cls, grid: Grid, least: float) -> "Inputs":
+    def on(cls, grid: Grid, least: float) -> "OperandRange":
         """Values on `grid` of which none is below `least`, whatever the image."""
         step = grid.steps[0]
         return cls(min(0, max(grid.low, round(max(least / step, grid.low)))), max(grid.high, 0), step)
 
 
-def sum_bits(integers: Tensor, exponents: Tensor, bias: Tensor | None, inputs: Inputs) -> Tensor:
+def sum_bits(integers: Tensor, exponents: Tensor, bias: Tensor | None, operands: OperandRange) -> Tensor:
     """(..., filters) int64: bits proven for weights `integers` (..., filters, terms) * 2^`exponents` (..., filters).
 
     The bias (filters,) is taken to lie on the grid of the products, where it will be put. It counts for a filter of
     zeros too, which sums nothing, because these bits are what its first weight would cost.
     """
     above, below = integers.clamp(min=0).sum(-1), integers.clamp(max=0).sum(-1)
-    least, greatest = above * inputs.low + below * inputs.high, above * inputs.high + below * inputs.low
+    least, greatest = above * operands.low + below * operands.high, above * operands.high + below * operands.low
     if bias is not None:
-        offset = (bias.double() / inputs.step * powers(-exponents)).round()
+        offset = (bias.double() / operands.step * powers(-exponents)).round()
         least, greatest = least + offset, greatest + offset
     furthest = torch.maximum(*(torch.where(end < 0, -end - 1, end) for end in (least, greatest)))
     return (torch.frexp(furthest).exponent.long() + 1).clamp(max=FULL_WIDTH)

@@ -1,4 +1,4 @@
-"""Choosing under a price, against every combination there is; and which points of a front are safe."""
+"""Choosing under a multiplier, against every combination there is; and which points of a front are safe."""
 
 import math
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from micronet.contract import Accuracy, FrontPoint, ScoreTerms
 from micronet.optimization.closing_in import NEAR, close_in
 from micronet.optimization.front import LEAST_RATE, OF_TEST, Allowance, best_first
-from micronet.optimization.mixing import HALF, HARD, MOST, share_as_hard
-from micronet.optimization.search import choose, price_for_loss, total
+from micronet.optimization.hard_images import HALF, HARD, MOST, share_as_hard
+from micronet.optimization.lagrangian import choose, multiplier_for_loss, total
 
 
 @dataclass(frozen=True)
@@ -29,18 +29,18 @@ parts = st.dictionaries(
 
 @settings(max_examples=100, deadline=None)
 @given(parts, st.floats(0.01, 100))
-def test_no_combination_of_no_more_loss_costs_less(parts: dict[str, list[Option]], price: float) -> None:
-    found = total(choose(parts, price).values())
+def test_no_combination_of_no_more_loss_costs_less(parts: dict[str, list[Option]], multiplier: float) -> None:
+    found = total(choose(parts, multiplier).values())
     for combination in product(*parts.values()):
         other = total(combination)
-        assert found.loss + price * found.cost <= (other.loss + price * other.cost) * (1 + 1e-9)
+        assert found.loss + multiplier * found.cost <= (other.loss + multiplier * other.cost) * (1 + 1e-9)
         assert other.loss > found.loss or other.cost >= found.cost * (1 - 1e-9)
 
 
 @settings(max_examples=100, deadline=None)
 @given(parts, st.floats(0, 300))
 def test_the_price_keeps_the_loss_wherever_anything_does(parts: dict[str, list[Option]], loss: float) -> None:
-    found = total(choose(parts, price_for_loss(parts.values(), loss)).values())
+    found = total(choose(parts, multiplier_for_loss(parts.values(), loss)).values())
     least = sum(min(one.loss for one in options) for options in parts.values())
     assert found.loss <= max(loss, least)
 

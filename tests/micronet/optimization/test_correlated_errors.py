@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from micronet.graph.capture import capture
-from micronet.optimization.alike import BITS, Alike, Trials, trials
+from micronet.optimization.correlated_errors import BITS, ErrorRatios, Perturbations, perturbations
 from micronet.optimization.moments import moments
-from micronet.optimization.plan import subject
+from micronet.optimization.network_parts import network_parts
 from micronet.optimization.sensitivity import moves, sensitivities
 from micronet.optimization.zeros import supports
 from tests.micronet import networks
@@ -19,20 +19,22 @@ def test_where_all_positions_are_alike_errors_add_up() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         module = nn.Sequential(nn.Conv2d(4, 6, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, 5))
-    of = subject(capture(module.eval().requires_grad_(False), networks.IMAGE))
+    of = network_parts(capture(module.eval().requires_grad_(False), networks.IMAGE))
     images = networks.images(200)[:, :, :1, :1].expand(-1, -1, 6, 6).contiguous()
-    name, _ = of.sites
-    site, sensitivity = of.sites[name], sensitivities(of, images, 0)
-    seen = moments(site, images, outputs_of(site, images))
-    tried = trials(site, seen, supports(site.rows.double(), seen, sensitivity[name]), sensitivity[name])
+    name, _ = of.layers
+    layer, sensitivity = of.layers[name], sensitivities(of, images, 0)
+    seen = moments(layer, images, outputs_of(layer, images))
+    tried = perturbations(layer, seen, supports(layer.rows.double(), seen, sensitivity[name]), sensitivity[name])
     assert len(tried.changes) == 6 + len(BITS)
-    found = tried.alike(moves(of, images, {name: tried.changes}, 0)[name])
+    found = tried.ratios(moves(of, images, {name: tried.changes}, 0)[name])
     assert found.removed == pytest.approx(36, rel=0.35)  # what filters do together is no sum of what each does
     assert found.fitted == pytest.approx(36, rel=0.35)
 
 
 def test_ratios_of_what_changes_do_to_what_is_foreseen() -> None:
     change = torch.zeros(1, 1)
-    tried = Trials(removed=[(change, 2.0), (change, 0.0)], fitted=[(change, 1.0), (change, 2.0)], nearest=[4.0, 8.0])
-    assert tried.alike([6.0, 0.0, 2.0, 8.0]) == Alike(removed=3.0, nearest=0.75, fitted=3.0)
-    assert Trials([], [(change, 0.0)], [0.0]).alike([0.0]) == Alike(1.0, 1.0, 1.0)
+    tried = Perturbations(
+        removed=[(change, 2.0), (change, 0.0)], fitted=[(change, 1.0), (change, 2.0)], nearest=[4.0, 8.0]
+    )
+    assert tried.ratios([6.0, 0.0, 2.0, 8.0]) == ErrorRatios(removed=3.0, nearest=0.75, fitted=3.0)
+    assert Perturbations([], [(change, 0.0)], [0.0]).ratios([0.0]) == ErrorRatios(1.0, 1.0, 1.0)

@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Descent:
+class CoordinateDescent:
     """What is descended on: for each filter, on each of several grids (tries), its squared error and what weights cost.
 
     goal    (tries, filters, terms) float64: the weights that are rounded, in steps of the grids
@@ -35,8 +35,8 @@ class Descent:
     def descended(self, start: Tensor, sweeps: int) -> Tensor:
         """Integers (tries, filters, terms) after at most so many sweeps from `start`.
 
-        Term by term, weights go one up or down, or, where they have a price, to zero. A sweep goes through the terms
-        that some filter had a step for when it began, and takes those that still help.
+        Term by term, weights go one up or down, or, where `rates` make it worth while, to zero. A sweep goes through
+        the terms that some filter had a step for when it began, and takes those that still help.
         """
         shape = start.shape
         slopes = by_group(start - self.goal, self.inputs) @ self.inputs
@@ -51,7 +51,7 @@ class Descent:
 class _Work:
     """Integers and slopes (rows, terms), a row being one filter on one grid; both change in place."""
 
-    def __init__(self, of: Descent, slopes: Tensor, integers: Tensor, tries: int) -> None:
+    def __init__(self, of: CoordinateDescent, slopes: Tensor, integers: Tensor, tries: int) -> None:
         each = len(of.there) // len(of.inputs)
         diagonal = of.inputs.diagonal(dim1=1, dim2=2).repeat_interleave(each, 0)
         self._slopes, self._inputs, self._ends = slopes, of.inputs, of.ends
@@ -98,14 +98,14 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class _Rise:
-    """How what is aimed at changes with weights, of any shape: one weight of some filters, or all of them."""
+    """How the objective changes with weights, of any shape: one weight of some filters, or all of them."""
 
     slope: Floats
     curvature: Floats
     rates: Floats | None
 
     def step(self, now: Floats, ends: tuple[int, int]) -> Floats:
-        """Up or down by one, or, where a weight has its price, to zero: what wins most; 0 where nothing does."""
+        """Up or down by one, or, where there are rates, to zero: what wins most; 0 where nothing does."""
         step = -np.sign(self.slope)
         beyond = now + step
         won = 2 * np.abs(self.slope) - self.curvature  # of the squares, by one step down the slope

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from micronet.errors import SettingsError
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
-from micronet.optimization.sites import find_sites
+from micronet.optimization.quantizable_layers import quantizable_layers
 from micronet.transformation.prepare import prepare
 from tests.micronet.networks import IMAGE
 
@@ -49,13 +49,13 @@ def test_what_has_no_weights_of_its_own_to_choose_says_why(kind: str) -> None:
     forward, words = REFUSED[kind]
     graph = prepare(capture(Body(forward).eval().requires_grad_(False), IMAGE), fuse=True)
     with pytest.raises(SettingsError, match=f"optimize chooses the weights of .*, and {words}"):
-        find_sites(graph)
+        quantizable_layers(graph)
 
 
 def test_weights_on_a_grid_are_chosen_already() -> None:
     graph = prepare(capture(Body(lambda m, x: m.one(x)).eval().requires_grad_(False), IMAGE), fuse=True)
-    assert len(find_sites(graph)) == 2
+    assert len(quantizable_layers(graph)) == 2
     with pytest.raises(
         SettingsError, match=r"one has weights \(one\.weight\) on a grid; start from the network before"
     ):
-        find_sites(replace(graph, formats={"one.weight": fixed_point(8, (4,))}))
+        quantizable_layers(replace(graph, formats={"one.weight": fixed_point(8, (4,))}))

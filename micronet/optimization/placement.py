@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 from micronet.graph.grid import Grid
 
-Rule = Literal["error", "answers"]
+PlacementRule = Literal["error", "answers"]
 
 
 @dataclass(frozen=True, slots=True)
-class Range:
+class PlacedGrid:
     """A grid, by which rule it was placed, and how far it moves the logits (squared change)."""
 
     grid: Grid
-    rule: Rule
+    rule: PlacementRule
     noise: float
 
     def facts(self) -> dict[str, Any]:
@@ -28,24 +28,24 @@ class Range:
         return {"ends": (grid.low, grid.high), "step": grid.steps[0], "rule": self.rule, "noise": self.noise}
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> "Range":
+    def of(cls, facts: Mapping[str, Any]) -> "PlacedGrid":
         """What `facts` gave."""
         low, high = facts["ends"]
         grid = Grid((high - low).bit_length(), low, high, (facts["step"],), (0,))
         return cls(grid, facts["rule"], facts["noise"])
 
 
-def ranges(grids: Sequence[Grid], noises: Sequence[float]) -> list[Range]:
+def placed_grids(grids: Sequence[Grid], noises: Sequence[float]) -> list[PlacedGrid]:
     """By either rule, of each width; one range where both agree.
 
     `grids` are those of one width after the other, the first of each that of least squared error, and `noises` how far
     they move the logits.
     """
-    found: list[Range] = []
+    found: list[PlacedGrid] = []
     for _, same in groupby(zip(grids, noises, strict=True), key=lambda pair: pair[0].bits):
         pairs = list(same)
         best = min(pairs, key=lambda pair: pair[1])
-        found.append(Range(pairs[0][0], "error", pairs[0][1]))
+        found.append(PlacedGrid(pairs[0][0], "error", pairs[0][1]))
         if best is not pairs[0]:
-            found.append(Range(best[0], "answers", best[1]))
+            found.append(PlacedGrid(best[0], "answers", best[1]))
     return found
