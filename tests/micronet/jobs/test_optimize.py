@@ -140,7 +140,9 @@ def test_a_search_goes_on_where_another_device_answers_otherwise(
     with pytest.raises(SettingsError, match="differs in track"):
         run(digits, tmp_path, points=1)
     monkeypatch.setattr("micronet.jobs.starting_point.track", track)
-    monkeypatch.setattr("micronet.jobs.starting_point.open_split", lambda *of: replace(open_split(*of), sha256=str(of[1])))
+    monkeypatch.setattr(
+        "micronet.jobs.starting_point.open_split", lambda *of: replace(open_split(*of), sha256=str(of[1]))
+    )
     with pytest.raises(SettingsError, match="differs in images and test images"):
         run(digits, tmp_path, points=1)
 
