@@ -60,14 +60,14 @@ def services(make_services: MakeServices) -> Services:
     return make_services(team_requests_per_second=100_000, team_waiting_jobs=100_000)
 
 
-LEARNING = "|".join(("augment", "count", "optimize", "pipeline", "prune", "quantize", "sparsify"))
+LEARNING = "|".join(("augment", "count", "optimize", "pipeline", "prune", "quantize", "sparsify", "train"))
 PHASES = {
     "everywhere": (f"--exclude-path-regex=^/({LEARNING})$", "--max-examples=10"),
-    "learning": (f"--include-path-regex=^/({LEARNING})$", "--max-examples=50", "--phases=examples,fuzzing"),
+    "learning": (f"--include-path-regex=^/({LEARNING})$", "--max-examples=20", "--phases=examples,fuzzing"),
 }
 """Among the settings of these are those of training, once or several times, or all of a score's. In the coverage phase
-every value of each would be gone through every time, 20,000 requests; it is done at /train and /score, and here they
-are drawn."""
+every value of each would be gone through every time, 25,000 requests; it is done at /score, and here they are
+drawn."""
 
 
 @pytest.mark.slow
