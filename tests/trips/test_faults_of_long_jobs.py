@@ -79,39 +79,39 @@ def no_journal_stays(deployment: Deployment) -> None:
 
 
 @pytest.mark.slow
-def test_worker_killed_after_some_epochs(deployment: Deployment, undisturbed: str) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job_id = submit(deployment)
-    gets_on(deployment)
-    deployment.kill("worker")
-    deployment.start_worker("worker-again")
-    assert ends_undisturbed(deployment, job_id, undisturbed)["attempt"] == 2
+def test_worker_killed_after_some_epochs(team_server: Deployment, undisturbed: str) -> None:
+    team_server.start_api()
+    team_server.start_worker()
+    job_id = submit(team_server)
+    gets_on(team_server)
+    team_server.kill("worker")
+    team_server.start_worker("worker-again")
+    assert ends_undisturbed(team_server, job_id, undisturbed)["attempt"] == 2
 
 
 @pytest.mark.slow
-def test_process_of_the_job_killed_after_some_epochs(deployment: Deployment, undisturbed: str) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job_id = submit(deployment)
-    gets_on(deployment)
-    os.kill(process_of_the_job(deployment), signal.SIGKILL)
-    assert ends_undisturbed(deployment, job_id, undisturbed)["attempt"] == 2
+def test_process_of_the_job_killed_after_some_epochs(embedded: Deployment, undisturbed: str) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    job_id = submit(embedded)
+    gets_on(embedded)
+    os.kill(process_of_the_job(embedded), signal.SIGKILL)
+    assert ends_undisturbed(embedded, job_id, undisturbed)["attempt"] == 2
 
 
 @pytest.mark.slow
-def test_worker_told_to_stop_stores_the_newest_first(deployment: Deployment, undisturbed: str) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job_id = submit(deployment)
-    gets_on(deployment)
-    deployment.kill("worker", signal.SIGTERM)
-    assert deployment.processes["worker"].wait(20) == 0
-    back = deployment.job(job_id)
+def test_worker_told_to_stop_stores_the_newest_first(embedded: Deployment, undisturbed: str) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    job_id = submit(embedded)
+    gets_on(embedded)
+    embedded.kill("worker", signal.SIGTERM)
+    assert embedded.processes["worker"].wait(20) == 0
+    back = embedded.job(job_id)
     assert (back["status"], back["attempt"]) == ("queued", 0)
-    assert asked(deployment, "SELECT name FROM journal") != []
-    deployment.start_worker("worker-again")
-    assert ends_undisturbed(deployment, job_id, undisturbed)["attempt"] == 1
+    assert asked(embedded, "SELECT name FROM journal") != []
+    embedded.start_worker("worker-again")
+    assert ends_undisturbed(embedded, job_id, undisturbed)["attempt"] == 1
 
 
 @pytest.mark.slow
@@ -145,16 +145,16 @@ def test_a_job_that_dies_twice_without_getting_on_has_failed(embedded: Deploymen
 
 
 @pytest.mark.slow
-def test_canceling_frees_the_process_within_three_seconds(deployment: Deployment) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job_id = submit(deployment, LONG)
-    gets_on(deployment)
-    with deployment.client() as client:
+def test_canceling_frees_the_process_within_three_seconds(team_server: Deployment) -> None:
+    team_server.start_api()
+    team_server.start_worker()
+    job_id = submit(team_server, LONG)
+    gets_on(team_server)
+    with team_server.client() as client:
         assert client.post(f"/jobs/{job_id}/cancel").json()["status"] == "canceling"
-    until(lambda: not job_processes(deployment.home), 3, "the process to end")
-    assert deployment.ended(job_id, 3)["status"] == "canceled"
-    no_journal_stays(deployment)
+    until(lambda: not job_processes(team_server.home), 3, "the process to end")
+    assert team_server.ended(job_id, 3)["status"] == "canceled"
+    no_journal_stays(team_server)
 
 
 @pytest.mark.slow

@@ -21,67 +21,69 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_slow(tmp_path_factory.mktemp("slow") / "slow.onnx", layers=10)
 
 
-def test_api_killed_while_uploading(deployment: Deployment, digits: Digits) -> None:
-    deployment.start_api()
-    head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1:{deployment.port}\r\nContent-Length: 50000000\r\n"
+def test_api_killed_while_uploading(embedded: Deployment, digits: Digits) -> None:
+    embedded.start_api()
+    head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1:{embedded.port}\r\nContent-Length: 50000000\r\n"
     head += "Content-Type: multipart/form-data; boundary=b\r\n\r\n"
     head += '--b\r\nContent-Disposition: form-data; name="checkpoint"; filename="a.pth"\r\n\r\n'
-    with socket.create_connection(("127.0.0.1", deployment.port)) as half:
+    with socket.create_connection(("127.0.0.1", embedded.port)) as half:
         half.sendall(head.encode() + b"x" * 8_000_000)
-        until(lambda: any((deployment.home / "blobs").glob("??/*")), 10, "the file to be begun")
-        deployment.kill("api")
-    deployment.start_api("api-again")
-    deployment.start_worker()
-    job = deployment.submit(*digits)
-    assert deployment.ended(job["id"])["status"] == "succeeded"
-    nothing_stays(deployment)
+        until(lambda: any((embedded.home / "blobs").glob("??/*")), 10, "the file to be begun")
+        embedded.kill("api")
+    embedded.start_api("api-again")
+    embedded.start_worker()
+    job = embedded.submit(*digits)
+    assert embedded.ended(job["id"])["status"] == "succeeded"
+    nothing_stays(embedded)
 
 
-def test_worker_killed_between_claim_and_start(deployment: Deployment, digits: Digits) -> None:
-    deployment.start_api()
-    job = deployment.submit(*digits)
-    (blob,) = (deployment.home / "blobs").glob("??/*")
-    aside = deployment.home / "aside"  # out of a sweep's way
+def test_worker_killed_between_claim_and_start(team_server: Deployment, digits: Digits) -> None:
+    team_server.start_api()
+    job = team_server.submit(*digits)
+    (blob,) = (team_server.home / "blobs").glob("??/*")
+    aside = team_server.home / "aside"  # out of a sweep's way
     blob.rename(aside)
     os.mkfifo(blob)  # whoever opens it waits: after the claim, before the start
-    deployment.start_worker()
-    until(lambda: deployment.job(job["id"])["status"] == "running", 30, "the claim")
-    deployment.kill("worker")
+    team_server.start_worker()
+    until(lambda: team_server.job(job["id"])["status"] == "running", 30, "the claim")
+    team_server.kill("worker")
     blob.unlink()
     aside.rename(blob)
-    deployment.start_worker("worker-again")
-    ended = deployment.ended(job["id"])
+    team_server.start_worker("worker-again")
+    ended = team_server.ended(job["id"])
     assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
-    nothing_stays(deployment)
+    nothing_stays(team_server)
 
 
-def test_supervisor_killed_in_mid_job(deployment: Deployment, slow: Path) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job = deployment.submit(slow, UNQUANTIZED)
-    deployment.running(job["id"])
-    deployment.kill("worker")
-    until(lambda: not job_processes(deployment.home), 5, "the job's process to end with its supervisor")
-    deployment.start_worker("worker-again")
-    ended = deployment.ended(job["id"])
+def test_supervisor_killed_in_mid_job(embedded: Deployment, slow: Path) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    job = embedded.submit(slow, UNQUANTIZED)
+    embedded.running(job["id"])
+    embedded.kill("worker")
+    until(lambda: not job_processes(embedded.home), 5, "the job's process to end with its supervisor")
+    embedded.start_worker("worker-again")
+    ended = embedded.ended(job["id"])
     assert (ended["status"], ended["attempt"]) == ("succeeded", 2)
-    nothing_stays(deployment)
+    nothing_stays(embedded)
 
 
-def test_a_worker_that_beats_less_often_than_others_would_keeps_its_job(deployment: Deployment, digits: Digits) -> None:
-    deployment.start_api()
-    job = deployment.submit(*digits)
-    (blob,) = (deployment.home / "blobs").glob("??/*")
+def test_a_worker_that_beats_less_often_than_others_would_keeps_its_job(
+    team_server: Deployment, digits: Digits
+) -> None:
+    team_server.start_api()
+    job = team_server.submit(*digits)
+    (blob,) = (team_server.home / "blobs").glob("??/*")
     content = blob.read_bytes()
     blob.unlink()
     os.mkfifo(blob)  # whoever opens it waits, with the job
-    deployment.start_worker("patient", MICRONET_LEASE_SECONDS="90", MICRONET_BEAT_SECONDS="30")
-    until(lambda: deployment.job(job["id"])["status"] == "running", 30, "the claim")
-    deployment.start_worker("hasty")
-    until(lambda: "worker ready" in deployment.log("hasty"), 60, "the other worker")
+    team_server.start_worker("patient", MICRONET_LEASE_SECONDS="90", MICRONET_BEAT_SECONDS="30")
+    until(lambda: team_server.job(job["id"])["status"] == "running", 30, "the claim")
+    team_server.start_worker("hasty")
+    until(lambda: "worker ready" in team_server.log("hasty"), 60, "the other worker")
     time.sleep(3 * float(BRISK["MICRONET_LEASE_SECONDS"]))
     blob.write_bytes(content)
-    ended = deployment.ended(job["id"])
+    ended = team_server.ended(job["id"])
     assert (ended["status"], ended["attempt"]) == ("succeeded", 1)
 
 
@@ -141,32 +143,32 @@ def test_a_crash_is_a_failed_job_and_the_worker_goes_on(embedded: Deployment, sl
     assert embedded.ended(embedded.submit(*digits)["id"])["status"] == "succeeded"
 
 
-def test_worker_told_to_stop_gives_its_job_back_unharmed(deployment: Deployment, slow: Path) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job = deployment.submit(slow, UNQUANTIZED)
-    deployment.running(job["id"])
-    deployment.kill("worker", signal.SIGTERM)
-    assert deployment.processes["worker"].wait(15) == 0
-    back = deployment.job(job["id"])
+def test_worker_told_to_stop_gives_its_job_back_unharmed(team_server: Deployment, slow: Path) -> None:
+    team_server.start_api()
+    team_server.start_worker()
+    job = team_server.submit(slow, UNQUANTIZED)
+    team_server.running(job["id"])
+    team_server.kill("worker", signal.SIGTERM)
+    assert team_server.processes["worker"].wait(15) == 0
+    back = team_server.job(job["id"])
     assert (back["status"], back["attempt"], back["started_at"], back["stage"]) == ("queued", 0, None, None)
-    deployment.start_worker("worker-again")
-    ended = deployment.ended(job["id"])
+    team_server.start_worker("worker-again")
+    ended = team_server.ended(job["id"])
     assert (ended["status"], ended["attempt"]) == ("succeeded", 1)
-    nothing_stays(deployment)
+    nothing_stays(team_server)
 
 
-def test_canceling_frees_the_process_within_three_seconds(deployment: Deployment, slow: Path) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job = deployment.submit(slow, UNQUANTIZED)
-    deployment.running(job["id"])
-    with deployment.client() as client:
+def test_canceling_frees_the_process_within_three_seconds(embedded: Deployment, slow: Path) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    job = embedded.submit(slow, UNQUANTIZED)
+    embedded.running(job["id"])
+    with embedded.client() as client:
         assert client.post(f"/jobs/{job['id']}/cancel").json()["status"] == "canceling"
-    until(lambda: not job_processes(deployment.home), 3, "the process to end")
-    ended = deployment.ended(job["id"], 3)
+    until(lambda: not job_processes(embedded.home), 3, "the process to end")
+    ended = embedded.ended(job["id"], 3)
     assert (ended["status"], ended["result"]) == ("canceled", None)
-    nothing_stays(deployment)
+    nothing_stays(embedded)
 
 
 def test_two_servers_on_one_database(deployment: Deployment, digits: Digits) -> None:

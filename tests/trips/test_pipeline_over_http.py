@@ -61,14 +61,14 @@ def kill_in(deployment: Deployment, job_id: str, stage: str) -> None:
 
 
 @pytest.mark.slow
-def test_killed_in_every_stage(deployment: Deployment, undisturbed: PipelineResult, tmp_path: Path) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job_id = submit(deployment)
+def test_killed_in_every_stage(team_server: Deployment, undisturbed: PipelineResult, tmp_path: Path) -> None:
+    team_server.start_api()
+    team_server.start_worker()
+    job_id = submit(team_server)
     stages = [name.removesuffix(".onnx") for name in FILES if "fuse" not in name]  # which is over in a moment
     for stage in stages:
-        kill_in(deployment, job_id, stage)
-    ended = deployment.ended(job_id, 240)
+        kill_in(team_server, job_id, stage)
+    ended = team_server.ended(job_id, 240)
     assert ended["status"] == "succeeded", ended["error"]
     assert ended["attempt"] == len(stages) + 1
     answered = PipelineResult.model_validate_json(json.dumps(ended["result"]))
@@ -77,8 +77,8 @@ def test_killed_in_every_stage(deployment: Deployment, undisturbed: PipelineResu
     assert {artifact["sha256"] for artifact in ended["artifacts"]} == {
         stage.artifact.sha256 for stage in undisturbed.stages
     }
-    nothing_stays(deployment)
-    scored = deployment.ended(_score(deployment, undisturbed.artifact.sha256))
+    nothing_stays(team_server)
+    scored = team_server.ended(_score(team_server, undisturbed.artifact.sha256))
     assert scored["result"]["score"] == ended["result"]["score"]
 
 
@@ -91,36 +91,36 @@ def _score(deployment: Deployment, sha256: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_pipeline_shows_where_it_is_and_is_canceled(deployment: Deployment) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    job_id = submit(deployment)
+def test_a_pipeline_shows_where_it_is_and_is_canceled(embedded: Deployment) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    job_id = submit(embedded)
 
     def in_training() -> bool:
-        job = deployment.job(job_id)
+        job = embedded.job(job_id)
         return job["stage"] is not None and job["stage"]["name"] == "1-train" and job["progress"] is not None
 
     until(in_training, 60, "training to begin")
-    job = deployment.job(job_id)
+    job = embedded.job(job_id)
     assert (job["stage"]["index"], job["stage"]["count"], job["progress"]["unit"]) == (2, 6, "epochs")
-    with deployment.client() as client:
+    with embedded.client() as client:
         client.post(f"/jobs/{job_id}/cancel")
-    until(lambda: not job_processes(deployment.home), 3, "the process to end")
-    assert deployment.ended(job_id, 5)["status"] == "canceled"
-    nothing_stays(deployment)
+    until(lambda: not job_processes(embedded.home), 3, "the process to end")
+    assert embedded.ended(job_id, 5)["status"] == "canceled"
+    nothing_stays(embedded)
 
 
 @pytest.mark.slow
-def test_a_pipeline_that_fails_late_keeps_the_files_of_the_stages_before(deployment: Deployment) -> None:
+def test_a_pipeline_that_fails_late_keeps_the_files_of_the_stages_before(embedded: Deployment) -> None:
     """The training of its second stage comes apart."""
-    deployment.start_api()
-    deployment.start_worker()
+    embedded.start_api()
+    embedded.start_worker()
     training, fusing = SETTINGS["stages"][0], SETTINGS["stages"][3]
     ruin = training | {"epochs": 1, "learning_rate": 100.0}
-    job_id = submit(deployment, SETTINGS | {"stages": [training | {"epochs": 1}, fusing, ruin]})
-    ended = deployment.ended(job_id, 120)
+    job_id = submit(embedded, SETTINGS | {"stages": [training | {"epochs": 1}, fusing, ruin]})
+    ended = embedded.ended(job_id, 120)
     assert (ended["status"], ended["error"]["stage"]) == ("failed", "3-train")
     assert [artifact["name"] for artifact in ended["artifacts"]] == ["1-train.onnx", "2-fuse.onnx"]
-    nothing_stays(deployment)
-    scored = deployment.ended(_score(deployment, ended["artifacts"][1]["sha256"]))
+    nothing_stays(embedded)
+    scored = embedded.ended(_score(embedded, ended["artifacts"][1]["sha256"]))
     assert scored["status"] == "succeeded"

@@ -1,4 +1,4 @@
-"""The published networks give over HTTP, on every kind of deployment, what `micronet score --json` gives here."""
+"""Networks give over HTTP, on every kind of deployment, what `micronet score --json` gives here."""
 
 import hashlib
 import json
@@ -34,33 +34,25 @@ def by_command(checkpoint: Path, data: Path, settings: str) -> dict[str, Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("deployment", "name"),
-    [("embedded", "osi_60"), ("team_server", "kaist_v2_pr45")],
-    indirect=["deployment"],
-)
-def test_published_networks_as_by_command(
-    deployment: Deployment, name: str, shared_dir: Path, few_cifar100_dir: Path
-) -> None:
-    """One file of each team, each on a kind of deployment; that all give what was published on all images, the tests of
-    the library and of the pages show."""
-    file = shared_dir / "checkpoints" / f"{name}.onnx"
-    deployment.environment = {**deployment.environment, "MICRONET_DATA": str(few_cifar100_dir)}
-    deployment.start_api()
-    deployment.start_worker()
-    job = deployment.submit(file, SETTINGS)
-    ended = deployment.ended(job["id"], 300)
+def test_a_published_network_as_by_command(team_server: Deployment, shared_dir: Path, few_cifar100_dir: Path) -> None:
+    """That all give what was published, the tests of the library show."""
+    file = shared_dir / "checkpoints" / "kaist_v2_pr45.onnx"
+    team_server.environment = {**team_server.environment, "MICRONET_DATA": str(few_cifar100_dir)}
+    team_server.start_api()
+    team_server.start_worker()
+    job = team_server.submit(file, SETTINGS)
+    ended = team_server.ended(job["id"], 300)
     assert ended["status"] == "succeeded", ended["error"]
     assert ended["result"] == by_command(file, few_cifar100_dir, SETTINGS)
-    with deployment.client() as client:
+    with team_server.client() as client:
         board = client.get("/leaderboard", params={"track": "few"}).json()
     assert [entry["job"] for entry in board["entries"]] == [job["id"]]
 
 
-def test_a_state_dict_as_by_command(deployment: Deployment, digits: tuple[Path, str], tmp_path: Path) -> None:
-    deployment.start_api()
-    deployment.start_worker()
-    ended = deployment.ended(deployment.submit(*digits)["id"])
+def test_a_state_dict_as_by_command(embedded: Deployment, digits: tuple[Path, str], tmp_path: Path) -> None:
+    embedded.start_api()
+    embedded.start_worker()
+    ended = embedded.ended(embedded.submit(*digits)["id"])
     assert ended["result"] == by_command(digits[0], tmp_path, digits[1])
 
 
