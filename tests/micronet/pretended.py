@@ -327,6 +327,7 @@ def _cuda(gpu: Gpu) -> dict[str, Callable[..., Any]]:
         "device": lambda _device: nullcontext(),
         "CUDAGraph": Recording,
         "graph": gpu.into,
+        "is_current_stream_capturing": lambda: gpu.recording is not None,
         "manual_seed_all": gpu.seed,
         "get_rng_state": lambda _device=None: gpu.drawn.clone(),
         "set_rng_state": gpu.be_drawn,
