@@ -70,6 +70,7 @@ def test_a_sweep_does_not_ask_for_every_file(records: Records, tmp_path: Path, m
             incoming.write(content)
             kept.append(incoming.keep())
     records.blobs.add(kept[0], "")
+    os.utime(tmp_path / "blobs" / kept[1].location, (0, 0))
     asked: list[str] = []
     monkeypatch.setattr(records.blobs, "is_known", lambda location: bool(asked.append(location)))
     sweep(Settings(home=tmp_path), records, blobs)

@@ -3,14 +3,27 @@
 import errno
 import os
 import shutil
+import stat
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from secrets import token_hex
 from typing import BinaryIO
 
-from worker.blobs.port import IDENTITY, Incoming, LockedFile, is_location, new_location, remove_abandoned
+from worker.blobs.port import (
+    ABANDONED_AFTER,
+    IDENTITY,
+    Incoming,
+    LockedFile,
+    is_location,
+    new_location,
+    remove_abandoned,
+)
 from worker.records.values import StoredBlob
+
+_WHOLE = 0o440
+"""Permissions of a file that is complete; while it is written, they are others."""
 
 
 class DirectoryBlobs:
@@ -64,10 +77,14 @@ class DirectoryBlobs:
         self._path(location).unlink(missing_ok=True)
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete files nobody recorded and nobody is writing."""
+        """As in the port: a file whose writer died in the middle of it goes at once."""
+
+        def stays(location: str) -> bool:
+            return is_known(location) or _is_whole_and_new(self._path(location))
+
         locations = (f"{path.parent.name}/{path.name}" for path in self.root.glob("??/*"))
         return sum(
-            remove_abandoned(self._path(location), partial(is_known, location))
+            remove_abandoned(self._path(location), partial(stays, location))
             for location in filter(is_location, locations)
         )
 
@@ -97,6 +114,14 @@ class DirectoryBlobs:
         return self.root / directory / name
 
 
+def _is_whole_and_new(path: Path) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:  # another sweep was faster
+        return False
+    return stat.S_IMODE(found.st_mode) == _WHOLE and time.time() - found.st_mtime < ABANDONED_AFTER.total_seconds()
+
+
 class _IncomingFile(Incoming):
     def __init__(self, root: Path, location: str) -> None:
         super().__init__()
@@ -108,7 +133,7 @@ class _IncomingFile(Incoming):
 
     def keep(self) -> StoredBlob:
         self._file.sync()
-        os.chmod(self._file.path, 0o440)
+        os.chmod(self._file.path, _WHOLE)
         return StoredBlob(self.sha256, self.size, self._location)
 
     def discard(self) -> None:

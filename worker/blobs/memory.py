@@ -39,7 +39,7 @@ class MemoryBlobs:
         self._identity = identity
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete files nobody recorded and nobody is writing."""
+        """Delete files nobody recorded and nobody is writing; here they have no age."""
         abandoned = [name for name in self.files if name not in self.open_files and not is_known(name)]
         for name in abandoned:
             del self.files[name]

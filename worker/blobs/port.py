@@ -7,6 +7,7 @@ import re
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -17,6 +18,9 @@ from worker.records.values import StoredBlob
 CHUNK = 1 << 20
 IDENTITY = "store-id"
 """Name of the file that says whose the store is; a location is never called that."""
+ABANDONED_AFTER = timedelta(days=1)
+"""Age at which a whole file that no record knows is swept: longer than any upload takes, and time to notice that these
+records are a copy, or an older state, of those that know it."""
 
 
 class Blobs(Protocol):
@@ -38,7 +42,8 @@ class Blobs(Protocol):
         """Write down whose the store is. Raises OSError."""
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete files that no record knows and no living process is still writing; how many there were."""
+        """Delete files that no record knows and no living process is still writing, whole ones not before they are
+        `ABANDONED_AFTER` old; how many there were."""
 
     def sweep_spool(self) -> int:
         """Delete files that wait on this host for a store elsewhere, and whose process died; how many there were."""

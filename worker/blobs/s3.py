@@ -3,7 +3,7 @@
 import io
 import shutil
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
@@ -15,10 +15,16 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from micronet.errors import SettingsError
-from worker.blobs.port import IDENTITY, Incoming, LockedFile, is_location, new_location, remove_abandoned
+from worker.blobs.port import (
+    ABANDONED_AFTER,
+    IDENTITY,
+    Incoming,
+    LockedFile,
+    is_location,
+    new_location,
+    remove_abandoned,
+)
 from worker.records.values import StoredBlob
-
-_ABANDONED_AFTER = timedelta(days=1)  # longer than any upload takes
 
 
 class S3Blobs:
@@ -84,7 +90,7 @@ class S3Blobs:
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
         """Delete objects of more than a day that nobody recorded, and parts of objects that were never completed."""
-        yesterday = datetime.now(UTC) - _ABANDONED_AFTER
+        yesterday = datetime.now(UTC) - ABANDONED_AFTER
         swept = self._abort_uploads(yesterday)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
         for item in (item for page in pages for item in page.get("Contents", ())):

@@ -117,9 +117,15 @@ def test_a_store_says_whether_it_works(blobs: Blobs) -> None:
     assert blobs.sweep(lambda location: False) == 0
 
 
+def grow_old(path: Path) -> None:
+    os.utime(path, (0, 0))
+
+
 def test_a_sweep_takes_what_nobody_knows_and_leaves_the_rest(tmp_path: Path) -> None:
     blobs = DirectoryBlobs(tmp_path)
     known, unknown = keep(blobs, b"known"), keep(blobs, b"unknown")
+    for blob in (known, unknown):
+        grow_old(tmp_path / blob.location)
     with blobs.create() as incoming:
         incoming.write(b"on its way")
         assert blobs.sweep(lambda location: location == known.location) == 1
@@ -129,12 +135,22 @@ def test_a_sweep_takes_what_nobody_knows_and_leaves_the_rest(tmp_path: Path) -> 
         assert (tmp_path / blob.location).exists() == there
 
 
+def test_a_sweep_leaves_what_others_may_know_its_day(tmp_path: Path) -> None:
+    """As a staging server does, on a copy of the records and the very store of the original."""
+    blobs = DirectoryBlobs(tmp_path)
+    path = tmp_path / keep(blobs, b"recorded by the original since").location
+    assert blobs.sweep(lambda location: False) == 0
+    assert path.exists()
+    grow_old(path)
+    assert blobs.sweep(lambda location: False) == 1
+
+
 def test_a_sweep_touches_nothing_that_is_no_blob(
     s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setattr(s3, "_ABANDONED_AFTER", timedelta(days=-1))
+    monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(days=-1))
     client = boto3.client("s3", endpoint_url=s3_server.endpoint, region_name="us-east-1")
     client.create_bucket(Bucket="shared")
     client.put_object(Bucket="shared", Key="de/report.pdf", Body=b"somebody else's")
@@ -143,6 +159,8 @@ def test_a_sweep_touches_nothing_that_is_no_blob(
     url = s3_server.url.replace(f"s3://{s3_server.bucket}", "s3://shared")
     for blobs in (DirectoryBlobs(tmp_path), open_blobs(url, tmp_path / "scratch")):
         forgotten = keep(blobs, b"forgotten")
+        if isinstance(blobs, DirectoryBlobs):
+            grow_old(tmp_path / forgotten.location)
         assert blobs.sweep(lambda location: False) == 1
         with pytest.raises(FileNotFoundError):
             blobs.open(forgotten.location)
@@ -174,7 +192,7 @@ def test_parts_of_an_object_whose_sender_was_killed_are_swept(
         upload = client.create_multipart_upload(Bucket="parts", Key=key)["UploadId"]
         client.upload_part(Bucket="parts", Key=key, UploadId=upload, PartNumber=1, Body=b"half")
     for days, swept in ((1e5, 0), (-1, 1)):  # the server in the test gives all uploads one date, long ago
-        monkeypatch.setattr(s3, "_ABANDONED_AFTER", timedelta(days=days))
+        monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(days=days))
         assert blobs.sweep(lambda location: False) == swept
     assert [upload["Key"] for upload in client.list_multipart_uploads(Bucket="parts")["Uploads"]] == [others]
 
