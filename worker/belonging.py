@@ -41,7 +41,8 @@ def hold_together(records: Records, blobs: Blobs) -> None:
         if known and all(has_gone(blobs, location) for location in islice(known, _SAMPLE)):
             raise WrongStore(
                 f"the blob store has none of the files that the records name ({len(known):,}): is it mounted, and the "
-                "one that MICRONET_BLOBS_URL is to name?"
+                f"one that MICRONET_BLOBS_URL is to name? If they are lost for good, write {ours} into {IDENTITY} in "
+                "it: jobs and scores are as they were then, and their files are gone."
             )
         blobs.claim(ours)
         theirs = blobs.identity()

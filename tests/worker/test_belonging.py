@@ -52,9 +52,10 @@ def test_one_that_an_earlier_version_filled_is_known_by_its_files(records: Recor
     blobs = DirectoryBlobs(tmp_path / "blobs")
     blob = keep(blobs, b"recorded", records)
     empty = DirectoryBlobs(tmp_path / "elsewhere")
-    with pytest.raises(WrongStore, match=r"none of the files .*\(1\): is it mounted"):
+    with pytest.raises(WrongStore, match=r"none of the files .*\(1\): is it mounted") as refused:
         hold_together(records, empty)
     assert empty.identity() is None
+    assert f"write {records.store.identity()} into store-id in it" in str(refused.value)
     hold_together(records, blobs)
     assert blobs.identity() == records.store.identity()
     blobs.open(blob.location).close()
