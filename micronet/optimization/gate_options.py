@@ -16,7 +16,7 @@ LEAST = -3.0
 @dataclass(frozen=True, slots=True)
 class GateOption:
     """Bits of a value and by which rule its grid was placed, what they cost in parts of the score, and the squared
-    change of the logits."""
+    change of the logits. Journals hold them by these names."""
 
     bits: int
     rule: PlacementRule

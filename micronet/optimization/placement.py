@@ -36,7 +36,7 @@ class PlacedGrid:
 
 
 def placed_grids(grids: Sequence[Grid], noises: Sequence[float]) -> list[PlacedGrid]:
-    """By either rule, of each width; one range where both agree.
+    """By either rule, of each width; one grid where both agree.
 
     `grids` are those of one width after the other, the first of each that of least squared error, and `noises` how far
     they move the logits.

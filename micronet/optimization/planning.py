@@ -7,7 +7,7 @@ from itertools import product
 from micronet.graph.grid import Grid
 from micronet.optimization.gate_options import GateOption
 from micronet.optimization.lagrangian import choose, multiplier_for_loss, total
-from micronet.optimization.layer_options import BitWidths, LayerOption, score_tradeoff
+from micronet.optimization.layer_options import LayerBits, LayerOption, score_tradeoff
 from micronet.optimization.objective import ScoreTradeoff
 from micronet.optimization.plan import LayerChoice, NamedPlan, NetworkPlan, short_name
 from micronet.optimization.search_setup import SearchSetup
@@ -32,8 +32,8 @@ class Planner:
         """The lowest score for this loss at most, or the least loss, with one width for all weights, one for all that
         layers read and one for all hard swishes."""
         settings = self._setup.settings
-        ranges = map(every_width, (settings.weight_bits, settings.input_bits, settings.gate_bits))
-        found = [self._of_widths(*widths) for widths in product(*ranges)]
+        widths = map(every_width, (settings.weight_bits, settings.input_bits, settings.gate_bits))
+        found = [self._of_widths(*each) for each in product(*widths)]
         within = [one for one in found if one.foreseen.loss <= loss]
         return (
             min(within, key=lambda one: one.foreseen.cost) if within else min(found, key=lambda one: one.foreseen.loss)
@@ -88,7 +88,7 @@ class Planner:
 
     def _tradeoff(self, name: str, option: LayerOption, loss_per_score: float) -> ScoreTradeoff:
         setup = self._setup
-        widths = BitWidths(option.weight_bits, option.input_bits, setup.settings.bias_bits)
+        widths = LayerBits(option.weight_bits, option.input_bits, setup.settings.bias_bits)
         return score_tradeoff(
             setup.network.layers[name], self._survey.errors[name], widths, setup.layer_score, loss_per_score
         )

@@ -44,7 +44,7 @@ class Filter:
             self.slope.add_(step * self.form[term])
 
     def best(self, term: int) -> float:
-        """The step that wins most: down the slope by one or, where there is a price, to zero; 0 for none."""
+        """The step that wins most: down the slope by one or, where weights cost anything, to zero; 0 for none."""
         now, down, curvature = (float(one) for one in (self.weights[term], self.slope[term], self.form[term, term]))
         if not bool(self.there[term]):
             return 0.0

@@ -17,7 +17,7 @@ from micronet.optimization.fitted_rounding import (
     on_grids_of,
     round_rows,
 )
-from micronet.optimization.layer_options import BitWidths, score_tradeoff
+from micronet.optimization.layer_options import LayerBits, score_tradeoff
 from micronet.optimization.moments import moments, quadratic
 from micronet.optimization.zeros import solved
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
@@ -124,12 +124,14 @@ def traded(kind: str, loss_per_score: float, bits: int = 4) -> tuple[Rounding, R
     problem, _ = rounding_problem(kind)
     _, layer, _ = one_layer(kind)
     errors = torch.linspace(0.5, 2, len(problem.rows), dtype=torch.float64)
-    made = score_tradeoff(layer, errors, BitWidths(bits, 8, 8), lambda counts: price(counts) / 1e4, loss_per_score)
+    made = score_tradeoff(
+        layer, errors, LayerBits(bits, 8, 8), lambda counts: layer_score(counts) / 1e4, loss_per_score
+    )
     objective = Objective(made, OperandRange(-128, 127, 2**-5), layer.linear.bias)
     return round_rows(problem, bits), round_rows(replace(problem, objective=objective), bits), objective
 
 
-def price(counts: LayerCounts) -> float:
+def layer_score(counts: LayerCounts) -> float:
     terms = Terms(UNQUANTIZED, "cheapest", "proven")
     part = POLICIES["challenge"](Counts((counts,), True, 0), counts, terms)
     return part.storage_bits + part.math_bits
@@ -150,7 +152,7 @@ def test_a_trade_gives_up_some_error_for_fewer_weights_and_narrower_sums(kind: s
     assert bool((found.error >= plain.error * 0.9).all())
 
 
-def test_at_no_price_a_trade_rounds_for_least_error_and_at_a_high_one_nothing_is_left() -> None:
+def test_where_weights_cost_nothing_a_trade_rounds_for_least_error_and_where_they_cost_much_nothing_is_left() -> None:
     plain, free, _ = traded("convolution", 0.0)
     assert float(free.error.sum()) <= float(plain.error.sum()) * 1.001  # another way down, to about as low
     assert not traded("convolution", 1e9)[1].integers.any()
@@ -160,7 +162,7 @@ def test_a_weight_costs_what_the_score_has_it_for() -> None:
     """Storage of its bits and its mask's none, a product per position at the wider operand, and one addition."""
     _, layer, _ = one_layer("convolution")
     errors = torch.linspace(1, 2, 6)
-    made = score_tradeoff(layer, errors, BitWidths(4, 8, 8), price, 2.0)
+    made = score_tradeoff(layer, errors, LayerBits(4, 8, 8), layer_score, 2.0)
     assert made.weight == 2 * (4 + layer.positions * 8)
     assert made.bit == 2 * layer.positions
     assert made.exponent == 2 * 8
@@ -190,15 +192,15 @@ def test_a_layer_that_always_reads_the_same_can_be_solved_for() -> None:
     assert bool(torch.isfinite(factors).all())
 
 
-@pytest.mark.parametrize("price", [None, 1e-9, 1.0])
-def test_no_weight_leaves_its_grid_where_squares_are_rounding_errors(price: float | None) -> None:
+@pytest.mark.parametrize("cost", [None, 1e-9, 1.0])
+def test_no_weight_leaves_its_grid_where_squares_are_rounding_errors(cost: float | None) -> None:
     """Of a value that hardly changes, some squares come out below zero: no step there is worth anything."""
     problem, _ = rounding_problem("pointwise")
     noise = torch.randn(12, 12, generator=torch.Generator().manual_seed(0)).double()
     still = replace(problem, inputs=1e-25 * (noise + noise.T).unsqueeze(0))
-    if price is not None:
-        trade_ = ScoreTradeoff(torch.full((7,), 1e-3, dtype=torch.float64), price, price, price)
-        still = replace(still, objective=Objective(trade_, OperandRange(-128, 127, 2**-5), None))
+    if cost is not None:
+        tradeoff = ScoreTradeoff(torch.full((7,), 1e-3, dtype=torch.float64), cost, cost, cost)
+        still = replace(still, objective=Objective(tradeoff, OperandRange(-128, 127, 2**-5), None))
     found = round_rows(still, 4)
     assert -8 <= float(found.integers.min()) <= float(found.integers.max()) <= 7
 

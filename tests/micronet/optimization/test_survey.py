@@ -15,7 +15,7 @@ from tests.micronet import networks
 SETTINGS = OptimizeSettings(weight_bits=(3, 5), input_bits=(4, 6), gate_bits=(5, 6))
 
 
-def price(layer: LayerCounts) -> float:
+def layer_score(layer: LayerCounts) -> float:
     return float(layer.operations.multiplications + sum(parameter.nonzero for parameter in layer.parameters))
 
 
@@ -25,7 +25,7 @@ def surveyed() -> Survey:
         layers = [nn.Conv2d(4, 8, 1), nn.Hardswish(), nn.Conv2d(8, 8, 3, groups=8), nn.Hardswish()]
         module = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 3)).eval()
     of = network_parts(capture(module.requires_grad_(False), networks.IMAGE))
-    return survey(of, networks.images(64), SETTINGS, price)
+    return survey(of, networks.images(64), SETTINGS, layer_score)
 
 
 def test_a_journal_gives_back_what_it_was_given() -> None:
@@ -40,6 +40,16 @@ def test_a_journal_gives_back_what_it_was_given() -> None:
         assert len(places) == len(again.places[name])
     assert found.errors.keys() == again.errors.keys()
     assert all(torch.equal(errors, again.errors[name]) for name, errors in found.errors.items())
+
+
+def test_an_entry_has_the_names_that_journals_have() -> None:
+    facts = surveyed().entry().facts
+    assert facts.keys() == {"layers", "gates", "ranges"}
+    (layer, *_), (gate, *_) = (next(iter(facts[kind].values())) for kind in ("layers", "gates"))
+    assert layer.keys() == {"weight_bits", "input_bits", "rule", "support", "loss", "cost"}
+    assert gate.keys() == {"bits", "rule", "loss", "cost"}
+    _, (placed, *_) = facts["ranges"][0]
+    assert placed.keys() == {"ends", "step", "rule", "noise"}
 
 
 def test_every_width_is_offered_and_every_option_says_what_is_read() -> None:
