@@ -4,6 +4,12 @@ import os
 import shutil
 import subprocess
 
+import structlog
+
+log = structlog.get_logger()
+
+_PATIENCE_SECONDS = 30.0
+
 
 def devices(slots: int | None = None) -> tuple[str, ...]:
     """cuda:0, cuda:1 and so on for each visible GPU, else cpu. `slots`: so many on the CPU, at most so many GPUs."""
@@ -19,5 +25,12 @@ def _visible_gpus() -> int:
     if program is None:
         return 0
     command = [program, "--query-gpu=uuid", "--format=csv,noheader"]
-    answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    return len(answer.stdout.split()) if answer.returncode == 0 else 0
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=False)
+    except subprocess.TimeoutExpired:
+        log.warning("no GPU is used: nvidia-smi does not answer", seconds=_PATIENCE_SECONDS)
+        return 0
+    if answer.returncode != 0:
+        log.warning("no GPU is used: nvidia-smi fails", reason=(answer.stdout + answer.stderr).strip())
+        return 0
+    return len(answer.stdout.split())
