@@ -10,11 +10,10 @@ from kombu import Exchange, Queue
 
 from micronet.errors import SettingsError
 from worker import bell_directory
-from worker.settings import LONG, SHORT
+from worker.settings import LANES
 from worker.urls import directory_of
 
 RING = "micronet.ring"
-LANES = (SHORT, LONG)
 _POLLING_SECONDS = 0.1  # of the directory: kombu looks once a second, which every small job would wait for
 _BELLS_WAITING = 10_000
 
@@ -95,7 +94,5 @@ class CeleryBell:
             job_id, lane = ring
             try:
                 self._celery.send_task(RING, args=[job_id], queue=lane, retry=False)
-            except (
-                Exception
-            ) as error:  # whatever a broker can do wrong; the job waits in the records and is found there
+            except Exception as error:  # whatever a broker can do wrong: the job waits in the records
                 log.warning("bell not rung", job=job_id, reason=repr(error))

@@ -33,7 +33,12 @@ MicronetError
         └── OutputRefused              what it left
 """
 
+import errno
+
 from micronet.errors import MicronetError
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""Numbers of an OSError which say that a disk, or somebody's share of it, is full."""
 
 
 class ServiceError(MicronetError):

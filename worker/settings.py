@@ -2,18 +2,20 @@
 
 from math import isclose
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from urllib.parse import quote, unquote
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from micronet.errors import SettingsError
+from micronet.jobs.table import Lane
+from worker.limits import GIBI, MEBI
 from worker.urls import directory_of
 
-GIBI, MEBI = 1 << 30, 1 << 20
-SHORT, LONG = "short", "long"
-"""The lanes of jobs."""
+SHORT: Lane = "short"
+LONG: Lane = "long"
+LANES: tuple[Lane, ...] = get_args(Lane)
 
 _BEATS_OF_A_LEASE = 3  # at least
 _SQLITE = "sqlite:///"
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     broker_url: SecretStr | None = None
     blobs_url: SecretStr | None = None
-    lanes: Literal["short", "long", "both"] = "both"
+    lanes: Literal[Lane, "both"] = "both"
     slots: Annotated[int, Field(ge=1, le=64)] | None = None
     memory_bytes: Annotated[int, Field(ge=64 * MEBI)] | None = None
     wall_seconds: Seconds = 3600
@@ -153,7 +155,7 @@ class Settings(BaseSettings):
 
     def accepted_lanes(self) -> tuple[str, ...]:
         """The lanes of jobs this worker claims from."""
-        return (SHORT, LONG) if self.lanes == "both" else (self.lanes,)
+        return LANES if self.lanes == "both" else (self.lanes,)
 
 
 def _check_hidden(data: Path, own: Path, name: str) -> None:

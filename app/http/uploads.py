@@ -1,6 +1,5 @@
 """Files on their way from a client into the store: hashed in flight, written once, by threads."""
 
-import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
@@ -14,7 +13,7 @@ from app.http.threads import Threads
 from app.services import Services
 from worker.blobs import Incoming
 from worker.blobs.settling import abandon, settle
-from worker.errors import StorageFull, Unavailable
+from worker.errors import FULL_DISK, StorageFull, Unavailable
 from worker.records.values import StoredBlob
 
 T = TypeVar("T")
@@ -85,7 +84,7 @@ def storage_errors() -> Iterator[None]:
     except FileNotFoundError:
         raise
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL_DISK:
             raise StorageFull("no space is left for files; send it again when some was made.") from error
         log.error("the store of files fails", reason=repr(error))
         raise Unavailable("the store of files does not answer; try again in a few seconds.") from error

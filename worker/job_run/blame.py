@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import structlog
 
-from worker.errors import StorageFull, Unavailable
+from worker.errors import FULL_DISK, StorageFull, Unavailable
 from worker.job_run.attempt import Attempt
 from worker.job_run.outcomes import Returned, Spent, failed
 from worker.records.values import Ending
@@ -19,13 +19,12 @@ log = structlog.get_logger()
 TRANSIENT_ERRORS = (Unavailable, StorageFull, OSError)
 """Errors of reading and writing that may go by."""
 
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 _NOT_HERE = frozenset({errno.ENODEV, errno.ENOTCONN, errno.ESTALE})  # a file system that is not mounted, or cut off
 
 
 def is_full(error: Exception) -> bool:
     """Whether a file system has no room."""
-    return isinstance(error, OSError) and error.errno in _FULL
+    return isinstance(error, OSError) and error.errno in FULL_DISK
 
 
 def is_ours(error: Exception, ask: Callable[[], object]) -> bool:
@@ -33,7 +32,7 @@ def is_ours(error: Exception, ask: Callable[[], object]) -> bool:
 
     `ask` makes another request to the store, which fails too while the store is down.
     """
-    if not isinstance(error, OSError) or error.errno in _FULL | _NOT_HERE:
+    if not isinstance(error, OSError) or error.errno in FULL_DISK | _NOT_HERE:
         return True
     try:
         ask()

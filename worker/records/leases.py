@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
 
+from worker.errors import WorkerLost
 from worker.records.blobs import record_blob
 from worker.records.clock import now
 from worker.records.database import Database
@@ -274,9 +275,9 @@ def _error_text(error: JobError | None) -> str | None:
 
 
 _LOST = JobError(
-    code="worker-lost",
-    title="The workers of this job died",
+    code=WorkerLost.code,
+    title=WorkerLost.title,
     detail=f"{MAX_ATTEMPTS} workers in a row gave no sign of life while they had this job; it is not tried again.",
-    retryable=True,
-    yours=False,
+    retryable=WorkerLost.retryable,
+    yours=WorkerLost.yours,
 )

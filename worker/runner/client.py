@@ -43,14 +43,11 @@ class Runner:
 
     data_dir   directory of data sets
     log        hears of starts and deaths: `log(event, **values)`, as structlog's loggers take it
-    visible    CUDA_VISIBLE_DEVICES of its jobs; None: as here
     """
 
-    def __init__(
-        self, data_dir: Path | None, log: Callable[..., object] = lambda event, **_: None, visible: str | None = None
-    ) -> None:
+    def __init__(self, data_dir: Path | None, log: Callable[..., object] = lambda event, **_: None) -> None:
         self._data_dir = None if data_dir is None else data_dir.absolute()
-        self._environment = scrubbed(os.environ if visible is None else {**os.environ, "CUDA_VISIBLE_DEVICES": visible})
+        self._environment = scrubbed(os.environ)
         self._log, self._lock = log, RLock()
         self._spare: _Spare | None = None
         self._isolation: Isolation | None = None

@@ -4,7 +4,7 @@ import errno
 from collections.abc import Iterator
 
 from micronet.errors import MicronetError
-from worker.errors import DiskFull, FileSizeLimit, InternalError, OutOfMemory, ThreadLimit
+from worker.errors import FULL_DISK, DiskFull, FileSizeLimit, InternalError, OutOfMemory, ThreadLimit
 from worker.limits import MEBI, JobLimits
 from worker.runner.messages import JobError, job_error
 
@@ -24,7 +24,7 @@ def job_error_of(error: BaseException, stage: str | None, limits: JobLimits) -> 
         return told(error, stage)
     if isinstance(error, RuntimeError) and _NO_THREAD in str(error):
         return thread_limit(stage, limits)
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
         return told(DiskFull("there was no room left for the job's files; it can be tried again."), stage)
     if isinstance(error, OSError) and error.errno == errno.EFBIG:
         return file_too_large(stage, limits)

@@ -19,8 +19,6 @@ from tests.app.pages.guide_page import guide
 FOLDERS = [Path(package.__file__).parent for package in (app, worker, micronet) if package.__file__]
 SAY_A_CODE = {"JobError", "job_error"}
 """Calls whose first argument is a code and whose second its title."""
-WRITTEN_DOWN = {"WorkerLost"}
-"""Classes whose code and title the records write down, and nobody raises."""
 
 
 @dataclass(frozen=True)
@@ -87,13 +85,13 @@ def test_every_class_below_which_there_is_none_is_made_somewhere() -> None:
         if isinstance(node, ast.Name | ast.Attribute)
     }
     leaves = {kind.__name__ for kind in error_classes() if not kind.__subclasses__()}
-    assert leaves - named == WRITTEN_DOWN
+    assert leaves <= named
 
 
 def test_titles_beside_codes_are_those_of_a_class() -> None:
     titles = {(kind.code, kind.title) for kind in error_classes()}
     told = [each for each in said() if each.title is not None]
-    assert len(told) >= 3
+    assert len(told) >= 2
     assert [each for each in told if (each.code, each.title) not in titles] == []
 
 

@@ -16,7 +16,7 @@ from micronet.contract import (
     Pruning,
     Sparsifying,
 )
-from micronet.journal import MemoryJournal
+from micronet.journal import Entry, MemoryJournal
 from micronet.pruning.stage import prune
 from tests.micronet.training.lessons import digits_graph, digits_task
 from tests.worker.records.making import new_job, store
@@ -289,6 +289,25 @@ def test_what_no_job_writes_down_is_refused(records: Records, blobs: MemoryBlobs
         assert keeper.settle(10)
         assert keeper.refused is not None
     assert blobs.files == {}
+
+
+@pytest.mark.parametrize(
+    "name", ["a", "0", "a.b_c-d", "a" * 128, "a" * 129, "-a", "_", "UPPER", "a b", "\u00e9", "a\n"]
+)
+def test_names_of_entries_are_those_that_a_job_may_write(
+    records: Records, blobs: MemoryBlobs, directory: Path, name: str
+) -> None:
+    """The rule stands twice: a worker does not load what computes."""
+    try:
+        MemoryJournal().write(name, Entry())
+    except AssertionError:
+        taken = False
+    else:
+        taken = True
+    with JournalKeeper(records, blobs, claimed(records), directory, LIMIT) as keeper:
+        write(directory, name, b"")
+        assert keeper.settle(10)
+        assert (keeper.refused is None) is taken
 
 
 def test_files_that_settings_name_are_fetched_and_kept_from_sweeps(
