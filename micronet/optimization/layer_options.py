@@ -55,7 +55,7 @@ class LayerStatistics:
 
 
 @dataclass(frozen=True, slots=True)
-class LayerBits:
+class OperandBits:
     """Bits of a layer's weights, of what it reads and of its biases."""
 
     weights: int
@@ -79,11 +79,13 @@ def layer_options(
             loss = float((weights * errors).sum())
             for one in known.grids:
                 width, operands = one.grid.bits, OperandRange.on(one.grid, known.least)
-                cost = layer_score(layer_counts(layer, rounded, LayerBits(bits, width, bias_bits), operands))
+                cost = layer_score(layer_counts(layer, rounded, OperandBits(bits, width, bias_bits), operands))
                 yield LayerOption(bits, width, one.rule, index, loss + one.noise, cost)
 
 
-def layer_counts(layer: QuantizableLayer, rounded: Rounding, widths: LayerBits, operands: OperandRange) -> LayerCounts:
+def layer_counts(
+    layer: QuantizableLayer, rounded: Rounding, widths: OperandBits, operands: OperandRange
+) -> LayerCounts:
     """What `layer` would count as, with these weights and operands."""
     nonzero = rounded.integers.count_nonzero(1)
     sums = sum_bits(rounded.integers, rounded.exponents, layer.linear.bias, operands)
@@ -91,7 +93,7 @@ def layer_counts(layer: QuantizableLayer, rounded: Rounding, widths: LayerBits, 
 
 
 def score_tradeoff(
-    layer: QuantizableLayer, errors: Tensor, widths: LayerBits, layer_score: LayerScore, loss_per_score: float
+    layer: QuantizableLayer, errors: Tensor, widths: OperandBits, layer_score: LayerScore, loss_per_score: float
 ) -> ScoreTradeoff:
     """What a weight that is not zero costs in terms of the logits, where they may move by `loss_per_score`.
 
@@ -109,7 +111,7 @@ def score_tradeoff(
     return ScoreTradeoff(errors, *(cost * loss_per_score for cost in (weight, bit, exponent)))
 
 
-def _counts(layer: QuantizableLayer, nonzero: Tensor, sums: Tensor, widths: LayerBits, exponents: int) -> LayerCounts:
+def _counts(layer: QuantizableLayer, nonzero: Tensor, sums: Tensor, widths: OperandBits, exponents: int) -> LayerCounts:
     """With `nonzero` (filters,) weights on grids of so many exponents, and sums of `sums` (filters,) bits."""
     filters, bias = len(nonzero), layer.linear.bias
     additions = (layer.positions * (nonzero + (bias is not None) - 1).clamp(min=0)).tolist()

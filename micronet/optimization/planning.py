@@ -7,7 +7,7 @@ from itertools import product
 from micronet.graph.grid import Grid
 from micronet.optimization.gate_options import GateOption
 from micronet.optimization.lagrangian import choose, multiplier_for_loss, total
-from micronet.optimization.layer_options import LayerBits, LayerOption, score_tradeoff
+from micronet.optimization.layer_options import LayerOption, OperandBits, score_tradeoff
 from micronet.optimization.objective import ScoreTradeoff
 from micronet.optimization.plan import LayerChoice, NamedPlan, NetworkPlan, short_name
 from micronet.optimization.search_setup import SearchSetup
@@ -88,7 +88,7 @@ class Planner:
 
     def _tradeoff(self, name: str, option: LayerOption, loss_per_score: float) -> ScoreTradeoff:
         setup = self._setup
-        widths = LayerBits(option.weight_bits, option.input_bits, setup.settings.bias_bits)
+        widths = OperandBits(option.weight_bits, option.input_bits, setup.settings.bias_bits)
         return score_tradeoff(
             setup.network.layers[name], self._survey.errors[name], widths, setup.layer_score, loss_per_score
         )

@@ -17,7 +17,7 @@ from micronet.optimization.fitted_rounding import (
     on_grids_of,
     round_rows,
 )
-from micronet.optimization.layer_options import LayerBits, score_tradeoff
+from micronet.optimization.layer_options import OperandBits, score_tradeoff
 from micronet.optimization.moments import moments, quadratic
 from micronet.optimization.zeros import solved
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
@@ -125,7 +125,7 @@ def traded(kind: str, loss_per_score: float, bits: int = 4) -> tuple[Rounding, R
     _, layer, _ = one_layer(kind)
     errors = torch.linspace(0.5, 2, len(problem.rows), dtype=torch.float64)
     made = score_tradeoff(
-        layer, errors, LayerBits(bits, 8, 8), lambda counts: layer_score(counts) / 1e4, loss_per_score
+        layer, errors, OperandBits(bits, 8, 8), lambda counts: layer_score(counts) / 1e4, loss_per_score
     )
     objective = Objective(made, OperandRange(-128, 127, 2**-5), layer.linear.bias)
     return round_rows(problem, bits), round_rows(replace(problem, objective=objective), bits), objective
@@ -162,7 +162,7 @@ def test_a_weight_costs_what_the_score_has_it_for() -> None:
     """Storage of its bits and its mask's none, a product per position at the wider operand, and one addition."""
     _, layer, _ = one_layer("convolution")
     errors = torch.linspace(1, 2, 6)
-    made = score_tradeoff(layer, errors, LayerBits(4, 8, 8), layer_score, 2.0)
+    made = score_tradeoff(layer, errors, OperandBits(4, 8, 8), layer_score, 2.0)
     assert made.weight == 2 * (4 + layer.positions * 8)
     assert made.bit == 2 * layer.positions
     assert made.exponent == 2 * 8

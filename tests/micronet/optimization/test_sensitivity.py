@@ -17,7 +17,7 @@ from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Ref
 from micronet.optimization.accumulator_widths import OperandRange
 from micronet.optimization.fitted_rounding import Rounding
-from micronet.optimization.layer_options import LayerBits, layer_counts
+from micronet.optimization.layer_options import OperandBits, layer_counts
 from micronet.optimization.layerwise import carry_out
 from micronet.optimization.network_parts import NetworkParts, network_parts
 from micronet.optimization.sensitivity import BATCH, PROJECTIONS, moves, noises, sensitivities
@@ -181,7 +181,7 @@ def placed(of: NetworkParts, graph: Graph) -> dict[str, tuple[float, float]]:
         grid = activation_grid(nodes[source.name])
         assert grid is not None
         biased = replace(layer, linear=replace(layer.linear, bias=graph.weights[bias]))
-        widths = LayerBits(graph.formats[weight].bits, grid.bits, graph.formats[bias].bits)
+        widths = OperandBits(graph.formats[weight].bits, grid.bits, graph.formats[bias].bits)
         ours = layer_counts(biased, rounded, widths, OperandRange.on(grid, of.least(layer.linear.source)))
         theirs = counted[layer.name]
         assert ours.accumulator_bits == theirs.accumulator_bits
