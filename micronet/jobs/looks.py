@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from micronet.contract import Accuracy, TestLook
 from micronet.optimization.front import Allowance, best_first
-from micronet.optimization.network_maker import FrontNetwork, Kind
+from micronet.optimization.network_maker import FrontNetwork, PointKind
 from micronet.progress import Progress
 
 
@@ -21,7 +21,7 @@ class LookOrder:
     floor: int
     most: int
 
-    def looks(self, kind: Kind, measure: Callable[[FrontNetwork], Accuracy]) -> tuple[TestLook, ...]:
+    def looks(self, kind: PointKind, measure: Callable[[FrontNetwork], Accuracy]) -> tuple[TestLook, ...]:
         """At networks of a kind, by `measure` on the test set, until one keeps the floor."""
         places = [place for place, network in enumerate(self.front) if network.point.kind == kind]
         points = [self.front[place].point for place in places]

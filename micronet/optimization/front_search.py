@@ -7,7 +7,7 @@ from micronet.contract import Accuracy
 from micronet.journal import Entry
 from micronet.optimization.closing_in import close_in
 from micronet.optimization.front import Allowance
-from micronet.optimization.network_maker import FrontNetwork, Kind, NetworkMaker
+from micronet.optimization.network_maker import FrontNetwork, NetworkMaker, PointKind
 from micronet.optimization.plan import NamedPlan
 from micronet.optimization.planning import Planner
 from micronet.optimization.search_setup import SearchSetup
@@ -48,7 +48,7 @@ class FrontSearch:
         """The same with one width for all weights, one for all that layers read and one for all hard swishes."""
         close_in(self._family("uniform", self._planner.uniform), FIRST_LOSS, points)
 
-    def _family(self, kind: Kind, plan_for: Callable[[float], NamedPlan]) -> Callable[[float], float]:
+    def _family(self, kind: PointKind, plan_for: Callable[[float], NamedPlan]) -> Callable[[float], float]:
         """Makes networks of a kind for foreseen losses, each once, and says what share of what may be lost each of them
         is expected to lose."""
         made, allowance = dict[str, FrontNetwork](), self.allowance

@@ -17,7 +17,7 @@ from micronet.optimization.search_setup import SearchSetup
 from micronet.optimization.tuning import tuned
 from micronet.training.state import forget_
 
-Kind = Literal["searched", "uniform"]
+PointKind = Literal["searched", "uniform"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class NetworkMaker:
         """The network in floating point, on held-out images and on hard ones."""
         return self._holdout.own.accuracy, self._hard.own.accuracy
 
-    def network(self, kind: Kind, plan: NamedPlan) -> FrontNetwork:
+    def network(self, kind: PointKind, plan: NamedPlan) -> FrontNetwork:
         """That of `plan`, trained where the settings say so."""
         name = f"network-{kind}-{plan.name}"
         fitted = self._setup.once(name, lambda: self._fitted(kind, plan))
@@ -55,7 +55,7 @@ class NetworkMaker:
                 forget_(self._lesson())
         return FrontNetwork(FrontPoint.model_validate(fitted.facts), _file(fitted))
 
-    def _fitted(self, kind: Kind, plan: NamedPlan) -> Entry:
+    def _fitted(self, kind: PointKind, plan: NamedPlan) -> Entry:
         setup = self._setup
         graph = carry_out(setup.network, plan.plan, setup.calibration, setup.settings.correct, setup.advance)
         return self._measured(graph, kind, plan.description)
@@ -82,7 +82,9 @@ class NetworkMaker:
         """What the training that goes on writes down: one at a time, or a journal would grow without end."""
         return Section(self._setup.journal, _LESSON)
 
-    def _measured(self, graph: Graph, kind: Kind, description: str, training: TrainingReport | None = None) -> Entry:
+    def _measured(
+        self, graph: Graph, kind: PointKind, description: str, training: TrainingReport | None = None
+    ) -> Entry:
         setup, data = self._setup, to_bytes(graph)
         graph = from_bytes(data)
         found, hard = (reference.compared(graph, setup.advance) for reference in (self._holdout, self._hard))
