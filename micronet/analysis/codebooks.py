@@ -16,7 +16,7 @@ def codes_of(call: Call) -> tuple[Parameter, ...]:
     it reads could be done ahead, so its indices are free; a weight that is no quantized one has been made ahead.
     """
     index = call.argument(2) if call.node.target is torch.ops.aten.index_select.default else None
-    if not isinstance(index, Ref) or index.name not in call.graph.literals:
+    if not isinstance(index, Ref) or index.name not in call.graph.weights:
         return ()
     if prod(call.shapes[call.node.name]) <= prod(call.shape(0)):
         return ()

@@ -39,7 +39,8 @@ def parameters(graph: Graph) -> dict[str, tuple[Parameter, ...]]:
     """Parameters by the name of the node that stores them: the first to read the weight, so that each counts once.
 
     A batch norm in inference is a scale and a shift per channel, whatever it was trained with: two tensors, not four.
-    Weights that an operation fixes (`Graph.literals`) are none. The exponent of a quantized value belongs to the
+    Weights that an operation fixes (`Graph.literals`) are none. What a selection picks is stored as its permutation
+    or its codes, if at all, and not as places too. The exponent of a quantized value belongs to the
     quantizer that makes it.
     """
     seen: set[str] = set(graph.literals)
@@ -74,8 +75,9 @@ def _parameters_of(graph: Graph, node: Node, seen: set[str]) -> Iterator[Paramet
     grid = activation_grid(node)
     if grid is not None:
         yield Parameter(f"{node.name}.exponent", 0, 0, 0, *_steps(grid))
+    places = node.args[2] if node.target is aten.index_select.default else None
     for ref in node.refs():
-        if ref.name in graph.weights and ref.name not in seen:
+        if ref.name in graph.weights and ref.name not in seen and ref != places:
             seen.add(ref.name)
             yield _parameter(ref.name, graph.weights[ref.name], graph.formats.get(ref.name))
 

@@ -21,8 +21,10 @@ def capture(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     """Graph of `module` in evaluation mode, for float32 images (N, *input_shape) with N free.
 
     `module` may lie on any device, the meta device too: nothing is computed, so counting needs no memory for weights.
-    In-place operations become their pure twins. Raises CaptureFailed for control flow that depends on data, for
-    anything but one tensor (N, ...) as the result, and where another batch size gives another network.
+    In-place operations become their pure twins. A tensor that is no parameter and no buffer, an attribute or one that
+    the forward makes of numbers, is a weight all the same, as the Constant of an exported file is; a single number is a
+    literal. Raises CaptureFailed for control flow that depends on data, for anything but one tensor (N, ...) as the
+    result, and where another batch size gives another network.
 
     torch.export finds the same graphs, but takes ten times as long, half a minute for a pruned PyramidNet 272: it
     reasons about symbolic sizes, and one size that is not known can be had by comparing two runs.
@@ -57,7 +59,8 @@ def _compare(one: Recording, many: Recording, input_shape: tuple[int, ...]) -> G
         if node.target is aten.batch_norm.default and node.args[5]:
             raise CaptureFailed(f"{node.layer or node.name} takes its statistics from the batch, not from training")
     weights = {**one.weights, **one.literals}
-    return Graph(one.images, input_shape, (*sizes.nodes, *nodes), weights, one.output, literals=frozenset(one.literals))
+    fixed = frozenset(name for name, literal in one.literals.items() if literal.numel() <= 1)
+    return Graph(one.images, input_shape, (*sizes.nodes, *nodes), weights, one.output, literals=fixed)
 
 
 class _Sizes:

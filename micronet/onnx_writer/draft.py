@@ -166,7 +166,8 @@ class Draft:
             return self.filled(flat[:1], tuple(weight.shape), name)
         if weight.is_floating_point() or len(flat) > MAX_LITERAL:
             raise NotWritable(
-                f"constant {name!r} holds several numbers that no training set; in a file they would be parameters."
+                f"constant {name!r} holds several numbers that no training set; in a file they would be parameters. "
+                "Store them as one: register_buffer in the module."
             )
         parts = [self._index(int(index)) for index in flat.tolist()]
         joined = self._plain("Concat", parts, name, {"axis": 0})

@@ -17,9 +17,10 @@ def fold_constants(graph: Graph) -> Graph:
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from,
     also where that had fewer elements (factors, a codebook): what the layers multiply by is what is counted, rounded
-    and stored. A result made of literals only is a literal. A quantizer's result on a weight is a quantized weight;
-    moved, that would lose its grid, so nodes that read quantized weights stay. Raises UnknownOperation for numbers
-    drawn at random: drawn once, they would be weights that nobody stores.
+    and stored. A result made of literals only, or of nothing, is a literal where it holds one number however often, or
+    indices; other tables (of sines, of places as floats) are stored, as they are in a file. A quantizer's result on a
+    weight is a quantized weight; moved, that would lose its grid, so nodes that read quantized weights stay. Raises
+    UnknownOperation for numbers drawn at random: drawn once, they would be weights that nobody stores.
     """
     values: dict[str, object] = dict(graph.weights)
     tensors = dict(graph.weights)
@@ -39,10 +40,17 @@ def fold_constants(graph: Graph) -> Graph:
             grid = weight_grid(node, tensors) if node.target in QUANTIZERS else None
             if grid is not None:
                 formats[node.name] = grid
-            if all(name in literals for name in names):
+            if literals.issuperset(names) and _takes_no_memory(value):
                 literals.add(node.name)
     folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
     return folded.live()
+
+
+def _takes_no_memory(value: object) -> bool:
+    """Whether there is one number, however often, or none, or places, which arithmetic makes again."""
+    if not isinstance(value, Tensor) or not value.is_floating_point() or value.numel() <= 1:
+        return True
+    return not value.is_meta and bool((value == value.reshape(-1)[0]).all())
 
 
 def _check_no_chance(node: Node) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 from pydantic import ValidationError
-from torch import nn
+from torch import Tensor, nn
 
 import micronet
 from micronet.contract import JobSettings, QuantizeSettings, ScoreSettings
@@ -69,6 +69,32 @@ def test_a_module_scores_as_the_file_it_was_exported_to(bits: micronet.BitWidths
     assert (one.score, one.storage, one.operations) == (other.score, other.storage, other.operations)
     counted = micronet.count(network(), track="digits", bits=bits)
     assert numbers(counted) == numbers(one) | {"accuracy": None, "qualifies": None}
+
+
+class Projected(nn.Module):
+    """A linear layer behind a product with 64 x 64 numbers that nobody trained: an attribute, or a buffer."""
+
+    def __init__(self, registered: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        table = torch.randn(64, 64)
+        if registered:
+            self.register_buffer("table", table)
+        else:
+            self.table = table
+        self.last = nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.last(x.flatten(1) @ self.table)
+        return answer
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_numbers_that_nobody_trained_are_stored_all_the_same(registered: bool, tmp_path: Path) -> None:
+    module, path = Projected(registered), tmp_path / "network.onnx"
+    assert micronet.count(module, track="digits", bits=None).storage.parameters == 64 * 64 + 64 * 10 + 10
+    micronet.write(micronet.capture(module, (1, 8, 8)), path)
+    assert numbers(micronet.count(path, track="digits")) == numbers(micronet.count(module, track="digits"))
 
 
 def test_costs_are_those_of_hand_arithmetic() -> None:

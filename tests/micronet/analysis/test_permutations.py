@@ -189,7 +189,10 @@ def test_the_nearest_places_and_borders_of_copied_ones_are_free(axis: int, index
 
 @pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
 @pytest.mark.parametrize("borders", [(1, 0, 2, 1), (0, 3, 0, 4), (2, 2, 2, 2)])
-def test_a_border_of_indices_costs_what_it_costs_as_one_operation(mode: str, borders: tuple[int, ...]) -> None:
+@pytest.mark.parametrize("literals", [frozenset({"rows", "columns"}), frozenset()])
+def test_a_border_of_indices_costs_what_it_costs_as_one_operation(
+    mode: str, borders: tuple[int, ...], literals: frozenset[str]
+) -> None:
     """Nothing, like a border of zeros."""
     left, right, top, bottom = borders
     rows, columns = (
@@ -200,7 +203,7 @@ def test_a_border_of_indices_costs_what_it_costs_as_one_operation(mode: str, bor
         node("r", aten.index_select.default, X, 2, Ref("rows")),
         node("y", aten.index_select.default, Ref("r"), 3, Ref("columns")),
         weights={"rows": rows, "columns": columns},
-        literals=frozenset({"rows", "columns"}),
+        literals=literals,
         shape=SHAPE,
     )
     padded = captured(lambda x: F.pad(x, borders, mode), SHAPE)
@@ -210,8 +213,11 @@ def test_a_border_of_indices_costs_what_it_costs_as_one_operation(mode: str, bor
     assert torch.equal(interpret(picked, x), interpret(padded, x))
 
 
+@pytest.mark.parametrize("literals", [frozenset({"index"}), frozenset()])
 @pytest.mark.parametrize(("index", "codes"), [([0, 1, 1], 3), ([1, 0], 0)])
-def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: list[int], codes: int) -> None:
+def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(
+    index: list[int], codes: int, literals: frozenset[str]
+) -> None:
     """2x192 weights of 8 bits are read through a selection of rows, which no image changes.
 
     Where it has more rows than there are, it is a codebook, and needs its codes: one bit tells two rows apart.
@@ -225,7 +231,7 @@ def test_a_weight_put_in_another_order_is_stored_and_its_order_is_free(index: li
             node("y", aten.linear.default, Ref("flat"), Ref("rows")),
             weights=weights,
             formats={"w": fixed_point(8, (3,))},
-            literals=frozenset({"index"}),
+            literals=literals,
             shape=(3, 8, 8),
         )
     )

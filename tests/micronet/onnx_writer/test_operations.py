@@ -190,7 +190,6 @@ REFUSED: dict[str, tuple[Forward, str]] = {
     "unequal means": (lambda m, x: F.adaptive_avg_pool2d(x, 4), "unequal"),
     "unequal maxima": (lambda m, x: F.adaptive_max_pool2d(x, 4), "maxima of unequal"),
     "steeper softplus": (lambda m, x: F.softplus(x, beta=2), "softplus"),
-    "numbers nobody trained": (lambda m, x: x * torch.arange(6.0), "parameters"),
     "wide quantizer": (lambda m, x: torch.fake_quantize_per_tensor_affine(x, 2**-12, 0, -(2**19), 2**19 - 1), "16"),
     "mean over the edge": (lambda m, x: F.avg_pool2d(x, 3, 3, 1, ceil_mode=True), "edge"),
     "own divisor": (lambda m, x: F.avg_pool2d(x, 2, divisor_override=3), "divisor"),

@@ -46,6 +46,28 @@ def test_constants_are_folded_and_literals_stay_literals() -> None:
     assert [folded.weights[name].tolist() for name in folded.literals] == [[0.5] * 3]
 
 
+@pytest.mark.parametrize(
+    ("table", "stored"),
+    [
+        (lambda: torch.arange(6.0) / 6, 6),  # places, as numbers that values are multiplied with
+        (lambda: torch.eye(6), 36),
+        (lambda: torch.zeros(6), 0),
+        (lambda: torch.full((6,), 0.5) + torch.tensor(1.0), 0),
+        (lambda: torch.ones(6, 6).tril(), 36),
+    ],
+)
+def test_what_is_made_of_nothing_is_stored_where_it_is_no_single_number(
+    table: Callable[[], Tensor], stored: int
+) -> None:
+    class Table(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return (x * table()).mean((2, 3))
+
+    folded = fold_constants(capture(Table(), IMAGE))
+    kept = [weight.numel() for name, weight in folded.weights.items() if name not in folded.literals]
+    assert sum(kept) == stored
+
+
 def test_nodes_that_read_quantized_weights_stay() -> None:
     graph = capture(Standardized(), IMAGE)
     quantized = replace(graph, formats={"weight": fixed_point(8, (4,))})
