@@ -173,14 +173,16 @@ def test_pruned_pyramidnets_score_the_same(layout: str, few_cifar100_dir: Path, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["kaist_v2_pr15", "kaist_v2_pr45", "osi_60", "osi_60_folded"])
-def test_published_entries_score_the_same(name: str, shared_dir: Path, few_cifar100_dir: Path, tmp_path: Path) -> None:
+def test_published_entries_score_the_same(
+    name: str, shared_dir: Path, hundred_cifar100_dir: Path, tmp_path: Path
+) -> None:
     path = shared_dir / "checkpoints" / f"{name}.onnx"
-    given: dict[str, object] = {"track": "few", "quantizer": {"calibration_images": 50}}
-    ask("quantize", path, given, tmp_path, few_cifar100_dir)
+    given: dict[str, object] = {"track": "hundred", "quantizer": {"calibration_images": 50}}
+    ask("quantize", path, given, tmp_path, hundred_cifar100_dir)
     for policy in ("challenge", "report"):
         scored = {**given, "policy": policy, "evaluate": policy == "report"}
-        original = ask("score", path, scored, None, few_cifar100_dir)
-        again = ask("score", tmp_path / "quantized.onnx", {**scored, "bits": None}, None, few_cifar100_dir)
+        original = ask("score", path, scored, None, hundred_cifar100_dir)
+        again = ask("score", tmp_path / "quantized.onnx", {**scored, "bits": None}, None, hundred_cifar100_dir)
         assert numbers(again) == numbers(original)
 
 

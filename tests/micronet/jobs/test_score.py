@@ -27,13 +27,17 @@ from micronet.transformation.prepare import prepare
 from tests.micronet.jobs.asking import numbers
 
 OSI = {"mean": [0.5071, 0.4867, 0.4408], "std": [0.2675, 0.2565, 0.2761]}
-# SCORING section 4: file, normalization, correct, weights and others (463,464 + 7,539; 467,824 + 9,160),
+# SCORING section 4: file, normalization, correct (of the first 1,000 images, measured here, where the track is `few`;
+# of osi_60, those of osi_60_folded), weights and others (463,464 + 7,539; 467,824 + 9,160),
 # multiplications, additions,
 # storage masked and cheapest, math, score (masked).
 PUBLISHED = {
-    "kaist_v2_pr15": (None, 8091, 471003, 36915739, 34680250, 214975.875, 214529.375, 53138119.5, 0.010955347664),
-    "kaist_v2_pr45": (None, 8080, 471003, 25308708, 23073219, 144948.25, 144755.3125, 35727573.0, 0.007377054662),
-    "osi_60": (OSI, 8036, 476984, 29319742, 27093422, 112764.5, 112760.5, 41753293.0, 0.007069733208),
+    "kaist_v2_pr15": ("few", None, 816,
+        471003, 36915739, 34680250, 214975.875, 214529.375, 53138119.5, 0.010955347664),
+    "kaist_v2_pr45": ("cifar100", None, 8080,
+        471003, 25308708, 23073219, 144948.25, 144755.3125, 35727573.0, 0.007377054662),
+    "osi_60_folded": ("cifar100", OSI, 8036,
+        476984, 29319742, 27093422, 112764.5, 112760.5, 41753293.0, 0.007069733208),
 }  # fmt: skip
 
 
@@ -58,20 +62,23 @@ def run(path: Path, settings: Mapping[str, object], data_dir: Path | None = None
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(PUBLISHED))
-def test_published_entries_score_exactly_as_published(name: str, shared_dir: Path, cifar100_dir: Path) -> None:
-    normalize, correct, parameters, multiplications, additions, masked, cheapest, math, total = PUBLISHED[name]
-    settings = {"policy": "challenge", "bits": None, "encoding": "masked", "normalize": normalize}
-    path = shared_dir / "checkpoints" / f"{name}.onnx"
-    result = run(path, settings, cifar100_dir)
+def test_published_entries_score_exactly_as_published(
+    name: str, shared_dir: Path, cifar100_dir: Path, few_cifar100_dir: Path
+) -> None:
+    on, normalize, correct, parameters, multiplications, additions, masked, cheapest, math, total = PUBLISHED[name]
+    settings = {"track": on, "policy": "challenge", "bits": None, "encoding": "masked", "normalize": normalize}
+    path, images = shared_dir / "checkpoints" / f"{name}.onnx", few_cifar100_dir if on == "few" else cifar100_dir
+    result = run(path, settings, images)
     assert result.accuracy is not None
-    assert (result.accuracy.correct, result.accuracy.total, result.qualifies) == (correct, 10_000, True)
+    assert (result.accuracy.correct, result.qualifies) == (correct, True)
+    assert result.accuracy.total == (1_000 if on == "few" else 10_000)
     assert result.storage.parameters == parameters
     assert (result.operations.multiplications, result.operations.additions) == (multiplications, additions)
     assert (result.storage.storage, result.operations.math) == (masked, math)
     # the table prints 12 digits; of kaist_v2_pr45 the last two do not follow from its own storage and math
     assert result.score.total == masked / 36_500_000 + math / 10_490_000_000
     assert result.score.total == pytest.approx(total, abs=5e-11)
-    dense = run(path, {**settings, "encoding": "cheapest", "evaluate": False}, cifar100_dir)
+    dense = run(path, {**settings, "encoding": "cheapest", "evaluate": False}, images)
     assert dense.storage.storage == cheapest
 
 
