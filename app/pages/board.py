@@ -1,7 +1,5 @@
 """The first page: the leaderboard of a track, and its picture."""
 
-import csv
-import io
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -14,11 +12,11 @@ from app.http.access import Caller, CallerDep
 from app.http.errors import InvalidRequest
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
+from app.pages.board_csv import csv_of
 from app.pages.board_query import BOTH, PAGE_SIZE, POLICIES, BoardQuery, board_query
 from app.pages.drawings.front import draw_front
 from app.pages.rendering import render
 from app.pages.routing import page_router
-from app.spreadsheets import harmless
 from micronet.tracks import Published, Track, tracks
 from worker.records.board_filters import BoardFilter
 from worker.records.points import Point
@@ -188,25 +186,4 @@ async def _csv(request: Request, site: SiteDep, caller: CallerDep) -> Response:
 
 def _csv_text(site: Site, query: BoardQuery, chosen: Track) -> str:
     entries = site.services.records.scores.page(query.filter(None), query.order, 0, sys.maxsize)
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(_CSV_HEAD)
-    writer.writerows(_csv_row(entry, chosen, query.ranked) for entry in entries)
-    return text.getvalue()
-
-
-_CSV_HEAD = (
-    *("rank", "team", "name", "correct", "images", "margin", "score", "storage", "math", "parameters", "nonzero"),
-    *("param_bits", "mul_bits", "sparsity", "policy", "qualifies", "scorer_version", "finished_at", "job"),
-    "checkpoint_sha256",
-)
-
-
-def _csv_row(entry: Entry, chosen: Track, ranked: bool) -> tuple[object, ...]:
-    return (
-        *(entry.rank if ranked else None, harmless(entry.team), harmless(entry.name), entry.correct, entry.images),
-        entry.correct - chosen.required_correct,
-        *(entry.score, entry.storage_score, entry.math_score, entry.parameters, entry.nonzero),
-        *(entry.param_bits, entry.mul_bits, entry.sparsity, entry.policy, entry.qualifies),
-        *(entry.scorer_version, entry.finished_at, entry.job_id, entry.sha256),
-    )
+    return csv_of(entries, chosen, query.ranked)

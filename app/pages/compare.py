@@ -15,7 +15,7 @@ from app.http.problems import Fault
 from app.http.site import Site, SiteDep
 from app.pages.drawings.layers import draw_layers
 from app.pages.job_ids import whole_id
-from app.pages.job_view import title_of
+from app.pages.job_panel import title_of
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.results import MOST_LISTED, ScoreView, result_view

@@ -13,7 +13,7 @@ from app.http.site import Site, SiteDep
 from app.pages.compare import recent_scores
 from app.pages.going_on import onward, other_widths
 from app.pages.job_ids import whole_id
-from app.pages.job_view import JobView, job_view
+from app.pages.job_panel import JobPanel, job_panel
 from app.pages.jobs import JOBS_PAGE
 from app.pages.queries import Query
 from app.pages.rendering import render
@@ -97,6 +97,6 @@ async def _delete(site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:
     return see_other(JOBS_PAGE)
 
 
-async def _view(site: Site, job: Job, position: int | None) -> JobView:
+async def _view(site: Site, job: Job, position: int | None) -> JobPanel:
     log = await site.database.run(site.services.records.jobs.log, job.id)
-    return job_view(job, position, log)
+    return job_panel(job, position, log)

@@ -25,7 +25,7 @@ _IN_ROUNDS = re.compile(r"(\d+-)?prune")
 
 
 @dataclass(frozen=True, slots=True)
-class JobView:
+class JobPanel:
     """`share` of the stage that is done, 0..1; `remaining` seconds of it; None where nobody can know.
 
     `standing`: where it stands in a few words, for the tab. `in_rounds`: what is counted is a part of a round only, and
@@ -44,8 +44,8 @@ class JobView:
     in_rounds: bool = False
 
 
-def job_view(job: Job, position: int | None, log: Sequence[LogEntry]) -> JobView:
-    """The view of a job."""
+def job_panel(job: Job, position: int | None, log: Sequence[LogEntry]) -> JobPanel:
+    """The panel of a job."""
     stage = job.stage
     share = remaining = None
     if stage is not None and stage.done is not None and stage.total:
@@ -53,7 +53,7 @@ def job_view(job: Job, position: int | None, log: Sequence[LogEntry]) -> JobView
         if stage.rate:
             remaining = max(0.0, (stage.total - stage.done) / stage.rate)
     advice = None if job.error is None else _advice(job.error)
-    return JobView(
+    return JobPanel(
         title=title_of(job),
         standing=_standing(job, position, share),
         mark=_MARKS[job.status],
