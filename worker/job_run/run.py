@@ -23,8 +23,8 @@ from worker.records.values import Ending, Job, Status
 from worker.runner import Runner, messages
 from worker.runner.failures import told
 from worker.runner.orders import JOURNAL
+from worker.scratch_directories import scratch_directory
 from worker.settings import LONG
-from worker.sweeping import scratch_directory
 
 log = structlog.get_logger()
 
