@@ -37,12 +37,16 @@ of SCORING section 3, as those are that meet nothing but sums (one by the size o
 
 
 def operand_numbers(node: Node) -> Iterator[float]:
-    """The numbers among the node's inputs: factors, terms, exponents, ends of a clip."""
+    """The numbers among the node's inputs: factors, terms, exponents, ends of a clip.
+
+    The factor (`alpha`) that sums and differences have is none where it is 1: nobody multiplies by it.
+    """
     if node.target not in _COMPUTES_WITH_NUMBERS or not isinstance(node.target, OpOverload):
         return
     for index, argument in enumerate(node.target._schema.arguments):
         given = node.args[index] if index < len(node.args) else node.kwargs.get(argument.name, argument.default_value)
-        if isinstance(given, int | float) and math.isfinite(given):
+        no_factor = argument.name == "alpha" and given == 1
+        if isinstance(given, int | float) and math.isfinite(given) and not no_factor:
             yield given
 
 

@@ -86,3 +86,24 @@ def test_a_number_shows_as_the_width_of_a_constant() -> None:
 def test_what_only_says_how_is_no_number() -> None:
     assert list(operand_numbers(node("y", aten.softmax.int, Q, 1))) == []
     assert list(operand_numbers(node("y", aten.clamp.default, Q, float("-inf"), None))) == []
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        node("y", aten.add.Tensor, Q, Ref("r")),
+        node("y", aten.sub.Tensor, Q, Ref("r")),
+        node("y", aten.add.Tensor, Q, Ref("r"), alpha=1),
+    ],
+    ids=str,
+)
+def test_a_factor_of_one_is_no_number(step: Node) -> None:
+    """SCORING section 2: two values of one bit are added at 1/32 each, and no width of weights is shown for the sum."""
+    network = graph(quantizer("q", "x", 1), quantizer("r", "x", 1), step)
+    assert math_bits(network) == ELEMENTS
+    assert [layer.weight_bits for layer in count(network).layers if layer.op in ("add", "sub")] == [None]
+
+
+def test_a_term_stays_a_number_beside_a_factor_of_one() -> None:
+    for step in (node("y", aten.add.Scalar, Q, 3.0), node("y", aten.rsub.Scalar, Q, 3.0, 1)):
+        assert list(operand_numbers(step)) == [3.0]
