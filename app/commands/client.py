@@ -19,11 +19,11 @@ from app.commands.options import (
     PATIENCE,
     Force,
     Json,
-    OptionalFile,
     Output,
     Patience,
     Server,
     Set,
+    SubmittedFile,
     Teachers,
     Token,
 )
@@ -91,7 +91,7 @@ def demo(as_json: Json = False) -> None:
 @with_given_settings
 def submit(
     settings: dict[str, Any],
-    file: OptionalFile = None,
+    file: SubmittedFile = None,
     kind: Kind = "score",
     set_: Set = None,
     teacher: Teachers = None,

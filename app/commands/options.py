@@ -7,13 +7,20 @@ import typer
 
 File = Annotated[Path, typer.Argument(help="Checkpoint: .pth, .pt, .t7, .safetensors or .onnx.", show_default=False)]
 OptionalFile = Annotated[Path | None, typer.Argument(help="Checkpoint; or give --architecture.", show_default=False)]
+SubmittedFile = Annotated[
+    Path | None,
+    typer.Argument(
+        help="Checkpoint; or give --from, or --architecture for a kind that can begin with a fresh network.",
+        show_default=False,
+    ),
+]
 DataDir = Annotated[
     Path | None,
     typer.Option("--data", envvar="MICRONET_DATA", help="Directory of data sets (cifar-100-python/ and so on in it)."),
 ]
 Home = Annotated[
     Path | None,
-    typer.Option("--home", envvar="MICRONET_HOME", help="Directory of the server's state.  [default: ~/.micronet]"),
+    typer.Option("--home", envvar="MICRONET_HOME", help="Directory of the server's state.", show_default="~/.micronet"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 Set = Annotated[

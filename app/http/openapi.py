@@ -8,6 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from app.http.documented import SCHEMAS, problem
+from app.http.origins import SAFE_METHODS
 from app.http.problems import Problem
 from app.http.submissions import FILE, FILENAME, FILENAME_LENGTH, SETTINGS, SHA256
 from micronet.architectures import architectures
@@ -183,7 +184,7 @@ def _add_problems(method: str, operation: Json, open_access: bool) -> None:
             meanings[401] = "No valid token"
     if "parameters" in operation or "requestBody" in operation:
         meanings[422] = "Something in the request is not as documented"
-    if open_access and method in ("post", "put", "patch"):
+    if not _OPEN_TAGS & set(operation["tags"]) and method.upper() not in SAFE_METHODS:
         meanings[403] = "Sent by a web page of another site"
     if "requestBody" in operation:
         meanings |= _WITH_BODY

@@ -80,6 +80,15 @@ def test_a_process_ends_with_the_exit_code_of_its_command_and_says_why() -> None
     assert (done.returncode, done.stdout, json.loads(done.stderr)["code"]) == (1, "", "settings")
 
 
+@pytest.mark.parametrize("name", ["serve", "api", "worker", "doctor"])
+def test_help_says_where_the_state_of_a_server_lies_unless_told(name: str) -> None:
+    assert "default: (~/.micronet)" in command(name, "--help").stdout
+
+
+def test_help_of_submit_says_what_may_stand_for_a_file() -> None:
+    assert "give --from, or --architecture for" in command("submit", "--help").stdout
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "times"),

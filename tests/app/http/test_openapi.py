@@ -127,6 +127,21 @@ def test_who_has_no_token_is_told_of_no_track_but_the_built_in(tmp_path: Path) -
         assert ("secret" in json.dumps(document)) == open_access
 
 
+def test_whatever_changes_something_may_be_refused_as_of_another_site() -> None:
+    """On an open server by its gate; where tokens are needed, a browser's cookie is taken from our own pages only."""
+    for open_access in (True, False):
+        paths = create_app(Settings(), open_access=open_access).openapi()["paths"]
+        refusing = {
+            (method, path)
+            for path, operations in paths.items()
+            for method, operation in operations.items()
+            if "403" in operation["responses"]
+        }
+        changing = {(method, path) for path, each in paths.items() for method in each if method not in ("get", "head")}
+        assert refusing == changing
+        assert ("delete", "/jobs/{job_id}") in refusing
+
+
 def test_tokens_are_in_the_document_where_they_are_needed() -> None:
     for open_access in (True, False):
         document = create_app(Settings(), open_access=open_access).openapi()

@@ -67,6 +67,23 @@ def test_architectures_are_there_with_every_option() -> None:
         assert set(row.options.model_fields) <= guide().code
 
 
+def test_no_architecture_is_described_from_the_middle_of_a_sentence_on() -> None:
+    """The summary stands for the first sentence, which may have a full stop in a number: "section 4.2"."""
+    body = guide_body(tuple(BUILT_IN.values()), True, UPLOAD_BYTES)
+    described = re.findall(r'<h3 id="architecture-(\w+)">.*?<p>(.*?)</p>', body, re.DOTALL)
+    assert [name for name, _ in described] == list(architectures())
+    for name, text in described:
+        rest = text.removeprefix(f"{architectures()[name].summary}. ")
+        assert rest != text, name
+        assert re.match(r"[A-Z]|$", rest), text
+
+
+def test_shuffles_and_blocks_are_told_as_they_are_charged() -> None:
+    text = " ".join(guide_body(tuple(BUILT_IN.values()), True, UPLOAD_BYTES).split())
+    assert "a shuffle, or a selection, gives them another" in text
+    assert "a bit for each element also where whole blocks are zero" in text
+
+
 def test_operations_and_formats_are_there() -> None:
     facts = reference()
     named = {name for group in facts.costs for cost in group.costs for name in cost.operations}
