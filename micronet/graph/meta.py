@@ -11,15 +11,25 @@ from micronet.graph.ir import Target
 
 aten = torch.ops.aten
 
+_META = torch.device("meta")
+
 
 def on_meta(target: Target, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
     """What `target` gives for tensors on the meta device: the right shape and dtype, no values.
 
     torch knows the shapes of all its operations. Of the commonest it knows them in Python, behind an import that takes
-    seconds; these have a row here. Raises what torch raises where operands do not fit.
+    seconds; these have a row here. What an operation makes lies there too, whichever device it names. Raises what torch
+    raises where operands do not fit.
     """
     rule = None if kwargs else _QUICK.get(target)
-    return target(*args, **kwargs) if rule is None else rule(*args)
+    if rule is not None:
+        return rule(*args)
+    made = target(*map(_there, args), **{key: _there(argument) for key, argument in kwargs.items()})
+    return made.to(_META) if isinstance(made, Tensor) else made
+
+
+def _there(argument: object) -> object:
+    return _META if isinstance(argument, torch.device) else argument
 
 
 def _like_first(x: Tensor, *_: object) -> Tensor:

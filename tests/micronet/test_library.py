@@ -97,6 +97,31 @@ def test_numbers_that_nobody_trained_are_stored_all_the_same(registered: bool, t
     assert numbers(micronet.count(path, track="digits")) == numbers(micronet.count(module, track="digits"))
 
 
+class Beside(nn.Module):
+    """A linear layer behind what `made`, of as many images as there are, does to them."""
+
+    def __init__(self, made: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.made, self.last = made, nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.last(self.made(x).flatten(1))
+        return answer
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: torch.maximum(x, torch.full((8, 8), 0.5)),
+        lambda x: torch.cat([x, torch.ones(x.shape[0], 1, 8, 8)], 1)[:, :1],
+    ],
+)
+def test_one_number_made_in_the_forward_costs_no_storage(made: Callable[[Tensor], Tensor]) -> None:
+    result = micronet.score(Beside(made), track="digits", bits=None)
+    assert result.storage.parameters == 64 * 10 + 10
+
+
 def test_costs_are_those_of_hand_arithmetic() -> None:
     result = micronet.count(network(), track="digits", policy="challenge", bits=None)
     assert result.storage.parameters == PARAMETERS

@@ -1,5 +1,6 @@
 """Our quick shapes are torch's own, and what torch refuses is refused."""
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -64,3 +65,10 @@ def test_joins_means_and_layers(shape: list[int], axis: int, size: int, keep: bo
     agree(aten.mean.dim, meta(*shape, dtype=torch.int64), [axis], keep)
     agree(aten.linear.default, meta(*shape), meta(7, size), meta(7))
     agree(aten.adaptive_avg_pool2d.default, meta(2, *shape[:3]), [size, 1])
+
+
+@pytest.mark.parametrize("kwargs", [{}, {"device": torch.device("cpu")}, {"device": torch.device("meta")}])
+def test_what_is_made_of_nothing_has_no_data_either(kwargs: dict[str, object]) -> None:
+    made = on_meta(aten.full.default, ([2, 3], 0.5), kwargs)
+    assert isinstance(made, Tensor)
+    assert (made.is_meta, made.shape) == (True, (2, 3))
