@@ -26,6 +26,8 @@ from worker.blobs.port import (
 )
 from worker.records.values import StoredBlob
 
+_NEEDED = "s3://bucket/prefix?endpoint_url=http://host:port&region=name"
+
 
 class S3Blobs:
     """Objects below s3://bucket/prefix. Access keys and region come from where boto3 looks for them.
@@ -38,8 +40,11 @@ class S3Blobs:
         parts = urlsplit(url)
         options = parse_qs(parts.query)
         unknown = sorted(set(options) - {"endpoint_url", "region"})
-        if unknown or not parts.hostname:
-            raise SettingsError(f"{url}: s3://bucket/prefix?endpoint_url=http://host:port&region=name is needed")
+        if "@" in parts.netloc:
+            unknown.append("user:password@ (keys are AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY)")
+        if unknown or not parts.hostname:  # the URL itself is not shown, lest its secrets are
+            without = f", without {' and '.join(unknown)}" if unknown else ""
+            raise SettingsError(f"blobs at s3://: {_NEEDED} is needed{without}")
         self._bucket = parts.hostname
         self._prefix = parts.path.strip("/")
         self.spool = spool
