@@ -35,6 +35,16 @@ def hold_together(records: Records, blobs: Blobs) -> None:
 
     Raises WrongStore, Unavailable and OSError.
     """
+    if not are_together(records, blobs):
+        blobs.claim(records.store.identity())
+        are_together(records, blobs)  # of several that claim at once, one is heard
+
+
+def are_together(records: Records, blobs: Blobs) -> bool:
+    """Whether the store is these records'; false where it is nobody's yet, and may become theirs.
+
+    Raises WrongStore, Unavailable and OSError.
+    """
     ours, theirs = records.store.identity(), blobs.identity()
     if theirs is None:
         known = records.blobs.locations()
@@ -44,11 +54,11 @@ def hold_together(records: Records, blobs: Blobs) -> None:
                 f"one that MICRONET_BLOBS_URL is to name? If they are lost for good, write {ours} into {IDENTITY} in "
                 "it: jobs and scores are as they were then, and their files are gone."
             )
-        blobs.claim(ours)
-        theirs = blobs.identity()
+        return False
     if theirs != ours:
         raise WrongStore(
             f"the blob store is that of other records: {IDENTITY} in it says {theirs}, these records are of {ours}. "
             "MICRONET_DATABASE_URL and MICRONET_BLOBS_URL have to name two that belong together; to give the store to "
             f"these records, and what they do not know of it to the next sweep, delete {IDENTITY} from it."
         )
+    return True

@@ -2,9 +2,12 @@
 
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +17,7 @@ from app.reporting import reported
 from app.tables import show_rows, wide_console
 
 if TYPE_CHECKING:
+    from worker.records import Records
     from worker.records.values import WorkerSeen
     from worker.settings import Settings
 
@@ -23,6 +27,7 @@ Workers = list["WorkerSeen"]
 _FOLDERS = {"cifar100": "cifar-100-python", "cifar10": "cifar-10-batches-py"}
 """Of data sets that are not in a directory of their own name."""
 _EMBEDDED = "digits"
+_LANES = {"both": "short and long"}
 _LOOK_SECONDS = 0.2  # between looks for signs of life
 
 
@@ -65,47 +70,77 @@ def _environment(settings: "Settings") -> str:
     return f"state in {settings.home}"
 
 
+def _records(settings: "Settings") -> "closing[Records]":
+    """As they are: who asks makes no tables, and changes none."""
+    from worker.records import Records
+    from worker.records.migrate import check_version
+
+    return closing(Records(settings.database, patience=2, prepare=check_version))
+
+
 def _database(settings: "Settings") -> str:
     from worker.records import Records
+    from worker.records.migrate import check_usable
 
-    records = Records(settings.database, patience=2)
-    try:
+    with closing(Records(settings.database, patience=2, prepare=check_usable)) as records:
         waiting = sum(n for (_, _, status), n in records.jobs.counts().items() if status == "queued")
-        return f"{records.database.url.render_as_string(hide_password=True)}, {waiting} jobs waiting"
-    finally:
-        records.close()
+        return f"{records.database.place}, {waiting} jobs waiting"
 
 
 def _broker(settings: "Settings") -> str:
     from worker.celery_app import make_celery
     from worker.urls import directory_of
 
+    directory = directory_of(settings.broker)
+    if directory is not None and not directory.exists():
+        return f"{directory}, which is made by who first uses it"
     connection = make_celery(settings.broker).connection_for_write()
     with connection:
         connection.ensure_connection(max_retries=1, timeout=3)
         if connection.transport.driver_type == "redis":
-            policy = connection.default_channel.client.config_get("maxmemory-policy").get("maxmemory-policy")
-            if policy != "noeviction":
-                raise Ailing(f"maxmemory-policy is {policy}: set it to noeviction, or bells are thrown away")
-        return str(directory_of(settings.broker) or connection.as_uri())
+            check_policy(connection.default_channel.client)
+        return str(directory or connection.as_uri())
+
+
+def check_policy(client: Any) -> None:
+    """Raise Ailing where this Redis may throw bells away, Doubtful where it does not say."""
+    from redis.exceptions import ResponseError
+
+    try:
+        policy = client.config_get("maxmemory-policy").get("maxmemory-policy")
+    except ResponseError as error:  # as of those that somebody else runs
+        raise Doubtful("answers, but not what its maxmemory-policy is, which has to be noeviction") from error
+    if policy != "noeviction":
+        raise Ailing(f"maxmemory-policy is {policy}: set it to noeviction, or bells are thrown away")
 
 
 def _blobs(settings: "Settings") -> str:
-    from worker.belonging import hold_together
+    from worker.belonging import are_together
     from worker.blobs import open_blobs
-    from worker.records import Records
+    from worker.urls import directory_of
 
+    directory = directory_of(settings.blobs)
+    if directory is not None and not directory.exists():
+        raise Ailing(f"there is no {directory} yet: a server makes it when it starts")
     blobs = open_blobs(settings.blobs, settings.scratch)
     blobs.check()
-    records = Records(settings.database, patience=2)
-    try:
-        hold_together(records, blobs)
-    finally:
-        records.close()
+    with _records(settings) as records:
+        are_together(records, blobs)
     free = blobs.free_bytes() or 0
     if free < settings.min_free_bytes:
         raise Ailing(f"{free / GIBI:.1f} GiB free: uploads are refused below {settings.min_free_bytes / GIBI:.1f} GiB")
-    return f"written and read; {free / GIBI:.0f} GiB free"
+    said = f"written and read; {free / GIBI:.1f} GiB free"
+    if directory is not None:
+        _check_disk(settings, directory, said)
+    return said
+
+
+def _check_disk(settings: "Settings", directory: Path, said: str) -> None:
+    """Files go by their age and their sum; neither does anything for a disk that is full before."""
+    disk = shutil.disk_usage(directory).total
+    if settings.blob_bytes + settings.min_free_bytes > disk:
+        most = f"MICRONET_BLOB_BYTES is {settings.blob_bytes / GIBI:.1f} GiB, and the disk has {disk / GIBI:.1f} in all"
+        raise Doubtful(f"{said}; {most}: it may be full, and uploads refused, before the oldest files go")
 
 
 def _data(settings: "Settings") -> str:
@@ -132,10 +167,23 @@ def _workers(settings: "Settings") -> str:
     if not living:
         raise Ailing("no worker lives: `micronet worker` starts one, `micronet serve` one with its API")
     lines = [
-        f"{worker.id} ({', '.join(worker.devices)}; {', '.join(worker.isolation) or 'NO ISOLATION'})"
+        f"{worker.id} ({_LANES.get(worker.lanes, worker.lanes)}; {', '.join(worker.devices)}; "
+        f"{', '.join(worker.isolation) or 'NO ISOLATION'})"
         for worker in living
     ]
-    return "; ".join(lines)
+    said = "; ".join(lines)
+    if waiting := _nobodys(settings, living):
+        raise Ailing(
+            f"no worker takes {' or '.join(waiting)} jobs, and some wait: start one with --kinds; living: {said}"
+        )
+    return said
+
+
+def _nobodys(settings: "Settings", living: Workers) -> list[str]:
+    """Lanes in which jobs wait, and that no worker takes."""
+    with _records(settings) as records:
+        waiting = {lane for (_, lane, status) in records.jobs.counts() if status == "queued"}
+    return sorted(lane for lane in waiting if not any(worker.lanes in (lane, "both") for worker in living))
 
 
 def _workers_here(settings: "Settings") -> str:
@@ -151,10 +199,7 @@ def _told_apart(
     settings: "Settings", asked: Callable[["WorkerSeen"], bool], enough: Callable[[Workers, Workers], bool]
 ) -> tuple[Workers, Workers]:
     """Workers that give a sign of life while this looks, and those that do not: until that is `enough`, or longest."""
-    from worker.records import Records
-
-    records = Records(settings.database, patience=2)
-    try:
+    with _records(settings) as records:
         before = frozenset((worker.id, worker.beat) for worker in records.workers.all())
         deadline = time.monotonic() + _longest(settings)
         while True:
@@ -164,8 +209,6 @@ def _told_apart(
             if not workers or enough(living, still) or time.monotonic() > deadline:
                 return living, still
             time.sleep(_LOOK_SECONDS)
-    finally:
-        records.close()
 
 
 def _longest(settings: "Settings") -> float:

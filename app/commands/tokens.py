@@ -1,6 +1,7 @@
 """Access tokens, by those who run the server."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,6 +14,7 @@ from app.tables import show_rows, wide_console
 from micronet.errors import SettingsError
 
 if TYPE_CHECKING:
+    from worker.records.database import Database
     from worker.records.tokens import Tokens
 
 tokens = typer.Typer(help="Access tokens of teams.", no_args_is_help=True)
@@ -28,8 +30,10 @@ def create(
     ] = False,
 ) -> None:
     """Make a token for TEAM and print it: the only time it is seen."""
+    from worker.records.migrate import make_if_new, migrate
+
     with reported(as_json=False):
-        known = _tokens(home)
+        known = _tokens(home, migrate if first else make_if_new)
         opened = not known.were_made()
         if first and not opened:
             print("tokens were made before, so none is now; `micronet token create TEAM` makes one")
@@ -42,8 +46,10 @@ def create(
 @tokens.command()
 def revoke(team: Team, home: Home = None) -> None:
     """Revoke every token of TEAM, which has to have one."""
+    from worker.records.migrate import check_version
+
     with reported(as_json=False):
-        known = _tokens(home)
+        known = _tokens(home, check_version)
         if not (revoked := known.revoke(team)):
             teams = ", ".join(sorted(known.count()))
             having = f"these teams have some: {teams}" if teams else "no team has one"
@@ -54,8 +60,10 @@ def revoke(team: Team, home: Home = None) -> None:
 @tokens.command(name="list")
 def list_(home: Home = None) -> None:
     """Teams and how many valid tokens each has."""
+    from worker.records.migrate import check_version
+
     with reported(as_json=False):
-        rows = [(team, str(count)) for team, count in sorted(_tokens(home).count().items())]
+        rows = [(team, str(count)) for team, count in sorted(_tokens(home, check_version).count().items())]
     show_rows(("team", "tokens"), rows, wide_console())
 
 
@@ -65,7 +73,8 @@ def _checked(team: str) -> str:
     return team
 
 
-def _tokens(home: Path | None) -> "Tokens":
+def _tokens(home: Path | None, prepare: "Callable[[Database], None]") -> "Tokens":
+    """As the records have them. Only a start changes tables: a server of another version may run on them."""
     from worker.records import Records
 
-    return Records(read_settings(home, None).database).tokens
+    return Records(read_settings(home, None).database, prepare=prepare).tokens

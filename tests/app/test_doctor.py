@@ -1,18 +1,25 @@
-"""`micronet doctor` on workers: who gives signs of life is well, whatever the records still say of others."""
+"""`micronet doctor` says what is wrong, part by part, and changes nothing. Workers are well that give signs of life."""
 
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
+from alembic import command
+from redis.exceptions import ResponseError
+from sqlalchemy import text
 from typer.testing import CliRunner
 
+from app.commands.doctor import Ailing, Doubtful, check_policy
 from app.commands.program import app
 from tests.app.background import repeated
+from tests.worker.records.making import accept
 from worker.records import Records
+from worker.records.migrate import configuration
 from worker.records.values import WorkerSeen
 
 HERE = platform.node()
@@ -28,16 +35,16 @@ def records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Records
     opened.close()
 
 
-def beat(records: Records, name: str, number: int, host: str) -> None:
-    records.workers.beat(WorkerSeen(name, host, "both", ("cpu",), (), "1", number, ""))
+def beat(records: Records, name: str, number: int, host: str, lanes: str = "both") -> None:
+    records.workers.beat(WorkerSeen(name, host, lanes, ("cpu",), (), "1", number, ""))
 
 
 @contextmanager
-def living(records: Records, name: str, host: str = HERE) -> Iterator[None]:
+def living(records: Records, name: str, host: str = HERE, lanes: str = "both") -> Iterator[None]:
     """Within, the worker gives signs of life."""
     numbers = count()
-    beat(records, name, next(numbers), host)
-    with repeated(lambda: beat(records, name, next(numbers), host), BEAT):
+    beat(records, name, next(numbers), host, lanes)
+    with repeated(lambda: beat(records, name, next(numbers), host, lanes), BEAT):
         yield
 
 
@@ -93,7 +100,87 @@ def test_data_sets_are_those_whose_files_are_there(tmp_path: Path) -> None:
 
 
 def test_a_bell_in_a_directory_is_named_by_it(tmp_path: Path) -> None:
-    assert finding(tmp_path, "broker") == ("well", str(tmp_path / "bell"))
+    bell = tmp_path / "bell"
+    assert finding(tmp_path, "broker") == ("well", f"{bell}, which is made by who first uses it")
+    bell.mkdir()
+    assert finding(tmp_path, "broker") == ("well", str(bell))
+
+
+def test_who_asks_makes_nothing_and_changes_nothing(tmp_path: Path) -> None:
+    """Another user may ask than the one the server runs as."""
+    home = tmp_path / "home"
+    for part in ("database", "blobs", "workers"):
+        state, said = finding(home, part)
+        assert (state, "a server makes" in said) == ("ILL", True)
+    assert not home.exists()
+
+
+def test_records_of_another_version_are_left_as_they_are(records: Records, tmp_path: Path) -> None:
+    def version() -> str:
+        return str(records.database.read(lambda c: c.scalar(text("SELECT version_num FROM alembic_version"))))
+
+    newest = version()
+    records.database.write(lambda connection: command.downgrade(configuration(connection), "0009"))
+    state, said = finding(tmp_path, "database")
+    assert (state, f"version 0009, this program's are {newest}: stop every server" in said) == ("ILL", True)
+    assert version() == "0009"
+
+
+def test_who_may_not_write_the_records_is_told_so(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite opens and reads a file that it may not write."""
+    url = f"sqlite:///file:{tmp_path}/micronet.db?mode=ro&uri=true"
+    monkeypatch.setattr("worker.records.database._configure_sqlite", _begin_by_hand)
+    monkeypatch.setenv("MICRONET_DATABASE_URL", url)
+    state, said = finding(tmp_path, "database")
+    assert (state, f"user {os.geteuid()} may not write" in said, f"{tmp_path}/micronet.db" in said) == (
+        "ILL",
+        True,
+        True,
+    )
+
+
+def _begin_by_hand(connection: Any, _: object) -> None:
+    connection.isolation_level = None
+
+
+def test_no_password_is_shown_and_the_reason_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    url = "postgresql://127.0.0.1:1/scores?password=pa55word&user=me"
+    monkeypatch.setenv("MICRONET_DATABASE_URL", url)
+    state, said = finding(tmp_path, "database")
+    assert (state, "pa55word" in said) == ("ILL", False)
+    assert "postgresql+psycopg://127.0.0.1:1/scores: connection failed" in said
+
+
+def test_a_disk_that_is_full_before_files_go_is_doubted(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "blobs").mkdir()
+    monkeypatch.setenv("MICRONET_BLOB_BYTES", str(1 << 30))
+    monkeypatch.setenv("MICRONET_MIN_FREE_BYTES", "0")
+    assert finding(tmp_path, "blobs")[0] == "well"
+    assert list((tmp_path / "blobs").iterdir()) == []
+    monkeypatch.setenv("MICRONET_BLOB_BYTES", str(1 << 60))
+    state, said = finding(tmp_path, "blobs")
+    assert (state, "MICRONET_BLOB_BYTES is 1073741824.0 GiB" in said) == ("WARN", True)
+
+
+@pytest.mark.parametrize(
+    ("answer", "raised"),
+    [({"maxmemory-policy": "noeviction"}, None), ({"maxmemory-policy": "allkeys-lru"}, Ailing), (None, Doubtful)],
+)
+def test_a_redis_that_says_nothing_of_itself_is_doubted(
+    answer: dict[str, str] | None, raised: type[Exception] | None
+) -> None:
+    class Client:
+        def config_get(self, name: str) -> dict[str, str]:
+            if answer is None:
+                raise ResponseError("unknown command 'CONFIG'")
+            return answer
+
+    with nullcontext() if raised is None else pytest.raises(raised, match="noeviction"):
+        check_policy(Client())
 
 
 def test_a_variable_that_is_no_setting_is_doubted(records: Records, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,4 +194,14 @@ def test_a_variable_that_is_no_setting_is_doubted(records: Records, monkeypatch:
 
 def test_workers_are_told_apart_in_one_line(records: Records) -> None:
     with living(records, "alive", "one.host"), living(records, "well", "another.host"):
-        assert "alive (cpu; NO ISOLATION); well (cpu; NO ISOLATION)" in doctor()[1]
+        line = doctor()[1]
+        assert "alive (short and long; cpu; NO ISOLATION); well (short and long; cpu; NO ISOLATION)" in line
+
+
+def test_jobs_that_no_worker_takes_are_named(records: Records) -> None:
+    accept(records, kind="train", lane="long")
+    with living(records, "quick", lanes="short"):
+        line = doctor()[1]
+        assert ("ILL" in line, "no worker takes long jobs" in line, "quick (short; cpu" in line) == (True, True, True)
+        with living(records, "patient", lanes="long"):
+            assert "ILL" not in doctor()[1]

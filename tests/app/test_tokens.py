@@ -2,9 +2,14 @@
 
 from pathlib import Path
 
+import pytest
+from alembic import command as migration
+from sqlalchemy import text
 from typer.testing import CliRunner
 
 from app.commands.program import app
+from worker.records import Records
+from worker.records.migrate import configuration
 
 
 def token(home: Path, *arguments: str) -> tuple[int, str]:
@@ -13,6 +18,12 @@ def token(home: Path, *arguments: str) -> tuple[int, str]:
 
 
 def test_who_has_no_token_has_none_to_revoke(tmp_path: Path) -> None:
+    for command in (("revoke", "blu"), ("list",)):
+        code, said = token(tmp_path, *command)
+        assert (code, "there are no records" in said) == (1, True)
+    assert list(tmp_path.iterdir()) == []
+    assert token(tmp_path, "create", "red")[0] == 0
+    assert token(tmp_path, "revoke", "red")[0] == 0
     code, said = token(tmp_path, "revoke", "blu")
     assert (code, "no team has one" in said) == (1, True)
     for team in ("red", "blue"):
@@ -22,3 +33,17 @@ def test_who_has_no_token_has_none_to_revoke(tmp_path: Path) -> None:
     assert token(tmp_path, "revoke", "blue") == (0, "1 revoked\n")
     code, said = token(tmp_path, "revoke", "blue")
     assert (code, "these teams have some: red." in said) == (1, True)
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("revoke", "red"), ("create", "red")])
+def test_records_of_another_version_are_left_to_a_start(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    """A server of that version may run on them."""
+    records = Records(f"sqlite:///{tmp_path}/micronet.db")
+    records.database.write(lambda connection: migration.downgrade(configuration(connection), "0010"))
+    code, said = token(tmp_path, *arguments)
+    assert (code, "of version 0010" in said, "stop every server" in said) == (1, True, True)
+    version = text("SELECT version_num FROM alembic_version")
+    assert records.database.read(lambda connection: connection.scalar(version)) == "0010"
+    assert token(tmp_path, "create", "red", "--first")[0] == 0
+    assert records.tokens.count() == {"red": 1}
+    records.close()

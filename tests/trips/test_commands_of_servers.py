@@ -155,7 +155,7 @@ def test_submit_without_a_server(tmp_path: Path, digits: Digits) -> None:
 def test_doctor_names_what_is_ill(embedded: Deployment, cifar100_dir: Path) -> None:
     ill = micronet(embedded.home, "doctor")
     assert ill.returncode == 1
-    assert "no worker lives" in ill.stdout
+    assert "a server makes them when it starts" in ill.stdout
     assert "MICRONET_DATA is not set" in ill.stdout
     serve(embedded)
     until(lambda: micronet(embedded.home, "doctor", "--worker").returncode == 0, 30, "the worker's first sign of life")

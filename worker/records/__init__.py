@@ -1,5 +1,7 @@
 """The records: the one truth about jobs, files, scores and tokens, in SQLite or PostgreSQL."""
 
+from collections.abc import Callable
+
 from worker.records.blobs import BlobRecords
 from worker.records.database import Database
 from worker.records.jobs import JobRecords
@@ -14,11 +16,15 @@ from worker.records.workers import Workers
 
 
 class Records:
-    """All records of one database. Opening brings its tables to the newest version."""
+    """All records of one database. Opening brings its tables to the newest version.
 
-    def __init__(self, url: str, patience: float = 5.0) -> None:
+    `prepare`: what else is done first, such as by commands beside a server, which leave its tables as they are.
+    """
+
+    def __init__(self, url: str, patience: float = 5.0, prepare: Callable[[Database], None] = migrate) -> None:
         self.database = Database(url, patience)
-        migrate(self.database)
+        prepare(self.database)
+        self.database.is_opening = False
         self.jobs = JobRecords(self.database)
         self.leases = Leases(self.database)
         self.blobs = BlobRecords(self.database)

@@ -1,5 +1,6 @@
 """The connection to the records: one way to read, one way to write, on SQLite and on PostgreSQL."""
 
+import os
 import re
 import threading
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 
@@ -15,6 +17,7 @@ from micronet.errors import SettingsError
 from worker.errors import StorageFull, Unavailable
 
 T = TypeVar("T")
+log = structlog.get_logger()
 
 _ADVISORY_LOCK = 0x6D6963726F  # "micro": one number for everything that has to happen one at a time on PostgreSQL
 _PAUSE = 0.2
@@ -44,6 +47,7 @@ _SET = "SELECT set_config(name, value, false) FROM pg_settings JOIN unnest(%s::t
 _SET += " USING (name) WHERE source = 'default'"  # not as startup options, of which poolers take only some
 
 _READ_ONLY = "25006"  # to this session, which began before the server became another's standby
+_READ_ONLY_FILE = "attempt to write a readonly database"  # of SQLite, for another user than its owner
 _AGAIN = frozenset({_READ_ONLY, "25P03", "53300", "55P03", "57014", "57P01", "57P02", "57P03"})
 _CLASSES_AGAIN = frozenset({"08", "40"})  # the connection; a deadlock and its like
 _REFUSALS: Mapping[str, str] = {
@@ -73,9 +77,10 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.patience = patience
         self._writing = threading.Lock()
+        self.is_opening = True
+        """Those who open it are told why it fails. Those who ask a server are not, and its log is."""
+        self._reason = ""
         if self.is_sqlite:
-            if self.url.database:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
             self.engine = create_engine(
                 self.url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=20
             )
@@ -90,6 +95,27 @@ class Database:
         self._reader = self.engine.execution_options(micronet_write=False)
         if not self.is_sqlite:  # where each statement sees what was committed before it, in a transaction or not
             self._reader = self._reader.execution_options(isolation_level="AUTOCOMMIT")
+
+    @property
+    def place(self) -> str:
+        """Where it is, without a user and a password."""
+        url = self.url
+        return URL.create(url.drivername, host=url.host, port=url.port, database=url.database).render_as_string()
+
+    @property
+    def file(self) -> Path | None:
+        """Of SQLite."""
+        name = self.url.database
+        return Path(name) if self.is_sqlite and name and not name.startswith((":", "file:")) else None
+
+    def make_file(self) -> None:
+        """SQLite's file, where there is none: for its owner, and for its group to read; those beside it become like it.
+
+        Raises OSError.
+        """
+        if self.file is not None and not self.file.exists():
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.file.touch(mode=0o640)
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """`work`, which only reads; on SQLite in one transaction. Raises Unavailable when the database stays away."""
@@ -134,15 +160,28 @@ class Database:
         deadline = time.monotonic() + self.patience
         while True:
             try:
-                return attempt()
+                done = attempt()
             except DBAPIError as error:
                 if _refusal(error) is not None:
-                    raise _named(error) from error
+                    raise self._told(error) from error
                 if not _passing(error):
                     raise
                 if time.monotonic() > deadline:
-                    raise _named(error) from error
+                    raise self._told(error) from error
                 time.sleep(_PAUSE)
+            else:
+                self._reason = ""
+                return done
+
+    def _told(self, error: DBAPIError) -> Exception:
+        """The error to raise, and its reason in it or in the log, once."""
+        reason = next(iter(str(error.orig).strip().splitlines()), "")
+        if self.is_opening:
+            return _named(error, f" ({self.place}: {reason})")
+        if reason != self._reason:
+            self._reason = reason
+            log.warning("database does not serve", database=self.place, reason=reason)
+        return _named(error)
 
 
 def _parsed(url: str) -> URL:
@@ -202,6 +241,7 @@ def _passing(error: DBAPIError) -> bool:
     message = str(error.orig).lower()
     signs = (
         "connection",
+        "resolve host",
         "starting up",
         "shutting down",
         "locked",
@@ -221,6 +261,8 @@ def _sqlstate(error: BaseException | None) -> str | None:
 def _refusal(error: DBAPIError) -> str | None:
     """What would be right, where the database answers and lets us not in; None where it is something else."""
     state = _sqlstate(error.orig) or ""
+    if _READ_ONLY_FILE in str(error.orig):
+        return f"user {os.geteuid()} may not write its file, or not into the directory of it: give both to that user"
     if not state:
         _, _, words = str(error.orig).partition("FATAL:")
         state = next((state for sign, state in _REFUSED_WORDS.items() if re.search(sign, words)), "")
@@ -232,9 +274,11 @@ def _is_full(error: DBAPIError) -> bool:
     return "disk is full" in message or "no space left" in message
 
 
-def _named(error: DBAPIError) -> Exception:
+def _named(error: DBAPIError, reason: str = "") -> Exception:
     if _is_full(error):
-        return StorageFull("the disk that holds the database is full; free some space and send the request again.")
+        return StorageFull(
+            f"the disk that holds the database is full{reason}; free some space and send the request again."
+        )
     if (refusal := _refusal(error)) is not None:
-        return Unavailable(f"the database does not let the server in (MICRONET_DATABASE_URL): {refusal}.")
-    return Unavailable("the database does not answer; try again in a few seconds.")
+        return Unavailable(f"the database does not let the server in (MICRONET_DATABASE_URL): {refusal}{reason}.")
+    return Unavailable(f"the database does not answer{reason}; try again in a few seconds.")

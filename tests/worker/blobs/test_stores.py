@@ -117,6 +117,11 @@ def test_a_store_says_whether_it_works(blobs: Blobs) -> None:
     assert blobs.sweep(lambda location: False) == 0
 
 
+def test_who_asks_a_directory_leaves_nothing_of_his_in_it(tmp_path: Path) -> None:
+    DirectoryBlobs(tmp_path).check()
+    assert list(tmp_path.iterdir()) == []
+
+
 def grow_old(path: Path) -> None:
     os.utime(path, (0, 0))
 
@@ -272,6 +277,20 @@ def test_an_s3_store_that_breaks_off_in_mid_file_is_an_oserror(tmp_path: Path, m
         with blobs.open("ab/cdef") as source, pytest.raises(OSError, match="breaks off"):
             copy_checked(source, StoredBlob("0" * 64, 100, "ab/cdef"), tmp_path / "copy")
         server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("s3://AKIAKEY:s3cret@bucket/x?secure=no", "without secure and user:password@"),
+        ("s3://bucket/x?password=s3cret", "is needed, without password$"),
+    ],
+)
+def test_what_a_url_may_not_have_is_named_and_what_is_secret_is_not(url: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=said) as refused:
+        open_blobs(url, tmp_path)
+    assert "s3cret" not in str(refused.value)
+    assert "AKIAKEY" not in str(refused.value)
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://?endpoint_url=x", "s3://bucket/x?surprise=1"])

@@ -1,14 +1,17 @@
 """Laws of the connection to the records: what is one transaction, what is waited for, and what is said of the rest."""
 
+import os
 import socket
 import time
 from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 import sqlalchemy
 from sqlalchemy import Connection, make_url, text
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from micronet.errors import SettingsError
 from tests.databases import POSTGRES
@@ -16,6 +19,7 @@ from tests.worker.records.making import accept
 from worker.errors import Unavailable
 from worker.records import Records
 from worker.records.database import Database
+from worker.records.migrate import migrate
 
 
 def setting(database: Database, name: str) -> str:
@@ -95,6 +99,53 @@ def test_a_database_that_lets_nobody_in_says_why_at_once(postgres_url: str, chan
 def test_a_database_that_does_not_answer_is_said_not_to() -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         Records("postgresql+psycopg://postgres@127.0.0.1:1/postgres", patience=0.1)
+
+
+def test_who_opens_a_database_that_is_away_is_told_where_and_why_and_no_password() -> None:
+    for address, reason in (("127.0.0.1:1", "Connection refused"), ("no.such.host.invalid", "failed to resolve host")):
+        url = f"postgresql+psycopg://me:pa55word@{address}/scores?application_name=pa55word"
+        with pytest.raises(Unavailable, match=f"//{address}/scores: .*{reason}") as refused:
+            Records(url, patience=0.0)
+        assert "pa55word" not in str(refused.value)
+
+
+def test_who_asks_a_server_is_not_told_why_and_the_log_is_once(
+    records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_: object, **__: object) -> None:
+        raise OperationalError("SELECT 1", {}, Exception("the connection to 10.0.0.7 broke\n at night"))
+
+    records.database.patience = 0.0
+    once = records.database._once
+    for _ in range(2):
+        monkeypatch.setattr(records.database, "_once", away)
+        with capture_logs() as logs:
+            for _ in range(2):
+                with pytest.raises(Unavailable) as refused:
+                    records.tokens.count()
+                assert "10.0.0.7" not in str(refused.value)
+        assert [entry["reason"] for entry in logs] == ["the connection to 10.0.0.7 broke"]
+        monkeypatch.setattr(records.database, "_once", once)
+        assert records.tokens.count() == {}
+
+
+def test_a_file_that_may_not_be_written_is_refused_when_it_is_opened(migrated_sqlite: Path) -> None:
+    """As one that another user made. SQLite itself says so at the first row that is written."""
+
+    def read_only(database: Database) -> None:
+        database.read(lambda connection: connection.execute(text("PRAGMA query_only = ON")))
+        migrate(database)
+
+    with pytest.raises(Unavailable, match=f"user {os.geteuid()} may not write its file.*{migrated_sqlite}"):
+        Records(f"sqlite:///{migrated_sqlite}", prepare=read_only)
+
+
+def test_a_new_file_is_nothing_for_others_to_read(tmp_path: Path) -> None:
+    file = tmp_path / "home" / "micronet.db"
+    with closing(Records(f"sqlite:///{file}")) as records:
+        accept(records)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (file.parent, *file.parent.iterdir())}
+    assert modes == {"home": 0o700, "micronet.db": 0o640, "micronet.db-wal": 0o640, "micronet.db-shm": 0o640}
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql"])

@@ -1,5 +1,7 @@
 """Laws of the migrations: what was there stays there, and gets what is new."""
 
+from contextlib import closing
+
 import pytest
 import sqlalchemy
 from alembic import command
@@ -11,7 +13,7 @@ from tests.worker.records.test_scores import row
 from worker.reconciler import Reconciler
 from worker.records import Records
 from worker.records.board_filters import BoardFilter
-from worker.records.migrate import configuration, migrate
+from worker.records.migrate import check_usable, check_version, configuration, make_if_new, migrate
 from worker.records.tables import job_artifacts, scores
 from worker.records.values import Artifact, Ending, Event, Status, WorkerSeen
 
@@ -47,6 +49,25 @@ def test_a_database_of_a_newer_version_is_said_to_be_one(records: Records) -> No
     records.database.write(lambda connection: connection.execute(newer))
     with pytest.raises(SettingsError, match=r"9999.* newer version of this program.*MICRONET_DATABASE_URL"):
         migrate(records.database)
+
+
+def test_who_asks_brings_tables_to_no_other_version(database_url: str) -> None:
+    for prepare in (check_version, check_usable):
+        with pytest.raises(SettingsError, match="no records at"):
+            Records(database_url, prepare=prepare)
+    with closing(Records(database_url, prepare=make_if_new)) as records:
+        for prepare in (make_if_new, check_version, check_usable):
+            Records(database_url, prepare=prepare).close()
+        for found, right in (("0010", "stop every server"), ("9999", "a newer version")):
+            records.database.write(
+                lambda connection: connection.execute(
+                    sqlalchemy.text("UPDATE alembic_version SET version_num = :found"),
+                    {"found": found},  # noqa: B023
+                )
+            )
+            for prepare in (make_if_new, check_version, check_usable):
+                with pytest.raises(SettingsError, match=f"version {found}, this program's are .*: {right}"):
+                    Records(database_url, prepare=prepare)
 
 
 def test_jobs_of_an_older_version_go_on(records: Records) -> None:
