@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from app.commands import board, catalogue, client, jobs, scoring, server_jobs, serving
+from app.commands import board, catalogue, jobs, scoring, server_jobs, serving, submitting
 from app.commands.doctor import doctor
 from app.commands.tokens import tokens
 from app.reporting import EXIT_CODES
@@ -35,12 +35,12 @@ def program(
 
 
 for command in (
-    *(client.demo, scoring.score, scoring.count, catalogue.tracks, catalogue.architectures, catalogue.download),
+    *(submitting.demo, scoring.score, scoring.count, catalogue.tracks, catalogue.architectures, catalogue.download),
     *(serving.serve, serving.api, serving.worker, doctor),
 ):
     app.command()(command)
 for command in (
-    *(client.submit, server_jobs.jobs, server_jobs.job, server_jobs.cancel, server_jobs.delete),
+    *(submitting.submit, server_jobs.jobs, server_jobs.job, server_jobs.cancel, server_jobs.delete),
     board.leaderboard,
 ):
     app.command(epilog=EXIT_CODES)(command)
