@@ -44,17 +44,36 @@ def create(
 
 
 @tokens.command()
-def revoke(team: Team, home: Home = None) -> None:
-    """Revoke every token of TEAM, which has to have one."""
+def revoke(
+    team: Annotated[str | None, typer.Argument(help="Name of the team.", show_default=False)] = None,
+    home: Home = None,
+    token: Annotated[
+        str | None, typer.Option("--token", help="This one alone, such as an old one when its team has the next.")
+    ] = None,
+) -> None:
+    """Revoke every token of TEAM, which has to have one; or one token."""
     from worker.records.migrate import check_version
 
     with reported(as_json=False):
+        if (team is None) == (token is None):
+            raise SettingsError("a TEAM is needed, or one of its tokens as --token mn_...; and not both.")
         known = _tokens(home, check_version)
-        if not (revoked := known.revoke(team)):
-            teams = ", ".join(sorted(known.count()))
-            having = f"these teams have some: {teams}" if teams else "no team has one"
-            raise SettingsError(f"team {team!r} has no token that could be revoked; {having}.")
-        print(f"{revoked} revoked")
+        print(f"{_revoked_of(known, team)} revoked" if team is not None else _revoked_one(known, str(token)))
+
+
+def _revoked_of(known: "Tokens", team: str) -> int:
+    if not (revoked := known.revoke(team)):
+        teams = ", ".join(sorted(known.count()))
+        having = f"these teams have some: {teams}" if teams else "no team has one"
+        raise SettingsError(f"team {team!r} has no token that could be revoked; {having}.")
+    return revoked
+
+
+def _revoked_one(known: "Tokens", token: str) -> str:
+    team = known.revoke_one(token)
+    if team is None:
+        raise SettingsError("this is no valid token: it is not one of here, or was revoked before.")
+    return f"one of {team}'s revoked; {known.count().get(team, 0)} left"
 
 
 @tokens.command(name="list")

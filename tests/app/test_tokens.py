@@ -47,3 +47,16 @@ def test_records_of_another_version_are_left_to_a_start(tmp_path: Path, argument
     assert token(tmp_path, "create", "red", "--first")[0] == 0
     assert records.tokens.count() == {"red": 1}
     records.close()
+
+
+def test_one_token_is_revoked_and_its_team_keeps_the_others(tmp_path: Path) -> None:
+    old, new = (token(tmp_path, "create", "red")[1].splitlines()[0] for _ in range(2))
+    assert token(tmp_path, "revoke", "--token", old) == (0, "one of red's revoked; 1 left\n")
+    records = Records(f"sqlite:///{tmp_path}/micronet.db")
+    assert [records.tokens.team(one) for one in (old, new)] == [None, "red"]
+    records.close()
+    code, said = token(tmp_path, "revoke", "--token", old)
+    assert (code, "no valid token" in said, old in said) == (1, True, False)
+    for both_or_none in ((), ("red", "--token", new)):
+        code, said = token(tmp_path, "revoke", *both_or_none)
+        assert (code, "TEAM is needed" in said) == (1, True)

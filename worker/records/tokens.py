@@ -44,6 +44,13 @@ class Tokens:
         change = update(tokens).where(tokens.c.team == team, tokens.c.revoked_at.is_(None)).values(revoked_at=now())
         return self._database.write(lambda connection: connection.execute(change).rowcount)
 
+    def revoke_one(self, token: str) -> str | None:
+        """Revoke this token; whose it was, or None where it is none that is valid."""
+        if (team := self.team(token)) is not None:
+            change = update(tokens).where(tokens.c.hash == _hash(token)).values(revoked_at=now())
+            self._database.write(lambda connection: connection.execute(change))
+        return team
+
     def count(self) -> dict[str, int]:
         """Valid tokens of each team."""
         query = select(tokens.c.team, func.count().label("tokens")).where(tokens.c.revoked_at.is_(None))
