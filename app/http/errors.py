@@ -145,7 +145,7 @@ class CrossSite(HttpError):
 
 
 class UnknownHost(HttpError):
-    """The Host header names another server."""
+    """The Host header names another server, or a proxy passed the request on to one that has no tokens."""
 
     code = "unknown-host"
     title = "Not a name of this server"

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import structlog
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bound_contextvars
 
 from app.http.access import COOKIE
 from app.http.cookies import with_one_cookie
@@ -29,6 +30,8 @@ _SECURITY = {
 """Headers of every answer that does not set its own."""
 _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"})
 _CLIENT_GONE = 499  # as proxies log it; nobody reads the answer
+_OF_PROXIES = re.compile(r"forwarded|via|x-real-ip|x-forwarded-.*")
+"""Headers by which a proxy says that it passes on what somebody else asks."""
 
 log = structlog.get_logger()
 
@@ -46,6 +49,10 @@ class Gate:
             return
         scope["headers"] = with_one_cookie(scope["headers"], COOKIE.encode())
         passage = _Passage(scope, send)
+        with bound_contextvars(request=passage.id):
+            await self._serve(passage, scope, receive)
+
+    async def _serve(self, passage: "_Passage", scope: Scope, receive: Receive) -> None:
         try:
             if self._open:
                 check_local(scope["method"], Headers(scope=scope))
@@ -69,6 +76,8 @@ class Gate:
         log.info(
             "request",
             request=passage.id,
+            client=scope["client"][0] if scope.get("client") else None,
+            team=scope.get("state", {}).get("team"),
             method=scope["method"],
             path=_shown(scope),
             status=status,
@@ -112,11 +121,18 @@ class _Passage:
 def check_local(method: str, headers: Mapping[str, str]) -> None:
     """Raise unless a request to an open server was meant for it, and was not sent by a web page of somewhere else.
 
-    Without the first, a page whose name was pointed at 127.0.0.1 could read everything (DNS rebinding).
+    Without the first, a page whose name was pointed at 127.0.0.1 could read everything (DNS rebinding), and whoever
+    reaches a proxy of this machine: by the shortest recipes it asks for 127.0.0.1, whatever it was asked for.
     """
     host = headers.get("host", "")
     if not _is_loopback(host):
         raise UnknownHost(f"{host[:80]!r}: this server has no access tokens, so it answers to localhost only.")
+    proxied = next(filter(_OF_PROXIES.fullmatch, headers), None)
+    if proxied is not None:
+        raise UnknownHost(
+            f"a proxy passed this on ({proxied[:80]!r}): this server has no access tokens, so it answers to this "
+            "machine only. Make a token first: micronet token create TEAM."
+        )
     if method in SAFE_METHODS:
         return
     if is_of_another_site(headers):

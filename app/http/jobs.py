@@ -175,7 +175,11 @@ async def _cancel(site: SiteDep, caller: CallerDep, job_id: JobId, key: Key = No
 def cancel_own(site: Site, caller: Caller, job_id: str) -> Job:
     """Ask a job of the caller's to stop; the job as it is then. Raises JobNotFound, for those of others too."""
     job, _ = own_job(site, caller, job_id)
-    return job if job.status.final else site.services.records.jobs.cancel(job_id)
+    if job.status.final:
+        return job
+    job = site.services.records.jobs.cancel(job_id)
+    log.info("cancel asked", job=job.id, kind=job.kind, status=job.status.value, team=caller.team)
+    return job
 
 
 async def _delete(site: SiteDep, caller: CallerDep, job_id: JobId) -> Response:

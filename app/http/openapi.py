@@ -177,7 +177,7 @@ def _add_problems(method: str, operation: Json, open_access: bool) -> None:
     """Every status an operation may answer with that is an error."""
     meanings = dict(_EVERYWHERE) if operation["operationId"] != "live" else {500: _EVERYWHERE[500]}
     if open_access:
-        meanings[421] = "A Host header that does not name this server"
+        meanings[421] = "A Host header that does not name this server, or one of a proxy"
     if not _OPEN_TAGS & set(operation["tags"]):
         meanings[429] = "More requests, waiting jobs or bytes than a team may have"
         if not open_access:

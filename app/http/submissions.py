@@ -6,6 +6,7 @@ import uuid
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
+import structlog
 from starlette.requests import Request
 
 from app.http.access import Caller
@@ -27,6 +28,8 @@ FILE, SETTINGS, SHA256, FILENAME = "checkpoint", "settings", "checkpoint_sha256"
 """The fields of the form. `filename` goes with `checkpoint_sha256`: a file that comes has its name with it."""
 FILENAME_LENGTH = 255
 _DIGITS = re.compile(SHA256_PATTERN)
+
+log = structlog.get_logger()
 
 
 @dataclass
@@ -59,6 +62,8 @@ class Submission:
             await self._read(request, boundary, limit, stack)
             submitted = await self._submit()
         if submitted.new:
+            job = submitted.job
+            log.info("job accepted", job=job.id, kind=job.kind, lane=job.lane, team=self._caller.team)
             self._site.services.bell.ring(submitted.job.id, submitted.job.lane)
         return submitted.job
 

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from typing import TypeVar, TypeVarTuple
 
@@ -26,8 +27,9 @@ class Threads:
             raise
 
     def start(self, function: Callable[[*Ts], T], *arguments: *Ts) -> "asyncio.Future[T]":
-        """Begin; the caller waits for the future, whatever happens."""
-        return asyncio.get_running_loop().run_in_executor(self._pool, partial(function, *arguments))
+        """Begin; the caller waits for the future, whatever happens. What is logged there names the caller's request."""
+        work = partial(copy_context().run, function, *arguments)
+        return asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def close(self) -> None:
         """Let running work end; what has not begun is dropped."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from fastapi.testclient import TestClient
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from app.http import tokens
 from app.services import Services
@@ -106,6 +108,19 @@ def test_an_open_server_answers_to_its_own_name_only(api: TestClient, host: str)
         problem(api.get(where, headers={"Host": host}), 421, "unknown-host")
 
 
+@pytest.mark.parametrize("header", ["X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP", "Forwarded", "Via"])
+def test_an_open_server_answers_no_proxy(api: TestClient, services: Services, header: str) -> None:
+    """The shortest recipes ask for 127.0.0.1, whatever the proxy was asked for: the whole world would be let in."""
+    passed_on = {"Host": "127.0.0.1:8000", header: "203.0.113.9"}
+    for where in ("/jobs", "/metrics", "/openapi.json"):
+        answer = api.get(where, headers=passed_on)
+        problem(answer, 421, "unknown-host")
+        assert "micronet token create" in answer.json()["detail"]
+    problem(send(api, headers=passed_on), 421, "unknown-host")
+    with called(services, open_access=False) as guarded:
+        assert guarded.get("/metrics", headers=passed_on).status_code == 200
+
+
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:80", "[::1]"])
 def test_names_of_this_machine(api: TestClient, host: str) -> None:
     assert api.get("/jobs", headers={"Host": host}).status_code == 200
@@ -141,3 +156,25 @@ def test_every_answer_has_headers_that_protect_readers(api: TestClient) -> None:
         assert headers["referrer-policy"] == "no-referrer"
         assert headers["content-security-policy"].startswith("default-src 'none'")
         assert "access-control-allow-origin" not in headers
+
+
+def test_the_log_says_who_asked_for_what_and_which_job_came_of_it(services: Services) -> None:
+    token = bearer(services, "red")
+    with called(services, open_access=False) as client, capture_logs(processors=[merge_contextvars]) as logs:
+        job = accepted(client, headers={**token, "X-Request-ID": "sending", "Idempotency-Key": "k"})
+        again = accepted(client, headers={**token, "X-Request-ID": "again", "Idempotency-Key": "k"})
+        client.post(job["urls"]["cancel"], headers={**token, "X-Request-ID": "canceling"})
+        client.delete(job["urls"]["self"], headers={**token, "X-Request-ID": "deleting"})
+        client.get("/jobs", headers={"Authorization": "Bearer mn_wrong", "X-Request-ID": "stranger"})
+    assert again["id"] == job["id"]
+    told = [entry for entry in logs if "job" in entry]
+    assert [(entry["event"], entry["request"]) for entry in told] == [
+        ("job accepted", "sending"),
+        ("cancel asked", "canceling"),
+        ("job deleted", "deleting"),
+    ]
+    assert {(entry["job"], entry["kind"], entry["team"]) for entry in told} == {(job["id"], "score", "red")}
+    teams = {entry["request"]: entry["team"] for entry in logs if entry["event"] == "request"}
+    assert teams == {"sending": "red", "again": "red", "canceling": "red", "deleting": "red", "stranger": None}
+    assert {entry["client"] for entry in logs if entry["event"] == "request"} == {"testclient"}
+    assert token["Authorization"].split()[1] not in str(logs)
