@@ -157,7 +157,10 @@ class _Layers:
 
     def _constant_bits(self, name: str) -> int:
         """Of a weight its width; of a literal, on which nobody puts a grid, that of its numbers."""
-        return tensor_bits(self._graph.weights[name]) if name in self._graph.literals else self._bits[name]
+        origin = name
+        while (maker := self._makers.get(origin)) is not None and maker.target is aten.expand.default:
+            origin = first_ref(maker)  # spread over as many places as there are images
+        return tensor_bits(self._graph.weights[origin]) if origin in self._graph.literals else self._bits[name]
 
     def _activation_bits(self, node: Node) -> int:
         return max((self._bits[ref.name] for ref in node.refs() if ref.name not in self._constants), default=FULL_WIDTH)

@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from micronet.errors import CaptureFailed
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
+from micronet.graph.parts import IN_PARTS
 
 aten = torch.ops.aten
 
@@ -43,8 +44,8 @@ class Recording:
 def record(module: nn.Module, input_shape: tuple[int, ...], batch: int) -> Recording:
     """Run `module` on `batch` images without data, on the meta device, and note what it calls.
 
-    Inference mode keeps torch from breaking convolutions and the like into parts first; RMS norms become theirs.
-    In-place operations become their pure twins. Raises what the module raises, and CaptureFailed.
+    Inference mode keeps torch from breaking convolutions and the like into parts first; those of `IN_PARTS`
+    become theirs. In-place operations become their pure twins. Raises what the module raises, and CaptureFailed.
     """
     recorder = _Recorder(module)
     with torch.inference_mode(), _slow_attention(), recorder.following(module):
@@ -146,9 +147,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         pairs = [self._argument(argument) for argument in args]
         named = {key: self._argument(argument) for key, argument in (kwargs or {}).items()}
         result = on_meta(target, tuple(pair[1] for pair in pairs), {key: pair[1] for key, pair in named.items()})
-        if func in _IN_PARTS:
+        if target in IN_PARTS:
             with self:
-                return _IN_PARTS[func](*args, **(kwargs or {}))
+                made = IN_PARTS[target](*args, **(kwargs or {}))
+            if made is not NotImplemented:
+                return made if written is None else self._overwritten(written, made)
         name = self._free(func._schema.name.partition("::")[2].rstrip("_"))
         layer = self._layers[-1] if self._layers else ""
         arguments = {key: pair[0] for key, pair in named.items()}
@@ -173,6 +176,11 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         key = self._free(f"{name}_item")
         self.nodes.append(Node(key, operator.getitem, (Ref(name), index), layer=layer))
         return self._result(item, key)
+
+    def _overwritten(self, tensor: Tensor, made: Tensor) -> Tensor:
+        """`tensor` after a composite overwrote it with what its parts made."""
+        read = self._read(made)
+        return self._rewritten(tensor, read.meta, read.name)
 
     def _rewritten(self, tensor: Tensor, result: object, name: str) -> Tensor:
         """`tensor` after it was overwritten: the same object under a new name; views of it are out of date."""
@@ -242,15 +250,3 @@ def _pure_twin(func: OpOverload[..., Any]) -> Callable[..., object]:
     if twin is None:
         raise CaptureFailed(f"{func} works in place and has no pure twin")
     return cast(Callable[..., object], twin)
-
-
-def _rms_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None = None, eps: float | None = None) -> Tensor:
-    """x / sqrt(mean(x^2) + eps) * weight over the last axes, those of `shape`; step by step, as ONNX files are read."""
-    squares = x.pow(2.0).mean(tuple(range(x.dim() - len(shape), x.dim())), keepdim=True)
-    size = (squares + (torch.finfo(x.dtype).eps if eps is None else eps)).sqrt()
-    plain = x * size.reciprocal()
-    return plain if weight is None else plain * weight
-
-
-_IN_PARTS: Mapping[OpOverload[..., Any], Callable[..., Tensor]] = {aten.rms_norm.default: _rms_norm}
-"""Operations that are recorded as the ones they consist of."""

@@ -58,8 +58,8 @@ class Unlike(nn.Module):
 
 
 TRAIN: dict[str, Any] = {"stage": "train", **LEARNING}
-UNWRITABLE = (nn.ChannelShuffle(2), NotWritable, "channel_shuffle.* has no row")
-UNCOUNTABLE = (nn.InstanceNorm2d(4), UnknownOperation, "instance_norm")
+UNWRITABLE = (nn.AdaptiveAvgPool2d(4), NotWritable, "means of unequal parts")
+UNCOUNTABLE = (nn.ConvTranspose2d(4, 4, 1), UnknownOperation, "conv_transpose2d")
 
 
 @pytest.mark.parametrize("kind", ["train", "pipeline"])
@@ -85,7 +85,7 @@ def test_a_network_that_is_too_large_for_a_file_is_refused_before_it_learns(
 
 
 def test_a_search_for_a_policy_writes_no_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("micronet.jobs.learning.create_network", lambda *_: Unlike(nn.ChannelShuffle(2)))
+    monkeypatch.setattr("micronet.jobs.learning.create_network", lambda *_: Unlike(UNWRITABLE[0]))
     monkeypatch.setattr("micronet.jobs.augment.search", MagicMock(side_effect=Reached))
     with pytest.raises(Reached):
         JOBS["augment"].run(AugmentSettings.model_validate(FRESH), None, Context(device="cpu"))

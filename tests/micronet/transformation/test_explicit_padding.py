@@ -6,6 +6,7 @@ from torch import nn
 
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
+from micronet.graph.ir import Graph, Node, Ref
 from micronet.network_file import from_bytes, to_bytes
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
@@ -42,6 +43,17 @@ def test_a_network_with_words_is_written_and_learns(padding: str) -> None:
     assert fit(TrainableNetwork(graph), SHORT, digits_task())[1].images > 0
 
 
-def test_an_even_kernel_stays_in_words() -> None:
-    graph = capture(nn.Conv2d(3, 3, 2, padding="same").requires_grad_(False), (3, 8, 8))
+def test_an_even_kernel_pads_more_behind() -> None:
+    module = nn.Conv2d(3, 3, 2, padding="same").requires_grad_(False)
+    graph = capture(module, (3, 8, 8))
+    assert [node.target for node in graph.nodes] == [aten.constant_pad_nd.default, aten.conv2d.default]
+    assert graph.nodes[0].args[1] == (0, 1, 0, 1)
+    torch.testing.assert_close(interpret(graph, images := torch.randn(2, 3, 8, 8)), module(images))
+    assert explicit_padding(graph) == graph
+
+
+def test_an_even_kernel_in_words_stays_so() -> None:
+    """Capture leaves none; no numbers of a convolution say it."""
+    nodes = (Node("y", aten.conv2d.padding, (Ref("x"), Ref("w"), None, (1, 1), "same")),)
+    graph = Graph("x", (3, 8, 8), nodes, {"w": torch.ones(3, 3, 2, 2)}, "y")
     assert explicit_padding(graph) == graph
