@@ -29,6 +29,7 @@ from micronet.contract import (
 from micronet.errors import ArchitectureNotAccepted, NotFinite, UnsupportedTensor
 from micronet.graph.capture import capture as capture_module
 from micronet.graph.ir import Graph
+from micronet.graph.precision import in_float32
 from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context
 from micronet.jobs.fuse import fuse_graph
@@ -146,14 +147,14 @@ def capture(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     precision become it. The module stays as it is, and in the mode it is in; one that was compiled runs as written.
 
     Raises CaptureFailed for control flow that depends on data and for anything but one tensor (N, ...) as the answer,
-    UnsupportedTensor for weights on the meta device, NotFinite for NaN and infinity among them.
+    UnsupportedTensor for weights on the meta device and for complex numbers, NotFinite for NaN and infinity.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(f"a torch.nn.Module is captured, and this is {_called(module)}")
     with _evaluating(module), torch.compiler.set_stance("force_eager"):
-        graph = capture_module(module, input_shape)
+        graph = capture_module(module, tuple(input_shape))
     weights = {name: _copied(graph, name, weight) for name, weight in graph.weights.items()}
-    return replace(graph, weights=weights).on(torch.device("cpu"))
+    return in_float32(replace(graph, weights=weights)).on(torch.device("cpu"))
 
 
 def read(
@@ -261,10 +262,15 @@ def _copied(graph: Graph, name: str, weight: Tensor) -> Tensor:
     """A weight of its own memory, on the CPU; a floating-point one in float32."""
     if weight.is_meta:
         raise UnsupportedTensor(f"{name} is on the meta device and has no values: nothing of it can be counted.")
+    if weight.is_complex():
+        raise UnsupportedTensor(f"{name} holds complex numbers: store their real and imaginary parts, and compute so.")
     kind = torch.float32 if weight.is_floating_point() else weight.dtype
     copy = weight.detach().to("cpu", kind, copy=True).contiguous()
     if name not in graph.literals and not bool(torch.isfinite(copy).all()):
-        raise NotFinite(f"{name} holds NaN, infinity or more than float32 does: take the network before it diverged.")
+        raise NotFinite(
+            f"{name} holds NaN, infinity or more than float32 does: take the network before it diverged. For infinity "
+            "in a mask a large number, such as -1e9, does the same."
+        )
     return copy
 
 

@@ -190,6 +190,69 @@ def test_weights_are_those_a_file_would_have(other: Callable[[nn.Module], nn.Mod
     assert same.score == micronet.score(network(), track="digits", bits=None).score
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_a_network_of_another_precision_is_one_of_float32(kind: torch.dtype, tmp_path: Path) -> None:
+    class Cast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(64, 10).to(kind)
+
+        def forward(self, x: Tensor) -> Tensor:
+            half = torch.full((64,), 0.5, dtype=kind)
+            answer: Tensor = self.last(x.flatten(1).to(kind) + half).to(torch.float32, copy=True)
+            return answer
+
+    module = Cast()
+    graph = micronet.capture(module, (1, 8, 8))
+    assert [node.layer for node in graph.nodes] == ["", "", "", "last"]  # flatten, full, add; no conversions
+    images = torch.randn(4, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(interpret(graph, images), module(images), rtol=0.05, atol=0.05)
+    micronet.write(graph, tmp_path / "network.onnx")
+    assert numbers(micronet.score(module, track="digits")) == numbers(
+        micronet.score(tmp_path / "network.onnx", track="digits")
+    )
+
+
+def test_autocast_and_conversions_that_do_nothing_leave_no_trace(tmp_path: Path) -> None:
+    class Autocast(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(64, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.autocast("cpu", dtype=torch.bfloat16):
+                answer: Tensor = self.last(x.to(torch.float32).flatten(1)).float()
+            return answer
+
+    graph = micronet.capture(Autocast(), (1, 8, 8))
+    assert [node.layer for node in graph.nodes] == ["", "last"]
+    assert set(graph.weights) == {"last.weight", "last.bias"}
+    micronet.write(graph, tmp_path / "network.onnx")
+
+
+def test_truth_values_become_numbers_and_stay_conversions() -> None:
+    chosen = torch.rand(8, 8) > 0.5
+    graph = micronet.capture(Beside(lambda x: x * chosen.double()), (1, 8, 8))
+    images = torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(interpret(graph, images), Beside(lambda x: x * chosen)(images))
+
+
+def test_a_shape_of_images_may_be_a_list() -> None:
+    graph = micronet.capture(network(), [1, 8, 8])  # type: ignore[arg-type]
+    assert graph.input_shape == (1, 8, 8)
+    assert micronet.count(network(), input_shape=[1, 8, 8], track="digits").warnings == ()  # type: ignore[arg-type]
+
+
+def test_complex_numbers_are_refused() -> None:
+    phase = nn.Parameter(torch.randn(64, dtype=torch.complex64))
+    module = Beside(lambda x: (x.flatten(1) * phase).abs())
+    module.register_parameter("phase", phase)
+    with pytest.raises(UnsupportedTensor, match=r"phase holds complex numbers: store their real"):
+        micronet.count(module, track="digits")
+    with pytest.raises(UnsupportedTensor, match=r"to makes complex numbers"):
+        micronet.count(Beside(lambda x: x.to(torch.complex64).abs()), track="digits")
+
+
 def test_fused_and_written_a_network_answers_the_same(tmp_path: Path) -> None:
     graph = micronet.capture(network(), (1, 8, 8))
     fused = micronet.fuse(graph)
