@@ -117,6 +117,13 @@ class Database:
             self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.file.touch(mode=0o640)
 
+    def check_file(self) -> None:
+        """Raise Unavailable where SQLite's file, or its directory, is another user's: SQLite says so of a few only."""
+        if self.file is None or not self.file.exists():
+            return
+        if not all(os.access(path, os.R_OK | os.W_OK) for path in (self.file, self.file.parent)):
+            raise _refused(_anothers(), f" ({self.file})")
+
     def read(self, work: Callable[[Connection], T]) -> T:
         """`work`, which only reads; on SQLite in one transaction. Raises Unavailable when the database stays away."""
         return self._with_patience(lambda: self._once(work, write=False))
@@ -262,7 +269,7 @@ def _refusal(error: DBAPIError) -> str | None:
     """What would be right, where the database answers and lets us not in; None where it is something else."""
     state = _sqlstate(error.orig) or ""
     if _READ_ONLY_FILE in str(error.orig):
-        return f"user {os.geteuid()} may not write its file, or not into the directory of it: give both to that user"
+        return _anothers()
     if not state:
         _, _, words = str(error.orig).partition("FATAL:")
         state = next((state for sign, state in _REFUSED_WORDS.items() if re.search(sign, words)), "")
@@ -280,5 +287,13 @@ def _named(error: DBAPIError, reason: str = "") -> Exception:
             f"the disk that holds the database is full{reason}; free some space and send the request again."
         )
     if (refusal := _refusal(error)) is not None:
-        return Unavailable(f"the database does not let the server in (MICRONET_DATABASE_URL): {refusal}{reason}.")
+        return _refused(refusal, reason)
     return Unavailable(f"the database does not answer{reason}; try again in a few seconds.")
+
+
+def _refused(refusal: str, reason: str) -> Unavailable:
+    return Unavailable(f"the database does not let the server in (MICRONET_DATABASE_URL): {refusal}{reason}.")
+
+
+def _anothers() -> str:
+    return f"user {os.geteuid()} may not write its file, or not into the directory of it: give both to that user"

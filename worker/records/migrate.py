@@ -35,6 +35,7 @@ def migrate(database: Database) -> None:
         connection.execute(_NO_CHANGE)
 
     database.make_file()
+    database.check_file()
     database.write_alone(upgrade)
 
 
@@ -75,6 +76,7 @@ def check_usable(database: Database) -> None:
 def _version(database: Database) -> str | None:
     if database.file is not None and not database.file.exists():
         return None
+    database.check_file()
     return database.read(lambda connection: MigrationContext.configure(connection).get_current_revision())
 
 

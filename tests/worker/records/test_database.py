@@ -19,7 +19,7 @@ from tests.worker.records.making import accept
 from worker.errors import Unavailable
 from worker.records import Records
 from worker.records.database import Database
-from worker.records.migrate import migrate
+from worker.records.migrate import check_version, migrate
 
 
 def setting(database: Database, name: str) -> str:
@@ -138,6 +138,18 @@ def test_a_file_that_may_not_be_written_is_refused_when_it_is_opened(migrated_sq
 
     with pytest.raises(Unavailable, match=f"user {os.geteuid()} may not write its file.*{migrated_sqlite}"):
         Records(f"sqlite:///{migrated_sqlite}", prepare=read_only)
+
+
+@pytest.mark.parametrize("prepare", [migrate, check_version])
+@pytest.mark.parametrize("foreign", ["home", "home/micronet.db"])
+def test_a_file_that_another_user_made_is_refused_at_once(
+    tmp_path: Path, foreign: str, prepare: Callable[[Database], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path}/home/micronet.db"
+    Records(url).close()
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path / foreign)  # root may do everything
+    with pytest.raises(Unavailable, match=rf"user {os.geteuid()} may not write its file.*{tmp_path}/home/micronet.db"):
+        Records(url, patience=60, prepare=prepare)
 
 
 def test_a_new_file_is_nothing_for_others_to_read(tmp_path: Path) -> None:
