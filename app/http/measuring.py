@@ -1,10 +1,29 @@
-"""What is measured of one application, in the words of Prometheus."""
+"""What is measured of one application, and of the whole server, in the words of Prometheus."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
+from micronet.version import version
+
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+_OF_ALL = " Of the whole server: every API tells the same, so take the max of them, not the sum."
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The whole server, at the moment somebody looks.
+
+    `jobs`: how many have not ended, by kind, lane and status; `ended`: the others, by status and whose their failure is
+    to mend. By lane: `waits`, seconds that the oldest has waited; `workers`, how many live that take its jobs.
+    """
+
+    jobs: Mapping[tuple[str, str, str], int]
+    ended: Mapping[tuple[str, str], int]
+    waits: Mapping[str, float]
+    workers: Mapping[str, int]
+    free_bytes: int | None
 
 
 class Metrics:
@@ -23,14 +42,30 @@ class Metrics:
             registry=registry,
         )
         self._uploads = Counter("micronet_upload_bytes", "Bytes of uploads that were kept.", registry=registry)
-        self._jobs = Gauge(
+        build = Gauge("micronet_build_info", "The version of this API; always 1.", ("version",), registry=registry)
+        build.labels(version()).set(1)
+        self._jobs = self._gauge(
             "micronet_jobs",
             "Jobs that have not ended: with status queued, the depth of the queue.",
             ("kind", "lane", "status"),
-            registry=registry,
         )
-        self._workers = Gauge("micronet_workers", "Workers that are alive.", registry=registry)
-        self._free = Gauge("micronet_blobs_free_bytes", "Space left for files.", registry=registry)
+        self._ended = self._gauge(
+            "micronet_jobs_ended",
+            "Jobs that have ended, less those that were deleted since; yours is false where the server is at fault.",
+            ("status", "yours"),
+        )
+        self._waits = self._gauge(
+            "micronet_jobs_oldest_queued_age_seconds",
+            "Since the job was accepted that has waited longest; 0 where none waits.",
+            ("lane",),
+        )
+        self._workers = self._gauge(
+            "micronet_workers", "Workers that are alive and take jobs of the lane; some take both.", ("lane",)
+        )
+        self._free = self._gauge("micronet_blobs_free_bytes", "Space left for files.")
+
+    def _gauge(self, name: str, words: str, labels: tuple[str, ...] = ()) -> Gauge:
+        return Gauge(name, words + _OF_ALL, labels, registry=self.registry)
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """One request."""
@@ -41,10 +76,15 @@ class Metrics:
         """One file, in bytes."""
         self._uploads.inc(size)
 
-    def text(self, jobs: Mapping[tuple[str, str, str], int], workers: int, free_bytes: int | None) -> bytes:
-        """Everything, in Prometheus' text format. `jobs`: how many, by kind, lane and status."""
-        for (kind, lane, status), count in jobs.items():
-            self._jobs.labels(kind, lane, status).set(count)
-        self._workers.set(workers)
-        self._free.set(float("nan") if free_bytes is None else free_bytes)
+    def text(self, found: Found) -> bytes:
+        """Everything, in Prometheus' text format."""
+        for of_jobs, count in found.jobs.items():
+            self._jobs.labels(*of_jobs).set(count)
+        for of_ended, count in found.ended.items():
+            self._ended.labels(*of_ended).set(count)
+        for lane, seconds in found.waits.items():
+            self._waits.labels(lane).set(seconds)
+        for lane, count in found.workers.items():
+            self._workers.labels(lane).set(count)
+        self._free.set(float("nan") if found.free_bytes is None else found.free_bytes)
         return generate_latest(self.registry)

@@ -1,14 +1,19 @@
 """/metrics, for Prometheus and for what starts more workers when the queue grows."""
 
+from collections.abc import Iterable
+
 from fastapi import APIRouter
 from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.responses import PlainTextResponse, Response
 
+from app.http.measuring import Found
 from app.http.routing import api_router
 from app.http.site import Site, SiteDep
 from app.http.uploads import storage_errors
 from micronet.jobs import JOBS
-from worker.records.values import HELD, Status
+from worker.records.figures import ended_jobs, longest_waits
+from worker.records.values import HELD, Status, WorkerSeen
+from worker.settings import LANES
 
 
 def metrics_router() -> APIRouter:
@@ -19,20 +24,41 @@ def metrics_router() -> APIRouter:
 
 
 async def _metrics(site: SiteDep) -> Response:
-    """Requests, uploads, the queue, workers and free space, in Prometheus' text format."""
+    """Requests, uploads, jobs, workers and free space, in Prometheus' text format."""
     text = await site.database.run(_text, site)
     return Response(text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _text(site: Site) -> bytes:
-    services = site.services
+    records = site.services.records
     jobs: dict[tuple[str, str, str], int] = {
         (kind, lane, status.value): 0
         for kind, job in JOBS.items()
         for lane in job.lanes
         for status in (Status.QUEUED, *HELD)
     }
-    jobs.update(services.records.jobs.counts())
     with storage_errors():
-        free = services.blobs.free_bytes()
-    return site.metrics.text(jobs, site.readiness.workers(), free)
+        free = site.services.blobs.free_bytes()
+    return site.metrics.text(
+        Found(
+            jobs | records.jobs.counts(),
+            _NONE_ENDED | ended_jobs(records.database),
+            dict.fromkeys(LANES, 0.0) | longest_waits(records.database),
+            _by_lane(site.readiness.living()),
+            free,
+        )
+    )
+
+
+def _by_lane(workers: Iterable[WorkerSeen]) -> dict[str, int]:
+    """How many take jobs of each lane."""
+    taken = [worker.lanes for worker in workers]
+    return {lane: taken.count(lane) + taken.count("both") for lane in LANES}
+
+
+_NONE_ENDED = {
+    (Status.SUCCEEDED.value, ""): 0,
+    (Status.CANCELED.value, ""): 0,
+    (Status.FAILED.value, "true"): 0,
+    (Status.FAILED.value, "false"): 0,
+}

@@ -11,6 +11,7 @@ from app.http.threads import Threads
 from app.services import Services
 from worker.errors import ServiceError
 from worker.reconciler import RollCall
+from worker.records.values import WorkerSeen
 
 State = Literal["ok", "failing"]
 _SECONDS = 1.0
@@ -45,10 +46,10 @@ class Readiness:
                 self._until = time.monotonic() + _SECONDS
             return self._found
 
-    def workers(self) -> int:
-        """How many live: one that was killed says no goodbye, but its beat stands still. Raises ServiceError."""
+    def living(self) -> tuple[WorkerSeen, ...]:
+        """Workers that live: one that was killed says no goodbye, but its beat stands still. Raises ServiceError."""
         living, _ = self._roll.taken()
-        return len(living)
+        return living
 
     async def _look(self) -> Ready:
         workers = await self._database.run(self._counted)
@@ -62,7 +63,7 @@ class Readiness:
 
     def _counted(self) -> int | None:
         try:
-            return self.workers()
+            return len(self.living())
         except ServiceError as error:
             log.error("not ready", part="database", reason=str(error))
             return None

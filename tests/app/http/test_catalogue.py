@@ -14,9 +14,11 @@ from app.http import readiness
 from app.services import Services
 from micronet.architectures import ARCHITECTURES
 from micronet.tracks import BUILT_IN
+from micronet.version import version
 from tests.app.http.conftest import MakeServices, called, until
 from tests.app.http.results import score_text
 from tests.app.http.sending import accepted, problem
+from tests.app.pages.records import failed, scored
 from worker.blobs.directory import DirectoryBlobs
 from worker.errors import Unavailable
 from worker.records.values import Ending, Status, WorkerSeen
@@ -230,17 +232,18 @@ def test_a_worker_that_was_killed_is_counted_no_more(any_services: Services, mon
     beats = count(1)
 
     def found() -> tuple[int, str]:
-        line = next(line for line in client.get("/metrics").text.splitlines() if line.startswith("micronet_workers "))
+        lines = client.get("/metrics").text.splitlines()
+        line = next(line for line in lines if line.startswith('micronet_workers{lane="short"}'))
         return client.get("/health/ready").json()["workers"], line
 
     with called(replace(any_services, settings=settings)) as client:
         for _ in range(10):
             any_services.records.workers.beat(WorkerSeen("w", "host", "both", ("cpu",), (), "1", next(beats), ""))
             time.sleep(0.1)
-            assert found() == (1, "micronet_workers 1.0")
-        until(lambda: found() == (0, "micronet_workers 0.0"), 20)
+            assert found() == (1, 'micronet_workers{lane="short"} 1.0')
+        until(lambda: found() == (0, 'micronet_workers{lane="short"} 0.0'), 20)
         any_services.records.workers.beat(WorkerSeen("w", "host", "both", ("cpu",), (), "1", next(beats), ""))
-        assert found() == (1, "micronet_workers 1.0")
+        assert found() == (1, 'micronet_workers{lane="short"} 1.0')
 
 
 def test_a_database_that_is_away_is_said(api: TestClient, services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -266,11 +269,41 @@ def test_metrics_count_requests_jobs_workers_and_bytes(any_api: TestClient, any_
     assert 'micronet_jobs{kind="quantize",lane="short",status="queued"} 0.0' in lines
     assert 'micronet_http_requests_total{method="GET",route="/jobs/{job_id}",status="404"} 1.0' in lines
     assert 'micronet_http_requests_total{method="GET",route="none",status="404"} 1.0' in lines
-    assert "micronet_workers 0.0" in lines
+    assert 'micronet_workers{lane="short"} 0.0' in lines
     assert any(line.startswith("micronet_upload_bytes_total 1") for line in lines)
     assert not any("BREW" in line for line in lines)
     any_services.records.leases.claim("worker", ("short",))
     assert 'micronet_jobs{kind="fuse",lane="short",status="queued"} 0.0' in any_api.get("/metrics").text
+
+
+def test_metrics_tell_what_one_is_woken_for(any_api: TestClient, any_services: Services) -> None:
+    """Failures of the server, a job that waits too long, and a lane that nobody works for."""
+    for worker, lanes in (("a", "short"), ("b", "both"), ("c", "both")):
+        any_services.records.workers.beat(WorkerSeen(worker, "host", lanes, ("cpu",), (), "1", 1, ""))
+    for yours in (True, False, False):
+        accepted(any_api)
+        failed(any_services, yours=yours, detail='its words may be "yours":true')
+    accepted(any_api)
+    scored(any_services)
+    accepted(any_api, filename="waits.onnx")
+    time.sleep(0.02)
+    lines = any_api.get("/metrics").text.splitlines()
+    for line in (
+        'micronet_jobs_ended{status="succeeded",yours=""} 1.0',
+        'micronet_jobs_ended{status="canceled",yours=""} 0.0',
+        'micronet_jobs_ended{status="failed",yours="true"} 1.0',
+        'micronet_jobs_ended{status="failed",yours="false"} 2.0',
+        'micronet_jobs_oldest_queued_age_seconds{lane="long"} 0.0',
+        'micronet_workers{lane="short"} 3.0',
+        'micronet_workers{lane="long"} 2.0',
+        f'micronet_build_info{{version="{version()}"}} 1.0',
+    ):
+        assert line in lines
+    (waits,) = (line for line in lines if line.startswith('micronet_jobs_oldest_queued_age_seconds{lane="short"}'))
+    assert 0.02 <= float(waits.split()[1]) < 60
+    assert next(line for line in lines if line.startswith("# HELP micronet_jobs ")).endswith(
+        "max of them, not the sum."
+    )
 
 
 def test_two_applications_count_apart(api: TestClient, services: Services) -> None:
