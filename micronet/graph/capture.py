@@ -1,8 +1,9 @@
 """From a torch module to the graph, by watching it run twice without data."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from traceback import walk_tb
 
 import torch
 from torch import nn
@@ -12,6 +13,21 @@ from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.graph.recording import Recording, record
 
 aten = torch.ops.aten
+
+_WRAPPERS = (nn.DataParallel, nn.parallel.DistributedDataParallel)
+"""What spreads a module over devices and leaves it the same."""
+
+_NO_VALUES = (
+    "While it is watched, nothing is computed: keep numbers in tensors, or read them ahead, in __init__. What the "
+    "network does must not depend on the images."
+)
+_REMEDIES: Mapping[str, str] = {
+    "meta tensor": _NO_VALUES,
+    "data-dependent": _NO_VALUES,
+    "is invalid for input of size": "Any number of images may come: take it from x.shape[0], or flatten from axis 1.",
+    "eval() is not supported": "Capture the module that was exported, set to evaluation before.",
+}
+"""What an error of torch's says -> what would be right."""
 
 _BATCHES = (1, 3)
 """Whatever differs between these two runs depends on the batch size, and must be a multiple of it."""
@@ -29,24 +45,42 @@ def capture(module: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     torch.export finds the same graphs, but takes ten times as long, half a minute for a pruned PyramidNet 272: it
     reasons about symbolic sizes, and one size that is not known can be had by comparing two runs.
     """
-    module.eval()
+    module = module.module if isinstance(module, _WRAPPERS) else module
     try:
+        module.eval()
         one, many = (record(module, input_shape, batch) for batch in _BATCHES)
         return _compare(one, many, input_shape).live()
     except Exception as error:  # the module's own code raises whatever it likes
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise CaptureFailed(
-            f"could not capture {type(module).__name__} for a batch of {input_shape} images: {reason}. "
-            "The forward must be free of data-dependent control flow and work for any batch size."
-        ) from error
+        what = f"could not capture {type(module).__name__} for a batch of {input_shape} images"
+        layer = _layer_of(error, module)
+        raise CaptureFailed(f"{what}{f', in layer {layer}' if layer else ''}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    """What went wrong, in a line, and what would be right, where that can be told."""
+    text = str(error).strip()
+    reason = text.splitlines()[0].rstrip(".") if text else type(error).__name__
+    return f"{reason}. {next((remedy for sign, remedy in _REMEDIES.items() if sign in reason), '')}".rstrip()
+
+
+def _layer_of(error: Exception, module: nn.Module) -> str:
+    """Path of the innermost part of `module` that was running; empty for the whole."""
+    paths = {id(part): path for path, part in module.named_modules()}
+    running = [paths.get(id(frame.f_locals.get("self")), "") for frame, _ in walk_tb(error.__traceback__)]
+    return next(filter(None, reversed(running)), "")
 
 
 def _compare(one: Recording, many: Recording, input_shape: tuple[int, ...]) -> Graph:
     """The graph that both recordings are of."""
     if one.output is None or many.output is None or one.output not in {node.name for node in one.nodes}:
-        raise CaptureFailed("the network must return one tensor of logits (N, classes)")
+        raise CaptureFailed(
+            "the network must return one tensor of logits (N, classes), and not what it is given. Return of several "
+            "answers the one that classifies"
+        )
     if [node.target for node in one.nodes] != [node.target for node in many.nodes] or one.output != many.output:
-        raise CaptureFailed(f"batches of {_BATCHES[0]} and {_BATCHES[1]} images take different ways")
+        raise CaptureFailed(
+            f"batches of {_BATCHES[0]} and {_BATCHES[1]} images take different ways; one way must do for any number"
+        )
     sizes = _Sizes(one.images)
     nodes = tuple(sizes.free(first, second) for first, second in zip(one.nodes, many.nodes, strict=True))
     if tuple(shape[:1] for shape in (one.output_shape, many.output_shape)) != tuple((n,) for n in _BATCHES):
@@ -55,12 +89,29 @@ def _compare(one: Recording, many: Recording, input_shape: tuple[int, ...]) -> G
         other = many.literals[name]
         if literal.shape != other.shape or not (literal.is_meta or torch.equal(literal, other)):
             raise CaptureFailed(f"a constant tensor, {name}, depends on the batch size")
-    for node in nodes:
-        if node.target is aten.batch_norm.default and node.args[5]:
-            raise CaptureFailed(f"{node.layer or node.name} takes its statistics from the batch, not from training")
     weights = {**one.weights, **one.literals}
+    constant = _constants(nodes, {*weights, *(node.name for node in sizes.nodes)})
+    if one.output in constant:
+        raise CaptureFailed("its answer is the same for all images")
+    for node in nodes:
+        if node.target is aten.batch_norm.default and node.args[5] and not _is_of_weights(node, constant):
+            raise CaptureFailed(f"{node.layer or node.name} takes its statistics from the batch, not from training")
     fixed = frozenset(name for name, literal in one.literals.items() if literal.numel() <= 1)
     return Graph(one.images, input_shape, (*sizes.nodes, *nodes), weights, one.output, literals=fixed)
+
+
+def _constants(nodes: Sequence[Node], given: set[str]) -> set[str]:
+    """Names of what no image changes: what is `given`, and what is made of it or of nothing."""
+    known = set(given)
+    for node in nodes:
+        if all(ref.name in known for ref in node.refs()):
+            known.add(node.name)
+    return known
+
+
+def _is_of_weights(norm: Node, constant: set[str]) -> bool:
+    """Whether a batch norm standardizes weights, and keeps no statistics."""
+    return norm.args[3:5] == (None, None) and all(ref.name in constant for ref in norm.refs())
 
 
 class _Sizes:

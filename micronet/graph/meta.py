@@ -80,8 +80,17 @@ def _convolution(x: Tensor, weight: Tensor, bias: Tensor | None = None, *geometr
     fits = x.dim() == weight.dim() == 4 and min(groups, *sides) > 0
     fits = fits and x.shape[1] == weight.shape[1] * groups and weight.shape[0] % groups == 0
     if not fits or (bias is not None and bias.shape != weight.shape[:1]):
-        return cast(Tensor, aten.conv2d.default(x, weight, bias, *geometry))
+        return _as_torch_has_it(x, weight, bias, *geometry)
     return torch.empty([x.shape[0], weight.shape[0], *sides], dtype=x.dtype, device="meta")
+
+
+def _as_torch_has_it(x: Tensor, weight: Tensor, *rest: object) -> Tensor:
+    """A convolution by torch, which refuses most of what comes here in words that name no shape."""
+    try:
+        return cast(Tensor, aten.conv2d.default(x, weight, *rest))
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise RuntimeError(f"{reason} (weights {tuple(weight.shape)}, input {tuple(x.shape)})") from error
 
 
 def _pair(value: object) -> tuple[int, int]:

@@ -13,6 +13,7 @@ from micronet.architectures.quantizer import Quantizer
 from micronet.errors import CaptureFailed
 from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
+from micronet.transformation.fold_constants import fold_constants
 from tests.micronet.networks import IMAGE, images, network, networks
 
 aten = torch.ops.aten
@@ -145,7 +146,7 @@ def _step(x: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (_step, "data-dependent"),
+        (_step, "must not depend on the images"),
         (lambda x: (x, x + 1), "must return one tensor of logits"),
         (lambda x: x, "must return one tensor of logits"),
         (lambda x: {"logits": x + 1}, "must return one tensor of logits"),
@@ -156,6 +157,8 @@ def _step(x: Tensor) -> Tensor:
         (lambda x: x.flatten(1) + torch.tensor(x.shape[0]), "depends on the batch size"),
         (lambda x: F.batch_norm(x, None, None, training=True).flatten(1), "statistics from the batch"),
         (lambda x: F.rms_norm(x, (5,)).flatten(1), r"expected input with shape \[\*5\]"),
+        (lambda x: x.flatten(1) * float(x.max()), r"keep numbers in tensors, or read them ahead, in __init__"),
+        (lambda x: torch.ones(x.shape[0], 3), "its answer is the same for all images"),
         (lambda x: x.missing(), "has no attribute 'missing'"),
     ],
 )
@@ -164,3 +167,36 @@ def test_what_cannot_be_captured_says_why(function: Callable[[Tensor], object], 
         capture(Function(function), IMAGE)
     assert "could not capture Function for a batch of (4, 6, 6) images" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_error_of_a_layer_names_it_and_the_shapes() -> None:
+    module = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.Sequential(nn.ReLU(), nn.Conv2d(3, 5, 3)))
+    with pytest.raises(CaptureFailed, match=r"in layer 1\.1: .*weights \(5, 3, 3, 3\), input \(1, 4, 6, 6\)") as caught:
+        capture(module, IMAGE)
+    assert "must not depend" not in str(caught.value)
+
+
+def test_a_module_that_torch_exported_is_refused_with_a_way_out() -> None:
+    exported = torch.export.export(nn.Flatten().eval(), (images(2),)).module()
+    with pytest.raises(CaptureFailed, match="Capture the module that was exported"):
+        capture(exported, IMAGE)
+
+
+def test_a_module_on_several_devices_is_what_it_spreads() -> None:
+    module = network(["convolution", "relu"])
+    spread, plain = capture(nn.DataParallel(module), IMAGE), capture(module, IMAGE)
+    assert (spread.nodes, spread.weights.keys()) == (plain.nodes, plain.weights.keys())
+
+
+def test_a_batch_norm_of_weights_is_a_way_to_standardize_them() -> None:
+    """As timm writes it: mean 0 and variance 1 for each filter."""
+
+    class Standardized(nn.Conv2d):
+        def forward(self, x: Tensor) -> Tensor:
+            rows = self.weight.reshape(1, self.out_channels, -1)
+            return F.conv2d(x, F.batch_norm(rows, None, None, training=True).reshape_as(self.weight)).mean((2, 3))
+
+    module = Standardized(4, 5, 3, bias=False)
+    graph = fold_constants(capture(module, IMAGE))
+    assert [weight.shape for weight in graph.weights.values()] == [(5, 4, 3, 3)]
+    torch.testing.assert_close(interpret(graph, images(2)), module(images(2)))
