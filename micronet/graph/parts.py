@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from micronet.graph.einsum import einsum
 from micronet.graph.ir import Target
 
 aten = torch.ops.aten
@@ -317,6 +318,7 @@ IN_PARTS: Mapping[Target, Part] = {
     aten.conv1d.padding: _convolution,
     aten.conv2d.padding: _convolution,
     aten.baddbmm.default: _add_matrices,
+    aten.einsum.default: einsum,
     aten.scaled_dot_product_attention.default: _attention,
     # normalizations and statistics
     aten.instance_norm.default: _instance_norm,

@@ -127,6 +127,7 @@ CASES: dict[str, Forward] = {
     "attention": lambda m, x: F.scaled_dot_product_attention(x, x, m.rows(x), x.relu()),
     "attention with a scale": lambda m, x: F.scaled_dot_product_attention(x, x, x, scale=0.3),
     "attention of an encoder": lambda m, x: m.encoder(x[:, 0]),
+    "einstein sums": lambda m, x: torch.einsum("nchw,wd->nchd", x, m.matrix),
     "channel shuffle": lambda m, x: F.channel_shuffle(x, 2) * 2,
     "reflected border": lambda m, x: F.pad(x, (1, 2, 0, 3), "reflect"),
     "repeated border": lambda m, x: F.pad(x, (1, 2, 0, 3), "replicate") + F.pad(x, (1, 2, 0, 3), "circular"),
