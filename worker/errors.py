@@ -28,6 +28,7 @@ MicronetError
     ├── Crashed
     ├── WorkerLost                 whoever had the job gave no sign of life
     ├── RunnerUnavailable          there was no process for it
+    ├── DeviceUnavailable          there was, and not on the device of its worker
     ├── JournalRefused             what it wrote down to go on from
     └── InternalError              a fault of this program
         └── OutputRefused              what it left
@@ -243,6 +244,14 @@ class RunnerUnavailable(JobEnded):
 
     code = "unavailable"
     title = "The worker could not start the job"
+    retryable = True
+
+
+class DeviceUnavailable(JobEnded):
+    """The device that a worker has for its jobs does not answer, or is not there any more. The job is unharmed."""
+
+    code = "device-unavailable"
+    title = "The worker could not use its device"
     retryable = True
 
 

@@ -4,6 +4,7 @@ import time
 
 import structlog
 
+from worker.errors import DeviceUnavailable
 from worker.job_run.attempt import Attempt, interruption
 from worker.job_run.journal_keeper import JournalKeeper
 from worker.job_run.outcomes import Outcome, Spent, failed
@@ -74,4 +75,6 @@ class Monitor:
             return Spent(failed(error), "its process was killed")
         if not error.yours:
             log.error("job failed", job=self._attempt.job.id, code=error.code, printed=printed.decode(errors="replace"))
+        if error.code == DeviceUnavailable.code:  # a worker without its device would take one job after the other
+            return Spent(failed(error), "its worker could not use its device", rests=True)
         return failed(error)

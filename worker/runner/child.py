@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from micronet.contract import JobSettings, files_named
+from micronet.errors import SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
+from micronet.jobs.table import load
+from worker.errors import DeviceUnavailable
 from worker.runner.environment import enter_scratch
 from worker.runner.failures import job_error_of
 from worker.runner.messages import Done, Failed
@@ -77,11 +80,20 @@ def _confine(order: Order) -> None:
 
 def _work(order: Order, reporter: Reporter) -> None:
     prepare_process()
+    _raise_without(order.device)
     job = JOBS[order.kind]
     settings = job.settings.model_validate_json((order.scratch / SETTINGS).read_bytes())
     checkpoint = order.scratch / CHECKPOINT
     result = job.run(settings, checkpoint if checkpoint.exists() else None, _context(order, job, settings, reporter))
     (order.scratch / RESULT).write_text(result.model_dump_json())
+
+
+def _raise_without(device: str) -> None:
+    """Raises DeviceUnavailable for one that this process cannot use: its worker chose it, and not who sent the job."""
+    try:
+        load("micronet.evaluation.device:choose_device")(device)
+    except SettingsError as error:
+        raise DeviceUnavailable(str(error)) from error
 
 
 def _context(order: Order, job: Job, settings: JobSettings, reporter: Reporter) -> Context:

@@ -6,11 +6,13 @@ from typing import cast
 import pytest
 
 from tests.worker.job_run.running import QuickRunner, claimed, claimed_again, ran
+from worker.errors import DeviceUnavailable
 from worker.job_run.context import WorkerContext
 from worker.job_run.run import run_job
 from worker.records.values import Ending, Job, Status
 from worker.runner import Runner
-from worker.runner.messages import Exited, Progressed, StageBegan
+from worker.runner.failures import told
+from worker.runner.messages import Exited, Failed, Progressed, StageBegan
 
 
 def test_a_job_that_ended_was_as_far_as_it_said_last(context: WorkerContext) -> None:
@@ -62,3 +64,15 @@ def test_a_job_that_is_killed_waits_again_and_then_has_failed(context: WorkerCon
         "its process was killed; the job waits again",
         "failed: killed",
     ]
+
+
+def test_a_worker_whose_device_is_gone_leaves_the_job_to_others(context: WorkerContext) -> None:
+    runner = QuickRunner(ended=[Failed(told(DeviceUnavailable("cuda:0 is not there"), None)), Exited(1)])
+    job = claimed(context)
+    back = ran(context, job, runner)
+    assert (back.status, back.attempt) == (Status.QUEUED, 1)
+    assert runner.asked > 0, "it waits before it claims the next job"
+    assert context.records.jobs.log(job.id)[-1].text == "its worker could not use its device; the job waits again"
+    ended = ran(context, claimed_again(context, "short"), runner)
+    assert ended.error is not None
+    assert (ended.status, ended.error.code, ended.error.yours) == (Status.FAILED, "device-unavailable", False)

@@ -62,6 +62,14 @@ def test_a_measured_score_is_the_same_as_without_a_runner(
     assert collect(scratch, "score", MEBI)[0] == expected.model_dump_json()
 
 
+def test_a_device_that_is_not_there_is_no_fault_of_the_sender(runner: Runner, scratch: Path, digits: bytes) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    failed, _ = heard(runner.run(score(SCORE, "cuda:99"), scratch, JobLimits()))[-2:]
+    assert isinstance(failed, Failed), failed
+    assert (failed.error.code, failed.error.yours, failed.error.retryable) == ("device-unavailable", False, True)
+    assert "'cuda:99': this machine has cpu" in failed.error.detail
+
+
 def test_the_second_job_is_as_warm_as_the_third(
     runner: Runner, new_scratch: Callable[[], Path], digits: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
