@@ -261,7 +261,10 @@ def _evaluating(module: nn.Module) -> Iterator[None]:
 def _copied(graph: Graph, name: str, weight: Tensor) -> Tensor:
     """A weight of its own memory, on the CPU; a floating-point one in float32."""
     if weight.is_meta:
-        raise UnsupportedTensor(f"{name} is on the meta device and has no values: nothing of it can be counted.")
+        raise UnsupportedTensor(
+            f"{name} is on the meta device and has no values: nothing of it can be counted. Load the weights; a list "
+            "of places, as in x[:, [2, 0]], becomes x.index_select(1, torch.tensor([2, 0]))."
+        )
     if weight.is_complex():
         raise UnsupportedTensor(f"{name} holds complex numbers: store their real and imaginary parts, and compute so.")
     kind = torch.float32 if weight.is_floating_point() else weight.dtype

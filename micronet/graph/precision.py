@@ -15,17 +15,21 @@ aten = torch.ops.aten
 
 _OTHERS = frozenset({torch.float16, torch.bfloat16, torch.float64})
 _CONVERSIONS: frozenset[Target] = frozenset({aten.to.dtype, aten.to.other, aten.type_as.default})
+_ARITHMETIC: frozenset[Target] = frozenset({aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor})
 
 
 def in_float32(graph: Graph) -> Graph:
     """The network with every half, bfloat16 or double precision number in float32, and no conversions among these.
 
-    Its weights are float32 before. Integers and truth values stay, and become float32 where they became floats. Raises
-    UnsupportedTensor for complex numbers.
+    Its weights are float32 before. Integers and truth values that numbers are computed with become float32 first.
+    Raises UnsupportedTensor for complex numbers.
     """
-    nodes = tuple(_node(node) for node in graph.nodes)
-    graph = replace(graph, nodes=nodes)
-    return _without_conversions(graph) if any(node.target in _CONVERSIONS for node in nodes) else graph
+    graph = replace(graph, nodes=tuple(_node(node) for node in graph.nodes))
+    plain = all(weight.dtype == torch.float32 for weight in graph.weights.values())
+    if plain and all(node.refs() and node.target not in _CONVERSIONS for node in graph.nodes):
+        return graph
+    kinds = _kinds(graph)
+    return _converted(_without_conversions(graph, kinds), kinds)
 
 
 def _node(node: Node) -> Node:
@@ -46,8 +50,8 @@ def _argument(argument: Argument) -> Argument:
     return torch.float32 if argument in _OTHERS else argument
 
 
-def _without_conversions(graph: Graph) -> Graph:
-    """Without those from float32 to float32."""
+def _kinds(graph: Graph) -> Mapping[str, torch.dtype]:
+    """The type of every tensor."""
     kinds: dict[str, torch.dtype] = {name: weight.dtype for name, weight in graph.weights.items()}
     kinds[graph.input] = torch.float32
 
@@ -57,6 +61,11 @@ def _without_conversions(graph: Graph) -> Graph:
 
     weights = {name: weight.to("meta") for name, weight in graph.weights.items()}
     interpret(replace(graph, weights=weights), torch.empty(1, *graph.input_shape, device="meta"), observe, on_meta)
+    return kinds
+
+
+def _without_conversions(graph: Graph, kinds: Mapping[str, torch.dtype]) -> Graph:
+    """Without those to the type that is there."""
     renamed: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:
@@ -66,3 +75,18 @@ def _without_conversions(graph: Graph) -> Graph:
         else:
             nodes.append(node.renamed(renamed))
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
+
+
+def _converted(graph: Graph, kinds: Mapping[str, torch.dtype]) -> Graph:
+    """With conversions where an operation makes them itself: in files its operands are of one type."""
+    names = graph.names()
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        computes = node.target in _ARITHMETIC and kinds[node.name] == torch.float32
+        others = [ref for ref in node.refs() if computes and kinds.get(ref.name, torch.float32) != torch.float32]
+        converted = {ref.name: names.new(ref.name, "_") for ref in others}
+        nodes += [
+            Node(made, aten.to.dtype, (Ref(name), torch.float32), layer=node.layer) for name, made in converted.items()
+        ]
+        nodes.append(node.renamed(converted))
+    return replace(graph, nodes=tuple(nodes))

@@ -230,11 +230,14 @@ def test_autocast_and_conversions_that_do_nothing_leave_no_trace(tmp_path: Path)
     micronet.write(graph, tmp_path / "network.onnx")
 
 
-def test_truth_values_become_numbers_and_stay_conversions() -> None:
-    chosen = torch.rand(8, 8) > 0.5
-    graph = micronet.capture(Beside(lambda x: x * chosen.double()), (1, 8, 8))
-    images = torch.randn(4, 1, 8, 8)
-    torch.testing.assert_close(interpret(graph, images), Beside(lambda x: x * chosen)(images))
+@pytest.mark.parametrize("kind", [torch.bool, torch.uint8, torch.int64])
+def test_integers_and_truth_values_that_images_meet_are_weights_of_float32(kind: torch.dtype, tmp_path: Path) -> None:
+    mask = (torch.rand(8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).to(kind)
+    module, path = Beside(lambda x: x * mask + mask.float()), tmp_path / "network.onnx"
+    graph, images = micronet.capture(module, (1, 8, 8)), torch.randn(4, 1, 8, 8)
+    torch.testing.assert_close(interpret(graph, images), module(images))
+    micronet.write(graph, path)
+    assert numbers(micronet.count(path, track="digits")) == numbers(micronet.count(module, track="digits"))
 
 
 def test_a_shape_of_images_may_be_a_list() -> None:
