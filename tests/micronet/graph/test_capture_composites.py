@@ -61,6 +61,8 @@ TABLE = [
             "rolled": lambda x: torch.roll(x, (1, -2), (2, 3)),
             "rolled by all": lambda x: torch.roll(x, 6, 2),
             "blocks as channels": nn.PixelUnshuffle(2),
+            "windows of an axis": lambda x: x.unfold(2, 3, 2).unfold(-2, 2, 2),
+            "windows": nn.Unfold((3, 2), dilation=(1, 2), padding=(1, 0), stride=(2, 1)),
             "reflected border": lambda x: F.pad(x, (1, 2, 0, 3), "reflect"),
             "repeated border": lambda x: F.pad(x, (1, 2, 0, 3), "replicate"),
             "border of the other side": lambda x: F.pad(x, (1, 2, 0, 3), "circular"),
@@ -129,6 +131,8 @@ NO_FILE = {
     "tiles",
     # exported as other operations: a selection by index, a sigmoid and its logarithm, queries and keys scaled both
     "border of a row",
+    "windows",
+    "windows of an axis",
     "logarithm of a sigmoid",
     "attention with a mask",
 }

@@ -135,6 +135,8 @@ CASES: dict[str, Forward] = {
     "even kernel": lambda m, x: F.conv2d(x, m.even, padding="same"),
     "even kernel of rows": lambda m, x: F.conv1d(x.flatten(2), m.even[:, :, 0], padding="same"),
     "rolled": lambda m, x: torch.roll(x, (1, -2), (2, 3)) * 2,
+    "windows": lambda m, x: F.unfold(x, 3, padding=1, stride=2) * 2,
+    "windows of an axis": lambda m, x: x.unfold(2, 3, 2).unfold(-2, 2, 2) * 2,
     "blocks as channels": lambda m, x: F.pixel_unshuffle(x, 2) * 2,
     "channels of zeros": lambda m, x: torch.cat([x, torch.zeros_like(x), x.new_ones(x.shape)], 1),
     "a number as a tensor": lambda m, x: x - torch.full_like(x, 0.5) + x.new_ones(1, 4, 1, 1),
