@@ -142,9 +142,16 @@ class Draft:
 
     def _weight(self, name: str, weight: Tensor) -> str:
         if weight.dtype not in (torch.float32, torch.int64):
-            raise NotWritable(f"constant {name!r} is of {weight.dtype}; float32 and int64 are written.")
+            raise NotWritable(
+                f"constant {name!r} is of {weight.dtype}; float32 and int64 are written. Convert it: .float(), .long()."
+            )
         if name in self.graph.literals:
             return self._literal(name, weight)
+        if not bool(torch.isfinite(weight).all()):
+            raise NotWritable(
+                f"constant {name!r} holds NaN or infinity, and files with these are not read. For infinity in a mask a "
+                "large number, such as -1e9, does the same."
+            )
         grid = self.graph.formats.get(name)
         if grid is None:
             return self.initializer(name, weight.numpy())

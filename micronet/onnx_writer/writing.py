@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper
+from onnx import ModelProto, TensorProto, ValueInfoProto, checker, helper, shape_inference
 
 from micronet.analysis.widths import is_size
 from micronet.errors import NotWritable
@@ -47,8 +47,19 @@ def to_model(graph: Graph) -> ModelProto:
             draft.begin()
             draft.end(node.name, node.layer or node.name, _write(node, draft))
     model = _assembled(draft)
-    checker.check_model(model, full_check=True)
+    _check(model)
     return model
+
+
+def _check(model: ModelProto) -> None:
+    """Raise NotWritable for what ONNX's own checker refuses."""
+    try:
+        checker.check_model(model, full_check=True)
+    except (checker.ValidationError, shape_inference.InferenceError) as error:
+        reason = " ".join(str(error).split())
+        raise NotWritable(
+            f"standard ONNX refuses it: {reason}. Where types differ, convert operands to one: .float(), .long()."
+        ) from error
 
 
 def _write(node: Node, draft: Draft) -> Value:
