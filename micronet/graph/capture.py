@@ -1,6 +1,7 @@
 """From a torch module to the graph, by watching it run twice without data."""
 
 import operator
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from traceback import walk_tb
@@ -21,13 +22,21 @@ _NO_VALUES = (
     "While it is watched, nothing is computed: keep numbers in tensors, or read them ahead, in __init__. What the "
     "network does must not depend on the images."
 )
+_QUANTIZERS = (
+    "Grids are read from torch.fake_quantize_per_tensor_affine(x, scale, zero_point, low, high) with numbers, and from "
+    "a file exported as ONNX; or take the network without quantizers, and micronet.quantize puts it on grids."
+)
 _REMEDIES: Mapping[str, str] = {
+    "fake_quant": _QUANTIZERS,
     "meta tensor": _NO_VALUES,
     "data-dependent": _NO_VALUES,
     "is invalid for input of size": "Any number of images may come: take it from x.shape[0], or flatten from axis 1.",
     "eval() is not supported": "Capture the module that was exported, set to evaluation before.",
 }
 """What an error of torch's says -> what would be right."""
+
+_LONGEST = 240
+"""Of torch's explanations, in characters; the exception behind ours has them whole."""
 
 _BATCHES = (1, 3)
 """Whatever differs between these two runs depends on the batch size, and must be a multiple of it."""
@@ -60,6 +69,10 @@ def _reason(error: Exception) -> str:
     """What went wrong, in a line, and what would be right, where that can be told."""
     text = str(error).strip()
     reason = text.splitlines()[0].rstrip(".") if text else type(error).__name__
+    if not isinstance(error, CaptureFailed):
+        reason = textwrap.shorten(reason, _LONGEST, placeholder=" ...")
+    if any(frame.f_globals.get("__name__", "").startswith("torch.ao.") for frame, _ in walk_tb(error.__traceback__)):
+        return f"{reason}. {_QUANTIZERS}"
     return f"{reason}. {next((remedy for sign, remedy in _REMEDIES.items() if sign in reason), '')}".rstrip()
 
 

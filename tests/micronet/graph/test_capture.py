@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from torch import Tensor, nn
+from torch.ao.quantization import FakeQuantize
 from torch.nn import functional as F
 
 from micronet.architectures.quantizer import Quantizer
@@ -180,6 +181,17 @@ def test_a_module_that_torch_exported_is_refused_with_a_way_out() -> None:
     exported = torch.export.export(nn.Flatten().eval(), (images(2),)).module()
     with pytest.raises(CaptureFailed, match="Capture the module that was exported"):
         capture(exported, IMAGE)
+
+
+def _with_tensors(x: Tensor) -> Tensor:
+    scale, zero = torch.tensor(0.5), torch.tensor(0, dtype=torch.int32)
+    return torch.fake_quantize_per_tensor_affine(x, scale, zero, -8, 7).flatten(1)
+
+
+@pytest.mark.parametrize("module", [Function(_with_tensors), nn.Sequential(FakeQuantize(), nn.Flatten())])
+def test_quantizers_that_are_not_read_name_the_one_that_is(module: nn.Module) -> None:
+    with pytest.raises(CaptureFailed, match=r"Grids are read from torch\.fake_quantize_per_tensor_affine\(x, scale"):
+        capture(module, IMAGE)
 
 
 def test_a_module_on_several_devices_is_what_it_spreads() -> None:
