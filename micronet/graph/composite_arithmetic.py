@@ -154,6 +154,12 @@ def vector_norm(
     return x.abs().pow(order).sum(chosen, keepdim=keep).pow(1 / order) if order > 0 else NotImplemented
 
 
+def cosine_similarity(x: Tensor, y: Tensor, axis: int = 1, eps: float = 1e-8) -> Tensor:
+    """Sum of products over the product of lengths, each no less than eps."""
+    lengths = [one.pow(2.0).sum([axis]).sqrt().clamp(eps, None) for one in (x, y)]
+    return (x * y).sum([axis]) / (lengths[0] * lengths[1])
+
+
 def add_product(x: Tensor, one: Tensor, other: Tensor, *, value: float = 1) -> Tensor:
     """X + value * one * other; a factor of 1 is none."""
     return x + _times(one * other, value)

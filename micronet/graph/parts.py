@@ -31,7 +31,6 @@ IN_PARTS: Mapping[Target, Callable[..., Any]] = {
             aten.column_stack.default,
             aten.concat.default,
             aten.concatenate.default,
-            aten.cosine_similarity.default,
             aten.divide.Scalar,
             aten.divide.Tensor,
             aten.dstack.default,
@@ -87,6 +86,7 @@ IN_PARTS: Mapping[Target, Callable[..., Any]] = {
     # normalizations and statistics
     aten.instance_norm.default: arithmetic.instance_norm,
     aten.rms_norm.default: arithmetic.rms_norm,
+    aten.cosine_similarity.default: arithmetic.cosine_similarity,
     aten.linalg_vector_norm.default: arithmetic.vector_norm,
     aten.var.correction: arithmetic.variance,
     aten.std.correction: arithmetic.deviation,

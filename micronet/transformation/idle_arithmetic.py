@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.graph.interpret import interpret
-from micronet.graph.ir import Graph, Node, Ref, Target
+from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 from micronet.graph.meta import on_meta
 
 aten = torch.ops.aten
@@ -22,39 +22,53 @@ _IDLE: Mapping[Target, int] = {
 def drop_idle_arithmetic(graph: Graph) -> Graph:
     """The same function without x + 0, x - 0, x * 1 and x / 1, which identities are (SCORING section 3: nothing).
 
-    Python's sum() begins with 0, and torch has 1 / x as the reciprocal times 1. Nothing but a number that stands in
-    the graph is taken for one; where it makes another type of its operand, as 1.0 does of whole numbers, it stays.
+    Python's sum() begins with 0, and torch has 1 / x as the reciprocal times 1. A number is one that stands in the
+    graph, or a literal; where it makes another type of its operand, as 1.0 does of whole numbers, it stays.
     """
-    idle = {node.name for node in graph.nodes if _adds_nothing(node)}
+    idle = {node.name: kept for node in graph.nodes if (kept := _kept(graph, node)) is not None}
     if not idle:
         return graph
-    types = _types(graph)
+    kinds = _kinds(graph)
     renamed: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:
-        source = node.args[0] if node.name in idle else None
-        if isinstance(source, Ref) and types[source.name] == types[node.name]:
-            renamed[node.name] = renamed.get(source.name, source.name)
+        source = idle.get(node.name)
+        if source is not None and kinds[source] == kinds[node.name]:
+            renamed[node.name] = renamed.get(source, source)
         else:
             nodes.append(node.renamed(renamed))
-    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
+    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
 
 
-def _adds_nothing(node: Node) -> bool:
-    if node.target not in _IDLE or node.kwargs or len(node.args) != 2 or not isinstance(node.args[0], Ref):
+def _kept(graph: Graph, node: Node) -> str | None:
+    """Name of the operand that the node gives back, as far as the other one says."""
+    if node.target not in _IDLE or node.kwargs or len(node.args) != 2:
+        return None
+    number, (one, other) = _IDLE[node.target], node.args
+    if isinstance(one, Ref) and _says(graph, other, number):
+        return one.name
+    commutes = node.target in (aten.add.Tensor, aten.mul.Tensor)
+    return other.name if commutes and isinstance(other, Ref) and _says(graph, one, number) else None
+
+
+def _says(graph: Graph, argument: Argument, number: int) -> bool:
+    """Whether the argument is `number`, or a tensor of nothing else that no training set."""
+    if not isinstance(argument, Ref):
+        return type(argument) in (int, float) and argument == number
+    if argument.name not in graph.literals or graph.weights[argument.name].is_meta:
         return False
-    return type(node.args[1]) in (int, float) and node.args[1] == _IDLE[node.target]
+    return bool((graph.weights[argument.name] == number).all())
 
 
-def _types(graph: Graph) -> dict[str, torch.dtype]:
-    """Of every tensor, by its name."""
+def _kinds(graph: Graph) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    """Type and shape of every tensor, by its name."""
     weights = {name: weight.to("meta") for name, weight in graph.weights.items()}
     images = torch.empty(1, *graph.input_shape, device="meta")
-    types = {graph.input: images.dtype, **{name: weight.dtype for name, weight in weights.items()}}
+    kinds = {name: (value.dtype, value.shape) for name, value in {**weights, graph.input: images}.items()}
 
     def observe(node: Node, value: object) -> None:
         if isinstance(value, Tensor):
-            types[node.name] = value.dtype
+            kinds[node.name] = value.dtype, value.shape
 
     interpret(replace(graph, weights=weights), images, observe, on_meta)
-    return types
+    return kinds

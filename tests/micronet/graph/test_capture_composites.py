@@ -101,6 +101,8 @@ TABLE = [
     Row("length", lambda x: torch.linalg.vector_norm(x, dim=1), 5 * P, 3 * P),
     Row("sum of sizes", lambda x: x.norm(1, 1), 4 * P, 3 * P),
     Row("of length 1", lambda x: F.normalize(x, dim=1), (5 + 1 + 4) * P, 3 * P),
+    # two lengths, each with its least; products n, their sum n-1; the product of the lengths, the quotient
+    Row("cosine", lambda x: F.cosine_similarity(x, x.exp()), N + (2 * (5 + 1) + 4 + 2) * P, 3 * 3 * P),
     # as a layer norm of 36: mean 1, 35; centring 0, 36; variance 37, 35; 1/sqrt 2, 1; scale 36, 0
     Row("instance norm", nn.InstanceNorm2d(4), 4 * (1 + 37 + 2 + 36), 4 * (35 + 36 + 35 + 1)),
     Row("instance norm of training", _with_statistics(), N, N),
@@ -122,6 +124,7 @@ NO_FILE = {
     "sum with a scaled quotient",
     "between two",
     "celu",
+    "cosine",
     "variance of a sample",
     "deviation",
     "variance and mean",

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.graph.interpret import interpret
+from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.idle_arithmetic import drop_idle_arithmetic
 from micronet.transformation.prepare import prepare
 from tests.micronet.analysis.graphs import captured, totals
@@ -23,6 +24,7 @@ N = 4 * 6 * 6
         (lambda x: x.relu() * 1.0 / 1, N, 0),
         (lambda x: 1 / (x.exp() + 1), N + N, N),  # exponential, reciprocal
         (lambda x: 2 / (x.exp() + 1), N + N + N, N),
+        (lambda x: x.new_ones(1, 4, 1, 1) * x.relu() - x.new_zeros(6), N, 0),
         (lambda x: ((x + 0) * 1 + 0).flatten(1), 0, 0),
     ],
 )
@@ -41,9 +43,10 @@ def test_what_gives_its_operand_back_costs_nothing(
         lambda x: 0 - x,
         lambda x: (x * 0).relu(),
         lambda x: torch.add(x, x, alpha=1),
+        lambda x: x.mean(1, keepdim=True) * x.new_ones(4, 1, 1),  # one becomes four
         lambda x: x.to(torch.int64) * 1.0,  # the numbers become floats
     ],
 )
 def test_what_does_something_stays(function: Callable[[Tensor], Tensor]) -> None:
-    graph = captured(function, SHAPE)
+    graph = fold_constants(captured(function, SHAPE))
     assert drop_idle_arithmetic(graph) == graph
