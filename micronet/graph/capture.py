@@ -70,7 +70,7 @@ def _reason(error: Exception) -> str:
     text = str(error).strip()
     reason = text.splitlines()[0].rstrip(".") if text else type(error).__name__
     if not isinstance(error, CaptureFailed):
-        reason = textwrap.shorten(reason, _LONGEST, placeholder=" ...")
+        reason = textwrap.shorten(reason, _LONGEST, placeholder=" (...)")
     if any(frame.f_globals.get("__name__", "").startswith("torch.ao.") for frame, _ in walk_tb(error.__traceback__)):
         return f"{reason}. {_QUANTIZERS}"
     return f"{reason}. {next((remedy for sign, remedy in _REMEDIES.items() if sign in reason), '')}".rstrip()
