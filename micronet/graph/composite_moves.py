@@ -104,6 +104,16 @@ def new(number: float) -> Callable[..., Any]:
     return lambda x, size, **kwargs: constant(x, size, number, kwargs.get("dtype"))
 
 
+def made(number: float) -> Callable[..., Any]:
+    """A constant of nothing, as torch.zeros makes it."""
+    return lambda size, **kwargs: full(size, number, dtype=kwargs.get("dtype") or torch.get_default_dtype())
+
+
+def full(size: Sequence[int], number: float, *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
+    """The same of any number, whose type it has unless told."""
+    return torch.tensor(number, dtype=dtype).expand(tuple(size))
+
+
 def constant(x: Tensor, size: Sequence[int], number: float, dtype: torch.dtype | None) -> Tensor:
     """One number that no training set, spread over `size`."""
     return torch.tensor(number, dtype=dtype or x.dtype).expand(tuple(size))

@@ -114,6 +114,9 @@ IN_PARTS: Mapping[Target, Callable[..., Any]] = {
     aten.roll.default: moves.roll,
     aten.unfold.default: moves.unfold,
     # constants
+    aten.zeros.default: moves.made(0),
+    aten.ones.default: moves.made(1),
+    aten.full.default: moves.full,
     aten.zeros_like.default: moves.filled(0),
     aten.ones_like.default: moves.filled(1),
     aten.full_like.default: lambda x, number, **kwargs: moves.constant(x, x.shape, number, kwargs.get("dtype")),

@@ -140,6 +140,9 @@ CASES: dict[str, Forward] = {
     "blocks as channels": lambda m, x: F.pixel_unshuffle(x, 2) * 2,
     "channels of zeros": lambda m, x: torch.cat([x, torch.zeros_like(x), x.new_ones(x.shape)], 1),
     "a number as a tensor": lambda m, x: x - torch.full_like(x, 0.5) + x.new_ones(1, 4, 1, 1),
+    "a state of zeros": lambda m, x: torch.cat(
+        [x, torch.zeros(x.shape[0], 1, 6, 6), torch.ones(x.shape[0], 2, 6, 6)], 1
+    ),
     "statistics": lambda m, x: x.var(1) + x.std((1,), unbiased=False) + F.normalize(x, dim=1).mean(1),
     "largest of channels": lambda m, x: x.max(1)[0] + x.min(1)[0] + torch.max(x[:, 0], x[:, 1]),
     "instance norm": lambda m, x: F.instance_norm(x, weight=m.scale, bias=m.shift),
