@@ -122,7 +122,8 @@ def check_local(method: str, headers: Mapping[str, str]) -> None:
     """Raise unless a request to an open server was meant for it, and was not sent by a web page of somewhere else.
 
     Without the first, a page whose name was pointed at 127.0.0.1 could read everything (DNS rebinding), and whoever
-    reaches a proxy of this machine: by the shortest recipes it asks for 127.0.0.1, whatever it was asked for.
+    reaches a proxy of this machine: by the shortest recipes it asks for 127.0.0.1, whatever it was asked for. A proxy
+    that adds no header about that (nginx by `proxy_pass` alone) cannot be told from a client here.
     """
     host = headers.get("host", "")
     if not _is_loopback(host):

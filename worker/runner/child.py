@@ -80,11 +80,15 @@ def _confine(order: Order) -> None:
 
 def _work(order: Order, reporter: Reporter) -> None:
     prepare_process()
-    _raise_without(order.device)
     job = JOBS[order.kind]
     settings = job.settings.model_validate_json((order.scratch / SETTINGS).read_bytes())
     checkpoint = order.scratch / CHECKPOINT
-    result = job.run(settings, checkpoint if checkpoint.exists() else None, _context(order, job, settings, reporter))
+    context = _context(order, job, settings, reporter)
+    try:
+        result = job.run(settings, checkpoint if checkpoint.exists() else None, context)
+    except SettingsError:  # not every kind needs the device, so it is asked for only by those that do
+        _raise_without(order.device)
+        raise
     (order.scratch / RESULT).write_text(result.model_dump_json())
 
 
