@@ -61,11 +61,11 @@ def number_bits(number: float) -> int:
 
 
 def tensor_bits(tensor: Tensor) -> int:
-    """Bits of the widest number of a tensor of floats; of one without data, 32."""
+    """Bits of the widest finite number of a tensor of floats, as infinite ones are no operands; without data, 32."""
     if tensor.is_meta:
         return FULL_WIDTH
     numbers: Tensor = torch.unique(tensor)
-    return max(map(number_bits, numbers.tolist()), default=1)
+    return max(map(number_bits, numbers[numbers.isfinite()].tolist()), default=1)
 
 
 def _significant(whole: int) -> int:

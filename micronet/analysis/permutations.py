@@ -66,19 +66,16 @@ def permutation_of(call: Call) -> Permutation | None:
     """The permutation `call` computes, or None.
 
     A channel shuffle (Zhang et al. 2018, ShuffleNet) is a reshape of C channels to (groups, C / groups), a transpose of
-    these two, and a reshape back to C; torch has it as one operation, too. Quantizers and activation functions may
-    stand in between. Groups that are stacked behind their channels and reshaped to C are interleaved all the same. An
-    `index_select` that is no plain slice is the other way to write it. Transposes that are not reshaped back are
-    layout, and so are slices, concatenations, and selections of places of an image that enlarge it by the nearest
-    element or give it a border: ONNX files have these as indices, too. An image has four axes and its channels on the
-    second; where channels are last, a shuffle of these counts, and of selections those of rows.
+    these two, and a reshape back to C. Quantizers and activation functions may stand in between. Groups that are
+    stacked behind their channels and reshaped to C are interleaved all the same. An `index_select` that is no plain
+    slice is the other way to write it. Transposes that are not reshaped back are layout, and so are slices,
+    concatenations, and selections of places of an image that enlarge it by the nearest element or give it a border:
+    ONNX files have these as indices, too. An image has four axes and its channels on the second; where channels are
+    last, a shuffle of these counts, and of selections those of rows.
     """
     target = call.node.target
     if target is aten.index_select.default:
         return _selection(call)
-    if target is aten.channel_shuffle.default:
-        channels = call.shape(0)[_CHANNEL_AXIS]
-        return None if call.argument(1) in (1, channels) else _permutation(call, channels, channels)
     if target in _TRANSPOSITIONS:
         return _shuffle(call)
     return _interleaving(call) if target in JOINS else None

@@ -154,7 +154,6 @@ RULES: Mapping[Target, Rule] = {
     aten.constant_pad_nd.default: FREE,
     aten.pad.default: FREE,
     aten.pixel_shuffle.default: FREE,
-    aten.channel_shuffle.default: FREE,
     aten.upsample_nearest2d.default: FREE,
     aten.upsample_nearest2d.vec: FREE,
     operator.getitem: FREE,

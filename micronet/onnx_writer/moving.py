@@ -166,7 +166,7 @@ def _pad(call: Call) -> str:
     """A border of one number; torch writes pairs from the last axis on, ONNX all befores and then all afters."""
     is_plain = call.node.target is aten.constant_pad_nd.default
     if not is_plain and call.argument(2) != "constant":
-        raise call.refuse(f"a border of copied elements ({call.argument(2)}), which ONNX files count differently.")
+        raise call.refuse(f"a border of copied elements ({call.argument(2)}) beside one that is cut off; slice first.")
     amounts, rank = call.integers(1), len(call.sizes(0))
     before, after = [0] * rank, [0] * rank
     for pair in range(len(amounts) // 2):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from micronet.analysis.shapes import first_ref
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 from micronet.graph.meta import on_meta
@@ -23,17 +24,18 @@ def drop_idle_arithmetic(graph: Graph) -> Graph:
     """The same function without x + 0, x - 0, x * 1 and x / 1, which identities are (SCORING section 3: nothing).
 
     Python's sum() begins with 0, and torch has 1 / x as the reciprocal times 1. A number is one that stands in the
-    graph, or a literal; where it makes another type of its operand, as 1.0 does of whole numbers, it stays.
+    graph, or a literal, spread over the images or not; where it makes another type or shape of its operand, as 1.0 does
+    of whole numbers, it stays.
     """
     idle = {node.name: kept for node in graph.nodes if (kept := _kept(graph, node)) is not None}
     if not idle:
         return graph
-    kinds = _kinds(graph)
+    kinds = [_kinds(graph, images) for images in (2, 3)]  # a size that equals one of these does not equal the other
     renamed: dict[str, str] = {}
     nodes = []
     for node in graph.nodes:
         source = idle.get(node.name)
-        if source is not None and kinds[source] == kinds[node.name]:
+        if source is not None and all(each[source] == each[node.name] for each in kinds):
             renamed[node.name] = renamed.get(source, source)
         else:
             nodes.append(node.renamed(renamed))
@@ -55,15 +57,24 @@ def _says(graph: Graph, argument: Argument, number: int) -> bool:
     """Whether the argument is `number`, or a tensor of nothing else that no training set."""
     if not isinstance(argument, Ref):
         return type(argument) in (int, float) and argument == number
-    if argument.name not in graph.literals or graph.weights[argument.name].is_meta:
+    literal = _unspread(graph, argument.name)
+    if literal not in graph.literals or graph.weights[literal].is_meta:
         return False
-    return bool((graph.weights[argument.name] == number).all())
+    return bool((graph.weights[literal] == number).all())
 
 
-def _kinds(graph: Graph) -> dict[str, tuple[torch.dtype, torch.Size]]:
-    """Type and shape of every tensor, by its name."""
+def _unspread(graph: Graph, name: str) -> str:
+    """The tensor that was spread over more places, such as one for each image, to be this one."""
+    makers = graph.by_name()
+    while (maker := makers.get(name)) is not None and maker.target is aten.expand.default:
+        name = first_ref(maker)
+    return name
+
+
+def _kinds(graph: Graph, count: int) -> dict[str, tuple[torch.dtype, torch.Size]]:
+    """Type and shape of every tensor, by its name, for so many images."""
     weights = {name: weight.to("meta") for name, weight in graph.weights.items()}
-    images = torch.empty(1, *graph.input_shape, device="meta")
+    images = torch.empty(count, *graph.input_shape, device="meta")
     kinds = {name: (value.dtype, value.shape) for name, value in {**weights, graph.input: images}.items()}
 
     def observe(node: Node, value: object) -> None:

@@ -39,6 +39,7 @@ def test_so_many_bits_hold_the_number_and_fewer_do_not(number: float) -> None:
 def test_a_tensor_is_as_wide_as_its_widest_number() -> None:
     assert tensor_bits(torch.tensor([[3.0, 3.0], [0.5, 0.1]])) == 25
     assert tensor_bits(torch.zeros(0)) == 1
+    assert tensor_bits(torch.tensor([-torch.inf, 3.0])) == 3, "nobody computes with an infinite one"
     assert tensor_bits(torch.zeros(4, device="meta")) == 32
 
 

@@ -137,7 +137,6 @@ NO_FILE = {
     # exported as other operations: a selection by index, a sigmoid and its logarithm, queries and keys scaled both
     "border of a row",
     "windows",
-    "windows of an axis",
     "logarithm of a sigmoid",
     "attention with a mask",
 }

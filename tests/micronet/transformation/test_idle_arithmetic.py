@@ -26,6 +26,8 @@ N = 4 * 6 * 6
         (lambda x: 2 / (x.exp() + 1), N + N + N, N),
         (lambda x: x.new_ones(1, 4, 1, 1) * x.relu() - x.new_zeros(6), N, 0),
         (lambda x: ((x + 0) * 1 + 0).flatten(1), 0, 0),
+        (lambda x: torch.zeros_like(x) + x.relu() * torch.ones_like(x), N, 0),  # spread over the images
+        (lambda x: x.relu() * torch.ones(x.shape[0], 4, 1, 1), N, 0),
     ],
 )
 def test_what_gives_its_operand_back_costs_nothing(
@@ -45,6 +47,7 @@ def test_what_gives_its_operand_back_costs_nothing(
         lambda x: torch.add(x, x, alpha=1),
         lambda x: x.mean(1, keepdim=True) * x.new_ones(4, 1, 1),  # one becomes four
         lambda x: x.to(torch.int64) * 1.0,  # the numbers become floats
+        lambda x: x[:1] + torch.zeros(x.shape[0], 4, 1, 1),  # one image becomes many
     ],
 )
 def test_what_does_something_stays(function: Callable[[Tensor], Tensor]) -> None:
