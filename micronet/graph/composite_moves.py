@@ -94,26 +94,16 @@ def roll(x: Tensor, shifts: Sequence[int], axes: Sequence[int] = ()) -> Any:
     return x.clone()
 
 
-def filled(number: float) -> Callable[..., Any]:
-    """A constant in the shape and of the type of a tensor."""
-    return lambda x, **kwargs: constant(x, x.shape, number, kwargs.get("dtype"))
-
-
-def new(number: float) -> Callable[..., Any]:
-    """A constant of the type of a tensor, in another shape."""
-    return lambda x, size, **kwargs: constant(x, size, number, kwargs.get("dtype"))
-
-
-def made(number: float) -> Callable[..., Any]:
-    """A constant of nothing, as torch.zeros makes it."""
-    return lambda size, **kwargs: full(size, number, dtype=kwargs.get("dtype") or torch.get_default_dtype())
-
-
 def full(size: Sequence[int], number: float, *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
-    """The same of any number, whose type it has unless told."""
+    """One number that no training set, spread over `size`; of the number's own type, unless told."""
     return torch.tensor(number, dtype=dtype).expand(tuple(size))
 
 
-def constant(x: Tensor, size: Sequence[int], number: float, dtype: torch.dtype | None) -> Tensor:
-    """One number that no training set, spread over `size`."""
-    return torch.tensor(number, dtype=dtype or x.dtype).expand(tuple(size))
+def full_like(x: Tensor, number: float, *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
+    """The same in the shape of a tensor and, unless told, of its type."""
+    return full(x.shape, number, dtype=dtype or x.dtype)
+
+
+def new_full(x: Tensor, size: Sequence[int], number: float, *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
+    """The same in another shape, of the type of a tensor, unless told."""
+    return full(size, number, dtype=dtype or x.dtype)

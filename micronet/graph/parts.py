@@ -114,14 +114,14 @@ IN_PARTS: Mapping[Target, Callable[..., Any]] = {
     aten.roll.default: moves.roll,
     aten.unfold.default: moves.unfold,
     # constants
-    aten.zeros.default: moves.made(0),
-    aten.ones.default: moves.made(1),
+    aten.zeros.default: lambda size, **kind: moves.full(size, 0.0, **kind),
+    aten.ones.default: lambda size, **kind: moves.full(size, 1.0, **kind),
     aten.full.default: moves.full,
-    aten.zeros_like.default: moves.filled(0),
-    aten.ones_like.default: moves.filled(1),
-    aten.full_like.default: lambda x, number, **kwargs: moves.constant(x, x.shape, number, kwargs.get("dtype")),
-    aten.new_zeros.default: moves.new(0),
-    aten.new_ones.default: moves.new(1),
-    aten.new_full.default: lambda x, size, number, **kwargs: moves.constant(x, size, number, kwargs.get("dtype")),
+    aten.zeros_like.default: lambda x, **kind: moves.full_like(x, 0, **kind),
+    aten.ones_like.default: lambda x, **kind: moves.full_like(x, 1, **kind),
+    aten.full_like.default: moves.full_like,
+    aten.new_zeros.default: lambda x, size, **kind: moves.new_full(x, size, 0, **kind),
+    aten.new_ones.default: lambda x, size, **kind: moves.new_full(x, size, 1, **kind),
+    aten.new_full.default: moves.new_full,
 }
 """Operation -> what computes it by others. Where it gives NotImplemented, the operation is recorded whole."""
