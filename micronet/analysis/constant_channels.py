@@ -85,9 +85,9 @@ def _layer(operands: _Operands) -> Tensor | None:
     offset = torch.zeros(len(weight), dtype=torch.float64) if bias is None else bias.double()
     values = torch.where(weight.flatten(1).any(1), VARIES, offset)
     given = operands.first()
-    if given is not None and weight.dim() > 2 and call.argument(6, 1) == len(weight) == len(given):
+    if given is not None and weight.dim() > 2 and call.argument(6) == len(weight) == len(given):
         summed = given * weight.double().flatten(1).sum(1) + offset
-        exact = (given == 0) | (call.argument(4, 0) in (0, (0,), (0, 0)))
+        exact = (given == 0) | (call.argument(4) in (0, (0,), (0, 0)))
         values = torch.where(values.isnan() & exact, summed, values)
     return values
 
@@ -129,7 +129,7 @@ def _same(operands: _Operands) -> Tensor | None:
 def _padded_average(operands: _Operands) -> Tensor | None:
     """Averages that count zeros of the padding are no constants, except of zeros."""
     given, call = operands.first(), operands.call
-    if given is None or (call.argument(3, 0) in (0, (0,), (0, 0)) and call.argument(4, False) is False):
+    if given is None or (call.argument(3) in (0, (0,), (0, 0)) and call.argument(4) is False):
         return given if call.argument(6) is None else None
     return torch.where(given == 0, given, VARIES)
 

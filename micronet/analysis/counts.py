@@ -101,7 +101,7 @@ class _Layers:
         """The node's layer, or None where it neither computes nor stores anything."""
         constant = node.name in self._constants
         call = Call(self._graph, self._shapes, node)
-        operations = Operations() if constant else rule_of(node.target, node.layer or node.name)(call)
+        operations = Operations() if constant else rule_of(node.target, node.path)(call)
         codes = codes_of(call) if constant else ()
         stored = (*self._parameters.get(node.name, ()), *self._grids.get(node.name, ()), *codes)
         permutation = None if constant else permutation_of(call)
@@ -188,7 +188,7 @@ class _Layers:
 
     def _name(self, node: Node) -> str:
         """The layer's path, told apart by the operation where several nodes share it."""
-        name = node.layer or node.name
+        name = node.path
         if name in self._names:
             name = f"{name}.{operation_name(node.target)}"
         unique, number = name, 2

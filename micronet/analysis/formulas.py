@@ -87,7 +87,7 @@ def scaled_add(call: Call) -> Operations:
     """One addition; a factor (`alpha`) on the second operand, or on what is subtracted, is one more multiplication,
     unless that is a number."""
     factor_of = 0 if call.node.target is aten.rsub.Scalar else 1
-    scaled = call.argument(2, 1) != 1 and isinstance(call.argument(factor_of), Ref)
+    scaled = call.argument(2) != 1 and isinstance(call.argument(factor_of), Ref)
     return Operations(int(scaled), 1).times(call.outputs)
 
 
@@ -142,13 +142,13 @@ def log_softmax(call: Call) -> Operations:
 def elu(call: Call) -> Operations:
     """x where x > 0, else alpha * (exp(x) - 1): comparison, exponential; addition; one multiplication for each factor
     (alpha, scale, scale of the input) other than 1."""
-    factors = sum(call.argument(index, 1) != 1 for index in (1, 2, 3))
+    factors = sum(call.argument(index) != 1 for index in (1, 2, 3))
     return Operations(2, 0, factors, 1).times(call.outputs)
 
 
 def softplus(call: Call) -> Operations:
     """log(1 + exp(x)): 2 multiplications and 1 addition; a factor beta takes a product and a quotient more."""
-    return Operations(1, 0, 1 if call.argument(1, 1) == 1 else 3, 1).times(call.outputs)
+    return Operations(1, 0, 1 if call.argument(1) == 1 else 3, 1).times(call.outputs)
 
 
 def conversion(call: Call) -> Operations:

@@ -55,7 +55,7 @@ def integers(graph: Graph, fixed: frozenset[str], wanted: Iterable[str]) -> Mapp
 
 def _on_grid(makers: Mapping[str, Node], node: Node) -> Integers | str:
     """What a quantizer gives."""
-    grid, layer = activation_grid(node), node.layer or node.name
+    grid, layer = activation_grid(node), node.path
     if node.target not in QUANTIZERS:
         return f"what {layer} computes, which nothing has put on a grid"
     if grid is None or not grid.is_fixed_point:
@@ -69,7 +69,7 @@ def _kept(node: Node, fixed: frozenset[str], found: Mapping[str, Integers | str]
 
     Sizes and indices bring in no values; a constant that is compared with or joined to them does.
     """
-    names, layer = tensor_refs(node), node.layer or node.name
+    names, layer = tensor_refs(node), node.path
     sources = [found[name] for name in names if name not in fixed]
     if not sources or (len(names) > len(sources) and node.target in COMPARISONS | JOINS):
         return f"constants, which {layer} joins to values or chooses among"

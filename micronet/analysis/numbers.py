@@ -44,7 +44,7 @@ def operand_numbers(node: Node) -> Iterator[float]:
     if node.target not in _COMPUTES_WITH_NUMBERS or not isinstance(node.target, OpOverload):
         return
     for index, argument in enumerate(node.target._schema.arguments):
-        given = node.args[index] if index < len(node.args) else node.kwargs.get(argument.name, argument.default_value)
+        given = node.argument(index)
         no_factor = argument.name == "alpha" and given == 1
         if isinstance(given, int | float) and math.isfinite(given) and not no_factor:
             yield given

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor
-from torch._ops import OpOverload
 
 from micronet.analysis.shapes import Shapes
 from micronet.graph.ir import Argument, Graph, Node, Ref
@@ -52,13 +51,9 @@ class Call:
     shapes: Shapes
     node: Node
 
-    def argument(self, index: int, default: Argument = None) -> Argument:
-        """Argument at `index` of the operation's signature, by position or by name; `default` where left out."""
-        if index < len(self.node.args):
-            return self.node.args[index]
-        target = self.node.target
-        names = [argument.name for argument in target._schema.arguments] if isinstance(target, OpOverload) else []
-        return self.node.kwargs.get(names[index], default) if index < len(names) else default
+    def argument(self, index: int) -> Argument:
+        """Argument at `index` of the operation's signature, or its default."""
+        return self.node.argument(index)
 
     def shape(self, index: int) -> tuple[int, ...]:
         """Shape of the tensor given as argument `index`; () for a number."""

@@ -106,7 +106,7 @@ def _moved(call: Call, values: Tensor) -> Tensor:
 
 def _interleaving(call: Call) -> Permutation | None:
     """Values of one shape, joined along a new axis, and reshaped to one that has the channels of all, in turns."""
-    axis, operands = call.argument(1, 0), [ref.name for ref in call.node.refs()]
+    axis, operands = call.argument(1), [ref.name for ref in call.node.refs()]
     assert isinstance(axis, int)
     if axis % len(call.shapes[call.node.name]) == _CHANNEL_AXIS:
         return None  # one after the other, however each is reshaped

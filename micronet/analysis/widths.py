@@ -10,6 +10,7 @@ from torch._ops import OpOverload
 
 from micronet.analysis.formulas import FREE
 from micronet.analysis.rules import RULES
+from micronet.analysis.shapes import first_ref
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Node, Ref, Target
 
@@ -37,7 +38,8 @@ JOINS: frozenset[Target] = frozenset({aten.cat.default, aten.stack.default})
 
 KEEPS_WIDTH: frozenset[Target] = COMPARISONS | {target for target, rule in RULES.items() if rule is FREE}
 """Operations whose results are among their inputs, zero, or what they pad with (see `padding_value`), and so need no
-more bits than the widest of these."""
+more bits than the widest of these. Numbers that are spread beside values, as zeros_like makes them, count as what is
+padded with."""
 
 PADS: frozenset[Target] = frozenset({aten.pad.default, aten.constant_pad_nd.default})
 """Operations that put a number around a value."""
@@ -59,9 +61,10 @@ def widths(graph: Graph) -> Mapping[str, int]:
     }
     bits[graph.input] = FULL_WIDTH
     grids = dict[str, Grid | None](graph.formats)
+    numbers = _numbers(graph)
     for node in graph.nodes:
-        grids[node.name] = activation_grid(node) or _kept_grid(node, bits, grids)
-        bits[node.name] = _width(node, bits, grids[node.name])
+        grids[node.name] = activation_grid(node) or _kept_grid(node, bits, grids, numbers)
+        bits[node.name] = _width(node, bits, grids[node.name], numbers)
     return bits
 
 
@@ -115,9 +118,26 @@ def padding_value(node: Node) -> float:
     return next((float(value) for value in values if isinstance(value, float | int)), 0.0)
 
 
-def _kept_grid(node: Node, bits: Mapping[str, int], grids: Mapping[str, Grid | None]) -> Grid | None:
-    """The grid of the one value from which the node takes its own; sizes and indices are none."""
-    sources = {ref.name for ref in node.refs() if bits[ref.name]}
+def _numbers(graph: Graph) -> Mapping[str, float]:
+    """The one number that each literal of one holds, spread over more places, such as the images, or not."""
+    numbers: dict[str, float] = {}
+    for name in graph.literals:
+        literal = graph.weights[name]
+        if literal.is_floating_point() and not literal.is_meta and literal.numel():
+            number = literal.reshape(-1)[0]
+            if bool((literal == number).all()):
+                numbers[name] = float(number)
+    for node in graph.nodes:
+        if node.target is aten.expand.default and (number_of := numbers.get(first_ref(node))) is not None:
+            numbers[node.name] = number_of
+    return numbers
+
+
+def _kept_grid(
+    node: Node, bits: Mapping[str, int], grids: Mapping[str, Grid | None], numbers: Mapping[str, float]
+) -> Grid | None:
+    """The grid of the one value from which the node takes its own; sizes, indices and numbers are none."""
+    sources = {ref.name for ref in node.refs() if bits[ref.name] and ref.name not in numbers}
     return grids.get(sources.pop()) if node.target in KEEPS_WIDTH and len(sources) == 1 else None
 
 
@@ -130,7 +150,7 @@ def _lies_on(value: float, grid: Grid) -> bool:
     return grid.low <= float(point) + grid.zero_points[0] <= grid.high and bool(point * step == number)
 
 
-def _width(node: Node, bits: Mapping[str, int], grid: Grid | None) -> int:
+def _width(node: Node, bits: Mapping[str, int], grid: Grid | None, numbers: Mapping[str, float]) -> int:
     if node.target in QUANTIZERS:
         low, high = node.args[-2:]
         assert isinstance(low, int)
@@ -138,12 +158,19 @@ def _width(node: Node, bits: Mapping[str, int], grid: Grid | None) -> int:
         return (high - low).bit_length()
     if is_size(node):
         return 0
-    value = padding_value(node)
-    if value not in (0, -math.inf) and (grid is None or not _lies_on(value, grid)):  # a max pool never gives -infinity
+    if node.target not in KEEPS_WIDTH:
         return FULL_WIDTH
-    if node.target in KEEPS_WIDTH:
-        return max((bits[ref.name] for ref in node.refs()), default=FULL_WIDTH) or FULL_WIDTH
-    return FULL_WIDTH
+    own = [padding_value(node), *(numbers[ref.name] for ref in node.refs() if ref.name in numbers)]
+    if any(not _fits(number, grid) for number in own):
+        return FULL_WIDTH
+    return max((bits[ref.name] for ref in node.refs() if ref.name not in numbers), default=FULL_WIDTH) or FULL_WIDTH
+
+
+def _fits(number: float, grid: Grid | None) -> bool:
+    """Whether `number` needs no more bits than the values it is put beside, which may be on a `grid` of their own."""
+    if number in (0, -math.inf):  # a max pool never gives -infinity
+        return True
+    return grid is not None and _lies_on(number, grid)
 
 
 def is_size(node: Node) -> bool:

@@ -28,7 +28,7 @@ def check_exact(graph: Graph) -> None:
     for node in graph.nodes:
         if node.target not in DOT_PRODUCTS:
             continue
-        name = node.layer or node.name
+        name = node.path
         if node.name in faults:
             raise SettingsError(
                 f"bit_true: {name} multiplies {faults[node.name]}, so its sums cannot be exact. Quantize weights and "

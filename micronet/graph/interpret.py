@@ -1,4 +1,5 @@
-"""The plain meaning of a graph: node by node, in order. Passes are tested against it; evaluation uses a faster way."""
+"""The plain meaning of a graph: node by node, in order. Passes are tested against it; on the CPU, evaluation uses a
+faster way."""
 
 from collections.abc import Callable, Mapping
 
@@ -17,8 +18,9 @@ def _on_data(target: Target, args: tuple[object, ...], kwargs: Mapping[str, obje
 
 
 def interpret(graph: Graph, images: Tensor, observe: Observer | None = None, compute: Compute = _on_data) -> Tensor:
-    """Logits (N, classes) of `images` (N, *input_shape), float32; `observe` sees each node's value as it is made.
+    """Logits (N, classes) of `images` (N, *input_shape), of the type and on the device of the graph's weights.
 
+    `observe` sees each node's value as it is made.
     `compute` may give values in another way than by running the operation, as shapes are found.
     Values are dropped after their last use, so that memory is what the graph needs at its widest step.
     """

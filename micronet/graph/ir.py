@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import torch
 from torch import Tensor
+from torch._ops import OpOverload
 
 from micronet.graph.grid import Grid
 from micronet.graph.names import Names
@@ -13,7 +14,8 @@ from micronet.graph.names import Names
 _NO_KWARGS = MappingProxyType[str, "Argument"]({})
 
 Target = Callable[..., object]
-"""An `OpOverload` of `torch.ops.aten`, or a function of the `operator` module (getitem, arithmetic on sizes)."""
+"""An `OpOverload` of `torch.ops.aten`, or a function of the `operator` module (getitem, arithmetic on sizes); any
+function in a graph that is to be run and not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,22 @@ class Node:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_read", (*_refs(self.args), *_refs(tuple(self.kwargs.values()))))
+
+    @property
+    def path(self) -> str:
+        """What a person knows it by: its layer, or its name where it has none."""
+        return self.layer or self.name
+
+    def argument(self, index: int) -> Argument:
+        """Argument `index` of the operation's signature: by position, by name, or else the signature's default; None
+        where it has no such argument."""
+        if index < len(self.args):
+            return self.args[index]
+        schema = self.target._schema.arguments if isinstance(self.target, OpOverload) else ()
+        if index >= len(schema):
+            return None
+        value = self.kwargs.get(schema[index].name, schema[index].default_value)
+        return tuple(value) if isinstance(value, list) else value
 
     def refs(self) -> tuple[Ref, ...]:
         """Every value this node reads, in order, repeats included."""
@@ -76,7 +94,8 @@ class Graph:
 
     input         name of the image batch, float32 (N, *input_shape); N is free
     nodes         in an order in which every value is made before it is read
-    weights       every constant tensor, float32 unless it holds indices; a weight read by two nodes is one weight
+    weights       every constant tensor, float32 or indices, in a graph that is to be run and not counted float64,
+                  too; a weight read by two nodes is one weight
     output        name of the logits (N, classes)
     formats       the grid of each quantized weight; a weight not named here is not quantized
     literals      weights that are no parameters: values fixed by the operation, not by training (a constant 6.0)

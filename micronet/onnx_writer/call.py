@@ -2,8 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from torch._ops import OpOverload
-
 from micronet.errors import NotWritable
 from micronet.graph.ir import Argument, Node, Ref
 from micronet.onnx_writer.draft import Draft, Sizes, Value
@@ -17,19 +15,13 @@ class Call:
 
     def refuse(self, why: str) -> NotWritable:
         """The error that says this node has no words in standard ONNX."""
-        return NotWritable(f"{self.node.layer or self.node.name} ({self.node.target}): {why}")
+        return NotWritable(f"{self.node.path} ({self.node.target}): {why}")
 
     # arguments
 
     def argument(self, index: int) -> Argument:
-        """Argument `index`, by position, by name, or the default of the operation's signature."""
-        if index < len(self.node.args):
-            return self.node.args[index]
-        if not isinstance(self.node.target, OpOverload):
-            return None
-        schema = self.node.target._schema.arguments[index]
-        value = self.node.kwargs.get(schema.name, schema.default_value)
-        return tuple(value) if isinstance(value, list) else value
+        """Argument at `index` of the operation's signature, or its default."""
+        return self.node.argument(index)
 
     def named(self, name: str, default: Argument) -> Argument:
         """An argument that has no position."""
@@ -85,9 +77,9 @@ class Call:
         """Shape of what the node gives."""
         return self.draft.sizes(self.node.name)
 
-    def axis(self, index: int, of: int = 0) -> int:
-        """The axis at `index`, counted from 0, of the tensor at `of`."""
-        return self.whole(index) % len(self.sizes(of))
+    def axis(self, index: int) -> int:
+        """The axis at `index`, counted from 0, of the first argument."""
+        return self.whole(index) % len(self.sizes(0))
 
     def fixed(self, of: int, axis: int) -> int:
         """Size of an axis that is not the batch."""

@@ -45,7 +45,7 @@ def to_model(graph: Graph) -> ModelProto:
     for node in graph.nodes:
         if not is_size(node):
             draft.begin()
-            draft.end(node.name, node.layer or node.name, _write(node, draft))
+            draft.end(node.name, node.path, _write(node, draft))
     model = _assembled(draft)
     _check(model)
     return model
@@ -66,7 +66,7 @@ def _write(node: Node, draft: Draft) -> Value:
     writer = WRITERS.get(node.target)
     if writer is None:
         raise NotWritable(
-            f"{node.layer or node.name}: {node.target} has no row in the table of what is written as ONNX. "
+            f"{node.path}: {node.target} has no row in the table of what is written as ONNX. "
             "Express it with operations that have one (micronet/onnx_writer lists them)."
         )
     return writer(Call(node, draft))

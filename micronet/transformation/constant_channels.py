@@ -95,7 +95,7 @@ class _Cut:
 
     def told(self, layers: Mapping[str, LinearLayer]) -> list[RemovedChannels]:
         names = [*self.group.producers, *(name for name in self.group.inner if name in layers)]
-        return [RemovedChannels(layers[name].path, self.constant, self.unread) for name in names]
+        return [RemovedChannels(layers[name].node.path, self.constant, self.unread) for name in names]
 
     def apply(self, graph: Graph, names: Names) -> Graph:
         changed: dict[str, Node] = {}

@@ -56,6 +56,5 @@ def _takes_no_memory(value: object) -> bool:
 def _check_no_chance(node: Node) -> None:
     if isinstance(node.target, OpOverload) and torch.Tag.nondeterministic_seeded in node.target.tags:
         raise UnknownOperation(
-            f"{node.layer or node.name} draws random numbers ({node.target}), and a score must repeat. "
-            "Store what it draws."
+            f"{node.path} draws random numbers ({node.target}), and a score must repeat. Store what it draws."
         )

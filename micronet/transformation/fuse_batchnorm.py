@@ -42,13 +42,9 @@ def merge_batchnorms(graph: Graph) -> tuple[Graph, tuple[MergedNorm, ...]]:
     known, names = shapes(graph), graph.names()
     merged: list[MergedNorm] = []
     while merges := _one_round(graph, known, names):
-        merged += [MergedNorm(_path(merge.norm), _path(merge.layer)) for merge in merges]
+        merged += [MergedNorm(merge.norm.path, merge.layer.path) for merge in merges]
         graph = _apply(graph, merges)
     return graph, tuple(merged)
-
-
-def _path(node: Node) -> str:
-    return node.layer or node.name
 
 
 @dataclass(frozen=True, slots=True)

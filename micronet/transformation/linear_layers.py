@@ -32,11 +32,6 @@ class LinearLayer:
     groups: int = 1
 
     @property
-    def path(self) -> str:
-        """What a person knows it by."""
-        return self.node.layer or self.node.name
-
-    @property
     def source(self) -> str:
         """Name of the value it reads."""
         source = self.node.args[0]

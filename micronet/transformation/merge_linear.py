@@ -46,7 +46,7 @@ def merge_linear_layers(graph: Graph) -> tuple[Graph, tuple[MergedLayer, ...]]:
         layers[node.name] = best
         if gone:
             merged[node.name] = best
-            told += [MergedLayer(one.path, layer.path) for one in reversed(gone)]
+            told += [MergedLayer(one.node.path, node.path) for one in reversed(gone)]
             for one in gone:
                 merged.pop(one.node.name, None)
     return (put_back(graph, merged, graph.names()), tuple(told)) if merged else (graph, ())

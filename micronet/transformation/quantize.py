@@ -155,7 +155,7 @@ def check_own_quantizers(graph: Graph, how: Quantization) -> None:
         for name in [ref.name for ref in node.refs() if ref.name not in fixed and node.target in DOT_PRODUCTS]:
             if bits[name] > declared[name]:
                 raise AlreadyQuantized(
-                    f"this network brings its own quantizers, and {node.layer or node.name} reads values of "
+                    f"this network brings its own quantizers, and {node.path} reads values of "
                     f"{bits[name]} bits, not {declared[name]}. Score it as it is, with bits null, or take the "
                     "quantizers out of the file."
                 )
@@ -191,7 +191,7 @@ def insert_quantizers(graph: Graph, grids: Mapping[str, Grid]) -> Graph:
     for node in graph.nodes:
         nodes.append(node.renamed(renamed))
         if node.name in grids:
-            put(node.name, node.layer or node.name)
+            put(node.name, node.path)
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
 
 

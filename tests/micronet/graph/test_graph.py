@@ -1,6 +1,8 @@
 """The graph, its plain meaning, and its helpers."""
 
+import operator
 import weakref
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -42,6 +44,15 @@ def test_users_name_a_node_once_however_often_it_reads() -> None:
     assert [ref.name for ref in twice.refs()] == ["a", "a", "x"]
     assert graph.users() == {"x": [graph.nodes[0], twice], "a": [twice]}
     assert graph.by_name() == {"a": graph.nodes[0], "b": twice}
+
+
+def test_an_argument_is_found_by_position_by_name_or_as_the_signature_has_it() -> None:
+    convolution = Node("y", aten.conv2d.default, (Ref("x"), Ref("w"), None, (2, 2)), {"groups": 4})
+    found = [convolution.argument(index) for index in range(8)]
+    assert found == [Ref("x"), Ref("w"), None, (2, 2), (0, 0), (1, 1), 4, None]
+    sum_of_two = Node("y", aten.add.Tensor, (Ref("x"), 1), {"alpha": 3})
+    assert (sum_of_two.argument(2), replace(sum_of_two, kwargs={}).argument(2)) == (3, 1)
+    assert [Node("y", operator.mul, (Ref("n"), 2)).argument(index) for index in (1, 2)] == [2, None]
 
 
 def test_substitute_and_rename_reach_into_tuples() -> None:
