@@ -8,6 +8,9 @@ import structlog
 
 log = structlog.get_logger()
 
+SILENT = " (does not answer)"
+"""What a worker that describes itself puts behind a device that jobs could not use."""
+
 _PATIENCE_SECONDS = 30.0
 
 

@@ -17,6 +17,7 @@ from worker.belonging import open_store
 from worker.blobs import Blobs
 from worker.celery_app import RING, make_celery
 from worker.chores import now_and_then
+from worker.devices import SILENT
 from worker.errors import ServiceError
 from worker.job_run.context import WorkerContext
 from worker.reconciler import Reconciler
@@ -145,8 +146,9 @@ def _description(worker: Worker, beat: int) -> WorkerSeen:
 
 
 def _devices(worker: Worker) -> tuple[str, ...]:
-    """Of the slots that are there for any job."""
-    return tuple(slot.device for slot in worker.slots if not slot.reserved)
+    """Of the slots that are there for any job, and which of them do not answer."""
+    devices = [slot.device for slot in worker.slots if not slot.reserved]
+    return tuple(f"{device}{SILENT}" if worker.supervisor.is_silent(device) else device for device in devices)
 
 
 def _walls(slots: tuple[Slot, ...]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Sequence
+from secrets import token_hex
 
 import structlog
 
@@ -9,7 +10,10 @@ from worker.errors import ServiceError
 from worker.job_run.context import WorkerContext
 from worker.job_run.run import run_job
 from worker.records.values import Job
+from worker.runner.device_check import check_device
+from worker.scratch_directories import scratch_directory
 from worker.settings import LONG
+from worker.silent_devices import SilentDevices
 from worker.slots import Slot
 
 log = structlog.get_logger()
@@ -24,6 +28,7 @@ class Supervisor:
         self._changed = threading.Condition()
         self._taken: dict[Slot, str | None] = {}
         """Slots that are not free, and the lane of the job that each of them runs."""
+        self._silent = SilentDevices(self._check_device)
 
     def work_off(self) -> None:
         """Take a free slot and run jobs on it until none waits; nothing if none is free: busy ones look again."""
@@ -33,10 +38,14 @@ class Supervisor:
             log.warning("nothing claimed", reason=str(error))
 
     def free_lanes(self) -> tuple[str, ...]:
-        """The lanes of which a job could start at this moment."""
+        """The lanes of which a job could start at this moment, or could once a device that rests answers again."""
         with self._changed:
             slot = self._free()
             return () if slot is None else slot.lanes
+
+    def is_silent(self, device: str) -> bool:
+        """Whether a job could not use this device, and nobody could since."""
+        return device in self._silent
 
     def stop(self) -> None:
         """Running jobs go back, nothing new is claimed. Returns at once; `join` waits."""
@@ -59,10 +68,11 @@ class Supervisor:
             try:
                 while (job := self._claim(slot)) is not None:
                     slot.runner.start()  # which a reserved one is not before it is needed
-                    run_job(self._context, job, slot.runner, slot.device)
+                    if not run_job(self._context, job, slot.runner, slot.device):
+                        self._silent.add(slot.device)
             finally:
                 self._give_back(slot)
-            if self._context.records.leases.waiting(slot.lanes) == 0:
+            if self._context.records.leases.waiting(slot.lanes, self._silent.known_kinds(slot)) == 0:
                 return
 
     def _take(self) -> Slot | None:
@@ -73,14 +83,17 @@ class Supervisor:
             return slot
 
     def _free(self) -> Slot | None:
-        """A slot that may take a job now; a reserved one only while each of the others has a long job."""
-        for slot in self._slots:
+        """A slot that may take a job now, one whose device answers before others; a reserved one only while each of
+        the others has a long job, or no device."""
+        for slot in sorted(self._slots, key=lambda slot: slot.device in self._silent):
             if slot not in self._taken and (not slot.reserved or self._others_are_long()):
                 return slot
         return None
 
     def _others_are_long(self) -> bool:
-        return all(self._taken.get(slot) == LONG for slot in self._slots if not slot.reserved)
+        others = [slot for slot in self._slots if not slot.reserved]
+        long = [slot for slot in others if self._taken.get(slot) == LONG]
+        return bool(long) and all(slot in long or slot.device in self._silent for slot in others)
 
     def _give_back(self, slot: Slot) -> None:
         with self._changed:
@@ -90,7 +103,16 @@ class Supervisor:
     def _claim(self, slot: Slot) -> Job | None:
         if self._context.stopping.is_set():
             return None
-        job = self._context.records.leases.claim(self._worker_id, slot.lanes, self._context.lease_seconds)
+        kinds = self._silent.kinds(slot)
+        job = self._context.records.leases.claim(self._worker_id, slot.lanes, self._context.lease_seconds, kinds)
         with self._changed:
             self._taken[slot] = None if job is None else job.lane
         return job
+
+    def _check_device(self, slot: Slot) -> None:
+        """Raise DeviceUnavailable unless a process of the slot's can use its device; RunnerUnavailable, OSError."""
+        context = self._context
+        slot.runner.start()
+        with scratch_directory(context.scratch, f"device-{token_hex(8)}") as scratch:
+            limits = context.limits[slot.lanes[0]]
+            check_device(slot.runner, slot.device, scratch, limits, context.stopping.is_set)

@@ -160,6 +160,8 @@ def _data(settings: "Settings") -> str:
 
 
 def _workers(settings: "Settings") -> str:
+    from worker.devices import SILENT
+
     living, still = _told_apart(settings, lambda _: True, lambda _, still: not still)
     if still:
         names = ", ".join(worker.id for worker in still)
@@ -172,6 +174,8 @@ def _workers(settings: "Settings") -> str:
         for worker in living
     ]
     said = "; ".join(lines)
+    if any(device.endswith(SILENT) for worker in living for device in worker.devices):
+        raise Ailing(f"jobs could not use a device: see that worker's log, and `micronet doctor` there; living: {said}")
     if waiting := _nobodys(settings, living):
         raise Ailing(
             f"no worker takes {' or '.join(waiting)} jobs, and some wait: start one with --kinds; living: {said}"

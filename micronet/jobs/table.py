@@ -44,6 +44,7 @@ class Job:
     long_with          the setting that makes it long where it is not null, None where no setting does
     summary            one line for people
     file               whether it needs a checkpoint, or can do without one (and then starts from `architecture`)
+    needs_device       whether it computes on the device of its context; a worker whose GPU is gone does the others
     """
 
     settings: type[JobSettings]
@@ -53,6 +54,7 @@ class Job:
     summary: str
     file: Literal["needed", "optional"] = "needed"
     long_with: str | None = None
+    needs_device: bool = True
 
     def lane_of(self, settings: JobSettings) -> Lane:
         """How long the job with these settings may take."""
@@ -98,6 +100,7 @@ JOBS: Mapping[str, Job] = {
         lane="short",
         summary="Count what a network costs, without data and so without accuracy: the score it would have",
         file="optional",
+        needs_device=False,
     ),
     "quantize": Job(
         QuantizeSettings,
@@ -113,6 +116,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.fuse:fuse",
         lane="short",
         summary="Merge batch norms, fold constants, drop what does nothing: fused.onnx, and what it saves",
+        needs_device=False,
     ),
     "train": Job(
         TrainSettings,

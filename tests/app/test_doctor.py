@@ -18,6 +18,7 @@ from app.commands.doctor import Ailing, Doubtful, check_policy
 from app.commands.program import app
 from tests.app.background import repeated
 from tests.worker.records.making import accept
+from worker.devices import SILENT
 from worker.records import Records
 from worker.records.migrate import configuration
 from worker.records.values import WorkerSeen
@@ -196,6 +197,19 @@ def test_workers_are_told_apart_in_one_line(records: Records) -> None:
     with living(records, "alive", "one.host"), living(records, "well", "another.host"):
         line = doctor()[1]
         assert "alive (short and long; cpu; NO ISOLATION); well (short and long; cpu; NO ISOLATION)" in line
+
+
+def test_a_worker_whose_device_does_not_answer_is_ill(records: Records) -> None:
+    devices = ("cuda:0", f"cuda:1{SILENT}")
+    numbers = count()
+
+    def beat() -> None:
+        records.workers.beat(WorkerSeen("half", HERE, "both", devices, (), "1", next(numbers), ""))
+
+    beat()
+    with repeated(beat, BEAT):
+        line = doctor()[1]
+    assert ("ILL" in line, "cuda:0, cuda:1 (does not answer)" in line) == (True, True)
 
 
 def test_jobs_that_no_worker_takes_are_named(records: Records) -> None:

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
@@ -13,15 +14,20 @@ from worker.blobs.memory import MemoryBlobs
 from worker.errors import Unavailable
 from worker.main import Worker
 from worker.records import Records
+from worker.runner import Runner
 from worker.settings import Settings
+from worker.slots import Slot
 from worker.supervisor import Supervisor
 
 
 class Idle:
-    """A supervisor that has nothing to do."""
+    """A supervisor that has nothing to do, and whose second GPU is gone."""
 
     def free_lanes(self) -> tuple[str, ...]:
         return ()
+
+    def is_silent(self, device: str) -> bool:
+        return device == "cuda:1"
 
 
 @pytest.fixture
@@ -82,6 +88,11 @@ def test_what_fails_once_is_done_the_next_time(
     worker.stopping.set()
     keeper.join(20)
     assert troubles == []
+
+
+def test_a_worker_says_which_of_its_devices_does_not_answer(worker: Worker) -> None:
+    both = tuple(Slot(device, cast(Runner, None), ("short",)) for device in ("cuda:0", "cuda:1"))
+    assert main._devices(replace(worker, slots=both)) == ("cuda:0", "cuda:1 (does not answer)")
 
 
 def test_a_worker_says_how_long_its_silence_may_last(worker: Worker) -> None:

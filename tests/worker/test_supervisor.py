@@ -1,4 +1,5 @@
-"""Which slot takes which job: nobody waits behind a week of training, and nothing computes beside short jobs."""
+"""Which slot takes which job: nobody waits behind a week of training, nothing computes beside short jobs, and a device
+that does not answer is asked before the next job that needs it."""
 
 import threading
 import time
@@ -9,9 +10,12 @@ from typing import cast
 import pytest
 
 from tests.worker.records.making import accept
+from worker import silent_devices
 from worker import supervisor as module
 from worker.blobs.memory import MemoryBlobs
+from worker.errors import DeviceUnavailable
 from worker.job_run.context import WorkerContext
+from worker.limits import JobLimits
 from worker.records import Records
 from worker.records.values import Ending, Job, Status
 from worker.runner import Runner
@@ -34,19 +38,34 @@ class NoProcess:
 
 
 class Jobs:
-    """What runs at a moment, by id, until the test ends it."""
+    """What runs at a moment, by id, until the test ends it.
+
+    silent   devices that no job can use: it waits again
+    tried    what jobs were given, each time
+    """
 
     def __init__(self) -> None:
         self.running: dict[str, threading.Event] = {}
         self.changed = threading.Condition()
+        self.silent: set[str] = set()
+        self.tried: list[tuple[str, str]] = []
 
-    def run(self, context: WorkerContext, job: Job, runner: Runner, device: str) -> None:
+    def run(self, context: WorkerContext, job: Job, runner: Runner, device: str) -> bool:
+        self.tried.append((job.id, device))
+        if device in self.silent and job.kind == "score":
+            context.records.leases.give_back(job)
+            return False
         ended = threading.Event()
         with self.changed:
             self.running[job.id] = ended
             self.changed.notify_all()
         assert ended.wait(20)
         context.records.leases.finish(job, Ending(Status.CANCELED))
+        return True
+
+    def check(self, runner: Runner, device: str, *_: object) -> None:
+        if device in self.silent:
+            raise DeviceUnavailable(f"{device} is not there")
 
     def end(self, job: Job) -> None:
         self.running.pop(job.id).set()
@@ -61,13 +80,15 @@ class Jobs:
 def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     jobs = Jobs()
     monkeypatch.setattr(module, "run_job", jobs.run)
+    monkeypatch.setattr(module, "check_device", jobs.check)
     yield jobs
     for ended in jobs.running.values():
         ended.set()
 
 
 def supervisor(records: Records, tmp_path: Path, slots: tuple[Slot, ...]) -> Supervisor:
-    context = WorkerContext(records, MemoryBlobs(), tmp_path, {}, 1.0, LEASE_SECONDS, threading.Event())
+    limits = {"short": JobLimits(), "long": JobLimits()}
+    context = WorkerContext(records, MemoryBlobs(), tmp_path, limits, 1.0, LEASE_SECONDS, threading.Event())
     return Supervisor(context, slots, "w")
 
 
@@ -146,3 +167,80 @@ def test_who_claims_says_how_long_his_lease_is(records: Records, tmp_path: Path,
     ring(supervisor(records, tmp_path, slots()))
     assert running.start(job)
     assert [lease.seconds for lease in records.leases.held()] == [LEASE_SECONDS]
+
+
+def gpus(monkeypatch: pytest.MonkeyPatch, count: int, **settings: object) -> tuple[Slot, ...]:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", ",".join(map(str, range(count))))
+    return slots(**settings)
+
+
+def test_a_device_that_does_not_answer_gets_no_other_job_until_it_does(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = supervisor(records, tmp_path, gpus(monkeypatch, 1))
+    running.silent = {"cuda:0"}
+    needing = [accept(records), accept(records)]
+    watched.work_off()
+    assert watched.is_silent("cuda:0")
+    assert running.tried == [(needing[0].id, "cuda:0")], "the second was not even tried"
+    assert watched.free_lanes() != (), "the keeper goes on to look"
+    running.silent = set()
+    watched.work_off()
+    assert len(running.tried) == 1, "it rests as long as others need to find what it gave back"
+    monkeypatch.setattr(silent_devices, "_REST_SECONDS", 0.0)
+    watched = supervisor(records, tmp_path, gpus(monkeypatch, 1))
+    running.silent, running.tried = {"cuda:0"}, []
+    for _ in range(3):
+        watched.work_off()
+    assert len(running.tried) == 1, "it is asked each time, and does not answer"
+    running.silent = set()
+    ring(watched)
+    assert running.start(needing[0])
+    assert not watched.is_silent("cuda:0")
+    running.end(needing[0])
+    assert running.start(needing[1])
+
+
+def test_jobs_that_need_no_device_are_done_without_one(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = supervisor(records, tmp_path, gpus(monkeypatch, 1))
+    running.silent = {"cuda:0"}
+    needing, counting = accept(records), accept(records, kind="count")
+    ring(watched, times=1)
+    assert running.start(counting)
+    assert status(records, needing) == Status.QUEUED
+    running.end(counting)
+    assert soon(lambda: status(records, counting) == Status.CANCELED)
+    assert status(records, needing) == Status.QUEUED
+
+
+def test_of_several_devices_those_that_answer_do_the_work(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = supervisor(records, tmp_path, gpus(monkeypatch, 2))
+    running.silent = {"cuda:0"}
+    first, second = accept(records), accept(records)
+    watched.work_off()  # returns when cuda:0 has failed and finds nothing for it
+    ring(watched)
+    assert running.start(first)
+    assert running.tried == [(first.id, "cuda:0"), (first.id, "cuda:1")]
+    counting = accept(records, kind="count")
+    ring(watched)
+    assert running.start(counting)
+    assert running.tried[-1] == (counting.id, "cuda:0")
+    assert status(records, second) == Status.QUEUED
+
+
+def test_nobody_waits_for_a_device_that_does_not_answer_behind_a_week_of_training(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched = supervisor(records, tmp_path, gpus(monkeypatch, 2))
+    watched._silent.add("cuda:1")
+    long = accept(records, kind="train", lane="long")
+    ring(watched, times=1)
+    assert running.start(long)
+    short = accept(records)
+    ring(watched)
+    assert running.start(short)
+    assert running.tried == [(long.id, "cuda:0"), (short.id, "cuda:0")], "on the slot in reserve"

@@ -75,6 +75,6 @@ class Monitor:
             return Spent(failed(error), "its process was killed")
         if not error.yours:
             log.error("job failed", job=self._attempt.job.id, code=error.code, printed=printed.decode(errors="replace"))
-        if error.code == DeviceUnavailable.code:  # a worker without its device would take one job after the other
-            return Spent(failed(error), "its worker could not use its device", rests=True)
+        if error.code == DeviceUnavailable.code:
+            return Spent(failed(error), "its worker could not use its device")
         return failed(error)

@@ -8,7 +8,7 @@ from pathlib import Path
 import structlog
 
 from micronet.errors import MicronetError
-from worker.errors import RunnerUnavailable, ServiceError
+from worker.errors import DeviceUnavailable, RunnerUnavailable, ServiceError
 from worker.job_run.attempt import Attempt, interruption
 from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_ours, spent
 from worker.job_run.context import WorkerContext
@@ -33,10 +33,11 @@ _SETTLE_SECONDS = 10.0  # that the end of an attempt waits for what the job wrot
 _REST_SECONDS = 30.0  # of a worker that could not do its part: longer than others take to find the job it gave back
 
 
-def run_job(context: WorkerContext, job: Job, runner: Runner, device: str) -> None:
+def run_job(context: WorkerContext, job: Job, runner: Runner, device: str) -> bool:
     """Run a claimed job and record its end. Raises nothing: whatever goes wrong is the end of the job, not of us.
 
     Where this worker could not do its part, the job goes back at once, and this returns when the worker has rested.
+    False where the device did not answer: it would take and fail one job after the other.
     """
     logged = log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
     logged.info("job started", device=device)
@@ -55,10 +56,11 @@ def run_job(context: WorkerContext, job: Job, runner: Runner, device: str) -> No
         if job.lane == LONG:
             _forget_journal(attempt)
     took = round(time.monotonic() - began, 3)
-    code = outcome.error.code if isinstance(outcome, Ending) and outcome.error else None
+    code = _code(outcome)
     logged.info("job ended", outcome=_name(outcome), code=code, seconds=took)
     if isinstance(outcome, Returned | Spent) and outcome.rests:
         _rest(context, runner)
+    return code != DeviceUnavailable.code
 
 
 def _in_scratch(attempt: Attempt, runner: Runner, device: str) -> Outcome:
@@ -185,6 +187,12 @@ def _succeeded(outcome: Outcome) -> bool:
 
 def _has_files(outcome: Outcome) -> bool:
     return isinstance(outcome, Ending) and (outcome.status is Status.SUCCEEDED or bool(outcome.artifacts))
+
+
+def _code(outcome: Outcome) -> str | None:
+    """What kind of error an attempt ended with, whether or not the job is tried again."""
+    ending = outcome.ending if isinstance(outcome, Spent) else outcome
+    return ending.error.code if isinstance(ending, Ending) and ending.error else None
 
 
 def _name(outcome: Outcome) -> str:

@@ -18,7 +18,7 @@ from worker.records.log import write_end, write_entry, write_stages
 from worker.records.rows import artifacts_text, job_of, stage_columns
 from worker.records.score_rows import score_row
 from worker.records.tables import job_artifacts, jobs, scores
-from worker.records.turns import NEXT
+from worker.records.turns import NEXT, NEXT_OF_KINDS
 from worker.records.values import (
     HELD,
     Ending,
@@ -49,17 +49,25 @@ class Leases:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def claim(self, worker: str, lanes: tuple[str, ...], lease_seconds: float | None = None) -> Job | None:
+    def claim(
+        self,
+        worker: str,
+        lanes: tuple[str, ...],
+        lease_seconds: float | None = None,
+        kinds: tuple[str, ...] | None = None,
+    ) -> Job | None:
         """The waiting job whose turn it is (see `turns`), now running for `worker`; None if none waits.
 
-        `lease_seconds`: silence after which whoever looks takes the job away; None leaves that to them.
+        `lease_seconds`: silence after which whoever looks takes the job away; None leaves that to them. `kinds`: all
+        that the worker can do at the moment, where that is not every kind.
         """
         token = token_hex(16)
 
         def work(connection: Connection) -> Job | None:
             if (earlier := _claimed(connection, token)) is not None:  # the connection broke, after the commit
                 return earlier
-            seq = connection.scalar(NEXT, {"lanes": lanes})
+            asked = {"lanes": lanes} if kinds is None else {"lanes": lanes, "kinds": kinds}
+            seq = connection.scalar(NEXT if kinds is None else NEXT_OF_KINDS, asked)
             if seq is None:
                 return None
             turn = select(func.coalesce(func.max(jobs.c.turn), 0) + 1).scalar_subquery()
@@ -84,9 +92,10 @@ class Leases:
 
         return self._database.write_alone(work)
 
-    def waiting(self, lanes: tuple[str, ...]) -> int:
-        """How many jobs wait in these lanes."""
+    def waiting(self, lanes: tuple[str, ...], kinds: tuple[str, ...] | None = None) -> int:
+        """How many jobs wait in these lanes, of these kinds alone if any are named."""
         query = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(lanes))
+        query = query if kinds is None else query.where(jobs.c.kind.in_(kinds))
         return self._database.read(lambda connection: connection.scalar(query) or 0)
 
     def beat(self, job: Job, stage: Stage | None, begun: Sequence[LogEntry] = ()) -> Status | None:

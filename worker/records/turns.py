@@ -1,6 +1,6 @@
 """Whose turn it is: the team with the fewest running jobs, then the one served longest ago, then the oldest job."""
 
-from sqlalchemy import Select, bindparam, func, select
+from sqlalchemy import ColumnElement, Select, bindparam, func, select
 
 from worker.records.tables import jobs
 from worker.records.values import HELD, Job, NewJob, Status
@@ -11,10 +11,10 @@ def party_of(job: Job | NewJob) -> str:
     return job.owner or job.team or ""
 
 
-def _next() -> Select[int]:
+def _next(*of_kinds: ColumnElement[bool]) -> Select[int]:
     first = (
         select(jobs.c.party, func.min(jobs.c.seq).label("seq"))
-        .where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(bindparam("lanes", expanding=True)))
+        .where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(bindparam("lanes", expanding=True)), *of_kinds)
         .group_by(jobs.c.party)
         .subquery()
     )
@@ -28,3 +28,5 @@ def _next() -> Select[int]:
 
 NEXT = _next()  # made once: making it takes longer than running it
 """The `seq` of the job whose turn it is, among those of `lanes`."""
+NEXT_OF_KINDS = _next(jobs.c.kind.in_(bindparam("kinds", expanding=True)))
+"""As above, among those of `kinds` alone."""

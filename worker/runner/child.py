@@ -17,7 +17,7 @@ from worker.errors import DeviceUnavailable
 from worker.runner.environment import enter_scratch
 from worker.runner.failures import job_error_of
 from worker.runner.messages import Done, Failed
-from worker.runner.orders import CHECKPOINT, FILES, JOURNAL, RESULT, SETTINGS, Order
+from worker.runner.orders import CHECKPOINT, DEVICE_CHECK, FILES, JOURNAL, RESULT, SETTINGS, Order
 from worker.runner.reporting import Reporter
 from worker.sandbox import Confinement, enter
 from worker.sandbox.confinement import gpu_devices
@@ -80,6 +80,9 @@ def _confine(order: Order) -> None:
 
 def _work(order: Order, reporter: Reporter) -> None:
     prepare_process()
+    if order.kind == DEVICE_CHECK:
+        _use(order.device)
+        return
     job = JOBS[order.kind]
     settings = job.settings.model_validate_json((order.scratch / SETTINGS).read_bytes())
     checkpoint = order.scratch / CHECKPOINT
@@ -98,6 +101,15 @@ def _raise_without(device: str) -> None:
         load("micronet.evaluation.device:choose_device")(device)
     except SettingsError as error:
         raise DeviceUnavailable(str(error)) from error
+
+
+def _use(device: str) -> None:
+    """Compute something small. Raises DeviceUnavailable where that is not possible."""
+    _raise_without(device)
+    try:
+        load("torch:ones")(1, device=device).sum().item()
+    except RuntimeError as error:
+        raise DeviceUnavailable(f"device {device!r}: {error}") from error
 
 
 def _context(order: Order, job: Job, settings: JobSettings, reporter: Reporter) -> Context:

@@ -19,6 +19,9 @@ FILES = "in"
 JOURNAL = "journal"
 RESULT = "out/result.json"
 
+DEVICE_CHECK = "device check"
+"""In place of a kind of job: an order that only uses its device."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

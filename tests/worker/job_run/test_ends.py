@@ -66,13 +66,15 @@ def test_a_job_that_is_killed_waits_again_and_then_has_failed(context: WorkerCon
     ]
 
 
-def test_a_worker_whose_device_is_gone_leaves_the_job_to_others(context: WorkerContext) -> None:
+def test_a_worker_whose_device_is_gone_leaves_the_job_to_others_and_says_so(context: WorkerContext) -> None:
     runner = QuickRunner(ended=[Failed(told(DeviceUnavailable("cuda:0 is not there"), None)), Exited(1)])
     job = claimed(context)
-    back = ran(context, job, runner)
+    assert not run_job(context, job, cast(Runner, runner), "cuda:0")
+    back = context.records.jobs.read(job.id)
     assert (back.status, back.attempt) == (Status.QUEUED, 1)
-    assert runner.asked > 0, "it waits before it claims the next job"
     assert context.records.jobs.log(job.id)[-1].text == "its worker could not use its device; the job waits again"
-    ended = ran(context, claimed_again(context, "short"), runner)
+    assert not run_job(context, claimed_again(context, "short"), cast(Runner, runner), "cuda:0"), "at its end, too"
+    ended = context.records.jobs.read(job.id)
     assert ended.error is not None
     assert (ended.status, ended.error.code, ended.error.yours) == (Status.FAILED, "device-unavailable", False)
+    assert run_job(context, claimed(context), cast(Runner, QuickRunner()), "cuda:0")

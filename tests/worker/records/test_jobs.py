@@ -173,6 +173,19 @@ def test_where_more_wait_than_are_to_be_put_in_order_there_are_no_places(records
     assert records.jobs.places(ids, most=2) == {ids[1]: 1, ids[2]: 2}, "what runs does not wait"
 
 
+def test_who_can_do_some_kinds_only_claims_these_and_teams_take_turns(records: Records) -> None:
+    for team, kind in (("a", "score"), ("a", "fuse"), ("a", "count"), ("b", "score"), ("b", "count")):
+        accept(records, team=team, kind=kind)
+    can_do = ("count", "fuse")
+    assert records.leases.waiting(LANES, can_do) == 3
+    order = []
+    while (job := records.leases.claim("w", LANES, kinds=can_do)) is not None:
+        order.append((job.team, job.kind))
+        records.leases.finish(job, Ending(Status.SUCCEEDED))
+    assert order == [("a", "fuse"), ("b", "count"), ("a", "count")]
+    assert (records.leases.waiting(LANES, can_do), records.leases.waiting(LANES)) == (0, 2)
+
+
 def test_lanes_are_apart(records: Records) -> None:
     accept(records, lane="long")
     assert records.leases.claim("w", ("short",)) is None

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 import torch
@@ -14,10 +15,12 @@ from micronet.contract import ScoreSettings
 from micronet.jobs import JOBS, Context
 from tests.trips.networks import UNQUANTIZED, write_greedy
 from tests.worker.runner.conftest import heard, wait_until_ready
+from worker.errors import DeviceUnavailable, RunnerUnavailable
 from worker.limits import GIBI, MEBI, JobLimits
-from worker.runner import Runner
+from worker.runner import Runner, device_check
+from worker.runner.device_check import check_device
 from worker.runner.exits import error_of_exit
-from worker.runner.messages import Done, Exited, Failed, JobRequest, Progressed, StageBegan
+from worker.runner.messages import Done, Exited, Failed, JobRequest, Message, Progressed, StageBegan
 from worker.runner.outputs import collect
 from worker.sandbox import available
 
@@ -68,6 +71,50 @@ def test_a_device_that_is_not_there_is_no_fault_of_the_sender(runner: Runner, sc
     assert isinstance(failed, Failed), failed
     assert (failed.error.code, failed.error.yours, failed.error.retryable) == ("device-unavailable", False, True)
     assert "'cuda:99': this machine has cpu" in failed.error.detail
+
+
+@pytest.mark.parametrize("kind", [kind for kind, job in JOBS.items() if not job.needs_device])
+def test_what_needs_no_device_is_done_without(runner: Runner, scratch: Path, digits: bytes, kind: str) -> None:
+    (scratch / "in" / "checkpoint").write_bytes(digits)
+    settings = COUNT if kind == "count" else {"architecture": {"name": "digits"}}
+    messages = heard(runner.run(JobRequest(kind, json.dumps(settings), "cuda:99"), scratch, JobLimits()))
+    assert messages[-2:] == [Done(), messages[-1]]
+
+
+def test_a_device_is_asked_by_a_process_that_uses_it(runner: Runner, new_scratch: Callable[[], Path]) -> None:
+    check_device(runner, "cpu", new_scratch(), JobLimits())
+    with pytest.raises(DeviceUnavailable, match="'cuda:99': this machine has cpu"):
+        check_device(runner, "cuda:99", new_scratch(), JobLimits())
+    with pytest.raises(RunnerUnavailable):
+        check_device(runner, "cpu", new_scratch(), JobLimits(), interrupted=lambda: True)
+    check_device(runner, "cpu", new_scratch(), JobLimits())
+
+
+class Ending:
+    """A runner whose processes say so much and no more. `killed`: whether the last was ended."""
+
+    def __init__(self, *said: Message) -> None:
+        self._said, self.killed = list(said), False
+
+    def run(self, *_: object) -> "Ending":
+        return self
+
+    def messages(self, _: float) -> list[Message]:
+        said, self._said = self._said, []
+        return said
+
+    def kill(self) -> None:
+        self.killed = True
+
+
+def test_a_device_that_ends_its_process_or_keeps_it_does_not_answer(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_check, "_LONGEST_SECONDS", 0.1)
+    for runner, words in (Ending(Exited(-11)), "ended with -11"), (Ending(), "no answer within 0.1 seconds"):
+        with pytest.raises(DeviceUnavailable, match=words):
+            check_device(cast(Runner, runner), "cuda:0", scratch, JobLimits())
+        assert runner.killed
 
 
 def test_the_second_job_is_as_warm_as_the_third(
