@@ -95,6 +95,39 @@ def test_padding_a_weight_is_as_wide_as_the_number_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("number", "bits"), [(0.0, 8), (0.75, 8), (-32.0, 8), (32.0, 32), (0.3, 32), (-math.inf, 8), (math.inf, 32)]
+)
+@pytest.mark.parametrize("join", [(aten.cat.default, 1), (aten.stack.default, 1), (aten.maximum.default, None)])
+def test_a_number_spread_beside_a_value_is_as_wide_as_the_number(
+    join: tuple[Target, int | None], number: float, bits: int
+) -> None:
+    """As padding with it is, whether it is spread over the images or not; a parameter is stored in full."""
+    target, axis = join
+    steps = [quantizer("q", "x", 8, 0.25), node("n", aten.sym_size.int, X, 0)]
+    spread = node("s", aten.expand.default, Ref("number"), (Ref("n"), 4, 6, 6))
+    for made, is_literal in (([spread], True), ([node("s", aten.alias.default, Ref("number"))], False)):
+        operands = ((Q, Ref("s")), axis) if axis is not None else (Q, Ref("s"))
+        last = [node("y", target, *operands), node("z", aten.relu.default, Ref("y"))]
+        weights = {"number": torch.full((1, 4, 6, 6), number)}
+        literals = frozenset({"number"} if is_literal else set())
+        found = widths(graph(*steps, *made, *last, weights=weights, literals=literals))
+        assert (found["y"], found["z"]) == ((bits, bits) if is_literal else (32, 32))
+
+
+def test_zeros_beside_values_of_two_grids_take_the_wider() -> None:
+    found = widths(
+        graph(
+            EIGHT,
+            FOUR,
+            node("y", aten.cat.default, (Q, P, Ref("zeros")), 1),
+            weights={"zeros": torch.zeros(1, 2, 6, 6)},
+            literals=frozenset({"zeros"}),
+        )
+    )
+    assert found["y"] == 8
+
+
+@pytest.mark.parametrize(
     ("low", "high", "bits"),
     [(-128, 127, 8), (0, 255, 8), (-127, 127, 8), (-8, 7, 4), (-1, 1, 2), (0, 1, 1), (0, 15, 4)],
 )
