@@ -5,13 +5,14 @@ import json
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import safetensors
 import safetensors.torch
+import torch
 from torch import Tensor
 
 from micronet.errors import Paused, SettingsError
@@ -41,6 +42,29 @@ class Journal(Protocol):
 
     def write(self, name: str, entry: Entry) -> None:
         """Put it in place of what was there."""
+
+
+def written(journal: Journal, name: str, entry: Entry) -> Entry:
+    """Write `entry` down, and give it as the journal does: what goes on now is what would after a crash."""
+    journal.write(name, entry)
+    again = journal.read(name)
+    assert again is not None
+    return again
+
+
+def once(journal: Journal, name: str, make: Callable[[], Entry]) -> Entry:
+    """What the journal has under `name`; where there is nothing yet, what `make` gives is there from then on."""
+    return journal.read(name) or written(journal, name, make())
+
+
+def tensor_of(data: bytes) -> Tensor:
+    """A file as an entry can have it, uint8 (bytes,)."""
+    return torch.frombuffer(bytearray(data), dtype=torch.uint8)
+
+
+def bytes_of(tensor: Tensor) -> bytes:
+    """The file that `tensor_of` was given."""
+    return tensor.numpy().tobytes()
 
 
 class MemoryJournal:

@@ -1,11 +1,9 @@
 """The pipeline: one stage after the other, every stage's network, accuracy and score kept."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from micronet.analysis.totals import network_totals
 from micronet.contract import (
@@ -30,7 +28,7 @@ from micronet.jobs.learning import Lesson, begin, of_fresh, own
 from micronet.jobs.prune import prune_warnings
 from micronet.jobs.score import score_of
 from micronet.jobs.undone import undone_warnings
-from micronet.journal import Entry
+from micronet.journal import Entry, bytes_of, once, tensor_of
 from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
@@ -50,16 +48,8 @@ STAGES: Mapping[str, StageFunction] = {
     "quantize": quantize_stage,
 }
 """What each stage does: from a graph, its settings and a task to a graph and a report."""
-DONE = "done"
+DONE, _FILE = "done", "file"
 START = "0-start"
-
-
-@dataclass(frozen=True, slots=True)
-class _Finished:
-    """A stage that ended: what it reported, and the bytes of its file, which the next stage reads."""
-
-    report: StageReport
-    data: bytes
 
 
 def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Context) -> PipelineResult:
@@ -124,17 +114,14 @@ class _Road:
 
     def start(self) -> None:
         """The file as it came is what the stages are measured against, and what is left where none is accepted."""
-        self._take(self._done(START) or self._finish(START, self._graph, None))
+        self._take(START, lambda: (self._graph, None))
 
     def go(self, name: str, stage: Stage) -> None:
         """One stage: as the journal has it, or done now."""
-        done = self._done(name)
-        if done is None:
-            changed, report = STAGES[stage.stage](self._graph, stage, self._lesson.task.section(name))
-            done = self._finish(name, changed, report)
-        forget_(self._lesson.task.section(name).journal)
-        self._take(done)
-        if not done.report.accepted and self._settings.below == "stop":
+        section = self._lesson.task.section(name)
+        self._take(name, lambda: STAGES[stage.stage](self._graph, stage, section))
+        forget_(section.journal)
+        if not self._reports[-1].accepted and self._settings.below == "stop":
             self.stopped = name
 
     def result(self) -> PipelineResult:
@@ -163,23 +150,18 @@ class _Road:
                     continue
             yield from (f"{stage.index}-{stage.stage}: {warning}" for warning in warnings)
 
-    def _take(self, done: _Finished) -> None:
-        self._reports.append(done.report)
-        if done.report.accepted:
-            self._graph = from_bytes(done.data)
-
-    def _done(self, name: str) -> _Finished | None:
+    def _take(self, name: str, make: Callable[[], tuple[Graph, Value | None]]) -> None:
         """A stage that has ended, now or before a kill, as the first process noted it; its file is written."""
-        entry = self._lesson.task.journal.read(f"{name}.{DONE}")
-        if entry is None:
-            return None
-        done = _Finished(StageReport.model_validate(entry.facts), entry.tensors["file"].numpy().tobytes())
+        done = once(self._lesson.task.journal, f"{name}.{DONE}", lambda: self._measured(name, *make()))
+        report, data = StageReport.model_validate(done.facts), bytes_of(done.tensors[_FILE])
         if self._context.outputs is not None:
-            put_output(self._context.outputs, done.report.artifact.name, done.data)
-        return done
+            put_output(self._context.outputs, report.artifact.name, data)
+        self._reports.append(report)
+        if report.accepted:
+            self._graph = from_bytes(data)
 
-    def _finish(self, name: str, graph: Graph, report: Value | None) -> _Finished:
-        """Measure what is to be the file, and note both; every process goes on from what the first one noted."""
+    def _measured(self, name: str, graph: Graph, report: Value | None) -> Entry:
+        """What is to be the file, and what there is to say of it; every process goes on from what the first noted."""
         index, _, kind = name.partition("-")
         artifact, data = write_network(graph, f"{name}.onnx", replace(self._context, outputs=None))
         graph = from_bytes(data)
@@ -197,12 +179,7 @@ class _Road:
             "artifact": artifact,
             "report": report,
         }
-        made = StageReport.model_validate(facts)
-        tensor = torch.frombuffer(bytearray(data), dtype=torch.uint8)
-        self._lesson.task.journal.write(f"{name}.{DONE}", Entry(made.model_dump(mode="json"), {"file": tensor}))
-        done = self._done(name)
-        assert done is not None
-        return done
+        return Entry(StageReport.model_validate(facts).model_dump(mode="json"), {_FILE: tensor_of(data)})
 
     def _score(self, graph: Graph) -> ScoreTerms:
         """As the score job scores the file, with widths of its own."""

@@ -16,7 +16,7 @@ from micronet.jobs.context import Context
 from micronet.jobs.learning import check_in_floating_point
 from micronet.jobs.network import check_fits, check_images_stand_alone, read_network
 from micronet.jobs.quantization import normalized
-from micronet.journal import Entry, Journal
+from micronet.journal import Entry, Journal, once
 from micronet.optimization.hard_images import HALF, HARD, mixed, share_as_hard
 from micronet.optimization.network_parts import NetworkParts, network_parts
 from micronet.tracks import Track, track
@@ -122,9 +122,8 @@ def _mixing(
     def accuracy_at(share: float) -> float:
         return accuracy(graph, mixed(images, share), device).top1
 
-    entry = journal.read(_MIXING)
-    if entry is None:
-        entry = Entry({"shares": [share_as_hard(accuracy_at, test.top1, way) for way in (HALF, HARD)]})
-        journal.write(_MIXING, entry)
-    half, hard = entry.facts["shares"]
+    def found() -> Entry:
+        return Entry({"shares": [share_as_hard(accuracy_at, test.top1, way) for way in (HALF, HARD)]})
+
+    half, hard = once(journal, _MIXING, found).facts["shares"]
     return half, hard

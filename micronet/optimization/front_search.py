@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable
 
 from micronet.contract import Accuracy
-from micronet.journal import Entry
+from micronet.journal import Entry, once
 from micronet.optimization.closing_in import close_in
 from micronet.optimization.front import Allowance
 from micronet.optimization.network_maker import FrontNetwork, NetworkMaker, PointKind
@@ -69,7 +69,7 @@ def _surveyed(setup: SearchSetup) -> Survey:
     def made() -> Entry:
         return survey(setup.network, setup.calibration, setup.settings, setup.layer_score, setup.advance).entry()
 
-    return Survey.of(setup.once(_SURVEY, made))
+    return Survey.of(once(setup.journal, _SURVEY, made))
 
 
 _MOST_STEPS = 50

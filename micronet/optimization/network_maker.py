@@ -4,11 +4,9 @@ import json
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
-
 from micronet.contract import Accuracy, FrontPoint, TrainingReport, Tuning
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, Section
+from micronet.journal import Entry, Section, bytes_of, once, tensor_of
 from micronet.network_file import from_bytes, to_bytes
 from micronet.optimization.answers import ReferenceAnswers
 from micronet.optimization.layerwise import carry_out
@@ -45,15 +43,15 @@ class NetworkMaker:
     def network(self, kind: PointKind, plan: NamedPlan) -> FrontNetwork:
         """That of `plan`, trained where the settings say so."""
         name = f"network-{kind}-{plan.name}"
-        fitted = self._setup.once(name, lambda: self._fitted(kind, plan))
+        fitted = once(self._setup.journal, name, lambda: self._fitted(kind, plan))
         how = self._setup.settings.tuning
         if how is not None:
             device = self._setup.training.device.type
             tuned_name = f"{name}-tuned-{short_name(json.dumps([how.model_dump_json(), device]))}"
-            fitted = self._setup.once(tuned_name, lambda: self._tuned(tuned_name, how, fitted))
+            fitted = once(self._setup.journal, tuned_name, lambda: self._tuned(tuned_name, how, fitted))
             if self._lesson_of() == tuned_name:
                 forget_(self._lesson())
-        return FrontNetwork(FrontPoint.model_validate(fitted.facts), _file(fitted))
+        return FrontNetwork(FrontPoint.model_validate(fitted.facts), bytes_of(fitted.tensors[_FILE]))
 
     def _fitted(self, kind: PointKind, plan: NamedPlan) -> Entry:
         setup = self._setup
@@ -69,7 +67,7 @@ class NetworkMaker:
         holdout = setup.training.holdout
         as_teacher = replace(holdout, split=replace(holdout.split, labels=self._hard.logits.argmax(1)))
         training = replace(setup.training, journal=journal, holdout=as_teacher)
-        graph, report = tuned(from_bytes(_file(fitted)), setup.network.graph, how, training)
+        graph, report = tuned(from_bytes(bytes_of(fitted.tensors[_FILE])), setup.network.graph, how, training)
         point = FrontPoint.model_validate(fitted.facts)
         return self._measured(graph, point.kind, point.description, report)
 
@@ -99,13 +97,10 @@ class NetworkMaker:
             score=setup.score(graph),
             tuning=training,
         )
-        return Entry(point.model_dump(mode="json"), {"file": torch.frombuffer(bytearray(data), dtype=torch.uint8)})
+        return Entry(point.model_dump(mode="json"), {_FILE: tensor_of(data)})
 
 
-def _file(entry: Entry) -> bytes:
-    data: bytes = entry.tensors["file"].numpy().tobytes()
-    return data
-
-
+_FILE = "file"
+"""The tensor of an entry that a network is."""
 _LESSON = "lesson"
 """The entry that says whose training goes on, and what its own entries begin with."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from micronet.contract import OptimizeSettings, ScoreTerms
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, Journal
+from micronet.journal import Journal
 from micronet.optimization.layer_options import LayerScore
 from micronet.optimization.network_parts import NetworkParts
 from micronet.training.task import Task
@@ -37,12 +37,3 @@ class SearchSetup:
     training: Task
     journal: Journal
     advance: Advance
-
-    def once(self, name: str, make: Callable[[], Entry]) -> Entry:
-        """What the journal has under `name`; where there is nothing yet, what `make` gives is there from then on."""
-        entry = self.journal.read(name)
-        if entry is None:
-            self.journal.write(name, make())
-            entry = self.journal.read(name)
-        assert entry is not None
-        return entry

@@ -9,7 +9,7 @@ from micronet.analysis.totals import network_totals
 from micronet.contract import Accuracy, NetworkTotals, PrunedLayer, PruneRound, Pruning, PruningReport
 from micronet.errors import NumericalError, SettingsError
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, Journal
+from micronet.journal import Entry, once, written
 from micronet.pruning.annealing import Returning
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.cutting import cut, grow
@@ -101,11 +101,7 @@ def _is_small_enough(rounds: list[PruneRound], before: NetworkTotals, how: Pruni
 
 
 def _accuracy_before(graph: Graph, task: Task) -> Accuracy:
-    entry = task.journal.read(BEFORE)
-    if entry is None:
-        task.journal.write(BEFORE, Entry(task.holdout_accuracy(graph).model_dump()))
-        entry = task.journal.read(BEFORE)
-    assert entry is not None
+    entry = once(task.journal, BEFORE, lambda: Entry(task.holdout_accuracy(graph).model_dump()))
     return Accuracy.model_validate(entry.facts)
 
 
@@ -120,7 +116,7 @@ def _attempt(number: int, standing: Standing, how: Pruning, task: Task) -> tuple
         except NumericalError as error:
             if number == 1 and how.floor is None:
                 raise
-            entry = _written(journal, APART, Entry({"why": str(error)}))
+            entry = written(journal, APART, Entry({"why": str(error)}))
     forget_(journal)
     _lighten(number, task)
     return str(entry.facts["why"])
@@ -193,7 +189,7 @@ def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entr
         return None
     back = {f"{BACK}{name}/{part}": t for name, one in made.back.items() for part, t in one.tensors().items()}
     facts = {"asked": made.asked, "removed": made.removed, "coming_back": made.coming_back}
-    return _written(section.journal, CUT, Entry(facts, {GRAPH: to_bytes(made.graph), **back}))
+    return written(section.journal, CUT, Entry(facts, {GRAPH: to_bytes(made.graph), **back}))
 
 
 def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: Task) -> Entry:
@@ -211,15 +207,7 @@ def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: T
         before_tuning=training.before,
         training=training if training.epochs else None,
     )
-    return _written(section.journal, DONE, Entry(report.model_dump(mode="json"), {GRAPH: to_bytes(tuned)}))
-
-
-def _written(journal: Journal, name: str, entry: Entry) -> Entry:
-    """The entry as the journal gives it back."""
-    journal.write(name, entry)
-    again = journal.read(name)
-    assert again is not None
-    return again
+    return written(section.journal, DONE, Entry(report.model_dump(mode="json"), {GRAPH: to_bytes(tuned)}))
 
 
 def _grouped(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:

@@ -13,7 +13,7 @@ from micronet.contract import (
 )
 from micronet.errors import NumericalError
 from micronet.graph.ir import Graph
-from micronet.journal import Entry
+from micronet.journal import Entry, once, written
 from micronet.sparsity.magnitude import (
     kept_weights,
     least_share_of_zeros,
@@ -81,10 +81,11 @@ class _Stage:
 
     def to_the_end(self) -> tuple[Graph, SparsifyingReport]:
         before = self._task.holdout_accuracy(self._graph)
-        state = self._written() or self._write(_State(self._graph, before))
+        journal = self._task.journal
+        state = self._state(once(journal, ENTRY, lambda: _entry(_State(self._graph, before))))
         forget_(self._section(state.attempted).journal)
         while len(state.rounds) < self._rounds() and not state.ends:
-            state = self._write(self._attempt(state, len(state.rounds) + 1))
+            state = self._state(written(journal, ENTRY, _entry(self._attempt(state, len(state.rounds) + 1))))
             forget_(self._section(state.attempted).journal)
         report = SparsifyingReport(
             before=network_totals(self._graph),
@@ -143,24 +144,8 @@ class _Stage:
     def _section(self, number: int) -> Task:
         return self._task.section(f"round-{number}")
 
-    def _write(self, state: _State) -> _State:
-        """Write `state` down, and go on from what stands there."""
-        facts = {
-            "accuracy": state.accuracy.model_dump(),
-            "rounds": [done.model_dump(mode="json") for done in state.rounds],
-            "kept_rounds": state.kept_rounds,
-            "came_apart": state.came_apart,
-        }
-        weights = {name: state.graph.weights[name] for name in sorted(state.graph.weights)}
-        self._task.journal.write(ENTRY, Entry(facts, weights))
-        written = self._written()
-        assert written is not None
-        return written
-
-    def _written(self) -> _State | None:
-        entry = self._task.journal.read(ENTRY)
-        if entry is None:
-            return None
+    def _state(self, entry: Entry) -> _State:
+        """What `_entry` made an entry of."""
         return _State(
             replace(self._graph, weights={name: entry.tensors[name] for name in self._graph.weights}),
             Accuracy.model_validate(entry.facts["accuracy"]),
@@ -168,6 +153,16 @@ class _Stage:
             entry.facts["kept_rounds"],
             entry.facts.get("came_apart"),  # which entries of older versions do not have
         )
+
+
+def _entry(state: _State) -> Entry:
+    facts = {
+        "accuracy": state.accuracy.model_dump(),
+        "rounds": [done.model_dump(mode="json") for done in state.rounds],
+        "kept_rounds": state.kept_rounds,
+        "came_apart": state.came_apart,
+    }
+    return Entry(facts, {name: state.graph.weights[name] for name in sorted(state.graph.weights)})
 
 
 def _layers(graph: Graph) -> tuple[SparsifiedLayer, ...]:

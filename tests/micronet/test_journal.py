@@ -7,7 +7,17 @@ import pytest
 import torch
 
 from micronet.errors import Paused, SettingsError
-from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal, PausingJournal, Section
+from micronet.journal import (
+    DirectoryJournal,
+    Entry,
+    Journal,
+    MemoryJournal,
+    PausingJournal,
+    Section,
+    bytes_of,
+    once,
+    tensor_of,
+)
 
 
 @pytest.fixture(params=["memory", "directory", "in parts"])
@@ -46,6 +56,19 @@ def test_an_entry_does_not_change_with_what_was_read(journal: Journal) -> None:
     assert again is not None
     assert again.facts == entry.facts
     assert torch.equal(again.tensors["weight"], torch.zeros(2))
+
+
+def test_what_was_made_once_is_read_from_then_on(journal: Journal) -> None:
+    made = []
+
+    def make() -> Entry:
+        made.append(len(made))
+        return Entry({"pair": (1, 2)}, {"file": tensor_of(bytes(range(256)))})
+
+    found = [once(journal, "done", make) for _ in range(2)]
+    assert made == [0]
+    assert [entry.facts for entry in found] == [{"pair": [1, 2]}] * 2, "the first, too, is what the journal has"
+    assert [bytes_of(entry.tensors["file"]) for entry in found] == [bytes(range(256))] * 2
 
 
 def test_entries_are_replaced_and_sections_are_apart(journal: Journal) -> None:

@@ -18,7 +18,7 @@ from micronet.contract import (
 from micronet.errors import NumericalError, SettingsError
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
-from micronet.journal import Entry, Section
+from micronet.journal import Entry, Section, once
 from micronet.training.augmentation.augmenter import Augmenter
 from micronet.training.augmentation.operations import OPERATIONS
 from micronet.training.fit import derived_seed, fit
@@ -157,13 +157,13 @@ def _fold(graph: Graph, settings: AugmentSettings, task: Task, seed: int) -> _Fo
 
 def _searched(fold: _Fold, settings: AugmentSettings, number: int) -> list[Operations]:
     """The lists of one search; from the journal, where it has been finished before."""
-    journal = Section(fold.task.journal, f"search{number}")
-    entry = journal.read(_CHOSEN)
-    if entry is None:
+
+    def found() -> Entry:
         seed = derived_seed(fold.task.seed, number)
         lists = fold.task.world.from_first(lambda: fold.best(seed))
-        entry = Entry({"lists": [[one.model_dump() for one in operations] for operations in lists]})
-        journal.write(_CHOSEN, entry)
+        return Entry({"lists": [[one.model_dump() for one in operations] for operations in lists]})
+
+    entry = once(Section(fold.task.journal, f"search{number}"), _CHOSEN, found)
     fold.task.advance(number + 1, settings.searches, "searches")
     return [tuple(AugmentationOperation.model_validate(one) for one in chosen) for chosen in entry.facts["lists"]]
 
