@@ -119,6 +119,10 @@ class NotFinite(CheckpointError):
     title = "Weights that are not finite"
 
 
+FINITE_MASK = "For infinity in a mask a large number, such as -1e9, does the same."
+"""What would be right, for most of whom NotFinite meets with constants of their own making."""
+
+
 class MissingKeys(CheckpointError):
     """The architecture needs tensors the file lacks: it is another one, or has other options."""
 

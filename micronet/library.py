@@ -26,7 +26,7 @@ from micronet.contract import (
     ScoreResult,
     ScoreSettings,
 )
-from micronet.errors import ArchitectureNotAccepted, NotFinite, UnsupportedTensor
+from micronet.errors import FINITE_MASK, ArchitectureNotAccepted, NotFinite, UnsupportedTensor
 from micronet.graph.capture import capture as capture_module
 from micronet.graph.ir import Graph
 from micronet.graph.precision import in_float32
@@ -271,8 +271,7 @@ def _copied(graph: Graph, name: str, weight: Tensor) -> Tensor:
     copy = weight.detach().to("cpu", kind, copy=True).contiguous()
     if name not in graph.literals and not bool(torch.isfinite(copy).all()):
         raise NotFinite(
-            f"{name} holds NaN, infinity or more than float32 does: take the network before it diverged. For infinity "
-            "in a mask a large number, such as -1e9, does the same."
+            f"{name} holds NaN, infinity or more than float32 does: take the network before it diverged. {FINITE_MASK}"
         )
     return copy
 

@@ -8,7 +8,7 @@ import torch
 from onnx import TensorProto, numpy_helper
 from torch import Tensor
 
-from micronet.errors import CorruptFile, FileTooLarge, NotFinite, OnnxExternalData, OnnxUnsupportedFeature
+from micronet.errors import FINITE_MASK, CorruptFile, FileTooLarge, NotFinite, OnnxExternalData, OnnxUnsupportedFeature
 from micronet.onnx_reader.values import MAX_ELEMENTS
 
 MAX_RANK = 64
@@ -88,7 +88,7 @@ def _check_length(tensor: TensorProto, elements: int, what: str) -> None:
 def check_finite(tensor: TensorProto) -> None:
     """Raise NotFinite if a float tensor holds NaN or infinity, also after it became float32."""
     if tensor.data_type in FLOATS and not bool(torch.isfinite(to_torch(tensor)).all()):
-        raise NotFinite(f"Tensor {tensor.name!r} holds NaN or infinity.")
+        raise NotFinite(f"Tensor {tensor.name!r} holds NaN or infinity. {FINITE_MASK}")
 
 
 def to_torch(tensor: TensorProto) -> Tensor:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from micronet.errors import NotFinite, OnnxUnsupportedFeature
+from micronet.errors import FINITE_MASK, NotFinite, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Ref
 from micronet.graph.names import Names
@@ -59,6 +59,6 @@ def _is_one_number(tensor: Tensor) -> bool:
 def _check(known: Known, what: str) -> None:
     check_shape(known.shape, f"Constant {known.name!r}")
     if known.tensor.is_floating_point() and not bool(torch.isfinite(known.tensor).all()):
-        raise NotFinite(f"Constant {known.name!r} holds NaN or infinity.")
+        raise NotFinite(f"Constant {known.name!r} holds NaN or infinity. {FINITE_MASK}")
     if carries_batch(known):
         raise OnnxUnsupportedFeature(f"{what} computes with the batch size; each image must stand alone.")

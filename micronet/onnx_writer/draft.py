@@ -10,7 +10,7 @@ from torch import Tensor
 
 from micronet.analysis.counts import layer_names
 from micronet.analysis.shapes import shapes
-from micronet.errors import NotWritable
+from micronet.errors import FINITE_MASK, NotWritable
 from micronet.graph.ir import Graph
 from micronet.graph.names import Names
 from micronet.onnx_writer.stored import stored
@@ -149,8 +149,7 @@ class Draft:
             return self._literal(name, weight)
         if not bool(torch.isfinite(weight).all()):
             raise NotWritable(
-                f"constant {name!r} holds NaN or infinity, and files with these are not read. For infinity in a mask a "
-                "large number, such as -1e9, does the same."
+                f"constant {name!r} holds NaN or infinity, and files with these are not read. {FINITE_MASK}"
             )
         grid = self.graph.formats.get(name)
         if grid is None:

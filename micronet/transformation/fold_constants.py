@@ -8,7 +8,7 @@ from torch._ops import OpOverload
 
 from micronet.analysis.shapes import tensor_refs
 from micronet.analysis.widths import QUANTIZERS, weight_grid
-from micronet.errors import UnknownOperation
+from micronet.errors import FINITE_MASK, NotFinite, UnknownOperation
 from micronet.graph.ir import Graph, Node
 
 
@@ -20,7 +20,8 @@ def fold_constants(graph: Graph) -> Graph:
     and stored. A result made of literals only, or of nothing, is a literal where it holds one number however often, or
     indices; other tables (of sines, of places as floats) are stored, as they are in a file. A quantizer's result on a
     weight is a quantized weight; moved, that would lose its grid, so nodes that read quantized weights stay. Raises
-    UnknownOperation for numbers drawn at random: drawn once, they would be weights that nobody stores.
+    UnknownOperation for numbers drawn at random: drawn once, they would be weights that nobody stores; and NotFinite
+    where one that is stored comes out as NaN or infinity.
     """
     values: dict[str, object] = dict(graph.weights)
     tensors = dict(graph.weights)
@@ -42,8 +43,18 @@ def fold_constants(graph: Graph) -> Graph:
                 formats[node.name] = grid
             if literals.issuperset(names) and _takes_no_memory(value):
                 literals.add(node.name)
-    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals))
-    return folded.live()
+    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals)).live()
+    _check_finite(folded, given=graph)
+    return folded
+
+
+def _check_finite(folded: Graph, given: Graph) -> None:
+    """Of what was computed; what was given has been checked where it was read."""
+    paths = {node.name: node.path for node in given.nodes}
+    for name in folded.weights.keys() - given.weights.keys() - folded.literals:
+        weight = folded.weights[name]
+        if weight.is_floating_point() and not weight.is_meta and not bool(weight.isfinite().all()):
+            raise NotFinite(f"what {paths[name]} computes of constants holds NaN or infinity. {FINITE_MASK}")
 
 
 def _takes_no_memory(value: object) -> bool:

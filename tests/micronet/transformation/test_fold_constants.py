@@ -1,5 +1,6 @@
 """What no image changes becomes a weight."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -7,14 +8,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import micronet
 from micronet.analysis.counts import count
-from micronet.errors import UnknownOperation
+from micronet.errors import NotFinite, UnknownOperation
 from micronet.evaluation.lowering import lower
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.quantize import Quantization, on_grid, quantize_weights
+from tests.micronet.analysis.graphs import Apply, captured
 from tests.micronet.networks import IMAGE, images
 
 aten = torch.ops.aten
@@ -45,6 +48,26 @@ def test_constants_are_folded_and_literals_stay_literals() -> None:
     assert [tuple(folded.weights[name].shape) for name in parameters] == [(3, 4, 1, 1)]
     literals = [folded.weights[name].tolist() for name in folded.literals]
     assert sorted(literals, key=str) == [0.0, [0.5] * 3]  # the number that is spread, and what comes of the others
+
+
+@pytest.mark.parametrize("bits", [None, {}])
+def test_a_mask_with_infinity_is_refused_with_what_would_be_right_before_anything_is_counted(
+    bits: dict[str, int] | None,
+) -> None:
+    """Counted with widths it was a NumericalError, without any it was said only when written."""
+
+    def answers(x: Tensor) -> Tensor:
+        return (x[:, 0] @ (torch.full((8, 8), -math.inf).triu(1) + x[:, 0]).softmax(-1)).flatten(1)
+
+    with pytest.raises(NotFinite, match=r"triu computes of constants holds NaN or infinity.* such as -1e9"):
+        micronet.count(Apply(answers), track="digits", bits=bits)
+
+
+def test_infinity_among_constants_that_nobody_stores_does_no_harm() -> None:
+    """What a softmax leaves of it, for example, is a zero."""
+    graph = captured(lambda x: x @ torch.full((4, 4), -math.inf).triu(1).softmax(-1), (3, 4, 4))
+    (weight,) = fold_constants(graph).weights.values()
+    assert weight.isfinite().all()
 
 
 @pytest.mark.parametrize(
