@@ -55,6 +55,8 @@ def nothing_stays(deployment: Deployment) -> None:
     """Every temporary file goes, and every job's process; within a few sweeps, and a day for files without a record."""
     for path in (deployment.home / "blobs").glob("??/*"):
         with suppress(FileNotFoundError):  # a sweep was faster
+            if path.stat().st_mode & 0o777 == 0o440:
+                path.chmod(0o400)  # as a sweep marks what no record knows
             os.utime(path, (0, 0))
     until(lambda: not left_behind(deployment), 20, lambda: f"sweep of {left_behind(deployment)}")
     until(lambda: not job_processes(deployment.home), 5, lambda: f"end of {job_processes(deployment.home)}")

@@ -12,6 +12,8 @@ from secrets import token_hex
 from tempfile import TemporaryFile
 from typing import BinaryIO
 
+import structlog
+
 from worker.blobs.port import (
     ABANDONED_AFTER,
     IDENTITY,
@@ -23,8 +25,12 @@ from worker.blobs.port import (
 )
 from worker.records.values import StoredBlob
 
+log = structlog.get_logger()
+
 _WHOLE = 0o440
 """Permissions of a file that is complete; while it is written, they are others."""
+_UNKNOWN = 0o400
+"""Of one that is complete, and that a sweep found no record to know: at its time of modification."""
 
 
 class DirectoryBlobs:
@@ -81,7 +87,10 @@ class DirectoryBlobs:
         """As in the port: a file whose writer died in the middle of it goes at once."""
 
         def stays(location: str) -> bool:
-            return is_known(location) or _is_whole_and_new(self._path(location))
+            try:
+                return _stays(self._path(location), is_known(location))
+            except FileNotFoundError:  # another sweep was faster
+                return False
 
         locations = (f"{path.parent.name}/{path.name}" for path in self.root.glob("??/*"))
         return sum(
@@ -116,12 +125,26 @@ class DirectoryBlobs:
         return self.root / directory / name
 
 
-def _is_whole_and_new(path: Path) -> bool:
+def _stays(path: Path, is_known: bool) -> bool:
+    """Whether a sweep leaves the file, and marks on it whether a record knows it."""
+    found = path.stat()
+    mode = stat.S_IMODE(found.st_mode)
+    if is_known:
+        if mode == _UNKNOWN:
+            _mark(path, _WHOLE)
+        return True
+    if mode == _WHOLE:
+        _mark(path, _UNKNOWN)
+        return True
+    return mode == _UNKNOWN and time.time() - found.st_mtime < ABANDONED_AFTER.total_seconds()
+
+
+def _mark(path: Path, mode: int) -> None:
     try:
-        found = path.stat()
-    except FileNotFoundError:  # another sweep was faster
-        return False
-    return stat.S_IMODE(found.st_mode) == _WHOLE and time.time() - found.st_mtime < ABANDONED_AFTER.total_seconds()
+        os.utime(path)
+        path.chmod(mode)
+    except PermissionError as error:  # a worker of its owner will
+        log.warning("file of another user not marked", file=str(path), reason=str(error))
 
 
 class _IncomingFile(Incoming):

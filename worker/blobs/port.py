@@ -19,8 +19,9 @@ CHUNK = 1 << 20
 IDENTITY = "store-id"
 """Name of the file that says whose the store is; a location is never called that."""
 ABANDONED_AFTER = timedelta(days=1)
-"""Age at which a whole file that no record knows is swept: longer than any upload takes, and time to notice that these
-records are a copy, or an older state, of those that know it."""
+"""After which a whole file is swept that no record knows, counted from the first sweep that found it so, however old
+it was: time to notice that these records are a copy, or an older state, of those that know it. A file that a record
+names is never swept, whatever its age."""
 
 
 class Blobs(Protocol):
@@ -42,8 +43,8 @@ class Blobs(Protocol):
         """Write down whose the store is. Raises OSError."""
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete files that no record knows and no living process is still writing, whole ones not before they are
-        `ABANDONED_AFTER` old; how many there were."""
+        """Delete files that no record knows and no living process is still writing, whole ones not before an earlier
+        sweep found them so, `ABANDONED_AFTER` ago; how many there were."""
 
     def sweep_spool(self) -> int:
         """Delete files that wait on this host for a store elsewhere, and whose process died; how many there were."""
@@ -59,7 +60,7 @@ class Incoming(ABC):
     """A file on its way in: `write` all of it, `keep` it, record its location, leave the context.
 
     Until the context is left, no sweep takes the file for abandoned; left without `keep`, the file is gone. A process
-    that is killed leaves a file that is not locked and not recorded, which the next sweep deletes. `settle` (beside
+    that is killed leaves a file that is not locked and not recorded, which a sweep deletes. `settle` (beside
     this) keeps and records, and knows what becomes of the file when that fails.
     """
 

@@ -26,6 +26,8 @@ from worker.blobs.port import (
 )
 from worker.records.values import StoredBlob
 
+_MARK = "unknown-to-records"
+"""Metadata of an object that a sweep found no record to know: when it was last modified."""
 _NEEDED = "s3://bucket/prefix?endpoint_url=http://host:port&region=name"
 
 
@@ -94,16 +96,31 @@ class S3Blobs:
             raise OSError(f"the blob store does not delete the file: {error}") from error
 
     def sweep(self, is_known: Callable[[str], bool]) -> int:
-        """Delete objects of more than a day that nobody recorded, and parts of objects that were never completed."""
+        """As in the port, and parts of objects that were never completed. An object that no record knows is copied onto
+        itself with a mark, which makes it new; what stays marked when records know it again, is at once old the next
+        time."""
         yesterday = datetime.now(UTC) - ABANDONED_AFTER
         swept = self._abort_uploads(yesterday)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
         for item in (item for page in pages for item in page.get("Contents", ())):
             location = item["Key"].removeprefix(self.key(""))
             if is_location(location) and item["LastModified"] < yesterday and not is_known(location):
-                self.delete(location)
-                swept += 1
+                swept += self._sweep_unknown(location)
         return swept
+
+    def _sweep_unknown(self, location: str) -> bool:
+        """Delete the object if it has its mark, else mark it; whether it was deleted. Raises OSError."""
+        key = self.key(location)
+        try:
+            marked = _MARK in self._client.head_object(Bucket=self._bucket, Key=key)["Metadata"]
+            if not marked:
+                changed = {"Metadata": {_MARK: "yes"}, "MetadataDirective": "REPLACE"}
+                self._client.copy({"Bucket": self._bucket, "Key": key}, self._bucket, key, ExtraArgs=changed)
+        except (ClientError, BotoCoreError) as error:
+            raise OSError(f"the blob store does not mark the file: {error}") from error
+        if marked:
+            self.delete(location)
+        return marked
 
     def sweep_spool(self) -> int:
         """As in the port."""

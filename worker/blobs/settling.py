@@ -24,8 +24,8 @@ def settle(
 
     `record` answers with the location its content has now. If that is another (it was here before) this copy goes,
     unless it takes the place of one that its store has lost; with None it goes. Raises what `record` raises: then
-    nothing stays, except after Unavailable: the file may have been recorded for all we know, and if not, a sweep finds
-    it. Raises OSError as the store does.
+    nothing stays, except after Unavailable: the file may have been recorded for all we know, and if not, sweeps find
+    it, and delete it a day later. Raises OSError as the store does.
     """
     incoming.settled = True
     try:

@@ -129,6 +129,7 @@ def grow_old(path: Path) -> None:
 def test_a_sweep_takes_what_nobody_knows_and_leaves_the_rest(tmp_path: Path) -> None:
     blobs = DirectoryBlobs(tmp_path)
     known, unknown = keep(blobs, b"known"), keep(blobs, b"unknown")
+    assert blobs.sweep(lambda location: location == known.location) == 0
     for blob in (known, unknown):
         grow_old(tmp_path / blob.location)
     with blobs.create() as incoming:
@@ -144,10 +145,33 @@ def test_a_sweep_leaves_what_others_may_know_its_day(tmp_path: Path) -> None:
     """As a staging server does, on a copy of the records and the very store of the original."""
     blobs = DirectoryBlobs(tmp_path)
     path = tmp_path / keep(blobs, b"recorded by the original since").location
-    assert blobs.sweep(lambda location: False) == 0
-    assert path.exists()
+    grow_old(path)
+    for _ in range(2):
+        assert blobs.sweep(lambda location: False) == 0
+        assert path.exists()
     grow_old(path)
     assert blobs.sweep(lambda location: False) == 1
+
+
+def test_a_sweep_leaves_an_object_its_day_however_old_it_is(
+    s3_server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    boto3.client("s3", endpoint_url=s3_server.endpoint, region_name="us-east-1").create_bucket(Bucket="days")
+    blobs = open_blobs(s3_server.url.replace(f"s3://{s3_server.bucket}", "s3://days"), tmp_path)
+    kept = keep(blobs, b"recorded by the original since")
+    monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(days=-1))  # as if it were old
+    assert blobs.sweep(lambda location: True) == 0
+    assert blobs.sweep(lambda location: False) == 0
+    with blobs.open(kept.location) as source:
+        assert source.read() == b"recorded by the original since"
+    monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(days=1))
+    assert blobs.sweep(lambda location: False) == 0, "it is new by its mark"
+    monkeypatch.setattr(s3, "ABANDONED_AFTER", timedelta(days=-1))
+    assert blobs.sweep(lambda location: False) == 1
+    with pytest.raises(FileNotFoundError):
+        blobs.open(kept.location)
 
 
 def test_a_sweep_touches_nothing_that_is_no_blob(
@@ -164,6 +188,7 @@ def test_a_sweep_touches_nothing_that_is_no_blob(
     url = s3_server.url.replace(f"s3://{s3_server.bucket}", "s3://shared")
     for blobs in (DirectoryBlobs(tmp_path), open_blobs(url, tmp_path / "scratch")):
         forgotten = keep(blobs, b"forgotten")
+        assert blobs.sweep(lambda location: False) == 0
         if isinstance(blobs, DirectoryBlobs):
             grow_old(tmp_path / forgotten.location)
         assert blobs.sweep(lambda location: False) == 1
