@@ -9,6 +9,7 @@ from torch import Tensor
 from micronet.analysis.shapes import shapes
 from micronet.analysis.transient import transient_bytes
 from micronet.analysis.widths import FULL_WIDTH
+from micronet.contract import Accuracy
 from micronet.errors import NumericalError
 from micronet.evaluation.bit_true import check_exact, exactly, widen
 from micronet.evaluation.device import without_cudnn
@@ -33,6 +34,11 @@ class Measured:
     correct: int
     total: int
     infinite: int = 0
+
+    @property
+    def accuracy(self) -> Accuracy:
+        """As results have it."""
+        return Accuracy.of(self.correct, self.total)
 
 
 def evaluate(

@@ -33,7 +33,7 @@ from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune
 from micronet.quantization.stage import quantize_stage
 from micronet.sparsity.stage import sparsify
-from micronet.training.stage import train
+from micronet.training.fit import train
 from micronet.training.state import forget_
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare

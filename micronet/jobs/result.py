@@ -8,7 +8,6 @@ import torch
 from micronet.analysis.counts import Counts, LayerCounts
 from micronet.analysis.parameters import total
 from micronet.contract import (
-    Accuracy,
     Changes,
     Charges,
     DatasetIdentity,
@@ -57,7 +56,7 @@ def score_result(settings: ScoreSettings, track: Track, measurement: Measurement
     return ScoreResult(
         track=track.name,
         policy=settings.policy,
-        accuracy=None if measured is None else _accuracy(measured),
+        accuracy=None if measured is None else measured.accuracy,
         operations=OperationTotals(
             multiplications=sum(layer.operations.all_multiplications for layer in counts.layers),
             additions=sum(layer.operations.all_additions for layer in counts.layers),
@@ -101,10 +100,6 @@ def _listed(settings: ScoreSettings, counts: Counts, charged: Widths) -> Network
     if settings.policy == "challenge" and settings.bits is None:
         return widest_operands(counts)
     return NetworkWidths(param_bits=charged.param_bits, mul_bits=charged.mul_bits)
-
-
-def _accuracy(measured: Measured) -> Accuracy:
-    return Accuracy.of(measured.correct, measured.total)
 
 
 def _layer(layer: LayerCounts, part: Weighed, settings: ScoreSettings) -> Layer:

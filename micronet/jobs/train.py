@@ -6,7 +6,7 @@ from micronet.contract import TrainResult, TrainSettings
 from micronet.jobs.artifact import write_artifact
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, of_fresh, own
-from micronet.training.stage import train as train_stage
+from micronet.training import fit
 
 ARTIFACT = "trained.onnx"
 
@@ -21,7 +21,7 @@ def train(settings: TrainSettings, checkpoint: Path | None, context: Context) ->
     stages.begin("read")
     lesson = begin(settings, checkpoint, context)
     stages.begin("train")
-    graph, report = train_stage(lesson.graph, of_fresh(settings) if checkpoint is None else settings, lesson.task)
+    graph, report = fit.train(lesson.graph, of_fresh(settings) if checkpoint is None else settings, lesson.task)
     if settings.evaluate:
         stages.begin("evaluate")
     accuracy = lesson.measured(graph, context)

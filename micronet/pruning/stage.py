@@ -16,8 +16,7 @@ from micronet.pruning.cutting import cut, grow
 from micronet.pruning.merging import merge, prices
 from micronet.pruning.pieces import pieces_of
 from micronet.pruning.saved import from_bytes, to_bytes
-from micronet.training.fit import derived_seed, fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.fit import derived_seed, train
 from micronet.training.state import forget_
 from micronet.training.task import Task
 from micronet.transformation.linear_layers import Cost
@@ -194,10 +193,8 @@ def _begin(number: int, standing: Standing, how: Pruning, section: Task) -> Entr
 
 def _end(number: int, standing: Standing, begun: Entry, how: Pruning, section: Task) -> Entry:
     """Fine-tune, with draws of this round and of no other, count, write it down."""
-    tuning = how.fine_tuning
-    graph = from_bytes(begun.tensors[GRAPH])
-    network = TrainableNetwork(graph, shakedrop=tuning.shakedrop, hold_zeros=tuning.hold_zeros)
-    tuned, training = fit(network, tuning, replace(section, seed=derived_seed(section.seed, number, 1)))
+    section = replace(section, seed=derived_seed(section.seed, number, 1))
+    tuned, training = train(from_bytes(begun.tensors[GRAPH]), how.fine_tuning, section)
     report = PruneRound(
         round=number,
         asked=begun.facts["asked"],

@@ -21,8 +21,7 @@ from micronet.sparsity.magnitude import (
     share_of_zeros,
     sparse_weights,
 )
-from micronet.training.fit import derived_seed, fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.fit import derived_seed, train
 from micronet.training.state import forget_
 from micronet.training.task import Task
 
@@ -137,9 +136,8 @@ class _Stage:
         def advance(done: int, total: int, unit: str) -> None:
             whole.advance((number - 1) * total + done, self._how.rounds * total, unit)
 
-        how = self._how.fine_tuning
-        network = TrainableNetwork(graph, shakedrop=how.shakedrop, hold_zeros=True)
-        return fit(network, how, replace(section, advance=advance, seed=derived_seed(whole.seed, number)))
+        section = replace(section, advance=advance, seed=derived_seed(whole.seed, number))
+        return train(graph, self._how.fine_tuning, section)
 
     def _section(self, number: int) -> Task:
         return self._task.section(f"round-{number}")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import quantizes
-from micronet.contract import Accuracy, EpochReport, Training, TrainingReport
+from micronet.contract import EpochReport, Training, TrainingReport
 from micronet.errors import NumericalError, SettingsError
 from micronet.evaluation.accuracy import Measured, evaluate
 from micronet.graph.ir import Graph
@@ -24,6 +24,11 @@ from micronet.training.network import TrainableNetwork
 from micronet.training.schedule import learning_rate
 from micronet.training.state import State
 from micronet.training.task import Task
+
+
+def train(graph: Graph, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
+    """`graph` trained, and how it went; as `fit`."""
+    return fit(TrainableNetwork(graph, shakedrop=how.shakedrop, hold_zeros=how.hold_zeros), how, task)
 
 
 def fit(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
@@ -89,7 +94,7 @@ class _Run:
         if not state.restore_(task.journal):
             task.world.share_(state.tensors())
             measured = self._measured()
-            state.before = Accuracy.of(measured.correct, measured.total)
+            state.before = measured.accuracy
             state.note(measured, 0)
             state.save(task.journal)
         while state.epoch < self._length.epochs:
@@ -99,9 +104,8 @@ class _Run:
             task.world.share_(state.tensors())
             measured = self._measured()
             state.note(measured, state.epoch)
-            holdout = Accuracy.of(measured.correct, measured.total)
             state.reports.append(
-                EpochReport(epoch=state.epoch, steps=steps, loss=loss, learning_rate=rate, holdout=holdout)
+                EpochReport(epoch=state.epoch, steps=steps, loss=loss, learning_rate=rate, holdout=measured.accuracy)
             )
             state.save(task.journal)
         self._tell(state.epoch, self._length.steps)

@@ -34,8 +34,8 @@ class TrainableNetwork(nn.Module):
     In training mode batch norms take their statistics from the batch and move their running ones, dropout drops values,
     channels or, in place of stochastic depth, whole images, and, with `shakedrop`, the residual branches that the graph
     scales in place of ShakeDrop are shaken. In evaluation mode it is the graph to the last bit. `views` replace weights
-    by functions of them, by name; `behaviours` are what nodes do while training, by name, on top of those above. Zeros
-    that the weights of dot products have are held if `hold_zeros`: call `hold_zeros_` after each step.
+    by functions of them, by name. Zeros that the weights of dot products have are held if `hold_zeros`: call
+    `hold_zeros_` after each step.
     """
 
     def __init__(
@@ -45,7 +45,6 @@ class TrainableNetwork(nn.Module):
         shakedrop: bool = True,
         hold_zeros: bool = True,
         views: Mapping[str, View] | None = None,
-        behaviours: Mapping[str, Behaviour] | None = None,
     ) -> None:
         super().__init__()
         self._graph, self._views = graph, dict(views or {})
@@ -63,7 +62,7 @@ class TrainableNetwork(nn.Module):
             for index in (self._decayed if hold_zeros else ())
             if not bool(self.parameters_list[index].detach().all())
         }
-        self._behaviours: dict[str, Behaviour] = {**_behaviours(graph, shakedrop), **(behaviours or {})}
+        self._behaviours = _behaviours(graph, shakedrop)
         self._dead = last_uses(graph)
 
     @property

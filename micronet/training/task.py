@@ -46,5 +46,4 @@ class Task:
 
 def accuracy(graph: Graph, inputs: Inputs, device: torch.device, advance: Advance = unheard) -> Accuracy:
     """Top-1 of `graph` on `inputs`. Raises NumericalError where a logit is NaN or infinite."""
-    measured = evaluate(graph, inputs, device, advance=advance)
-    return Accuracy.of(measured.correct, measured.total)
+    return evaluate(graph, inputs, device, advance=advance).accuracy

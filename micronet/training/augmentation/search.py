@@ -21,9 +21,8 @@ from micronet.graph.ir import Graph
 from micronet.journal import Entry, Section, once
 from micronet.training.augmentation.augmenter import Augmenter
 from micronet.training.augmentation.operations import OPERATIONS
-from micronet.training.fit import derived_seed, fit
+from micronet.training.fit import derived_seed, train
 from micronet.training.images import TrainingImages
-from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
 
 Operations = tuple[AugmentationOperation, ...]
@@ -149,8 +148,7 @@ def _fold(graph: Graph, settings: AugmentSettings, task: Task, seed: int) -> _Fo
     inputs = task.train
     task = replace(task, train=replace(inputs, split=rest), holdout=replace(inputs, split=apart), seed=seed)
     how = settings.model_copy(update={"augmentation": settings.augmentation.model_copy(update={"policy": "none"})})
-    network = TrainableNetwork(graph, shakedrop=settings.shakedrop, hold_zeros=settings.hold_zeros)
-    trained, _ = fit(network, how, task)
+    trained, _ = train(graph, how, task)
     weights = {name: weight.to(task.device) for name, weight in trained.weights.items()}
     return _Fold(replace(trained, weights=weights), settings, task)
 

@@ -20,7 +20,7 @@ from micronet.jobs.learning import Lesson
 from micronet.journal import DirectoryJournal, Entry
 from micronet.network_file import to_bytes
 from micronet.training.distributed import World
-from micronet.training.fit import fit
+from micronet.training.fit import train
 from micronet.transformation.prepare import prepare
 
 NOTHING = {"crop": 0, "flip": False, "policy": "none"}
@@ -318,9 +318,9 @@ def test_a_round_that_comes_apart_is_undone_and_told(
         rounds.append(given)
         if len(rounds) % 2 == 0:
             raise NumericalError("the loss is nan in epoch 1. A lower learning_rate helps.")
-        return fit(*given)
+        return train(*given)
 
-    monkeypatch.setattr(module, "fit", apart)
+    monkeypatch.setattr(module, "train", apart)
     start = whole[1] / "1-train.onnx"
     told = "round 2 came apart and was undone; those before it are kept (1). What it said: the loss is nan in epoch 1."
     own = JOBS[kind].settings.model_validate({"track": "digits"} | {k: v for k, v in stage.items() if k != "stage"})

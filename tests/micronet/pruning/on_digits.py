@@ -6,8 +6,7 @@ from micronet.contract import NO_AUGMENTATION, FineTuning, Pruning, PruningRepor
 from micronet.graph.ir import Graph
 from micronet.journal import Journal
 from micronet.pruning.stage import prune
-from micronet.training.fit import fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.fit import train
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 TUNING = FineTuning(epochs=2, batch=64, learning_rate=0.05, augmentation=NO_AUGMENTATION)
@@ -17,7 +16,7 @@ HOW = Pruning(ratio=0.35, rounds=2, grow_back=0.25, factor_images=200, fine_tuni
 @cache
 def trained() -> Graph:
     how = SHORT.model_copy(update={"epochs": 6})
-    return fit(TrainableNetwork(digits_graph()), how, digits_task(1000))[0]
+    return train(digits_graph(), how, digits_task(1000))[0]
 
 
 def pruned(how: Pruning = HOW, journal: Journal | None = None) -> tuple[Graph, PruningReport]:

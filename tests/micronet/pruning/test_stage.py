@@ -30,8 +30,7 @@ from micronet.pruning.pieces import pieces_of, with_pieces
 from micronet.pruning.saved import from_bytes, to_bytes
 from micronet.pruning.stage import prune
 from micronet.sparsity.magnitude import set_smallest_to_zero
-from micronet.training.fit import fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.fit import train
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import captured, images
@@ -206,11 +205,11 @@ def test_every_kind_of_network_is_cut_and_comes_back_from_its_file(name: str) ->
 def test_every_round_draws_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = []
 
-    def noting(network: TrainableNetwork, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
+    def noting(graph: Graph, how: Training, task: Task) -> tuple[Graph, TrainingReport]:
         seeds.append(task.seed)
-        return fit(network, how, task)
+        return train(graph, how, task)
 
-    monkeypatch.setattr("micronet.pruning.stage.fit", noting)
+    monkeypatch.setattr("micronet.pruning.stage.train", noting)
     pruned(HOW.model_copy(update={"fine_tuning": TUNING.model_copy(update={"epochs": 1})}))
     assert len({*seeds, digits_task().seed}) == 3
 

@@ -12,8 +12,7 @@ from micronet.graph.ir import Graph
 from micronet.journal import MemoryJournal
 from micronet.pruning import stage
 from micronet.pruning.stage import accuracy_of
-from micronet.training.fit import fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.fit import train
 from micronet.training.task import Task
 from tests.micronet.pruning.on_digits import HOW, TUNING, pruned, trained, whole
 from tests.micronet.training.lessons import same
@@ -42,14 +41,14 @@ def apart_in(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round `number` comes apart; no training of a round is begun twice."""
     begun: list[int] = []
 
-    def fit_until(network: TrainableNetwork, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
+    def train_until(graph: Graph, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
         begun.append(task.seed)
         assert len(set(begun)) == len(begun)
         if len(begun) == number:
             raise NumericalError("the loss is nan in epoch 1")
-        return fit(network, how, task)
+        return train(graph, how, task)
 
-    monkeypatch.setattr(stage, "fit", fit_until)
+    monkeypatch.setattr(stage, "train", train_until)
 
 
 def test_a_round_that_comes_apart_is_undone(monkeypatch: pytest.MonkeyPatch) -> None:

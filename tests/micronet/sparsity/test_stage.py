@@ -19,8 +19,7 @@ from micronet.journal import DirectoryJournal, Journal, MemoryJournal
 from micronet.sparsity import stage
 from micronet.sparsity.magnitude import set_smallest_to_zero, share_of_zeros, sparse_weights
 from micronet.sparsity.stage import scheduled, sparsify
-from micronet.training.fit import fit
-from micronet.training.network import TrainableNetwork
+from micronet.training.fit import train
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
@@ -36,7 +35,7 @@ LONG = TUNING.model_copy(update={"epochs": 3, "learning_rate": 0.01})
 @pytest.fixture(scope="module")
 def trained() -> Graph:
     how = SHORT.model_copy(update={"epochs": 6})
-    return fit(TrainableNetwork(digits_graph()), how, digits_task(1200))[0]
+    return train(digits_graph(), how, digits_task(1200))[0]
 
 
 def made(graph: Graph, how: Sparsifying, journal: Journal | None = None) -> Graph:
@@ -116,14 +115,14 @@ def apart_in(number: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Round `number` comes apart; no training of a round is begun twice."""
     begun: list[int] = []
 
-    def fit_until(network: TrainableNetwork, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
+    def train_until(graph: Graph, how: FineTuning, task: Task) -> tuple[Graph, TrainingReport]:
         begun.append(task.seed)
         assert len(set(begun)) == len(begun)
         if len(begun) == number:
             raise NumericalError("the loss is nan in epoch 1")
-        return fit(network, how, task)
+        return train(graph, how, task)
 
-    monkeypatch.setattr(stage, "fit", fit_until)
+    monkeypatch.setattr(stage, "train", train_until)
 
 
 def test_a_round_that_comes_apart_is_undone_and_ends_it(trained: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
