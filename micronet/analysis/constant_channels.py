@@ -10,6 +10,7 @@ from torch._ops import OpOverload
 from micronet.analysis.operations import Call
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import Shapes
+from micronet.graph.geometry import geometry, per_axis
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 
 aten = torch.ops.aten
@@ -85,9 +86,10 @@ def _layer(operands: _Operands) -> Tensor | None:
     offset = torch.zeros(len(weight), dtype=torch.float64) if bias is None else bias.double()
     values = torch.where(weight.flatten(1).any(1), VARIES, offset)
     given = operands.first()
-    if given is not None and weight.dim() > 2 and call.argument(6) == len(weight) == len(given):
+    how = geometry(call.node, weight.dim() - 2) if weight.dim() > 2 else None
+    if given is not None and how is not None and how.groups == len(weight) == len(given):
         summed = given * weight.double().flatten(1).sum(1) + offset
-        exact = (given == 0) | (call.argument(4) in (0, (0,), (0, 0)))
+        exact = (given == 0) | (not any(how.padding))
         values = torch.where(values.isnan() & exact, summed, values)
     return values
 
@@ -129,7 +131,7 @@ def _same(operands: _Operands) -> Tensor | None:
 def _padded_average(operands: _Operands) -> Tensor | None:
     """Averages that count zeros of the padding are no constants, except of zeros."""
     given, call = operands.first(), operands.call
-    if given is None or (call.argument(3) in (0, (0,), (0, 0)) and call.argument(4) is False):
+    if given is None or (not any(per_axis(call.argument(3), 2)) and call.argument(4) is False):
         return given if call.argument(6) is None else None
     return torch.where(given == 0, given, VARIES)
 

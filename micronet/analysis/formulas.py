@@ -5,6 +5,7 @@ import math
 import torch
 
 from micronet.analysis.operations import Call, Operations, Rule
+from micronet.graph.geometry import per_axis
 from micronet.graph.ir import Ref
 
 aten = torch.ops.aten
@@ -65,13 +66,13 @@ def adaptive_max_pool(call: Call) -> Operations:
 
 def average_pool(call: Call) -> Operations:
     """As the mean of the window; overlapping windows each pay in full, as counted at the border."""
-    window = _window(call.argument(1), len(call.shape(0)) - 2)
+    window = math.prod(per_axis(call.argument(1), len(call.shape(0)) - 2))
     return Operations(0, 0, 1, window - 1).times(call.outputs)
 
 
 def max_pool(call: Call) -> Operations:
     """n - 1 comparisons for a window of n."""
-    window = _window(call.argument(1), len(call.shape(0)) - 2)
+    window = math.prod(per_axis(call.argument(1), len(call.shape(0)) - 2))
     return Operations(window - 1).times(call.outputs)
 
 
@@ -188,13 +189,6 @@ def _numbers(call: Call, index: int) -> list[float] | None:
     if isinstance(argument, int | float):
         return [argument]
     return None if weight is None or weight.is_meta else [float(number) for number in weight.flatten().tolist()]
-
-
-def _window(size: object, dims: int) -> int:
-    """Elements of a pooling window: sizes are given once for every axis, or one for each."""
-    sizes = size if isinstance(size, tuple) else (size,)
-    whole = [int(side) for side in sizes if isinstance(side, int)]
-    return whole[0] ** dims if len(whole) == 1 else math.prod(whole)
 
 
 FREE: Rule = per_element(Operations())

@@ -7,6 +7,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from micronet.graph.geometry import Geometry
 from micronet.graph.grid import Grid
 
 Kernel = Callable[..., Tensor]
@@ -24,37 +25,22 @@ class Epilogue:
 NO_EPILOGUE = Epilogue()
 
 
-@dataclass(frozen=True, slots=True)
-class Convolution:
-    """Geometry of a 2-d convolution; pairs are (height, width)."""
-
-    stride: tuple[int, int]
-    padding: tuple[int, int]
-    dilation: tuple[int, int]
-    groups: int
-
-    @property
-    def is_pointwise(self) -> bool:
-        """Whether a 1x1 kernel of this geometry reads each pixel once and makes one of it."""
-        return self.stride == (1, 1) and self.padding == (0, 0) and self.groups == 1
-
-
 def fused_convolution(
-    weight: Tensor, bias: Tensor | None, shape: Convolution, epilogue: Epilogue, input_size: Sequence[int]
+    weight: Tensor, bias: Tensor | None, how: Geometry, epilogue: Epilogue, input_size: Sequence[int]
 ) -> Kernel:
     """oneDNN's convolution with the weights laid out beforehand and the epilogue applied in registers.
 
     These are the kernels torch.compile calls when it freezes a network. `input_size` is the batch it is laid out for;
     others are right, and may be slower.
     """
-    stride, padding, dilation = list(shape.stride), list(shape.padding), list(shape.dilation)
+    stride, padding, dilation = list(how.stride), list(how.padding), list(how.dilation)
     ops = torch.ops.mkldnn
-    laid_out = ops._reorder_convolution_weight(weight, padding, stride, dilation, shape.groups, list(input_size))
+    laid_out = ops._reorder_convolution_weight(weight, padding, stride, dilation, how.groups, list(input_size))
     scalars = list(epilogue.scalars)
 
     def run(x: Tensor) -> Tensor:
         result = ops._convolution_pointwise.default(
-            x, laid_out, bias, padding, stride, dilation, shape.groups, epilogue.name, scalars, epilogue.algorithm
+            x, laid_out, bias, padding, stride, dilation, how.groups, epilogue.name, scalars, epilogue.algorithm
         )
         return cast(Tensor, result)
 

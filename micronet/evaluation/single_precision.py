@@ -13,6 +13,7 @@ import torch
 from micronet.analysis.accumulators import exact_bits
 from micronet.analysis.shapes import Shapes, shapes
 from micronet.analysis.widths import KEEPS_WIDTH, activation_grid, is_size
+from micronet.graph.geometry import per_axis
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 
 aten = torch.ops.aten
@@ -144,11 +145,9 @@ def _over_equal_parts(shapes: Shapes, node: Node) -> int | None:
 
 def _over_kernel(_: Shapes, node: Node) -> int | None:
     """None where borders are padded, or anything else is asked for."""
-    kernel, rest = node.args[1], node.args[3:]
-    how = (*rest, *_PLAIN_POOL[len(rest) :])
-    plain = how[0] in (0, (0, 0)) and not how[1] and how[3] is None
-    sizes = [size for size in kernel if isinstance(size, int)] if isinstance(kernel, tuple) else []
-    return math.prod(sizes) if plain and len(sizes) == 2 else None
+    padding, rounds_up, divisor = (node.argument(index) for index in (3, 4, 6))
+    plain = not any(per_axis(padding, 2)) and not rounds_up and divisor is None
+    return math.prod(per_axis(node.args[1], 2)) if plain else None
 
 
 def _is_power(count: int) -> bool:
@@ -174,8 +173,6 @@ _NUMBERS: Mapping[Target, int] = {
 }
 """From which argument on numbers are values."""
 _NEAREST: frozenset[Target] = frozenset({aten.upsample_nearest2d.default, aten.upsample_nearest2d.vec})
-_PLAIN_POOL: tuple[Argument, ...] = (0, False, True, None)
-"""Of avg_pool2d: padding, whether sizes are rounded up, whether padding counts, and a divisor of its own."""
 _LEAST_STEP, _MOST_REACH = 2.0**-120, 2.0**120
 """Well between the smallest and the largest number that float32 holds in full."""
 

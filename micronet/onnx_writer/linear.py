@@ -2,6 +2,7 @@
 
 import torch
 
+from micronet.graph.geometry import geometry
 from micronet.onnx_writer.call import Call, Writers
 
 aten = torch.ops.aten
@@ -9,16 +10,16 @@ aten = torch.ops.aten
 
 def _conv(call: Call) -> str:
     rank = len(call.sizes(0)) - 2
-    pads = call.integers(4, rank)
+    how = geometry(call.node, rank)
     inputs = [call.value(index) for index in (0, 1, 2) if call.argument(index) is not None]
     return call.emit(
         "Conv",
         *inputs,
         kernel_shape=[call.fixed(1, axis) for axis in range(2, rank + 2)],
-        strides=call.integers(3, rank),
-        pads=(*pads, *pads),
-        dilations=call.integers(5, rank),
-        group=call.whole(6),
+        strides=how.stride,
+        pads=how.padding * 2,
+        dilations=how.dilation,
+        group=how.groups,
     )
 
 

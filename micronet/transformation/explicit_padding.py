@@ -1,10 +1,10 @@
 """Padding given in words, as numbers."""
 
 from dataclasses import replace
-from typing import cast
 
 import torch
 
+from micronet.graph.geometry import per_axis
 from micronet.graph.ir import Argument, Graph, Node, Ref
 
 aten = torch.ops.aten
@@ -21,10 +21,8 @@ def explicit_padding(graph: Graph) -> Graph:
 def _explicit(graph: Graph, node: Node) -> Node:
     if node.target is not aten.conv2d.padding or node.kwargs:
         return node
-    defaults: tuple[Argument, ...] = (None, 1, "valid", 1, 1)
-    bias, stride, padding, dilation, groups = (*node.args[2:], *defaults[len(node.args) - 2 :])
-    strides, spreads = _pair(stride), _pair(dilation)
-    weight = node.args[1]
+    weight, bias, stride, padding, dilation, groups = (node.argument(index) for index in range(1, 7))
+    strides, spreads = per_axis(stride, 2), per_axis(dilation, 2)
     if not isinstance(weight, Ref) or weight.name not in graph.weights:
         return node
     kernel = graph.weights[weight.name].shape[2:]
@@ -34,9 +32,3 @@ def _explicit(graph: Graph, node: Node) -> Node:
     sides = tuple(side // 2 if padding == "same" else 0 for side in reach)
     args: tuple[Argument, ...] = (node.args[0], weight, bias, strides, sides, spreads, groups)
     return replace(node, target=aten.conv2d.default, args=args)
-
-
-def _pair(given: Argument) -> tuple[int, int]:
-    """Along both axes: convolutions with numbers take no single one."""
-    both = cast(tuple[int, ...], given if isinstance(given, tuple) else (given,))
-    return both[0], both[-1]

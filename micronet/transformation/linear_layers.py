@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from micronet.graph.geometry import geometry
 from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.graph.names import Names
 
@@ -120,12 +121,8 @@ def read_layer(graph: Graph, node: Node, users: Mapping[str, list[Node]]) -> Lin
         return None
     if node.target is aten.linear.default:
         return LinearLayer(node, weight, bias)
-    axes = weight.dim() - 2
-    given = (*node.args[3:6], *(1, 0, 1)[len(node.args[3:6]) :])
-    stride, padding, dilation = (_per_axis(value, axes) for value in given)
-    groups = node.args[6] if len(node.args) > 6 else 1
-    assert isinstance(groups, int)
-    return LinearLayer(node, weight, bias, stride, padding, dilation, groups)
+    how = geometry(node, weight.dim() - 2)
+    return LinearLayer(node, weight, bias, how.stride, how.padding, how.dilation, how.groups)
 
 
 def put_back(graph: Graph, layers: Mapping[str, LinearLayer], names: Names) -> Graph:
@@ -135,9 +132,3 @@ def put_back(graph: Graph, layers: Mapping[str, LinearLayer], names: Names) -> G
         changed[name], tensors = layer.written(names)
         weights.update(tensors)
     return replace(graph, nodes=tuple(changed.get(node.name, node) for node in graph.nodes), weights=weights).live()
-
-
-def _per_axis(value: Argument, axes: int) -> tuple[int, ...]:
-    sizes = tuple(size for size in value if isinstance(size, int)) if isinstance(value, tuple) else (value,)
-    numbers = [size for size in sizes if isinstance(size, int)]
-    return tuple(numbers) if len(numbers) == axes else tuple(numbers[:1] * axes)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from micronet.analysis.shapes import shapes
+from micronet.graph.geometry import per_axis
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 
 aten = torch.ops.aten
@@ -28,12 +29,11 @@ def _plain(graph: Graph, node: Node) -> Node:
     if node.target not in _CONVOLUTIONS or node.kwargs or len(node.args) <= _DILATION:
         return node
     kernel, given = node.args[1], node.args[_DILATION]
-    spreads = given if isinstance(given, tuple) else (given,)
-    if not isinstance(kernel, Ref) or all(spread == 1 for spread in spreads):
+    if not isinstance(kernel, Ref) or given in (1, (1,), (1, 1)):
         return node
     sides = _sides(graph, kernel.name)
-    per_axis = zip(sides, spreads * (len(sides) // len(spreads)), strict=True)
-    dilation: Argument = tuple(spread if side > 1 else 1 for side, spread in per_axis)
+    spreads = per_axis(given, len(sides))
+    dilation: Argument = tuple(spread if side > 1 else 1 for side, spread in zip(sides, spreads, strict=True))
     return replace(node, args=(*node.args[:_DILATION], dilation, *node.args[_DILATION + 1 :]))
 
 

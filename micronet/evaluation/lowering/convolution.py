@@ -8,7 +8,6 @@ from torch import Tensor
 
 from micronet.evaluation.kernels import (
     NO_EPILOGUE,
-    Convolution,
     Epilogue,
     clip_ends,
     fused_convolution,
@@ -16,8 +15,9 @@ from micronet.evaluation.kernels import (
     round_to_grid_,
 )
 from micronet.evaluation.lowering.rounding import exact_rounding
-from micronet.evaluation.lowering.workspace import Workspace, pair
-from micronet.graph.ir import Argument, Node, Ref, Target
+from micronet.evaluation.lowering.workspace import Workspace
+from micronet.graph.geometry import geometry
+from micronet.graph.ir import Node, Ref, Target
 
 aten = torch.ops.aten
 
@@ -38,17 +38,18 @@ def convolution(space: Workspace, node: Node) -> bool:
     """One call for a 2-d convolution and its epilogue."""
     if node.target is not aten.conv2d.default:
         return False
-    source, weight, bias = node.args[0], space.weight(node.args[1]), (*node.args, None)[2]
-    shape = _geometry(node)
+    source, weight, bias = node.args[0], space.weight(node.args[1]), node.argument(2)
     offset = space.weight(bias)
-    if weight is None or shape is None or weight.dtype != torch.float32 or (bias is not None and offset is None):
+    if weight is None or weight.dtype != torch.float32 or (bias is not None and offset is None):
         return False
+    how = geometry(node, 2)
     size = (space.batch, *space.shapes[cast(Ref, source).name][1:])
-    if shape.is_pointwise and weight.shape[2:] == (1, 1) and size[2] * size[3] <= SMALL_IMAGE:
+    by_pixel = weight.shape[2:] == how.stride == (1, 1) and how.groups == 1 and not any(how.padding)
+    if by_pixel and size[2] * size[3] <= SMALL_IMAGE:
         space.emit(pointwise_convolution(weight, offset), (source,), node.name)
         return True
     last, epilogue, constant = _epilogue(space, node)
-    kernel = fused_convolution(weight, offset, shape, epilogue, size)
+    kernel = fused_convolution(weight, offset, how, epilogue, size)
 
     def rounded(x: Tensor) -> Tensor:
         return round_to_grid_(kernel(x), cast(float, constant))
@@ -75,12 +76,3 @@ def _epilogue(space: Workspace, node: Node) -> tuple[Node, Epilogue, float | Non
         space.done.add(relu.name)
         return relu, Epilogue("hardtanh", (max(low, 0.0), max(high, 0.0))), constant
     return follower, Epilogue("hardtanh", (low, high)), constant
-
-
-def _geometry(node: Node) -> Convolution | None:
-    """From the arguments of aten.conv2d, or None where padding is given in words."""
-    defaults: tuple[Argument, ...] = (1, 0, 1, 1)
-    stride, padding, dilation, groups = (*node.args[3:], *defaults[len(node.args[3:]) :])
-    if isinstance(padding, str) or not isinstance(groups, int) or node.kwargs:
-        return None
-    return Convolution(pair(stride), pair(padding), pair(dilation), groups)

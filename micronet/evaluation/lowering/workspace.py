@@ -1,7 +1,6 @@
 """What lowering knows of a graph, and the program as it grows."""
 
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor
@@ -143,11 +142,3 @@ class Workspace:
             return lambda slots: [read(slots) for read in readers]
         value = list(argument) if isinstance(argument, tuple) else argument
         return lambda slots: value
-
-
-def pair(sizes: Argument) -> tuple[int, int]:
-    """(height, width) of a size given once or for each."""
-    if isinstance(sizes, int):
-        return sizes, sizes
-    first, second = (cast(tuple[int, ...], sizes) * 2)[:2]
-    return first, second
