@@ -47,7 +47,7 @@ _SET = "SELECT set_config(name, value, false) FROM pg_settings JOIN unnest(%s::t
 _SET += " USING (name) WHERE source = 'default'"  # not as startup options, of which poolers take only some
 
 _READ_ONLY = "25006"  # to this session, which began before the server became another's standby
-_READ_ONLY_FILE = "attempt to write a readonly database"  # of SQLite, for another user than its owner
+_READ_ONLY_FILE = "attempt to write a readonly database"  # of SQLite: another user's, or on a read-only mount
 _AGAIN = frozenset({_READ_ONLY, "25P03", "53300", "55P03", "57014", "57P01", "57P02", "57P03"})
 _CLASSES_AGAIN = frozenset({"08", "40"})  # the connection; a deadlock and its like
 _REFUSALS: Mapping[str, str] = {
@@ -118,11 +118,12 @@ class Database:
             self.file.touch(mode=0o640)
 
     def check_file(self) -> None:
-        """Raise Unavailable where SQLite's file, or its directory, is another user's: SQLite says so of a few only."""
+        """Raise Unavailable where SQLite's file, or its directory, cannot be written: another user's, or on a file
+        system that is mounted read-only. SQLite says so of a few only."""
         if self.file is None or not self.file.exists():
             return
         if not all(os.access(path, os.R_OK | os.W_OK) for path in (self.file, self.file.parent)):
-            raise _refused(_anothers(), f" ({self.file})")
+            raise _refused(_unwritable(self.file), f" ({self.file})")
 
     def read(self, work: Callable[[Connection], T]) -> T:
         """`work`, which only reads; on SQLite in one transaction. Raises Unavailable when the database stays away."""
@@ -169,7 +170,7 @@ class Database:
             try:
                 done = attempt()
             except DBAPIError as error:
-                if _refusal(error) is not None:
+                if _refusal(error, self.file) is not None:
                     raise self._told(error) from error
                 if not _passing(error):
                     raise
@@ -184,11 +185,11 @@ class Database:
         """The error to raise, and its reason in it or in the log, once."""
         reason = next(iter(str(error.orig).strip().splitlines()), "")
         if self.is_opening:
-            return _named(error, f" ({self.place}: {reason})")
+            return _named(error, self.file, f" ({self.place}: {reason})")
         if reason != self._reason:
             self._reason = reason
             log.warning("database does not serve", database=self.place, reason=reason)
-        return _named(error)
+        return _named(error, self.file)
 
 
 def _parsed(url: str) -> URL:
@@ -243,7 +244,7 @@ def _passing(error: DBAPIError) -> bool:
         return True
     if (state := _sqlstate(error.orig)) is not None:
         return state in _AGAIN or state[:2] in _CLASSES_AGAIN
-    if _refusal(error) is not None:
+    if _refusal(error, None) is not None:
         return False
     message = str(error.orig).lower()
     signs = (
@@ -265,11 +266,12 @@ def _sqlstate(error: BaseException | None) -> str | None:
     return state
 
 
-def _refusal(error: DBAPIError) -> str | None:
-    """What would be right, where the database answers and lets us not in; None where it is something else."""
+def _refusal(error: DBAPIError, file: Path | None) -> str | None:
+    """What would be right, where the database answers and lets us not in; None where it is something else. `file`: of
+    SQLite, which does not say why it cannot be written."""
     state = _sqlstate(error.orig) or ""
     if _READ_ONLY_FILE in str(error.orig):
-        return _anothers()
+        return _unwritable(file)
     if not state:
         _, _, words = str(error.orig).partition("FATAL:")
         state = next((state for sign, state in _REFUSED_WORDS.items() if re.search(sign, words)), "")
@@ -281,12 +283,12 @@ def _is_full(error: DBAPIError) -> bool:
     return "disk is full" in message or "no space left" in message
 
 
-def _named(error: DBAPIError, reason: str = "") -> Exception:
+def _named(error: DBAPIError, file: Path | None, reason: str = "") -> Exception:
     if _is_full(error):
         return StorageFull(
             f"the disk that holds the database is full{reason}; free some space and send the request again."
         )
-    if (refusal := _refusal(error)) is not None:
+    if (refusal := _refusal(error, file)) is not None:
         return _refused(refusal, reason)
     return Unavailable(f"the database does not answer{reason}; try again in a few seconds.")
 
@@ -295,5 +297,7 @@ def _refused(refusal: str, reason: str) -> Unavailable:
     return Unavailable(f"the database does not let the server in (MICRONET_DATABASE_URL): {refusal}{reason}.")
 
 
-def _anothers() -> str:
+def _unwritable(file: Path | None) -> str:
+    if file is not None and file.exists() and os.statvfs(file).f_flag & os.ST_RDONLY:
+        return "its file lies on a file system that is mounted read-only: mount it so that it can be written"
     return f"user {os.geteuid()} may not write its file, or not into the directory of it: give both to that user"

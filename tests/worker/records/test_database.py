@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sqlalchemy
@@ -138,6 +139,24 @@ def test_a_file_that_may_not_be_written_is_refused_when_it_is_opened(migrated_sq
 
     with pytest.raises(Unavailable, match=f"user {os.geteuid()} may not write its file.*{migrated_sqlite}"):
         Records(f"sqlite:///{migrated_sqlite}", prepare=read_only)
+
+
+@pytest.mark.parametrize("may_access", [False, True])
+def test_a_file_on_a_read_only_file_system_is_said_to_be_that(
+    migrated_sqlite: Path, may_access: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before it is opened; and where only SQLite notices, since it became so later."""
+
+    def read_only(database: Database) -> None:
+        database.read(lambda connection: connection.execute(text("PRAGMA query_only = ON")))
+        migrate(database)
+
+    found = os.statvfs(migrated_sqlite)
+    monkeypatch.setattr(os, "access", lambda *_: may_access)
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(f_flag=found.f_flag | os.ST_RDONLY))
+    with pytest.raises(Unavailable, match=f"mounted read-only: mount it so.*{migrated_sqlite}") as refused:
+        Records(f"sqlite:///{migrated_sqlite}", prepare=read_only if may_access else migrate)
+    assert "user" not in str(refused.value)
 
 
 @pytest.mark.parametrize("prepare", [migrate, check_version])
