@@ -3,9 +3,10 @@
 import os
 import platform
 import shutil
+import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -27,6 +28,7 @@ Workers = list["WorkerSeen"]
 _FOLDERS = {"cifar100": "cifar-100-python", "cifar10": "cifar-10-batches-py"}
 """Of data sets that are not in a directory of their own name."""
 _EMBEDDED = "digits"
+_ILL = "ILL"
 _LANES = {"both": "short and long"}
 _LOOK_SECONDS = 0.2  # between looks for signs of life
 
@@ -48,18 +50,20 @@ def doctor(
     with reported(as_json=False):
         settings = read_settings(home, data)
     checks = {"workers here": _workers_here} if worker else CHECKS
-    rows, well = [], True
-    for name, check in checks.items():
-        try:
-            rows.append((name, "well", check(settings)))
-        except Doubtful as doubt:
-            rows.append((name, "WARN", str(doubt)))
-        except Exception as error:  # whatever it is, finding it is what this command is for
-            well = False
-            rows.append((name, "ILL", str(error) or repr(error)))
+    with redirect_stdout(sys.stderr):  # what is asked may log, and that is no part of the answer
+        rows = [(name, *_finding(check, settings)) for name, check in checks.items()]
     show_rows(("part", "", "finding"), iter(rows), wide_console())
-    if not well:
+    if any(state == _ILL for _, state, _ in rows):
         raise typer.Exit(1)
+
+
+def _finding(check: Check, settings: "Settings") -> tuple[str, str]:
+    try:
+        return "well", check(settings)
+    except Doubtful as doubt:
+        return "WARN", str(doubt)
+    except Exception as error:  # whatever it is, finding it is what this command is for
+        return _ILL, str(error) or repr(error)
 
 
 def _environment(settings: "Settings") -> str:
@@ -221,9 +225,13 @@ def _longest(settings: "Settings") -> float:
 
 
 def _devices(settings: "Settings") -> str:
-    from worker.devices import devices
+    from worker.devices import NoDriver, devices_found
 
-    return ", ".join(devices(settings.slots)) + f" ({os.cpu_count()} processors)"
+    try:
+        found = devices_found(settings.slots)
+    except NoDriver as error:
+        raise Ailing(f"{error}; a worker that is started here uses no GPU") from error
+    return ", ".join(found) + f" ({os.cpu_count()} processors)"
 
 
 CHECKS: dict[str, Check] = {

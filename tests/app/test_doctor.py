@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from itertools import count
@@ -14,7 +16,7 @@ from redis.exceptions import ResponseError
 from sqlalchemy import text
 from typer.testing import CliRunner
 
-from app.commands.doctor import Ailing, Doubtful, check_policy
+from app.commands.doctor import CHECKS, Ailing, Doubtful, check_policy
 from app.commands.program import app
 from tests.app.background import repeated
 from tests.worker.records.making import accept
@@ -98,6 +100,34 @@ def test_data_sets_are_those_whose_files_are_there(tmp_path: Path) -> None:
         "well",
         f"{data}: cifar100, imagenet; missing: cifar10",
     )
+
+
+def test_a_driver_of_gpus_that_fails_is_ill_and_findings_alone_are_the_output(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a process of its own: what libraries and our own parts log meanwhile goes elsewhere."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("COLUMNS", "300")
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 'Driver/library version mismatch'; exit 18\n")
+    program.chmod(0o755)
+    code = """
+import structlog, sys
+from app.commands import doctor
+look = doctor._environment
+doctor.CHECKS["environment"] = lambda settings: structlog.get_logger().warning("noise") or look(settings)
+from app.commands.program import app
+app(["doctor"])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split("  ")[0] for line in lines[-len(CHECKS) :]] == list(CHECKS)
+    said = "nvidia-smi fails: Driver/library version mismatch; a worker that is started here uses no GPU"
+    assert lines[-1].rstrip().split(maxsplit=3)[2:] == ["ILL", said]
+    assert "noise" not in done.stdout
+    assert "noise" in done.stderr
 
 
 def test_a_bell_in_a_directory_is_named_by_it(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from worker import devices as module
-from worker.devices import devices
+from worker.devices import NoDriver, devices, devices_found
 
 
 @pytest.fixture
@@ -33,8 +33,16 @@ def test_without_a_driver_it_says_why_jobs_run_on_the_cpu(answering: Path) -> No
     with capture_logs() as logged:
         assert devices() == ("cpu",)
     assert [(entry["event"], entry["reason"]) for entry in logged] == [
-        ("no GPU is used: nvidia-smi fails", "no driver")
+        ("no GPU is used", "nvidia-smi fails: no driver")
     ]
+
+
+def test_a_driver_that_cannot_be_run_is_no_end_of_the_worker(answering: Path) -> None:
+    answering.write_text("#!/nowhere/sh\n")
+    answering.chmod(0o755)
+    assert devices(slots=2) == ("cpu", "cpu")
+    with pytest.raises(NoDriver, match="nvidia-smi cannot be run"):
+        devices_found()
 
 
 def test_a_driver_that_hangs_is_not_waited_for(answering: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,4 +50,4 @@ def test_a_driver_that_hangs_is_not_waited_for(answering: Path, monkeypatch: pyt
     _answers(answering, "exec sleep 60")
     with capture_logs() as logged:
         assert devices() == ("cpu",)
-    assert [entry["event"] for entry in logged] == ["no GPU is used: nvidia-smi does not answer"]
+    assert [entry["reason"] for entry in logged] == ["nvidia-smi does not answer within 0.2 seconds"]
