@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from micronet.contract import JobSettings
 from micronet.errors import SettingsError
 from micronet.jobs.context import Context
-from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal, PausingJournal
+from micronet.journal import DirectoryJournal, Entry, Journal, MemoryJournal, PausingJournal, once
 from micronet.tracks import Track
 
 PART_BYTES = 15 << 20
@@ -77,22 +77,44 @@ def opened_journal(context: Context, comes_of: Origin) -> Journal:
     """What a job writes down in how far it is, if it comes of the same. Raises SettingsError for another job's.
 
     A journal that does not say what it is of is taken for this job's: it is new, an earlier version began it, or a
-    worker died that had stored others of its entries, which it does in no order. One of optimize's that an earlier
-    version began says so in other words, and is refused.
+    worker died that had stored others of its entries, which it does in no order. It says so with the first entry that
+    the job reads or writes: one that is refused before has begun none. One of optimize's that an earlier version began
+    says so in other words, and is refused.
     """
     if context.journal is None:
         return MemoryJournal()
-    pauses = context.pause_at is not None
-    journal = DirectoryJournal(context.journal, PART_BYTES if pauses else None)
-    entry = journal.read(MADE_OF)
-    if entry is None:
-        journal.write(MADE_OF, comes_of.entry())
-    elif others := list(comes_of.differences(entry)):
+    directory = DirectoryJournal(context.journal, None if context.pause_at is None else PART_BYTES)
+    entry = directory.read(MADE_OF)
+    if entry is not None and (others := list(comes_of.differences(entry))):
         raise SettingsError(
             f"the journal is that of something else: it differs in {' and '.join(others)}. Give a directory of its "
             "own, or the file and the settings that it was begun with."
         )
+    journal = _OwnJournal(directory, comes_of)
     return journal if context.pause_at is None else PausingJournal(journal, context.pause_at)
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnJournal:
+    """Says what it comes of as soon as another entry is there that a job relies on."""
+
+    journal: Journal
+    comes_of: Origin
+
+    def read(self, name: str) -> Entry | None:
+        """The entry, or None where there is none."""
+        entry = self.journal.read(name)
+        if entry is not None:
+            self._say()
+        return entry
+
+    def write(self, name: str, entry: Entry) -> None:
+        """Put it in place of what was there."""
+        self._say()
+        self.journal.write(name, entry)
+
+    def _say(self) -> None:
+        once(self.journal, MADE_OF, self.comes_of.entry)
 
 
 def _comparable(settings: JobSettings) -> dict[str, Any]:

@@ -124,6 +124,17 @@ def test_a_journal_that_does_not_say_what_it_is_of_goes_on_and_says_it_then(tmp_
         run("train", {**TRAIN, "seed": 1}, tmp_path)
 
 
+def test_a_job_that_was_refused_has_begun_no_journal(tmp_path: Path) -> None:
+    """With settings that are right it does so in the same directory."""
+    taught = {"distillation": {"teacher": "0" * 64}}
+    with pytest.raises(SettingsError, match="upload the teacher first"):
+        run("train", {**TRAIN, **taught}, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    run("train", TRAIN, tmp_path)
+    with pytest.raises(SettingsError, match=r"differs in distillation\."):
+        run("train", {**TRAIN, **taught}, tmp_path)
+
+
 KINDS = ["train", "prune", "sparsify", "quantize", "augment", "pipeline", "optimize"]
 
 

@@ -198,7 +198,7 @@ def test_what_a_late_stage_would_refuse_is_refused_before_anything_is_trained(
     journal = tmp_path / "journal"
     with pytest.raises(SettingsError, match=words):
         run(settings(stages=[STAGES[0], stage]), tmp_path / "road", journal)
-    assert [path.name for path in journal.iterdir()] == ["made-of"]
+    assert list(journal.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_name_that_no_stage_can_make_is_refused_before_anything_is_trained(
 ) -> None:
     with pytest.raises(SettingsError, match=words):
         run(settings(stages=[STAGES[0], STAGES[between], stage]), tmp_path / "road", tmp_path / "journal")
-    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["made-of"]
+    assert list((tmp_path / "journal").iterdir()) == []
 
 
 def test_names_that_stages_make_are_taken(tmp_path: Path) -> None:
@@ -240,7 +240,7 @@ def test_a_teacher_of_other_images_is_refused_before_anything_is_trained(tmp_pat
     asked = settings(stages=[STAGES[0], taught])
     with pytest.raises(SettingsError, match=r"2-sparsify: distillation\.teacher: the network takes images of shape"):
         JOBS["pipeline"].run(asked, None, Context(device="cpu", journal=journal, files={sha256: file}))
-    assert [path.name for path in journal.iterdir()] == ["made-of"]
+    assert list(journal.iterdir()) == []
 
 
 def test_a_teacher_s_normalization_of_other_images_is_refused_before_anything_is_trained(tmp_path: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_teacher_s_normalization_of_other_images_is_refused_before_anything_is
     journal = tmp_path / "journal"
     with pytest.raises(SettingsError, match=r"distillation\.normalize: 3 means and 3 deviations, .* have 1 channels"):
         JOBS["pipeline"].run(asked, None, Context(device="cpu", journal=journal, files={"a" * 64: file}))
-    assert [path.name for path in journal.iterdir()] == ["made-of"]
+    assert list(journal.iterdir()) == []
 
 
 def test_a_teacher_may_be_a_bare_state_dict_of_a_named_architecture(tmp_path: Path) -> None:
