@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from micronet.errors import CaptureFailed
+
 aten = torch.ops.aten
 
 
@@ -34,15 +36,29 @@ def attention(
     mask: Tensor | None = None,
     *choices: float,
     scale: float | None = None,
-    **named: float,
-) -> Any:
-    """softmax(scale * Q K^T + mask) V, unless something is chosen: what to drop, by truth values, by place, for whom.
+    enable_gqa: bool = False,
+) -> Tensor:
+    """softmax(scale * Q K^T + mask) V; the scale is parted between Q and K, as torch, its exporters and ONNX do it.
 
-    Masks of truth values and causal ones choose among scores, and heads that share keys repeat these.
+    What a query may not see, by truth values or by place, has a large negative number added to its score. Every query
+    must see a key. Heads that share keys repeat these. Raises CaptureFailed where it drops scores at random.
     """
-    if any(choices) or any(named.values()) or (mask is not None and not mask.is_floating_point()):
-        return NotImplemented
-    scores = query.matmul(key.transpose(-2, -1)) * (1 / math.sqrt(query.shape[-1]) if scale is None else scale)
+    dropout, is_causal = (*choices, *(0.0, False)[len(choices) :])
+    if dropout:
+        raise CaptureFailed(
+            f"attention that drops scores at random, {dropout:g} of them, and a score must repeat: set dropout_p to 0 "
+            "outside training"
+        )
+    if enable_gqa:
+        key, value = (x.repeat_interleave(query.shape[-3] // x.shape[-3], -3) for x in (key, value))
+    hidden = max(-1e9, torch.finfo(query.dtype).min)
+    if is_causal:
+        mask = torch.full((query.shape[-2], key.shape[-2]), hidden, dtype=query.dtype).triu(1)
+    elif mask is not None and mask.dtype == torch.bool:
+        mask = mask.logical_not().to(query.dtype) * hidden
+    factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
+    root = math.sqrt(abs(factor))
+    scores = _times(query, math.copysign(root, factor)).matmul(_times(key.transpose(-2, -1), root))
     return (scores if mask is None else scores + mask).softmax(-1).matmul(value)
 
 

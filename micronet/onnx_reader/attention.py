@@ -11,6 +11,7 @@ from micronet.onnx_reader.values import Floating, Known
 def _attention(call: Call) -> Floating:
     """softmax(scale * Q K^T + mask) V for every head: (N, heads, tokens, depth), or (N, tokens, heads * depth).
 
+    The scale is parted between Q and K, as ONNX defines it.
     A mask is one of floats. What language models need is refused: caches, causality, windows, heads that share keys.
     """
     query, key, value = _heads(call, 0, "q_num_heads"), _heads(call, 1, "kv_num_heads"), _heads(call, 2, "kv_num_heads")
@@ -23,8 +24,9 @@ def _attention(call: Call) -> Floating:
     if key.shape[1] != query.shape[1] or value.shape[1] != query.shape[1]:
         raise call.unsupported("heads that share keys.")
     scale = call.real("scale", 0.0) or 1 / math.sqrt(query.shape[-1])
-    scores = call.emit("matmul", query, call.emit("permute", key, (0, 1, 3, 2)))
-    scores = call.emit("mul", scores, scale)
+    root = math.sqrt(abs(scale))
+    query = call.emit("mul", query, math.copysign(root, scale))
+    scores = call.emit("matmul", query, call.emit("mul", call.emit("permute", key, (0, 1, 3, 2)), root))
     if (mask := call.optional(3)) is not None:
         scores = _masked(call, scores, mask)
     result = call.emit("matmul", call.emit("softmax", scores, -1), value)

@@ -28,10 +28,10 @@ def parameters(graph: Graph) -> int:
 
 
 def test_attention_costs_what_the_table_says() -> None:
-    """3 heads, 4 queries and keys of depth 4: 48 scores. Q K^T 48 * 4, 48 * 3; scaled 48, 0; softmax 2 * 48, 12 * 3;
-    times V 48 * 4, 48 * 3."""
+    """3 heads, 4 queries and keys of depth 4: 48 scores. Q and K scaled 48 each; Q K^T 48 * 4, 48 * 3; softmax 2 * 48,
+    12 * 3; times V 48 * 4, 48 * 3."""
     graph = import_graph(model([node("Attention", "image", "image", "image")], opset=23))
-    assert totals(graph) == (192 + 48 + 96 + 192, 144 + 36 + 144)
+    assert totals(graph) == (2 * 48 + 192 + 96 + 192, 144 + 36 + 144)
     images = torch.randn(2, 3, 4, 4)
     right = torch.nn.functional.scaled_dot_product_attention(images, images, images).mean((2, 3))
     torch.testing.assert_close(interpret(graph, images), right)
@@ -40,7 +40,7 @@ def test_attention_costs_what_the_table_says() -> None:
 def test_a_mask_is_one_addition_per_score() -> None:
     nodes = [node("Attention", "image", "image", "image", "mask", scale=0.25)]
     graph = import_graph(model(nodes, [array("mask", 4, 4)], opset=23))
-    assert totals(graph) == (192 + 48 + 96 + 192, 144 + 36 + 144 + 48)
+    assert totals(graph) == (2 * 48 + 192 + 96 + 192, 144 + 36 + 144 + 48)
     images, mask = torch.randn(2, 3, 4, 4), graph.weights["mask"]
     right = torch.nn.functional.scaled_dot_product_attention(images, images, images, mask, scale=0.25)
     torch.testing.assert_close(interpret(graph, images), right.mean((2, 3)))

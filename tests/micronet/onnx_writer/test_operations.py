@@ -126,6 +126,8 @@ CASES: dict[str, Forward] = {
     "dropout": lambda m, x: F.dropout(x, 0.5, training=False).contiguous().clone() * 2,
     "attention": lambda m, x: F.scaled_dot_product_attention(x, x, m.rows(x), x.relu()),
     "attention with a scale": lambda m, x: F.scaled_dot_product_attention(x, x, x, scale=0.3),
+    "causal attention": lambda m, x: F.scaled_dot_product_attention(x, x, x, is_causal=True, scale=1.0),
+    "attention by truth values": lambda m, x: F.scaled_dot_product_attention(x, x, x, torch.eye(6) > 0),
     "attention of an encoder": lambda m, x: m.encoder(x[:, 0]),
     "einstein sums": lambda m, x: torch.einsum("nchw,wd->nchd", x, m.matrix),
     "channel shuffle": lambda m, x: F.channel_shuffle(x, 2) * 2,
@@ -209,7 +211,6 @@ def test_quantizers_per_channel_come_back() -> None:
 
 
 REFUSED: dict[str, tuple[Forward, str]] = {
-    "causal attention": (lambda m, x: F.scaled_dot_product_attention(x, x, x, is_causal=True), "no row"),
     "a factor in a sum": (lambda m, x: torch.add(x, x * 2, alpha=3), "factor 3"),
     "unequal means": (lambda m, x: F.adaptive_avg_pool2d(x, 4), "unequal"),
     "unequal maxima": (lambda m, x: F.adaptive_max_pool2d(x, 4), "maxima of unequal"),
