@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from getpass import getpass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -48,7 +49,13 @@ def revoke(
     team: Annotated[str | None, typer.Argument(help="Name of the team.", show_default=False)] = None,
     home: Home = None,
     token: Annotated[
-        str | None, typer.Option("--token", help="This one alone, such as an old one when its team has the next.")
+        str | None,
+        typer.Option(
+            "--token",
+            metavar="TOKEN",
+            help="This one alone, such as an old one when its team has the next. With - it is asked for, or read from "
+            "standard input: other users of this machine see what a command is given, and shells remember it.",
+        ),
     ] = None,
 ) -> None:
     """Revoke every token of TEAM, which has to have one; or one token."""
@@ -56,9 +63,9 @@ def revoke(
 
     with reported(as_json=False):
         if (team is None) == (token is None):
-            raise SettingsError("a TEAM is needed, or one of its tokens as --token mn_...; and not both.")
+            raise SettingsError("a TEAM is needed, or one of its tokens as --token mn_... or --token -; and not both.")
         known = _tokens(home, check_version)
-        print(f"{_revoked_of(known, team)} revoked" if team is not None else _revoked_one(known, str(token)))
+        print(f"{_revoked_of(known, team)} revoked" if team is not None else _revoked_one(known, _token(str(token))))
 
 
 def _revoked_of(known: "Tokens", team: str) -> int:
@@ -67,6 +74,16 @@ def _revoked_of(known: "Tokens", team: str) -> int:
         having = f"these teams have some: {teams}" if teams else "no team has one"
         raise SettingsError(f"team {team!r} has no token that could be revoked; {having}.")
     return revoked
+
+
+def _token(given: str) -> str:
+    """The token itself, which for `-` is on standard input: one line; a terminal does not show it."""
+    if given != "-":
+        return given
+    said = getpass("Token: ") if sys.stdin.isatty() else sys.stdin.readline()
+    if not said.strip():
+        raise SettingsError("no token came on standard input: one line with one is needed.")
+    return said.strip()
 
 
 def _revoked_one(known: "Tokens", token: str) -> str:

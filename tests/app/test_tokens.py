@@ -12,8 +12,8 @@ from worker.records import Records
 from worker.records.migrate import configuration
 
 
-def token(home: Path, *arguments: str) -> tuple[int, str]:
-    result = CliRunner().invoke(app, ["token", *arguments, "--home", str(home)])
+def token(home: Path, *arguments: str, given: str | None = None) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["token", *arguments, "--home", str(home)], input=given, env={"COLUMNS": "300"})
     return result.exit_code, result.output
 
 
@@ -60,3 +60,14 @@ def test_one_token_is_revoked_and_its_team_keeps_the_others(tmp_path: Path) -> N
     for both_or_none in ((), ("red", "--token", new)):
         code, said = token(tmp_path, "revoke", *both_or_none)
         assert (code, "TEAM is needed" in said) == (1, True)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_token_is_revoked_that_nobody_sees_on_the_command_line(tmp_path: Path, end: str) -> None:
+    old, _ = (token(tmp_path, "create", "red")[1].splitlines()[0] for _ in range(2))
+    assert token(tmp_path, "revoke", "--token", "-", given=old + end) == (0, "one of red's revoked; 1 left\n")
+    code, said = token(tmp_path, "revoke", "--token", "-", given=end)
+    assert (code, "no token came on standard input" in said) == (1, True)
+    code, said = token(tmp_path, "revoke", "red", "--token", "-", given=old)
+    assert (code, "not both" in said) == (1, True)
+    assert "standard input" in token(tmp_path, "revoke", "--help")[1]
