@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch._ops import OpOverload
 
+from micronet.analysis.dot_products import LAYERS
 from micronet.analysis.operations import Call
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import Shapes
@@ -57,7 +58,7 @@ class _Operands:
         varies = torch.full((self.channels,), VARIES, dtype=torch.float64)
         if not isinstance(argument, Ref):
             return varies
-        weight = self.call.graph.weights.get(argument.name)
+        weight = self.call.graph.weight(argument)
         if weight is not None:
             return per_channel(weight, len(self.call.shapes[self.node.name]), self.channels, varies)
         found = self._found.get(argument.name)
@@ -202,7 +203,7 @@ SAME: frozenset[Target] = frozenset(
 RESHAPING: frozenset[Target] = frozenset({aten.view.default, aten.reshape.default, aten.flatten.using_ints})
 
 _RULES: Mapping[Target, Callable[[_Operands], Tensor | None]] = {
-    **dict.fromkeys((aten.conv1d.default, aten.conv2d.default, aten.linear.default), _layer),
+    **dict.fromkeys(LAYERS, _layer),
     aten.batch_norm.default: _batch_norm,
     **dict.fromkeys(FUNCTIONS, _function),
     **dict.fromkeys(OF_TWO, _of_two),

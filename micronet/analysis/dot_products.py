@@ -77,7 +77,7 @@ def dot_product_rule(call: Call) -> Operations:
     if products is not None:
         return Operations(products.multiplications(), 0, 0, sum(products.additions_per_filter()))
     scalings = _scalings(call)
-    if call.node.target in _PER_FILTER:
+    if call.node.target in LAYERS:
         terms, biased = math.prod(call.shape(1)[1:]), call.argument(2) is not None
     elif call.node.target is aten.addmm.default:
         terms, biased = call.shape(1)[-1], True
@@ -130,11 +130,11 @@ def _scalings(call: Call) -> int:
     return sum(call.node.kwargs.get(name, 1) != 1 for name in ("alpha", "beta"))
 
 
-_PER_FILTER = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
+LAYERS: frozenset[Target] = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
 """Targets whose weight has one row per output channel."""
 
 _READERS: Mapping[Target, Callable[[Call], DotProducts | None]] = {
-    **dict.fromkeys(_PER_FILTER, _per_filter),
+    **dict.fromkeys(LAYERS, _per_filter),
     aten.matmul.default: _matmul,
     aten.mm.default: _matmul,
     aten.addmm.default: _addmm,

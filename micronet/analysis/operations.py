@@ -62,8 +62,7 @@ class Call:
 
     def weight(self, index: int) -> Tensor | None:
         """The constant tensor given as argument `index`, or None where a value flows in."""
-        argument = self.argument(index)
-        return self.graph.weights.get(argument.name) if isinstance(argument, Ref) else None
+        return self.graph.weight(self.argument(index))
 
     @property
     def outputs(self) -> int:

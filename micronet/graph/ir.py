@@ -114,6 +114,10 @@ class Graph:
         weights = {name: weight.to(device) for name, weight in self.weights.items()}
         return replace(self, nodes=tuple(node.on(device) for node in self.nodes), weights=weights)
 
+    def weight(self, argument: Argument) -> Tensor | None:
+        """The constant tensor that a node's argument stands for, or None."""
+        return self.weights.get(argument.name) if isinstance(argument, Ref) else None
+
     def by_name(self) -> dict[str, Node]:
         """Node of each value that a node makes."""
         return {node.name: node for node in self.nodes}

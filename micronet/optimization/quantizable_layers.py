@@ -6,11 +6,11 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.counts import layer_names
-from micronet.analysis.dot_products import DOT_PRODUCTS, factors
+from micronet.analysis.dot_products import DOT_PRODUCTS, LAYERS, factors
 from micronet.analysis.shapes import shapes
 from micronet.errors import SettingsError
 from micronet.graph.ir import Graph, Node, Ref
-from micronet.transformation.linear_layers import LAYERS, LinearLayer, read_layer
+from micronet.transformation.linear_layers import LinearLayer, read_layer
 
 aten = torch.ops.aten
 

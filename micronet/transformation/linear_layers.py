@@ -6,13 +6,12 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from micronet.analysis.dot_products import LAYERS
 from micronet.graph.geometry import geometry
 from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.graph.names import Names
 
 aten = torch.ops.aten
-
-LAYERS = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,21 +102,24 @@ class Cost:
 
 
 def read_layer(graph: Graph, node: Node, users: Mapping[str, list[Node]]) -> LinearLayer | None:
-    """`node` as a layer; None where it is none, or its tensors are computed, quantized, or read by others too."""
+    """`node` as a layer; None where it is none, or its tensors are computed, quantized, or read by others too.
+
+    A literal, of which nothing is stored, is no layer's own either: all of what it became would be.
+    """
+    layer = read_weighted(graph, node, users)
+    if layer is None or not (layer.bias is None or _is_own(graph, node.args[2], users)):
+        return None
+    return layer
+
+
+def read_weighted(graph: Graph, node: Node, users: Mapping[str, list[Node]]) -> LinearLayer | None:
+    """As `read_layer`, but that the bias may be a literal, and others may read it too."""
     if node.target not in LAYERS or node.kwargs or not isinstance(node.args[0], Ref):
         return None
-    tensors: list[Tensor | None] = []
-    for argument in (*node.args[1:3], None)[:2]:
-        if argument is None:
-            tensors.append(None)
-            continue
-        if not isinstance(argument, Ref) or argument.name not in graph.weights or len(users[argument.name]) != 1:
-            return None
-        if argument.name in graph.formats or argument.name in graph.literals:
-            return None
-        tensors.append(graph.weights[argument.name])
-    weight, bias = tensors
-    if weight is None or weight.dim() < 2:
+    weight, bias = graph.weight(node.args[1]), graph.weight(node.argument(2))
+    if weight is None or weight.dim() < 2 or not _is_own(graph, node.args[1], users):
+        return None
+    if not (node.argument(2) is None or _is_on_no_grid(graph, node.argument(2))):
         return None
     if node.target is aten.linear.default:
         return LinearLayer(node, weight, bias)
@@ -132,3 +134,14 @@ def put_back(graph: Graph, layers: Mapping[str, LinearLayer], names: Names) -> G
         changed[name], tensors = layer.written(names)
         weights.update(tensors)
     return replace(graph, nodes=tuple(changed.get(node.name, node) for node in graph.nodes), weights=weights).live()
+
+
+def _is_on_no_grid(graph: Graph, argument: Argument) -> bool:
+    """Whether it is a constant tensor that is not quantized."""
+    return isinstance(argument, Ref) and argument.name in graph.weights and argument.name not in graph.formats
+
+
+def _is_own(graph: Graph, argument: Argument, users: Mapping[str, list[Node]]) -> bool:
+    """Whether it is one, too, that only one node reads, and that is no literal."""
+    own = isinstance(argument, Ref) and argument.name not in graph.literals and len(users[argument.name]) == 1
+    return own and _is_on_no_grid(graph, argument)

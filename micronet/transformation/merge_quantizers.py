@@ -3,11 +3,9 @@
 from collections.abc import Hashable, Mapping, Set
 from dataclasses import replace
 
-from torch import Tensor
-
 from micronet.analysis.widths import KEEPS_WIDTH, QUANTIZERS, activation_grid, is_size, padding_value
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Argument, Graph, Node, Ref
+from micronet.graph.ir import Argument, Graph, Node
 
 _EXACT_BITS = 16
 """Up to so many bits, dividing a point of a grid by the step in float32 and rounding gives the point again."""
@@ -32,7 +30,7 @@ def merge_quantizers(graph: Graph) -> Graph:
             if grid is not None and grids.get(source) == grid and _is_exact(grid):
                 renamed[node.name] = source
                 continue
-            place = (node.target, *(_content(argument, graph.weights) for argument in node.args))
+            place = (node.target, *(_content(graph, argument) for argument in node.args))
             if first.setdefault(place, node.name) != node.name:
                 renamed[node.name] = first[place]
                 continue
@@ -58,7 +56,7 @@ def _passed_on(node: Node, grids: Mapping[str, Grid | None], bare: Set[str]) -> 
     return read.pop() if len(read) == 1 else None
 
 
-def _content(argument: Argument, weights: Mapping[str, Tensor]) -> Hashable:
+def _content(graph: Graph, argument: Argument) -> Hashable:
     """What tells two grids apart: the numbers of steps and zero points, whatever they are called."""
-    weight = weights.get(argument.name) if isinstance(argument, Ref) else None
+    weight = graph.weight(argument)
     return argument if weight is None or weight.dim() != 1 else tuple(weight.tolist())

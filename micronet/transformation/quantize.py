@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.counts import layer_names
-from micronet.analysis.dot_products import DOT_PRODUCTS
+from micronet.analysis.dot_products import DOT_PRODUCTS, LAYERS
 from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
 from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, grid_tensors, widths
@@ -240,8 +240,8 @@ def _stored(graph: Graph) -> dict[str, Node]:
 
 def _filters(graph: Graph) -> frozenset[str]:
     """Weights with one filter per index of the first axis."""
-    rows = DOT_PRODUCTS - {aten.matmul.default, aten.mm.default, aten.addmm.default}
-    return frozenset(node.args[1].name for node in graph.nodes if node.target in rows and isinstance(node.args[1], Ref))
+    layers = (node for node in graph.nodes if node.target in LAYERS)
+    return frozenset(layer.args[1].name for layer in layers if isinstance(layer.args[1], Ref))
 
 
 def layer_outputs(graph: Graph) -> list[str]:

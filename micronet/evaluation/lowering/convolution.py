@@ -38,8 +38,8 @@ def convolution(space: Workspace, node: Node) -> bool:
     """One call for a 2-d convolution and its epilogue."""
     if node.target is not aten.conv2d.default:
         return False
-    source, weight, bias = node.args[0], space.weight(node.args[1]), node.argument(2)
-    offset = space.weight(bias)
+    source, weight, bias = node.args[0], space.graph.weight(node.args[1]), node.argument(2)
+    offset = space.graph.weight(bias)
     if weight is None or weight.dtype != torch.float32 or (bias is not None and offset is None):
         return False
     how = geometry(node, 2)

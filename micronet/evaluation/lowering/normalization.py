@@ -14,7 +14,7 @@ def normalization(space: Workspace, node: Node) -> bool:
     """One fused multiply-add per element, in float32."""
     if node.target is not aten.batch_norm.default:
         return False
-    weights = [space.weight(argument) for argument in node.args[1:5] if argument is not None]
+    weights = [space.graph.weight(argument) for argument in node.args[1:5] if argument is not None]
     if any(weight is None or weight.dtype != torch.float32 for weight in weights):
         return False
     axes = len(space.shapes[node.name])

@@ -113,10 +113,6 @@ class Workspace:
         users = self._users.get(node.name, [])
         return users[0] if self._merge and len(users) == 1 and node.name != self.graph.output else None
 
-    def weight(self, argument: Argument) -> Tensor | None:
-        """The constant tensor `argument` stands for, or None."""
-        return self.graph.weights.get(argument.name) if isinstance(argument, Ref) else None
-
     def _emit_channels_last(self) -> None:
         def channels_last(images: Tensor) -> Tensor:
             return images.contiguous(memory_format=torch.channels_last) if images.dim() == 4 else images

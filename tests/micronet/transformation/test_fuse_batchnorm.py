@@ -221,3 +221,13 @@ def test_a_kernel_that_is_no_parameter_stays_none() -> None:
     stored = replace(graph, literals=graph.literals | {kernel})
     assert not _norms(fuse_batchnorm(graph))
     assert fuse_batchnorm(stored) == stored
+
+
+def test_a_bias_that_two_layers_share_goes_into_both() -> None:
+    module = network(["convolution", "norm", "relu", "convolution", "norm"])
+    module[3].bias = module[0].bias
+    graph = capture(module, IMAGE)
+    assert len({node.args[2] for node in graph.nodes if node.target is aten.conv2d.default}) == 1
+    fused = fuse_batchnorm(graph)
+    assert _norms(fused) == []
+    _check(graph, fused)
