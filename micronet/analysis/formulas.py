@@ -99,18 +99,6 @@ def gelu(call: Call) -> Operations:
     return Operations(2, 0, 2, 1).times(call.outputs)
 
 
-def attention(call: Call) -> Operations:
-    """Q K^T, scaled, plus the mask if there is one, its softmax, times V: the rows of the table for each."""
-    *batch, queries, depth = call.shape(0)
-    keys, values = call.shape(1)[-2], call.shape(2)[-1]
-    scores = math.prod(batch) * queries * keys
-    results = math.prod(batch) * queries * values
-    inner = scores + 2 * scores + results * keys
-    additions = scores * (depth - 1) + math.prod(batch) * queries * (keys - 1) + results * (keys - 1)
-    masking = scores if call.argument(3) is not None else 0
-    return Operations(scores * depth, 0, inner, additions + masking)
-
-
 def layer_norm(call: Call) -> Operations:
     """Over n values, products and sums: mean 1, n-1; centring 0, n; variance n+1, n-1; 1/sqrt 2, 1; scale n, 0; affine
     n, n."""

@@ -175,5 +175,7 @@ IMPORTERS: Importers = {
     "Log": unary("log"),
     "Sqrt": unary("sqrt"),
     "Erf": unary("erf"),
+    "Sin": unary("sin"),
+    "Cos": unary("cos"),
     "Reciprocal": unary("reciprocal"),
 }

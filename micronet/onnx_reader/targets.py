@@ -39,6 +39,8 @@ TARGETS: MappingProxyType[str, Target] = MappingProxyType(
         "log": _aten.log.default,
         "sqrt": _aten.sqrt.default,
         "erf": _aten.erf.default,
+        "sin": _aten.sin.default,
+        "cos": _aten.cos.default,
         "reciprocal": _aten.reciprocal.default,
         # activations
         "relu": _aten.relu.default,

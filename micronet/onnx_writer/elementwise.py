@@ -66,6 +66,8 @@ WRITERS: Writers = {
     aten.log.default: unary("Log"),
     aten.sqrt.default: unary("Sqrt"),
     aten.erf.default: unary("Erf"),
+    aten.sin.default: unary("Sin"),
+    aten.cos.default: unary("Cos"),
     aten.reciprocal.default: unary("Reciprocal"),
     aten.to.dtype: _cast,
 }

@@ -81,7 +81,10 @@ TABLE = [
     Row("softmax over 6, from behind", nn.Softmax(-1), 24 * 2 * 6, 24 * 5),
     Row("log softmax over 4", nn.LogSoftmax(1), 36 * (4 + 1), 36 * (3 + 4)),  # exponentials, log; sum, differences
     # one transcendental each
-    *(Row(f.__name__, f, N, 0) for f in (torch.exp, torch.log, torch.sqrt, torch.tanh, torch.erf, torch.reciprocal)),
+    *(
+        Row(f.__name__, f, N, 0)
+        for f in (torch.exp, torch.log, torch.sqrt, torch.tanh, torch.erf, torch.sin, torch.cos, torch.reciprocal)
+    ),
     Row("square", lambda x: x**2, N, 0),
     Row("cube", lambda x: x**3, 2 * N, 0),
     Row("power", lambda x: x**1.7, N, 0),
