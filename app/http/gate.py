@@ -60,7 +60,7 @@ class Gate:
         except HttpError as error:
             await answer(error, scope["path"])(scope, receive, passage.send)
         except Exception:
-            log.exception("fault", request=passage.id, method=scope["method"], path=_shown(scope))
+            log.exception("fault", method=scope["method"], path=_shown(scope))
             if passage.status:
                 raise  # the answer has begun: all that is left is to break it off
             await internal_error(scope["path"])(scope, receive, passage.send)
@@ -75,7 +75,6 @@ class Gate:
         self._metrics.answered(method, route, status, seconds)
         log.info(
             "request",
-            request=passage.id,
             client=scope["client"][0] if scope.get("client") else None,
             team=scope.get("state", {}).get("team"),
             method=scope["method"],

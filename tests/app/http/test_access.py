@@ -178,3 +178,16 @@ def test_the_log_says_who_asked_for_what_and_which_job_came_of_it(services: Serv
     assert teams == {"sending": "red", "again": "red", "canceling": "red", "deleting": "red", "stranger": None}
     assert {entry["client"] for entry in logs if entry["event"] == "request"} == {"testclient"}
     assert token["Authorization"].split()[1] not in str(logs)
+
+
+def test_a_fault_is_logged_once_with_its_request(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError("a fault of ours")
+
+    monkeypatch.setattr(services.records.jobs, "list", broken)
+    with called(services) as client, capture_logs(processors=[merge_contextvars]) as logs:
+        answer = client.get("/jobs", headers={"X-Request-ID": "asking"})
+    assert answer.status_code == 500
+    assert "a fault of ours" not in answer.text
+    told = [(entry["event"], entry["request"]) for entry in logs if entry["event"] in ("fault", "request")]
+    assert told == [("fault", "asking"), ("request", "asking")]
