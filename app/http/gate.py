@@ -32,6 +32,10 @@ _METHODS = frozenset({"GET", "HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE"
 _CLIENT_GONE = 499  # as proxies log it; nobody reads the answer
 _OF_PROXIES = re.compile(r"forwarded|via|x-real-ip|x-forwarded-.*")
 """Headers by which a proxy says that it passes on what somebody else asks."""
+_THIS_MACHINE_ONLY = (
+    "This server has no access tokens, so it answers to this machine only. Make a token first, and start it again: "
+    "micronet token create TEAM."
+)
 
 log = structlog.get_logger()
 
@@ -55,7 +59,7 @@ class Gate:
     async def _serve(self, passage: "_Passage", scope: Scope, receive: Receive) -> None:
         try:
             if self._open:
-                check_local(scope["method"], Headers(scope=scope))
+                check_local(scope["method"], Headers(scope=scope), scope["http_version"])
             await self._app(scope, receive, passage.send)
         except HttpError as error:
             await answer(error, scope["path"])(scope, receive, passage.send)
@@ -117,21 +121,23 @@ class _Passage:
         return [*ours, (b"x-request-id", self.id.encode())]
 
 
-def check_local(method: str, headers: Mapping[str, str]) -> None:
+def check_local(method: str, headers: Mapping[str, str], http_version: str) -> None:
     """Raise unless a request to an open server was meant for it, and was not sent by a web page of somewhere else.
 
     Without the first, a page whose name was pointed at 127.0.0.1 could read everything (DNS rebinding), and whoever
-    reaches a proxy of this machine: by the shortest recipes it asks for 127.0.0.1, whatever it was asked for. A proxy
-    that adds no header about that (nginx by `proxy_pass` alone) cannot be told from a client here.
+    reaches a proxy of this machine: by the shortest recipes it asks for 127.0.0.1, whatever it was asked for. One that
+    adds no header about that is known by HTTP/1.0, in which nginx before 1.29.7 asks by `proxy_pass` alone, and which
+    browsers, curl and libraries left long ago. One that asks in HTTP/1.1 then cannot be told from a client here.
     """
     host = headers.get("host", "")
     if not _is_loopback(host):
         raise UnknownHost(f"{host[:80]!r}: this server has no access tokens, so it answers to localhost only.")
     proxied = next(filter(_OF_PROXIES.fullmatch, headers), None)
     if proxied is not None:
+        raise UnknownHost(f"a proxy passed this on ({proxied[:80]!r}). {_THIS_MACHINE_ONLY}")
+    if http_version == "1.0":
         raise UnknownHost(
-            f"a proxy passed this on ({proxied[:80]!r}): this server has no access tokens, so it answers to this "
-            "machine only. Make a token first: micronet token create TEAM."
+            f"this came in HTTP/1.0, as nginx passes requests on; HTTP/1.1 is needed. {_THIS_MACHINE_ONLY}"
         )
     if method in SAFE_METHODS:
         return

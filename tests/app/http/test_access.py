@@ -1,6 +1,8 @@
 """Who may do what: teams apart from each other, and web pages of strangers apart from everybody."""
 
+import socket
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 import pytest
 from fastapi.testclient import TestClient
@@ -9,7 +11,7 @@ from structlog.testing import capture_logs
 
 from app.http import tokens
 from app.services import Services
-from tests.app.http.conftest import MakeServices, bearer, called
+from tests.app.http.conftest import MakeServices, bearer, called, listening
 from tests.app.http.sending import accepted, pointers, problem, send
 
 PRIVATE = ("/jobs", "/jobs/" + "0" * 32, "/leaderboard?track=digits", "/tracks", "/architectures", "/blobs/" + "0" * 64)
@@ -119,6 +121,22 @@ def test_an_open_server_answers_no_proxy(api: TestClient, services: Services, he
     problem(send(api, headers=passed_on), 421, "unknown-host")
     with called(services, open_access=False) as guarded:
         assert guarded.get("/metrics", headers=passed_on).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("version", "open_access", "status"), [("1.0", True, 421), ("1.1", True, 200), ("1.0", False, 200)]
+)
+def test_an_open_server_answers_nothing_that_comes_as_nginx_passes_it_on(
+    services: Services, version: str, open_access: bool, status: int
+) -> None:
+    """By `proxy_pass` alone: the name it was reached by is gone, and no header tells of who asked."""
+    with listening(services, open_access) as url:
+        address = urlsplit(url)
+        with socket.create_connection((address.hostname, address.port), timeout=20) as raw:
+            raw.sendall(f"GET /metrics HTTP/{version}\r\nHost: {address.netloc}\r\nConnection: close\r\n\r\n".encode())
+            answer = b"".join(iter(lambda: raw.recv(65536), b""))
+    assert answer.split()[1] == str(status).encode()
+    assert (b"micronet token create" in answer) == (status == 421)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:8000", "127.1.2.3", "[::1]:80", "[::1]"])
