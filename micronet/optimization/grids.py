@@ -6,8 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from micronet.graph.grid import Grid
-from micronet.transformation.quantize import on_grid
+from micronet.graph.grid import Grid, on_grid
 
 SAMPLE = 1 << 17
 """Values a grid is placed by, at most: evenly spread over images, channels and positions."""

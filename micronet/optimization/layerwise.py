@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.evaluation.inputs import Advance, unheard
-from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.optimization.accumulator_widths import OperandRange, powers
@@ -22,7 +22,6 @@ from micronet.optimization.plan import LayerChoice, NetworkPlan
 from micronet.optimization.quantizable_layers import QuantizableLayer
 from micronet.optimization.zeros import solved
 from micronet.transformation.merge_quantizers import merge_quantizers
-from micronet.transformation.quantize import on_grid
 
 aten = torch.ops.aten
 

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from micronet.errors import SettingsError
-from micronet.graph.grid import Grid
+from micronet.graph.grid import Grid, on_grid
 from micronet.graph.ir import Graph, Ref
 from micronet.optimization.network_parts import NetworkParts, tensor_in
 from micronet.optimization.quantizable_layers import QuantizableLayer
-from micronet.transformation.quantize import on_grid
 
 BATCH = 32
 PROJECTIONS = 2

@@ -15,14 +15,13 @@ from torch import Tensor
 from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.widths import activation_grid
 from micronet.contract import Distillation, FineTuning, TrainingReport, Tuning
-from micronet.graph.grid import Grid
+from micronet.graph.grid import Grid, along_axis
 from micronet.graph.ir import Graph, Node, Ref
 from micronet.optimization.layerwise import bias_ends
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.quantized import OnGrid
 from micronet.training.task import Task
-from micronet.transformation.quantize import along_axis
 
 SPREAD = 0.4
 """Of a step, how far from the middle of its cell a weight begins, at most."""

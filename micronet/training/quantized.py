@@ -7,10 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from micronet.graph.grid import Grid
+from micronet.graph.grid import Grid, along_axis
 from micronet.graph.ir import Graph
 from micronet.training.network import TrainableNetwork
-from micronet.transformation.quantize import along_axis
 
 
 class OnGrid:

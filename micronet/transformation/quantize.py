@@ -12,7 +12,7 @@ from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
 from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, grid_tensors, widths
 from micronet.errors import AlreadyQuantized
-from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.ir import Graph, Node, Ref
 from micronet.transformation.layer_widths import INPUT, LayerWidths, check_layers, widths_of
 from micronet.transformation.ranges import RANGE_RULES, Observer
@@ -201,25 +201,6 @@ def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
     observer.take(observer.measure(weight.flatten(1) if per_filter else weight.reshape(1, -1)))
     points = tuple(how.weight_bits - 1 - exponent for exponent in observer.exponents())
     return fixed_point(how.weight_bits, points, axis=0 if per_filter else None)
-
-
-def on_grid(values: Tensor, grid: Grid) -> Tensor:
-    """`values` rounded (half to even) to the grid and clipped to its ends; at most half a step off in between."""
-    steps, offsets = along_axis(values, grid)
-    points = values / steps  # the one tensor made: each more would be a pass through memory
-    if any(grid.zero_points):
-        return points.add_(offsets).clamp_(grid.low, grid.high).round_().sub_(offsets).mul_(steps)
-    return points.clamp_(grid.low, grid.high).round_().mul_(steps)
-
-
-def along_axis(values: Tensor, grid: Grid) -> tuple[Tensor, Tensor]:
-    """Steps and zero points of the grid, in the type of `values` and ready to broadcast against them."""
-    steps = torch.tensor(grid.steps, dtype=values.dtype)
-    offsets = torch.tensor(grid.zero_points, dtype=values.dtype)
-    if grid.axis is not None:
-        shape = [-1 if axis == grid.axis else 1 for axis in range(values.dim())]
-        steps, offsets = steps.view(shape), offsets.view(shape)
-    return steps, offsets
 
 
 def _stored(graph: Graph) -> dict[str, Node]:

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from micronet.graph.grid import Grid
-from micronet.transformation.quantize import along_axis
+from micronet.graph.grid import Grid, along_axis
 
 CHUNK = 2**17
 """Values looked at in one go: what is computed of them stays in a processor's cache, and leaves no holes in memory."""

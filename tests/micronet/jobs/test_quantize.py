@@ -14,10 +14,10 @@ from micronet.contract import QuantizeResult
 from micronet.data.datasets import open_split
 from micronet.errors import AlreadyQuantized, SettingsError
 from micronet.evaluation.inputs import Inputs
+from micronet.graph.grid import on_grid
 from micronet.jobs import JOBS, Context
 from micronet.onnx_reader import import_graph, load_model
 from micronet.tracks import track
-from micronet.transformation.quantize import on_grid
 from tests.micronet.architectures.wavecomp import LAYOUTS, wavecomp_state_dict
 from tests.micronet.jobs.asking import ask, numbers
 from tests.micronet.jobs.test_score import Heard

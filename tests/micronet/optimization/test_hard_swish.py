@@ -5,11 +5,10 @@ import torch
 from torch import nn
 
 from micronet.graph.capture import capture
-from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum, split_hard_swish
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import on_grid
 from tests.micronet import networks
 
 

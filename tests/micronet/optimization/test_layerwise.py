@@ -13,14 +13,13 @@ from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import activation_grid, widths
 from micronet.evaluation.bit_true import check_exact
 from micronet.graph.capture import capture
-from micronet.graph.grid import fixed_point
+from micronet.graph.grid import fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 from micronet.optimization.hard_swish import grid_of_clip, grid_of_sum
 from micronet.optimization.layerwise import added_to, carry_out, place_bias
 from micronet.optimization.network_parts import NetworkParts, network_parts
 from micronet.optimization.plan import LayerChoice, NetworkPlan
-from micronet.transformation.quantize import on_grid
 from tests.micronet import networks
 from tests.micronet.optimization.making import uniform_plan
 

@@ -9,6 +9,7 @@ from torch.nn.functional import kl_div
 
 from micronet.contract import NO_AUGMENTATION, TrainingReport, Tuning
 from micronet.evaluation.bit_true import check_exact
+from micronet.graph.grid import on_grid
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.optimization.layerwise import carry_out
@@ -19,7 +20,6 @@ from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import on_grid
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task, same
 
 HOW = Tuning(steps=40, batch=32, augmentation=NO_AUGMENTATION)

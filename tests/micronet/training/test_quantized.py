@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 import torch
 
-from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.training.fit import fit
 from micronet.training.quantized import OnGrid, quantized_network
-from micronet.transformation.quantize import Quantization, on_grid, plain_batch_norms, quantize_weights
+from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_weights
 from tests.micronet.training.lessons import DIGITS, SHORT, digits_graph, digits_task
 
 

@@ -13,10 +13,10 @@ from micronet.analysis.counts import count
 from micronet.errors import NotFinite, UnknownOperation
 from micronet.evaluation.lowering import lower
 from micronet.graph.capture import capture
-from micronet.graph.grid import fixed_point
+from micronet.graph.grid import fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.transformation.fold_constants import fold_constants
-from micronet.transformation.quantize import Quantization, on_grid, quantize_weights
+from micronet.transformation.quantize import Quantization, quantize_weights
 from tests.micronet.analysis.graphs import Apply, captured
 from tests.micronet.networks import IMAGE, images
 

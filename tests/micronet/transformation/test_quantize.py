@@ -15,7 +15,7 @@ from micronet.analysis.widths import KEEPS_WIDTH, QUANTIZERS, widths
 from micronet.architectures.quantizer import Quantizer
 from micronet.errors import AlreadyQuantized
 from micronet.graph.capture import capture
-from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, rename
 from micronet.transformation.fold_constants import fold_constants
@@ -24,7 +24,6 @@ from micronet.transformation.quantize import (
     check_own_quantizers,
     layer_outputs,
     needs_calibration,
-    on_grid,
     quantize_activations,
     quantize_weights,
     weight_widths,

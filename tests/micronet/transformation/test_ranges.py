@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from micronet.errors import NumericalError
-from micronet.graph.grid import fixed_point
-from micronet.transformation.quantize import Quantization, on_grid, weight_grid
+from micronet.graph.grid import fixed_point, on_grid
+from micronet.transformation.quantize import Quantization, weight_grid
 from micronet.transformation.ranges import RANGE_RULES, LargestMagnitude, LeastSquaredError, Observer, SigmaMax
 
 values = st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=40).map(torch.tensor)

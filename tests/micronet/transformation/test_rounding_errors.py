@@ -5,8 +5,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from micronet.graph.grid import fixed_point
-from micronet.transformation.quantize import on_grid
+from micronet.graph.grid import fixed_point, on_grid
 from micronet.transformation.rounding_errors import ErrorObserver, rounding_error
 
 
