@@ -52,22 +52,21 @@ def read_directory(file: BinaryIO, limits: Limits) -> Mapping[str, Entry]:
     """Every entry of the zip `file` by name, in order; nothing is unpacked.
 
     The file must end with the end record, without a comment, and the directory must lie right before it: so every
-    reader of zips sees the same directory. Names are relative, without "..", and differ; entries do not overlap.
+    reader of zips sees the same directory. Names are relative, without "..", and differ in more than the case of their
+    letters, which torch does not look at: it must read the very entries that are checked. Entries do not overlap.
 
     Raises CorruptFile, FileTooLarge (entries, unpacked size), DecompressionBomb (ratio, overlap).
     """
     with guarded("the zip archive", RESAVE):
         entries = list(_entries(file, _directory(file, limits)))
-        by_name = {entry.name: entry for entry in entries}
-        if len(by_name) < len(entries):
-            raise CorruptFile(f"The zip archive holds two files of the same name. {RESAVE}")
+        _check_names(entries)
         for entry in entries:
             _check_entry(entry, limits)
         total = sum(entry.size for entry in entries)
         if total > limits.file_bytes:
             raise FileTooLarge(f"The zip archive unpacks to {total} bytes; the limit is {limits.file_bytes}.")
         _check_overlap(file, entries)
-        return by_name
+        return {entry.name: entry for entry in entries}
 
 
 def read_entry(file: BinaryIO, entry: Entry, limit: int) -> bytes:
@@ -197,6 +196,19 @@ def _zip64(extra: bytes) -> tuple[int, ...]:
             return struct.unpack_from(f"<{length // 8}Q", extra, 4)
         extra = extra[4 + length :]
     return ()
+
+
+def _check_names(entries: list[Entry]) -> None:
+    """No two names that torch takes for one: its reader (miniz) finds an entry whatever the case of ASCII letters."""
+    found: dict[bytes, str] = {}
+    for entry in entries:
+        key = entry.name.encode().lower()
+        if key in found:
+            raise CorruptFile(
+                f"The zip archive holds two files of the same name, {show(found[key])} and {show(entry.name)}; "
+                f"upper and lower case are no difference. {RESAVE}"
+            )
+        found[key] = entry.name
 
 
 def _check_entry(entry: Entry, limits: Limits) -> None:

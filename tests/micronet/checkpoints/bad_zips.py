@@ -15,6 +15,7 @@ from tests.micronet.checkpoints.bad_file import BadFile
 from tests.micronet.checkpoints.containers import Storage, pickled, saved, tensor, torch_zip, zip_of
 
 DATA = pickled({"weight": tensor(Storage())})
+WHOLE = {"m/data.pkl": DATA, "m/data/0": bytes(16), "m/version": b"3\n"}
 
 
 def _altered(change: Callable[[bytes], bytes]) -> Callable[[Path], Path]:
@@ -109,6 +110,13 @@ ZIPS: Mapping[str, BadFile] = {
     "zip_overlap": BadFile(_overlap, DecompressionBomb),
     "zip_100000_entries": BadFile(_many, FileTooLarge),
     "zip_duplicate": BadFile(_twice, CorruptFile),
+    "zip_twin_of_the_pickle": BadFile(
+        lambda folder: zip_of(folder / "m.pth", {**WHOLE, "m/DATA.PKL": pickled({"evil": tensor(Storage())})}),
+        CorruptFile,
+    ),
+    "zip_twin_of_a_storage": BadFile(
+        lambda folder: zip_of(folder / "m.pth", {**WHOLE, "m/data/a": bytes(4), "m/data/A": bytes(16)}), CorruptFile
+    ),
     "zip_parent_path": BadFile(_stored(**{"../../evil": b""}), CorruptFile),
     "zip_absolute_path": BadFile(_stored(**{"/etc/evil": b""}), CorruptFile),
     "zip_backslash": BadFile(_stored(**{"m\\evil": b""}), CorruptFile),
