@@ -1,4 +1,5 @@
-"""Where the tests find real data: unpacked once, and skipped where it is not there. And plain logs."""
+"""Where the tests find real data: unpacked once, and skipped where it is not there. And plain logs, and no clock for
+examples."""
 
 import hashlib
 import json
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import hypothesis
 import pytest
 import structlog
 
@@ -17,6 +19,12 @@ from micronet.tracks import BUILT_IN
 pytest_plugins = ["tests.databases"]
 
 _SHARED = Path(__file__).resolve().parents[1].parent / "shared"
+
+
+def pytest_configure() -> None:
+    """How long one example takes is no law: on a machine that does much else it is any time."""
+    hypothesis.settings.register_profile("no clock", deadline=None)
+    hypothesis.settings.load_profile("no clock")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from micronet.graph.capture import capture
-from micronet.graph.grid import Grid, fixed_point
+from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref, rename, substitute
 from tests.micronet.networks import IMAGE, images, network
@@ -93,21 +93,3 @@ def test_interpret_keeps_weights_and_images_as_they_are() -> None:
     interpret(graph, batch)
     assert torch.equal(batch, images(3))
     assert all(torch.equal(weights[name], weight) for name, weight in graph.weights.items())
-
-
-@pytest.mark.parametrize(
-    ("grid", "exact"),
-    [
-        (fixed_point(9, (7,)), True),
-        (fixed_point(9, (7, -3), axis=0), True),
-        (Grid(8, -128, 127, (0.1,), (0,)), False),
-        (Grid(8, 0, 255, (0.5,), (128,)), False),
-    ],
-)
-def test_fixed_point_has_steps_that_are_powers_of_two_and_no_offset(grid: Grid, exact: bool) -> None:
-    assert grid.is_fixed_point is exact
-
-
-def test_fixed_point_is_twos_complement() -> None:
-    grid = fixed_point(9, (7,))
-    assert (grid.low, grid.high, grid.steps) == (-256, 255, (1 / 128,))
