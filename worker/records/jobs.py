@@ -36,7 +36,6 @@ from worker.records.values import ALIVE, Ending, Event, Idempotency, Job, LogEnt
 _BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id"))
 _WAITING = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.owner == bindparam("owner"))
 _INSERT = insert(jobs)
-_ID_LENGTH = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,6 +310,6 @@ def _beginning(id_prefix: str, is_sqlite: bool) -> Select[int]:
     range may hold what begins alike (Danish has `aa` after `z`): it has an index for LIKE.
     """
     others = jobs.alias()
-    first, last = (id_prefix.ljust(_ID_LENGTH, digit) for digit in "0f")
-    begins = others.c.id.between(first, last) if is_sqlite else others.c.id.like(f"{id_prefix}%")
+    after_all = f"{id_prefix}g"  # digits of ids are hexadecimal
+    begins = others.c.id.between(id_prefix, after_all) if is_sqlite else others.c.id.like(f"{id_prefix}%")
     return select(others.c.seq).where(begins)
