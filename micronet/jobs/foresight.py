@@ -17,7 +17,7 @@ from micronet.sparsity.magnitude import kept_weights
 from micronet.training.fit import check_together
 from micronet.training.loss import renormalization
 from micronet.transformation.layer_widths import INPUT, beginning, fits, nearest
-from micronet.transformation.quantize import check_names
+from micronet.transformation.quantization import check_names
 
 
 class Foresight:

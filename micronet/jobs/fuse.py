@@ -20,7 +20,7 @@ from micronet.jobs.result import scorer
 from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fuse_layers import fuse_layers
 from micronet.transformation.prepare import prepare_and_tell
-from micronet.transformation.quantize import plain_batch_norms
+from micronet.transformation.plain_batch_norms import plain_batch_norms
 
 ARTIFACT = "fused.onnx"
 COMPARED_IMAGES = 8

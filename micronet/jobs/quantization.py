@@ -10,7 +10,7 @@ from micronet.graph.ir import Graph
 from micronet.jobs.context import Context
 from micronet.quantization.rounding import Quantized, put_on_grids, quantization
 from micronet.tracks import Track
-from micronet.transformation.quantize import Quantization
+from micronet.transformation.quantization import Quantization
 
 
 def activation_bits(settings: QuantizingSettings) -> int | None:

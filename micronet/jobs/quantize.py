@@ -27,7 +27,7 @@ from micronet.quantization.tensors import quantized_tensors
 from micronet.quantization.training import check_precision, train_on_grids
 from micronet.tracks import Track, track
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import plain_batch_norms
+from micronet.transformation.plain_batch_norms import plain_batch_norms
 
 ARTIFACT = "quantized.onnx"
 

@@ -20,12 +20,8 @@ from micronet.jobs.result import Measurement, score_result
 from micronet.quantization.rounding import weights_on_grids
 from micronet.quantization.tensors import quantized_tensors
 from micronet.tracks import Track, track
-from micronet.transformation.quantize import (
-    check_own_quantizers,
-    insert_quantizers,
-    layer_outputs,
-    needs_calibration,
-)
+from micronet.transformation.quantization import layer_outputs
+from micronet.transformation.quantize import check_own_quantizers, insert_quantizers, needs_calibration
 
 
 def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -> ScoreResult:

@@ -22,8 +22,8 @@ from micronet.optimization.network_parts import NetworkParts, network_parts
 from micronet.tracks import Track, track
 from micronet.training.task import accuracy
 from micronet.transformation.fuse_layers import fuse_layers
+from micronet.transformation.plain_batch_norms import plain_batch_norms
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import plain_batch_norms
 
 MIXING_IMAGES = 2000
 """Held-out images, at most, that say how much of a second image makes them as hard as test images."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from micronet.graph.ir import Graph
 from micronet.optimization.hard_swish import LEAST_PRODUCT, SplitHardSwish, split_hard_swish
 from micronet.optimization.quantizable_layers import QuantizableLayer, quantizable_layers
-from micronet.transformation.quantize import layer_outputs
+from micronet.transformation.quantization import layer_outputs
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,11 @@ from micronet.evaluation.calibration import calibrate
 from micronet.evaluation.inputs import Advance, Inputs
 from micronet.graph.ir import Graph
 from micronet.transformation.layer_widths import LayerWidths
+from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.quantization import Quantization, check_names
 from micronet.transformation.quantize import (
-    Quantization,
-    check_names,
     check_own_quantizers,
     needs_calibration,
-    plain_batch_norms,
     quantize_activations,
     quantize_weights,
 )

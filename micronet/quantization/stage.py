@@ -10,7 +10,7 @@ from micronet.quantization.tensors import quantized_tensors
 from micronet.quantization.training import train_on_grids
 from micronet.training.task import Task
 from micronet.transformation.fuse_batchnorm import merge_batchnorms
-from micronet.transformation.quantize import plain_batch_norms
+from micronet.transformation.plain_batch_norms import plain_batch_norms
 
 
 def quantize_stage(graph: Graph, how: Quantizing, task: Task) -> tuple[Graph, QuantizingReport]:

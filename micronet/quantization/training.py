@@ -8,7 +8,7 @@ from micronet.quantization.rounding import Quantized
 from micronet.training.fit import fit
 from micronet.training.quantized import quantized_network
 from micronet.training.task import Task
-from micronet.transformation.quantize import plain_batch_norms
+from micronet.transformation.plain_batch_norms import plain_batch_norms
 
 
 def train_on_grids(quantized: Quantized, how: FineTuning, task: Task) -> tuple[Quantized, TrainingReport]:

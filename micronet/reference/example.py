@@ -20,7 +20,8 @@ from micronet.scoring.policies import POLICIES, UNQUANTIZED, WORD, Terms, Weighe
 from micronet.scoring.score import score
 from micronet.tracks import BUILT_IN
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import insert_quantizers, layer_outputs, quantize_weights
+from micronet.transformation.quantization import layer_outputs
+from micronet.transformation.quantize import insert_quantizers, quantize_weights
 
 INPUT_SHAPE = (16, 8, 8)
 FILTERS, CLASSES = 32, 10

@@ -1,88 +1,25 @@
 """Fixed point for weights and activations: what is measured afterwards is what was counted."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from micronet.analysis.counts import layer_names
 from micronet.analysis.dot_products import DOT_PRODUCTS, LAYERS
-from micronet.analysis.parameters import scale_and_shift
 from micronet.analysis.shapes import constants
-from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, grid_tensors, widths
+from micronet.analysis.widths import FULL_WIDTH, KEEPS_WIDTH, QUANTIZERS, widths
 from micronet.errors import AlreadyQuantized
 from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.ir import Graph, Node, Ref
-from micronet.transformation.layer_widths import INPUT, LayerWidths, check_layers, widths_of
+from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.quantization import Quantization, activation_widths, weight_widths
 from micronet.transformation.ranges import RANGE_RULES, Observer
 
 aten = torch.ops.aten
 
 Calibrate = Callable[[Graph, Mapping[str, Observer]], None]
 """Runs a graph on training images and shows each value that has an observer to it, as one group."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantization:
-    """How to quantize.
-
-    weight_bits, activation_bits   32 leaves the kind as it is
-    rule                           key of RANGE_RULES
-    per_filter                     one exponent per filter of a layer's weights, instead of one per tensor
-    weight_stds, activation_stds   k of SigmaMax
-    layers                         widths of single layers in place of the first two, by name or prefix
-    """
-
-    weight_bits: int
-    activation_bits: int
-    rule: str = "sigmamax"
-    per_filter: bool = False
-    weight_stds: float = 10.0
-    activation_stds: float = 20.0
-    layers: Mapping[str, LayerWidths] = field(default_factory=dict)
-
-    @property
-    def narrows_weights(self) -> bool:
-        """Whether any weight is to be on a grid."""
-        return _any_narrow(self.weight_bits, *(widths.weight_bits for widths in self.layers.values()))
-
-    @property
-    def narrows_activations(self) -> bool:
-        """Whether any value is to be on a grid."""
-        return _any_narrow(self.activation_bits, *(widths.activation_bits for widths in self.layers.values()))
-
-
-def _any_narrow(*bits: int | None) -> bool:
-    return any(width is not None and width < FULL_WIDTH for width in bits)
-
-
-def check_names(graph: Graph, how: Quantization) -> None:
-    """Raise SettingsError where a name among `how.layers` fits no layer, or none that has what it gives a width for."""
-    if how.layers:
-        names = layer_names(graph)
-        stored = {names[node.name] for node in _stored(graph).values() if node.name in names}
-        check_layers(how.layers, names.values(), stored, {INPUT, *(names.get(n, n) for n in layer_outputs(graph)[1:])})
-
-
-def weight_widths(graph: Graph, how: Quantization) -> dict[str, int]:
-    """Bits of every parameter: those of the layer that stores it, which is the first to read it."""
-    stored = _stored(graph)
-    if not how.layers:
-        return dict.fromkeys(stored, how.weight_bits)
-    names = layer_names(graph)
-    chosen = {name: widths_of(how.layers, names.get(node.name, node.name)) for name, node in stored.items()}
-    return {name: widths.weight_bits or how.weight_bits for name, widths in chosen.items()}
-
-
-def activation_widths(graph: Graph, how: Quantization) -> dict[str, int]:
-    """Bits of the input and of every layer's output (see `layer_outputs`): the width of a value is its maker's."""
-    outputs = layer_outputs(graph)
-    if not how.layers:
-        return dict.fromkeys(outputs, how.activation_bits)
-    names = {**layer_names(graph), graph.input: INPUT}
-    chosen = {name: widths_of(how.layers, names.get(name, name)) for name in outputs}
-    return {name: widths.activation_bits or how.activation_bits for name, widths in chosen.items()}
 
 
 def quantize_weights(graph: Graph, how: Quantization) -> Graph:
@@ -102,7 +39,7 @@ def quantize_weights(graph: Graph, how: Quantization) -> Graph:
     weights, formats = dict(graph.weights), {}
     for name, bits in weight_widths(graph, how).items():
         if bits < FULL_WIDTH:
-            grid = weight_grid(weights[name], replace(how, weight_bits=bits), per_filter=name in per_filter)
+            grid = fitted_grid(weights[name], replace(how, weight_bits=bits), per_filter=name in per_filter)
             weights[name], formats[name] = on_grid(weights[name], grid), grid
     return replace(graph, weights=weights, formats=formats)
 
@@ -195,7 +132,7 @@ def insert_quantizers(graph: Graph, grids: Mapping[str, Grid]) -> Graph:
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output))
 
 
-def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
+def fitted_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
     """Grid for one tensor by the rule of `how`; with `per_filter` one step per index of its first axis."""
     observer = RANGE_RULES[how.rule](how.weight_bits, how.weight_stds)
     observer.take(observer.measure(weight.flatten(1) if per_filter else weight.reshape(1, -1)))
@@ -203,56 +140,7 @@ def weight_grid(weight: Tensor, how: Quantization, per_filter: bool) -> Grid:
     return fixed_point(how.weight_bits, points, axis=0 if per_filter else None)
 
 
-def _stored(graph: Graph) -> dict[str, Node]:
-    """Weights that are parameters: not fixed by an operation, not a batch norm's former statistics, not indices, and
-    not steps of the graph's own quantizers.
-
-    With each, the node that is the first to read it.
-    """
-    stored: dict[str, Node] = {}
-    others = graph.literals | grid_tensors(graph)
-    for node in graph.nodes:
-        for ref in node.refs():
-            weight = graph.weights.get(ref.name)
-            if weight is not None and ref.name not in others and weight.is_floating_point():
-                stored.setdefault(ref.name, node)
-    return stored
-
-
 def _filters(graph: Graph) -> frozenset[str]:
     """Weights with one filter per index of the first axis."""
     layers = (node for node in graph.nodes if node.target in LAYERS)
     return frozenset(layer.args[1].name for layer in layers if isinstance(layer.args[1], Ref))
-
-
-def layer_outputs(graph: Graph) -> list[str]:
-    """The input, and every value that an operation computes from images."""
-    fixed = constants(graph)
-    computed = [node.name for node in graph.nodes if node.name not in fixed and node.target not in KEEPS_WIDTH]
-    return [graph.input, *computed]
-
-
-def plain_batch_norms(graph: Graph) -> Graph:
-    """Each batch norm as scale * x + shift: mean 0, variance 1, epsilon 0, which are literals from then on."""
-    weights, literals, nodes, free = dict(graph.weights), set(graph.literals), [], graph.names()
-    for node in graph.nodes:
-        if node.target is not aten.batch_norm.default or _is_plain(graph, node):
-            nodes.append(node)
-            continue
-        scale, shift = scale_and_shift(graph, node)
-        tensors = {"scale": scale, "shift": shift, "mean": torch.zeros_like(scale), "variance": torch.ones_like(scale)}
-        names = {kind: free.new(f"{node.name}.{kind}", "_") for kind in tensors}
-        weights.update({names[kind]: tensor for kind, tensor in tensors.items()})
-        literals.update({names["mean"], names["variance"]})
-        refs = tuple(Ref(names[kind]) for kind in ("scale", "shift", "mean", "variance"))
-        nodes.append(replace(node, args=(node.args[0], *refs, False, 0.0, 0.0, False)))
-    return replace(graph, nodes=tuple(nodes), weights=weights, literals=frozenset(literals)).live()
-
-
-def _is_plain(graph: Graph, norm: Node) -> bool:
-    """Whether a batch norm is a scale and a shift already."""
-    names = [argument.name for argument in norm.args[1:5] if isinstance(argument, Ref)]
-    if len(names) != 4 or norm.args[7] != 0 or not graph.literals.issuperset(names[2:]):
-        return False
-    mean, variance = (graph.weights[name] for name in names[2:])
-    return not bool(mean.any()) and bool((variance == 1).all())

@@ -42,7 +42,8 @@ from micronet.training.network import TrainableNetwork
 from micronet.training.state import State
 from micronet.training.task import Task
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_activations, quantize_weights
 
 MEDIAN_OF = 5
 EIGHT = Quantization(8, 8)

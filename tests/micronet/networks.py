@@ -11,7 +11,8 @@ from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.fuse_batchnorm import fuse_batchnorm
-from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_activations, quantize_weights
 from micronet.transformation.ranges import Observer
 from micronet.transformation.recognize import recognize
 

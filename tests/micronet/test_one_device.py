@@ -39,7 +39,9 @@ from micronet.training.mixing import mix
 from micronet.training.network import TrainableNetwork
 from micronet.training.quantized import quantized_network
 from micronet.training.task import Task
-from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_weights
+from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_weights
 from tests.micronet.networks import IMAGE, images, network, quantized
 from tests.micronet.pretended import CPU, GPU, Fault, Gpu, Stream, There, pretended
 from tests.micronet.training.lessons import SHORT, Dying, Killed, digits_graph, digits_task, same

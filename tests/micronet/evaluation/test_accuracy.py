@@ -18,7 +18,8 @@ from micronet.graph.ir import Graph
 from micronet.tracks import track
 from micronet.training.fit import fit
 from micronet.training.network import TrainableNetwork
-from micronet.transformation.quantize import Quantization, layer_outputs, quantize_activations, quantize_weights
+from micronet.transformation.quantization import Quantization, layer_outputs
+from micronet.transformation.quantize import quantize_activations, quantize_weights
 from micronet.transformation.ranges import SigmaMax
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 

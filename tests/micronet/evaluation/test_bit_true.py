@@ -19,7 +19,8 @@ from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import Quantization, quantize_weights
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_weights
 from tests.micronet.networks import IMAGE, ByChannel, images, networks, quantized
 
 aten = torch.ops.aten

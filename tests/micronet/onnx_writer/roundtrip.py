@@ -17,7 +17,8 @@ from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph
 from micronet.onnx_writer import to_model
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import Quantization, quantize_activations, quantize_weights
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_activations, quantize_weights
 from micronet.transformation.ranges import Observer
 
 NETWORKS: Mapping[str, Mapping[str, object]] = {

@@ -15,7 +15,7 @@ from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph, load_model
 from micronet.onnx_writer import to_model
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import Quantization
+from micronet.transformation.quantization import Quantization
 from tests.micronet.architectures.wavecomp import LAYOUTS, wavecomp_state_dict
 from tests.micronet.onnx_writer.roundtrip import NETWORKS, back, by_onnxruntime, captured, facts, images, quantized
 

@@ -19,7 +19,8 @@ from micronet.onnx_reader import import_graph, load_model
 from micronet.quantization.rounding import quantization
 from micronet.tracks import BUILT_IN
 from micronet.transformation.prepare import prepare
-from micronet.transformation.quantize import insert_quantizers, layer_outputs, quantize_weights
+from micronet.transformation.quantization import layer_outputs
+from micronet.transformation.quantize import insert_quantizers, quantize_weights
 from tests.micronet.networks import networks, quantized
 
 PUBLISHED = ("kaist_v2_pr15.onnx", "kaist_v2_pr45.onnx", "osi_60.onnx", "osi_60_folded.onnx")

@@ -14,7 +14,9 @@ from micronet.evaluation.inputs import Inputs
 from micronet.training.fit import in_half
 from micronet.training.loss import Loss, Renormalization, Teacher
 from micronet.training.network import TrainableNetwork
-from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_activations, quantize_weights
+from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_activations, quantize_weights
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 HOW = SHORT.model_copy(update={"distillation": Distillation(teacher="0" * 64)})

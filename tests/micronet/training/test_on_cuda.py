@@ -19,7 +19,9 @@ from micronet.training.fit import fit
 from micronet.training.gradients import EagerGradients, RecordedGradients
 from micronet.training.network import TrainableNetwork
 from micronet.training.quantized import quantized_network
-from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_weights
+from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_weights
 from tests.micronet.training.lessons import SHORT, Dying, Killed, digits_graph, digits_task, same
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")

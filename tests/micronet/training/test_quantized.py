@@ -9,7 +9,9 @@ from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.training.fit import fit
 from micronet.training.quantized import OnGrid, quantized_network
-from micronet.transformation.quantize import Quantization, plain_batch_norms, quantize_weights
+from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_weights
 from tests.micronet.training.lessons import DIGITS, SHORT, digits_graph, digits_task
 
 

@@ -16,7 +16,8 @@ from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point, on_grid
 from micronet.graph.interpret import interpret
 from micronet.transformation.fold_constants import fold_constants
-from micronet.transformation.quantize import Quantization, quantize_weights
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import quantize_weights
 from tests.micronet.analysis.graphs import Apply, captured
 from tests.micronet.networks import IMAGE, images
 

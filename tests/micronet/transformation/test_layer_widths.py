@@ -12,15 +12,8 @@ from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
 from micronet.transformation.layer_widths import LayerWidths, widths_of
-from micronet.transformation.quantize import (
-    Quantization,
-    activation_widths,
-    check_names,
-    check_own_quantizers,
-    insert_quantizers,
-    quantize_weights,
-    weight_widths,
-)
+from micronet.transformation.quantization import Quantization, activation_widths, check_names, weight_widths
+from micronet.transformation.quantize import check_own_quantizers, insert_quantizers, quantize_weights
 
 NARROW = LayerWidths(4, 6)
 WIDE = LayerWidths(8, 10)

@@ -19,14 +19,12 @@ from micronet.graph.grid import Grid, on_grid
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, rename
 from micronet.transformation.fold_constants import fold_constants
+from micronet.transformation.quantization import Quantization, layer_outputs, weight_widths
 from micronet.transformation.quantize import (
-    Quantization,
     check_own_quantizers,
-    layer_outputs,
     needs_calibration,
     quantize_activations,
     quantize_weights,
-    weight_widths,
 )
 from micronet.transformation.ranges import RANGE_RULES, Observer
 from tests.micronet.networks import IMAGE, ByChannel, images, network, networks

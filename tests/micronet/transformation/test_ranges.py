@@ -10,7 +10,8 @@ from torch import Tensor
 
 from micronet.errors import NumericalError
 from micronet.graph.grid import fixed_point, on_grid
-from micronet.transformation.quantize import Quantization, weight_grid
+from micronet.transformation.quantization import Quantization
+from micronet.transformation.quantize import fitted_grid
 from micronet.transformation.ranges import RANGE_RULES, LargestMagnitude, LeastSquaredError, Observer, SigmaMax
 
 values = st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=40).map(torch.tensor)
@@ -24,7 +25,7 @@ def _see(observer: Observer, *batches: Tensor) -> list[int]:
 
 
 def _error(weight: Tensor, how: Quantization, per_filter: bool = False) -> float:
-    return float((weight - on_grid(weight, weight_grid(weight, how, per_filter))).double().square().sum())
+    return float((weight - on_grid(weight, fitted_grid(weight, how, per_filter))).double().square().sum())
 
 
 def test_sigmamax_by_hand() -> None:
@@ -33,7 +34,7 @@ def test_sigmamax_by_hand() -> None:
     assert _see(SigmaMax(9, 10), batch) == [4]
     assert _see(SigmaMax(9, 20), batch) == [5]
     assert _see(SigmaMax(9, 10), -batch) == [4]
-    assert weight_grid(batch, Quantization(9, 12), per_filter=False) == fixed_point(9, (9 - 1 - 4,))
+    assert fitted_grid(batch, Quantization(9, 12), per_filter=False) == fixed_point(9, (9 - 1 - 4,))
 
 
 def test_sigmamax_takes_running_averages_of_momentum_one_hundredth() -> None:
