@@ -32,6 +32,8 @@ from worker.sweeping import sweep
 log = structlog.get_logger()
 
 _DATABASE_PATIENCE = 3.0
+_CONNECTIONS_OF_A_SLOT = 4  # its job, heartbeat and journal; who ran a job there before and looks for the next
+_OTHER_CONNECTIONS = 6  # the keeper, the sweeper, what stores the end of a journal whose job is gone
 _STOP_SECONDS = 20.0
 
 
@@ -73,9 +75,10 @@ def run_worker(settings: Settings) -> None:
 
 def _open(settings: Settings) -> Worker:
     stopping = threading.Event()
-    records = Records(settings.database, _DATABASE_PATIENCE)
-    blobs = open_store(settings.blobs, settings.scratch, records)
     slots = slots_of(settings, lambda: Runner(settings.data, log.info))
+    connections = _CONNECTIONS_OF_A_SLOT * len(slots) + _OTHER_CONNECTIONS
+    records = Records(settings.database, _DATABASE_PATIENCE, connections=connections)
+    blobs = open_store(settings.blobs, settings.scratch, records)
     ordinary = [slot for slot in slots if not slot.reserved]
     for slot in ordinary:
         slot.runner.start()

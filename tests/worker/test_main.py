@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -101,3 +102,24 @@ def test_a_worker_says_how_long_its_silence_may_last(worker: Worker) -> None:
     worker.stopping.set()
     keeper.join(20)
     assert [seen.lease_seconds for seen in worker.records.workers.all()] == [77]
+
+
+class NoProcess:
+    """A runner that is never used."""
+
+    def start(self) -> None: ...
+
+
+def test_every_thread_of_a_worker_with_many_slots_has_a_connection(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each slot's job, its heartbeat and its journal; and those that beat for the worker, and sweep."""
+    slots = tuple(Slot("cpu", cast(Runner, NoProcess()), ("short", "long")) for _ in range(64))
+    monkeypatch.setattr(main, "slots_of", lambda *_: slots)
+    opened = main._open(Settings(home=tmp_path))
+    opened.records.database.patience = 0.0
+    with ExitStack() as stack:
+        stack.callback(opened.records.close)
+        for _ in range(3 * len(slots) + 1):
+            stack.enter_context(opened.records.database.engine.connect())
+        assert opened.records.tokens.count() == {}

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from worker.records.blobs import BlobRecords
-from worker.records.database import Database
+from worker.records.database import CONNECTIONS, Database
 from worker.records.jobs import JobRecords
 from worker.records.journal import JournalRecords
 from worker.records.leases import Leases
@@ -18,11 +18,18 @@ from worker.records.workers import Workers
 class Records:
     """All records of one database. Opening brings its tables to the newest version.
 
-    `prepare`: what else is done first, such as by commands beside a server, which leave its tables as they are.
+    `connections`: as many as threads use them at once. `prepare`: what else is done first, such as by commands beside a
+    server, which leave its tables as they are.
     """
 
-    def __init__(self, url: str, patience: float = 5.0, prepare: Callable[[Database], None] = migrate) -> None:
-        self.database = Database(url, patience)
+    def __init__(
+        self,
+        url: str,
+        patience: float = 5.0,
+        prepare: Callable[[Database], None] = migrate,
+        connections: int = CONNECTIONS,
+    ) -> None:
+        self.database = Database(url, patience, connections)
         prepare(self.database)
         self.database.is_opening = False
         self.jobs = JobRecords(self.database)

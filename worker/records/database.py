@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
-from sqlalchemy import URL, Connection, ExceptionContext, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, ExceptionContext, QueuePool, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 from micronet.errors import SettingsError
 from worker.errors import StorageFull, Unavailable
@@ -21,6 +22,7 @@ log = structlog.get_logger()
 
 _ADVISORY_LOCK = 0x6D6963726F  # "micro": one number for everything that has to happen one at a time on PostgreSQL
 _PAUSE = 0.2
+_KEPT_OPEN = 20  # of the connections that are open at most: the others are closed after use
 
 _POSTGRES: Mapping[str, str] = {
     "connect_timeout": "5",
@@ -48,8 +50,10 @@ _SET += " USING (name) WHERE source = 'default'"  # not as startup options, of w
 
 _READ_ONLY = "25006"  # to this session, which began before the server became another's standby
 _READ_ONLY_FILE = "attempt to write a readonly database"  # of SQLite: another user's, or on a read-only mount
-_AGAIN = frozenset({_READ_ONLY, "25P03", "53300", "55P03", "57014", "57P01", "57P02", "57P03"})
-_CLASSES_AGAIN = frozenset({"08", "40"})  # the connection; a deadlock and its like
+_FULL = "53100"
+_AGAIN = frozenset({_READ_ONLY, "25P03", "55P03", "57014", "57P01", "57P02", "57P03", "57P05"})
+_CLASSES_AGAIN = frozenset({"08", "40", "53", "58"})
+"""The connection; a deadlock and its like; what the server lacks, such as memory; what its system fails in."""
 _REFUSALS: Mapping[str, str] = {
     "28": "its user or password are wrong, or pg_hba.conf lets them in from elsewhere only",
     "3D": "there is no database of that name: create it, or name another",
@@ -66,13 +70,21 @@ _REFUSED_WORDS: Mapping[str, str] = {
 """The same where there is no connection yet, and so no SQLSTATE: what stands behind FATAL."""
 
 
+CONNECTIONS = 30
+"""Of a process that does not say how many it needs."""
+
+_Failure = DBAPIError | NoConnectionFree
+"""What keeps work from being done: the database, or that every connection is in use."""
+
+
 class Database:
     """Engine and transactions. `patience`: seconds that a lost connection or a full disk is waited out.
 
-    Raises SettingsError for a URL that names no database of a kind we use.
+    `connections`: open at most, and so the threads that use it at once; one more waits for its turn as for a database
+    that is away. Raises SettingsError for a URL that names no database of a kind we use.
     """
 
-    def __init__(self, url: str, patience: float = 5.0) -> None:
+    def __init__(self, url: str, patience: float = 5.0, connections: int = CONNECTIONS) -> None:
         self.url = _parsed(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self.patience = patience
@@ -80,15 +92,16 @@ class Database:
         self.is_opening = True
         """Those who open it are told why it fails. Those who ask a server are not, and its log is."""
         self._reason = ""
+        kept = min(connections, _KEPT_OPEN)
+        pool = {"pool_size": kept, "max_overflow": connections - kept, "pool_timeout": patience}
         if self.is_sqlite:
-            self.engine = create_engine(
-                self.url, connect_args={"timeout": 60, "check_same_thread": False}, pool_size=20
-            )
+            asked: Mapping[str, object] = {"timeout": 60, "check_same_thread": False}
+            self.engine = create_engine(self.url, connect_args=asked, poolclass=QueuePool, **pool)
             event.listen(self.engine, "connect", _configure_sqlite)
             event.listen(self.engine, "begin", _begin_sqlite)
         else:
             # no ping before each use: a connection that broke is found by using it, and the work is done again anyway
-            self.engine = create_engine(self.url, connect_args=_chosen(self.url), pool_size=20)
+            self.engine = create_engine(self.url, connect_args=_chosen(self.url), **pool)
             event.listen(self.engine, "connect", _configure_postgres)
             event.listen(self.engine, "handle_error", _leave_standby)
         self._writer = self.engine.execution_options(micronet_write=True)
@@ -169,6 +182,9 @@ class Database:
         while True:
             try:
                 done = attempt()
+            except NoConnectionFree as error:
+                if time.monotonic() > deadline:
+                    raise self._told(error) from error
             except DBAPIError as error:
                 if _refusal(error, self.file) is not None:
                     raise self._told(error) from error
@@ -181,9 +197,11 @@ class Database:
                 self._reason = ""
                 return done
 
-    def _told(self, error: DBAPIError) -> Exception:
+    def _told(self, error: _Failure) -> Exception:
         """The error to raise, and its reason in it or in the log, once."""
-        reason = next(iter(str(error.orig).strip().splitlines()), "")
+        reason = "every connection is in use"
+        if isinstance(error, DBAPIError):
+            reason = next(iter(str(error.orig).strip().splitlines()), "")
         if self.is_opening:
             return _named(error, self.file, f" ({self.place}: {reason})")
         if reason != self._reason:
@@ -279,16 +297,18 @@ def _refusal(error: DBAPIError, file: Path | None) -> str | None:
 
 
 def _is_full(error: DBAPIError) -> bool:
-    message = str(error.orig).lower()
+    if (state := _sqlstate(error.orig)) is not None:
+        return state == _FULL
+    message = str(error.orig).lower()  # of SQLite, and where there is no connection yet
     return "disk is full" in message or "no space left" in message
 
 
-def _named(error: DBAPIError, file: Path | None, reason: str = "") -> Exception:
-    if _is_full(error):
+def _named(error: _Failure, file: Path | None, reason: str = "") -> Exception:
+    if isinstance(error, DBAPIError) and _is_full(error):
         return StorageFull(
             f"the disk that holds the database is full{reason}; free some space and send the request again."
         )
-    if (refusal := _refusal(error, file)) is not None:
+    if isinstance(error, DBAPIError) and (refusal := _refusal(error, file)) is not None:
         return _refused(refusal, reason)
     return Unavailable(f"the database does not answer{reason}; try again in a few seconds.")
 

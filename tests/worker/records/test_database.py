@@ -2,6 +2,7 @@
 
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -17,7 +18,7 @@ from structlog.testing import capture_logs
 from micronet.errors import SettingsError
 from tests.databases import POSTGRES
 from tests.worker.records.making import accept
-from worker.errors import Unavailable
+from worker.errors import StorageFull, Unavailable
 from worker.records import Records
 from worker.records.database import Database
 from worker.records.migrate import check_version, migrate
@@ -100,6 +101,66 @@ def test_a_database_that_lets_nobody_in_says_why_at_once(postgres_url: str, chan
 def test_a_database_that_does_not_answer_is_said_not_to() -> None:
     with pytest.raises(Unavailable, match="does not answer"):
         Records("postgresql+psycopg://postgres@127.0.0.1:1/postgres", patience=0.1)
+
+
+LACKS = {"53100": StorageFull, "53200": Unavailable, "53400": Unavailable, "58030": Unavailable, "57P05": Unavailable}
+
+
+def _fail(connection: Connection, state: str) -> None:
+    """As a server does that speaks another language: it is the SQLSTATE that says what is wrong."""
+    connection.execute(text(f"DO $$ BEGIN RAISE EXCEPTION 'es geht nicht' USING ERRCODE = '{state}'; END $$"))
+
+
+@pytest.mark.parametrize(("state", "error"), LACKS.items())
+def test_what_a_server_lacks_is_told_by_its_state_in_any_language(
+    postgres_url: str, state: str, error: type[Exception]
+) -> None:
+    with closing(Database(postgres_url, patience=0.0)) as database, pytest.raises(error):
+        database.write(lambda connection: _fail(connection, state))
+
+
+@pytest.mark.parametrize("state", LACKS)
+def test_what_a_server_lacks_for_a_moment_is_waited_out(postgres_url: str, state: str) -> None:
+    states = [state]
+
+    def work(connection: Connection) -> object:
+        if states:
+            _fail(connection, states.pop())
+        return connection.scalar(text("SELECT 1"))
+
+    with closing(Database(postgres_url)) as database:
+        assert database.write(work) == 1
+
+
+def test_who_finds_every_connection_in_use_waits_and_is_told_to_come_again(new_database_url: str) -> None:
+    with closing(Database(new_database_url, patience=0.2, connections=2)) as database:
+        begun, over = threading.Barrier(3), threading.Event()
+        takers = [threading.Thread(target=lambda: database.read(lambda _: begun.wait(9) + over.wait(9))) for _ in "ab"]
+        for taker in takers:
+            taker.start()
+        begun.wait(9)
+        try:
+            with pytest.raises(Unavailable, match="try again"):
+                database.read(lambda connection: None)
+            database.patience = 9.0
+            threading.Timer(0.5, over.set).start()
+            assert database.read(lambda connection: connection.scalar(text("SELECT 1"))) == 1
+        finally:
+            over.set()
+            for taker in takers:
+                taker.join()
+
+
+@pytest.mark.parametrize("connections", [1, 20, 200])
+def test_so_many_threads_as_it_was_made_for_use_it_at_once(tmp_path: Path, connections: int) -> None:
+    with closing(Database(f"sqlite:///{tmp_path}/micronet.db", patience=0.0, connections=connections)) as database:
+        held = [database.engine.connect() for _ in range(connections)]
+        with pytest.raises(Unavailable):
+            database.read(lambda connection: None)
+        held.pop().close()
+        database.read(lambda connection: None)
+        for connection in held:
+            connection.close()
 
 
 def test_who_opens_a_database_that_is_away_is_told_where_and_why_and_no_password() -> None:
