@@ -5,15 +5,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import torch
+from onnx import TensorProto
 from torch import Tensor
 
-from micronet.errors import FileTooLarge, OnnxUnsupportedFeature
+from micronet.errors import CorruptFile, FileTooLarge, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
 from micronet.graph.names import Names
+from micronet.onnx_reader.kinds import check_held
 from micronet.onnx_reader.operands import Operand, integers_in, mapped, meta_of, operands_in, tensor_of
-from micronet.onnx_reader.targets import EMITS, LAYOUT, MOVES, TAKES_INTEGERS, TARGETS
+from micronet.onnx_reader.targets import EMITS, FOLD_ONLY, LAYOUT, MOVES, TAKES_INTEGERS, TARGETS
+from micronet.onnx_reader.tensors import FLOATS, type_name
 from micronet.onnx_reader.values import (
     BATCH,
     MAX_ELEMENTS,
@@ -101,7 +104,7 @@ class Builder:
             parts = self._compute(target, args, {})
             assert isinstance(parts, list | tuple)
             grids = _moved_grids(target, args, len(parts))
-            made = (self._derived(part, known, grid) for part, grid in zip(parts, grids, strict=True))
+            made = (self._derived(target, part, known, grid) for part, grid in zip(parts, grids, strict=True))
             return [replace(part, bits=known[0].bits) for part in made]
         whole = self._append(target, args, {})
         return [Made(self._append(TARGETS["getitem"], (Made(whole, s), i), {}), s) for i, s in enumerate(shapes)]
@@ -166,12 +169,12 @@ class Builder:
         result = self._compute(target, args, kwargs)
         assert isinstance(result, Tensor)
         if target not in MOVES:
-            return self._derived(result, known, None)
+            return self._derived(target, result, known, None)
         (grid,) = _moved_grids(target, args, 1)
-        return replace(self._derived(result, known, grid), bits=known[0].bits)
+        return replace(self._derived(target, result, known, grid), bits=known[0].bits)
 
-    def _derived(self, result: Tensor, known: list[Known], grid: Grid | None) -> Known:
-        """`result` as a constant that comes from `known`, and is named after the first parameter among them."""
+    def _derived(self, target: Target, result: Tensor, known: list[Known], grid: Grid | None) -> Known:
+        """What `target` makes of `known`, as a constant that is named after the first parameter among them."""
         if 0 not in result.stride():
             self._folded += result.numel()
         if self._folded > MAX_ELEMENTS:
@@ -182,10 +185,24 @@ class Builder:
                 raise OnnxUnsupportedFeature(f"{self._what}: a size is no multiple of the batch, and no constant.")
         parents = [value for value in known if value.counted]
         name = parents[0].name if parents else self.value_name
-        kind = known[0].kind if known and result.dtype == known[0].tensor.dtype else literal(result).kind
+        kind = self._kind(target, result, known)
+        if target not in MOVES and not any(carries_batch(value) for value in known):
+            check_held(result, kind, self._what)
         return Known(
             result, name, counted=bool(parents), kind=kind, grid=grid, trained=any(one.trained for one in known)
         )
+
+    def _kind(self, target: Target, result: Tensor, known: list[Known]) -> int:
+        """Element type of what `target` computes of constants. CorruptFile where ONNX wants them to be of one type."""
+        if target in MOVES:
+            return known[0].kind
+        operands = known[1:] if target is FOLD_ONLY["where"] else known
+        types = {TensorProto.FLOAT if value.kind in FLOATS else value.kind for value in operands}
+        if len(types) > 1 and target is not TARGETS["pow"]:
+            names = " and ".join(sorted(map(type_name, types)))
+            raise CorruptFile(f"{self._what} mixes {names}, which ONNX forbids; a Cast makes one type of them.")
+        alike = (value.kind for value in operands if value.tensor.dtype == result.dtype)
+        return next(alike, literal(result).kind)
 
     def _record(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], shape: Tensor) -> Made:
         if shape.dtype != torch.float32:

@@ -1,7 +1,6 @@
 """Constants and conversions: Constant, ConstantOfShape, Range, Identity, Cast."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -11,19 +10,27 @@ from micronet.errors import FileTooLarge
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import no_batch
 from micronet.onnx_reader.indexing import MAX_INDICES
+from micronet.onnx_reader.kinds import converted
 from micronet.onnx_reader.quantization import bits_in, moved
 from micronet.onnx_reader.shapes import expand
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import BITS, FLOATS, type_name
-from micronet.onnx_reader.values import Floating, Known, Quantized, Value, carries_batch, check_shape, literal, once
+from micronet.onnx_reader.values import (
+    BATCH,
+    Floating,
+    Known,
+    Quantized,
+    Value,
+    carries_batch,
+    check_shape,
+    literal,
+    once,
+)
 
 _CAST_TO = frozenset(BITS) - {TensorProto.INT4, TensorProto.UINT4}
 
-_DTYPES: Mapping[int, torch.dtype] = {
-    TensorProto.BOOL: torch.bool,
-    TensorProto.INT8: torch.int8,
-    TensorProto.UINT8: torch.uint8,
-}
+_HOLD_SIZES = (TensorProto.INT64, TensorProto.INT32, TensorProto.UINT64, TensorProto.UINT32, TensorProto.BOOL)
+"""Types that hold any size there is, or whether there is one."""
 
 
 def _constant(call: Call) -> Known:
@@ -63,14 +70,18 @@ def _range(call: Call) -> Known:
         raise call.corrupt("start, limit and delta must be single numbers.")
     given = [end for end in ends if end is not None]
     no_batch(call, *given)
+    if len({TensorProto.FLOAT if end.kind in FLOATS else end.kind for end in given}) != 1:
+        raise call.corrupt("start, limit and delta must be of one type.")
     start, limit, delta = (end.tensor.item() for end in given)
     if not all(map(math.isfinite, (start, limit, delta))) or delta == 0:
         raise call.corrupt("delta is 0, or an end is not finite.")
     count = max(math.ceil((limit - start) / delta), 0)
     if count > MAX_INDICES:
         raise FileTooLarge(f"{call.what} makes {count:,} numbers; at most {MAX_INDICES:,} are allowed.")
-    steps = call.build.fold(TARGETS["mul"], literal(torch.arange(count)), literal(given[2].tensor.reshape(())))
-    return replace(call.build.fold(TARGETS["add"], steps, literal(given[0].tensor.reshape(()))), kind=given[0].kind)
+    dtype = torch.float32 if given[0].kind in FLOATS else torch.int64
+    first, step = (literal(end.tensor.reshape(()).to(dtype)) for end in (given[0], given[2]))
+    steps = call.build.fold(TARGETS["mul"], literal(torch.arange(count, dtype=dtype)), step)
+    return replace(call.build.fold(TARGETS["add"], steps, first), kind=given[0].kind)
 
 
 def _identity(call: Call) -> Value:
@@ -102,12 +113,13 @@ def _converted(call: Call, x: Floating, kind: int) -> Floating:
         raise call.unsupported(f"activations cast to {type_name(kind)}.")
     if kind not in _CAST_TO:
         raise call.unsupported(f"constants cast to {type_name(kind)}.")
-    if kind in FLOATS and carries_batch(x):
-        raise call.unsupported("the batch size as a float.")
-    dtype = _DTYPES.get(kind, torch.float32 if kind in FLOATS else torch.int64)
-    return Known(
-        once(x.tensor).to(dtype).expand(x.shape), x.name, x.counted, kind, bits=bits_in(x, kind), trained=x.trained
-    )
+    values = converted(once(x.tensor), kind, call.what)
+    if carries_batch(x):
+        if kind not in _HOLD_SIZES:
+            raise call.unsupported(f"the batch size as {type_name(kind)}.")
+        if kind != TensorProto.BOOL:
+            values = torch.where(once(x.tensor) % BATCH == 0, once(x.tensor), values)
+    return Known(values.expand(x.shape), x.name, x.counted, kind, bits=bits_in(x, kind), trained=x.trained)
 
 
 IMPORTERS: Importers = {

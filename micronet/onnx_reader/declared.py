@@ -5,7 +5,8 @@ import re
 from onnx import ModelProto, TensorProto
 
 from micronet.errors import CorruptFile
-from micronet.onnx_reader.quantization import RANGES, integers_of
+from micronet.onnx_reader.kinds import integers_of
+from micronet.onnx_reader.quantization import RANGES
 from micronet.onnx_reader.tensors import to_torch
 
 KEY = "micronet.bits:"

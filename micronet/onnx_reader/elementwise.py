@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import reduce
 
 import torch
 
 from micronet.errors import OnnxUnsupportedFeature
 from micronet.onnx_reader.call import Call, Importer, Importers
-from micronet.onnx_reader.targets import FOLD_ONLY
+from micronet.onnx_reader.kinds import converted
+from micronet.onnx_reader.targets import FOLD_ONLY, TARGETS
 from micronet.onnx_reader.values import Floating, Known, Made, broadcast, carries_batch, literal, once
 
 
@@ -83,6 +85,8 @@ def divide(call: Call, a: Floating, b: Floating) -> Floating:
     if isinstance(b, Known) and not b.tensor.is_floating_point():
         if bool((b.tensor == 0).any()):
             raise call.corrupt("an integer is divided by zero.")
+        if isinstance(a, Known) and _overflows(a, b):
+            raise call.corrupt("the least integer is divided by -1, which no integer is.")
         return call.build.fold(FOLD_ONLY["divide_integers"], a, b, rounding_mode="trunc")
     first, second = _numbers(a, b)
     if first is not None:
@@ -90,20 +94,23 @@ def divide(call: Call, a: Floating, b: Floating) -> Floating:
     return call.emit("div", a, b if second is None else second)
 
 
+def _overflows(a: Known, b: Known) -> bool:
+    """Whether a quotient is 2^63, on which processors stop. Any such pair counts, wherever its two stand."""
+    return a.tensor.dtype == torch.int64 and bool((a.tensor == -(2**63)).any()) and bool((b.tensor == -1).any())
+
+
 def power(call: Call, a: Floating, b: Floating) -> Floating:
     """A to the power b; the result has the type of a."""
     if isinstance(a, Known) and isinstance(b, Known):
-        result = call.build.fold(_POW, a, b)
-        return Known(result.tensor.to(a.tensor.dtype), result.name, result.counted, a.kind, trained=result.trained)
+        no_batch(call, a, b)
+        result = call.build.fold(TARGETS["pow"], a, b)
+        return replace(result, tensor=converted(result.tensor, a.kind, call.what), kind=a.kind)
     if isinstance(b, Known) and not b.tensor.is_floating_point():
         b = Known(b.tensor.float(), b.name, b.counted, trained=b.trained)
     first, second = _numbers(a, b)
     if first is not None:
         return call.emit("number_pow", first, b)
     return call.emit("pow", a, b) if second is None else call.emit("pow_number", a, second)
-
-
-_POW = torch.ops.aten.pow.Tensor_Tensor
 
 
 def no_batch(call: Call, *values: Floating) -> None:

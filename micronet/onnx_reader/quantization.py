@@ -9,25 +9,25 @@ from torch import Tensor
 
 from micronet.graph.grid import Grid
 from micronet.onnx_reader.call import Call, Importers
+from micronet.onnx_reader.elementwise import no_batch
+from micronet.onnx_reader.kinds import INTEGERS, converted, integers_of
 from micronet.onnx_reader.targets import FOLD_ONLY
-from micronet.onnx_reader.tensors import type_name
+from micronet.onnx_reader.tensors import BITS, type_name
 from micronet.onnx_reader.values import Floating, Known, Made, Quantized, literal
 
 RANGES: Mapping[int, tuple[int, int, int]] = {
-    TensorProto.INT4: (4, -8, 7),
-    TensorProto.UINT4: (4, 0, 15),
-    TensorProto.INT8: (8, -128, 127),
-    TensorProto.UINT8: (8, 0, 255),
-    TensorProto.INT16: (16, -(2**15), 2**15 - 1),
-    TensorProto.UINT16: (16, 0, 2**16 - 1),
-    TensorProto.INT32: (32, -(2**31), 2**31 - 1),
+    kind: (BITS[kind], *INTEGERS[kind])
+    for kind in (
+        TensorProto.INT4,
+        TensorProto.UINT4,
+        TensorProto.INT8,
+        TensorProto.UINT8,
+        TensorProto.INT16,
+        TensorProto.UINT16,
+        TensorProto.INT32,
+    )
 }
 """Integer type -> bits, smallest and largest integer."""
-
-
-def integers_of(bits: int, signed: bool) -> tuple[int, int]:
-    """Smallest and largest integer of `bits` bits, in two's complement where `signed`."""
-    return (-(1 << (bits - 1)), (1 << (bits - 1)) - 1) if signed else (0, (1 << bits) - 1)
 
 
 def bits_holding(low: int, high: int, signed: bool) -> int:
@@ -60,7 +60,12 @@ def clipped(call: Call, value: Known, low: float | None, high: float | None) -> 
     """The integers of a constant clipped: stored in the bits that the range takes in an integer type like theirs."""
     _, lowest, highest = _range(call, value.kind)
     least, most = _within(call, (lowest, highest), low, high)
-    ends = (literal(torch.tensor(end, dtype=value.tensor.dtype)) for end in (min(least, most), most))
+    if not lowest <= most <= highest:
+        raise call.unsupported(f"integers clipped to {most}, which {type_name(value.kind)} does not hold.")
+    ends = (
+        replace(literal(torch.tensor(end, dtype=value.tensor.dtype)), kind=value.kind)
+        for end in (min(least, most), most)
+    )
     found = call.build.fold(FOLD_ONLY["clamp_between"], value, *ends)  # inside out, it is the upper end, as in ONNX
     bits = max(bits_holding(min(least, most), most, signed=lowest < 0), 1)
     return replace(found, bits=bits if value.bits is None else min(bits, value.bits))
@@ -103,6 +108,15 @@ def _scale(call: Call) -> Known:
     return scale
 
 
+def _check_zero_point(call: Call, zero_point: Known | None, kind: int) -> None:
+    """CorruptFile unless the zero point is of the type of the integers it belongs to: another would be cut to it."""
+    if zero_point is not None and zero_point.kind != kind:
+        raise call.corrupt(
+            f"its zero point is of the type {type_name(zero_point.kind)} and its integers are of {type_name(kind)}; "
+            "both must be of one."
+        )
+
+
 def _axis(call: Call, scale: Known, zero_point: Known | None, shape: tuple[int, ...]) -> int | None:
     """The axis that has a scale per index, None if there is one for all. Blocks are refused."""
     axis = call.whole("axis", 1)
@@ -127,6 +141,7 @@ def _quantize(call: Call) -> Known | Quantized:
     call.ignore("saturate")
     x, scale, zero_point = call.tensor(0), _scale(call), call.known(2)
     kind = call.whole("output_dtype", 0) or (TensorProto.UINT8 if zero_point is None else zero_point.kind)
+    _check_zero_point(call, zero_point, kind)
     if call.whole("precision", 0) not in (0, TensorProto.FLOAT):
         raise call.unsupported("a division that is not in float32.")
     _, low, high = _range(call, kind)
@@ -135,13 +150,15 @@ def _quantize(call: Call) -> Known | Quantized:
         return Quantized(x, scale, zero_point, kind, -1 if axis is None else axis, low, high)
     zero = 0 if zero_point is None else _along(zero_point.tensor.long(), axis, len(x.shape))
     steps = torch.round(x.tensor / _along(scale.tensor, axis, len(x.shape))).double() + zero
-    return Known(steps.clamp(low, high).long(), x.name, x.counted, kind, trained=x.trained)
+    return Known(converted(steps.clamp(low, high), kind, call.what), x.name, x.counted, kind, trained=x.trained)
 
 
 def _dequantize(call: Call) -> Floating:
     """DequantizeLinear: (integer - zero point) * scale."""
     value, scale, zero_point = call.value(0), _scale(call), call.known(2)
     call.whole("output_dtype", 0)
+    if isinstance(value, Known | Quantized):
+        _check_zero_point(call, zero_point, value.kind)
     if isinstance(value, Quantized):
         return _fake_quantize(call, value, scale, zero_point)
     if not isinstance(value, Known) or value.tensor.is_floating_point():
@@ -149,6 +166,9 @@ def _dequantize(call: Call) -> Floating:
     bits, low, high = _range(call, value.kind)
     if value.bits is not None:
         bits, (low, high) = value.bits, integers_of(value.bits, signed=low < 0)
+    no_batch(call, value)
+    if bool(((value.tensor < low) | (value.tensor > high)).any()):
+        raise call.unsupported(f"integers outside of {low}..{high}, which their {bits} bits do not hold.")
     axis = _axis(call, scale, zero_point, value.shape)
     rank = len(value.shape)
     zero = torch.zeros_like(scale.tensor, dtype=torch.int64) if zero_point is None else zero_point.tensor.long()

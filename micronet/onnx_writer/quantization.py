@@ -5,7 +5,7 @@ import torch
 from onnx import helper
 
 from micronet.graph.ir import Argument
-from micronet.onnx_reader.quantization import integers_of
+from micronet.onnx_reader.kinds import integers_of
 from micronet.onnx_writer.call import Call, Writers
 from micronet.onnx_writer.stored import integer_type
 

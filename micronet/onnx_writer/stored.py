@@ -8,7 +8,7 @@ from torch import Tensor
 
 from micronet.errors import NotWritable
 from micronet.graph.grid import Grid
-from micronet.onnx_reader.quantization import integers_of
+from micronet.onnx_reader.kinds import integers_of
 
 _TYPES: tuple[tuple[type[np.generic], int, bool], ...] = (
     (np.int8, 8, True),
