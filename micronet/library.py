@@ -34,7 +34,6 @@ from micronet.jobs.artifact import write_network
 from micronet.jobs.context import Context
 from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.network import read_network
-from micronet.jobs.quantize import ARTIFACT
 from micronet.jobs.quantize import quantize as quantize_file
 from micronet.jobs.score import count_network
 from micronet.jobs.score import score as score_network
@@ -134,7 +133,7 @@ def quantize(
         taken = _taken(network, asked, context)
         file = taken if isinstance(taken, Path) else Path(folder, write(taken, Path(folder, "network.onnx")).name)
         result = quantize_file(asked, file, context)
-        graph = from_bytes(Path(folder, ARTIFACT).read_bytes())
+        graph = from_bytes(Path(folder, result.artifact.name).read_bytes())
     for warning in result.warnings:
         warnings.warn(warning, stacklevel=2)
     return graph

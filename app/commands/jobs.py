@@ -6,7 +6,6 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -97,7 +96,7 @@ def _run_here(
         if option:
             put_(given, ("architecture", "options"), dict(pairs("--option", option, "depth=272")))
         wanted = with_teachers(job, given, files)
-        make_room(output, artifacts_of(job, wanted), force)  # now, rather than after a week
+        make_room(output, job.artifacts(wanted), force)  # now, rather than after a week
         prepare_process()
         with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
             context = Context(data, device, progress, Path(outputs), journal, files, pause_at)
@@ -115,15 +114,6 @@ def is_all_there_will_be(error: BaseException, journal: Path | None) -> bool:
     """Whether what the stages before made is to be kept: the same command goes on from a journal, but to no other end
     where a training came apart."""
     return isinstance(error, NumericalError) if journal is not None else not isinstance(error, Paused)
-
-
-def artifacts_of(job: Job, settings: JobSettings) -> Iterable[str]:
-    """Names of the files that the job may make."""
-    module = import_module(job.entry.partition(":")[0])
-    if hasattr(module, "artifacts"):
-        names: Iterable[str] = module.artifacts(settings)
-        return names
-    return (module.ARTIFACT,) if hasattr(module, "ARTIFACT") else ()
 
 
 def pause_of(job: Job, minutes: float, journal: Path | None) -> float:

@@ -13,7 +13,7 @@ from app.artifacts import make_room
 from app.client import Client
 from app.commands.following import check_succeeded, conclude, fetch, followed, left_running, show
 from app.commands.from_job import FromJob, file_of_job
-from app.commands.jobs import artifacts_of, put_all_, sha256_of, with_teachers
+from app.commands.jobs import put_all_, sha256_of, with_teachers
 from app.commands.options import (
     LOCAL,
     PATIENCE,
@@ -123,7 +123,7 @@ def submit(
         limits.check_apply(wanted)
         standard = limits.named_standard(client, wanted)
         if output is not None:
-            make_room(output, artifacts_of(JOBS[kind], wanted), force)  # now, rather than when the job has ended
+            make_room(output, JOBS[kind].artifacts(wanted), force)  # now, rather than when the job has ended
         with ProgressBar() as progress:
             for path in teacher or ():
                 client.upload(path, _shown(progress))

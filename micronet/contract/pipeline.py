@@ -81,6 +81,11 @@ class PipelineSettings(LearningSettings):
     below: Literal["stop", "step_back"] = "stop"
     policy: Literal["report", "challenge"] = "report"
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What its stages are called, and but for the ending their files: `1-train`, `2-prune`, ..."""
+        return tuple(f"{index}-{stage.stage}" for index, stage in enumerate(self.stages, 1))
+
     @model_validator(mode="after")
     def _with_recipe(self) -> Self:
         """Not before validation: JSON would be Python's values by then, and strict about other things."""

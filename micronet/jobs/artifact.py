@@ -33,9 +33,14 @@ def write_network(graph: Graph, name: str, context: Context) -> tuple[ArtifactFi
     """
     data = to_bytes(graph)
     check_same(graph, from_bytes(data))
+    return write_file(data, name, context), data
+
+
+def write_file(data: bytes, name: str, context: Context) -> ArtifactFile:
+    """`data` as the file `name` in the job's outputs, if there are any."""
     if context.outputs is not None:
         put_output(context.outputs, name, data)
-    return ArtifactFile(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data)), data
+    return ArtifactFile(name=name, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
 
 
 def put_output(outputs: Path, name: str, data: bytes) -> None:

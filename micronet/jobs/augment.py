@@ -1,15 +1,13 @@
 """The augment job: a policy of augmentation, searched for on the training images."""
 
-import hashlib
 from pathlib import Path
 
-from micronet.contract import ArtifactFile, AugmentationPolicy, AugmentResult, AugmentSettings
-from micronet.jobs.artifact import put_output
+from micronet.contract import AugmentResult, AugmentSettings
+from micronet.jobs.artifact import write_file
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.learning import begin, of_fresh, own
+from micronet.jobs.table import JOBS
 from micronet.training.augmentation.search import search, stages
-
-ARTIFACT = "policy.json"
 
 
 def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context) -> AugmentResult:
@@ -20,6 +18,7 @@ def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context
     lesson = begin(settings, checkpoint, context, is_written=False)
     found = search(lesson.graph, of_fresh(settings) if checkpoint is None else settings, lesson.task, announced.begin)
     announced.begin("write")
+    data = (found.policy.model_dump_json(indent=2) + "\n").encode()
     return AugmentResult(
         track=lesson.track.name,
         policy=found.policy,
@@ -27,14 +26,7 @@ def augment(settings: AugmentSettings, checkpoint: Path | None, context: Context
         loss_with=found.with_policy.loss,
         accuracy_without=found.without.accuracy,
         accuracy_with=found.with_policy.accuracy,
-        artifact=_written(found.policy, context),
+        artifact=write_file(data, JOBS["augment"].artifact, context),
         scorer=lesson.scorer(),
         warnings=lesson.warnings,
     )
-
-
-def _written(policy: AugmentationPolicy, context: Context) -> ArtifactFile:
-    data = (policy.model_dump_json(indent=2) + "\n").encode()
-    if context.outputs is not None:
-        put_output(context.outputs, ARTIFACT, data)
-    return ArtifactFile(name=ARTIFACT, sha256=hashlib.sha256(data).hexdigest(), size=len(data))

@@ -17,12 +17,12 @@ from micronet.jobs.changes import merged_norms, removed_operations
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import read_network
 from micronet.jobs.result import scorer
+from micronet.jobs.table import JOBS
 from micronet.transformation.explicit_padding import explicit_padding
 from micronet.transformation.fuse_layers import fuse_layers
-from micronet.transformation.prepare import prepare_and_tell
 from micronet.transformation.plain_batch_norms import plain_batch_norms
+from micronet.transformation.prepare import prepare_and_tell
 
-ARTIFACT = "fused.onnx"
 COMPARED_IMAGES = 8
 
 
@@ -34,7 +34,7 @@ def fuse(settings: FuseSettings, checkpoint: Path, context: Context) -> FuseResu
     stages.begin("fuse")
     fused, report = fuse_graph(original)
     stages.begin("write")
-    artifact = write_artifact(fused, ARTIFACT, context)
+    artifact = write_artifact(fused, JOBS["fuse"].artifact, context)
     return FuseResult(**dict(report), artifact=artifact, scorer=scorer("cpu", 0, "", None), warnings=warnings)
 
 

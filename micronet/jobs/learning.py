@@ -1,8 +1,9 @@
 """What the jobs that learn from images have in common: their network, their images, and the measuring at their end."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 
@@ -16,11 +17,13 @@ from micronet.evaluation.device import choose_device
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
 from micronet.graph.ir import Graph
-from micronet.jobs.context import Context
+from micronet.jobs.artifact import write_artifact
+from micronet.jobs.context import Context, Stages
 from micronet.jobs.journals import opened_journal, origin
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import normalized
 from micronet.jobs.result import scorer
+from micronet.jobs.table import JOBS
 from micronet.network_file import to_bytes
 from micronet.progress import Silence
 from micronet.tracks import Track, track
@@ -29,6 +32,8 @@ from micronet.training.task import Task, accuracy
 from micronet.transformation.prepare import prepare
 
 How = TypeVar("How", bound=Training)
+Settings = TypeVar("Settings", bound=LearningSettings)
+Report = TypeVar("Report")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,38 @@ class Lesson:
     def scorer(self) -> Scorer:
         """What it takes to get the numbers again."""
         return scorer(str(self.task.device), self.task.seed, self.track.dataset, self.dataset_sha256)
+
+
+def taught(
+    kind: str,
+    settings: Settings,
+    checkpoint: Path | None,
+    context: Context,
+    teach: Callable[[Graph, Settings, Task], tuple[Graph, Report]],
+    *,
+    warnings: Callable[[Report], Iterable[str]] = lambda _: (),
+) -> tuple[Report, dict[str, Any]]:
+    """A job whose one stage teaches a network: what the stage reports, and what the job answers beside that.
+
+    `warnings` are of a report. Raises what `begin`, `teach` and `write_artifact` raise.
+    """
+    context = own(context)
+    stages = Stages(context.progress, ("read", kind, *(("evaluate",) if settings.evaluate else ()), "write"))
+    stages.begin("read")
+    lesson = begin(settings, checkpoint, context)
+    stages.begin(kind)
+    graph, report = teach(lesson.graph, settings, lesson.task)
+    if settings.evaluate:
+        stages.begin("evaluate")
+    accuracy = lesson.measured(graph, context)
+    stages.begin("write")
+    return report, {
+        "track": lesson.track.name,
+        "accuracy": accuracy,
+        "artifact": write_artifact(graph, JOBS[kind].artifact, context),
+        "scorer": lesson.scorer(),
+        "warnings": (*lesson.warnings, *warnings(report)),
+    }
 
 
 def own(context: Context) -> Context:

@@ -28,6 +28,7 @@ from micronet.jobs.looks import Evaluating, LookOrder, doubts
 from micronet.jobs.result import scorer
 from micronet.jobs.score import score, score_of
 from micronet.jobs.starting_point import Source, StartingPoint, read_source, starting_point
+from micronet.jobs.table import JOBS
 from micronet.journal import Journal
 from micronet.network_file import from_bytes
 from micronet.optimization.front_search import FrontSearch
@@ -39,7 +40,6 @@ from micronet.training.task import Task, accuracy
 from micronet.transformation.prepare import prepare
 from micronet.version import version
 
-ARTIFACT = "optimized.onnx"
 _CHOOSE, _NAMED = frozenset({"floor", "margin", "points", "looks"}), frozenset({"tuning"})
 """Settings that say which networks are made and looked at, and such as entries of a journal are named by: one journal
 serves any of either."""
@@ -167,8 +167,8 @@ def _confirm(
             context = replace(context, outputs=Path(stack.enter_context(tempfile.TemporaryDirectory())))
 
         def measure(made: FrontNetwork) -> Accuracy:
-            artifact, _ = write_network(from_bytes(made.data), ARTIFACT, context)
-            scored = _scored(settings, made, context)
+            artifact, _ = write_network(from_bytes(made.data), JOBS["optimize"].artifact, context)
+            scored = _scored(settings, made, artifact, context)
             assert scored.accuracy is not None
             done.append((scored, artifact))
             return scored.accuracy
@@ -187,11 +187,11 @@ def _uniform_looks(source: Source, order: LookOrder, context: Context) -> tuple[
     return order.looks("uniform", measure)
 
 
-def _scored(settings: OptimizeSettings, made: FrontNetwork, context: Context) -> ScoreResult:
+def _scored(settings: OptimizeSettings, made: FrontNetwork, artifact: ArtifactFile, context: Context) -> ScoreResult:
     """What the score job says of the file that was written, which has to be what the search said of it."""
     assert context.outputs is not None
     quiet = replace(context, outputs=None, journal=None, progress=Evaluating(context.progress))
-    scored = score(_asked(settings), context.outputs / ARTIFACT, quiet)
+    scored = score(_asked(settings), context.outputs / artifact.name, quiet)
     assert scored.score == made.point.score, "the file scores otherwise than the network it was written from"
     return scored
 

@@ -1,6 +1,6 @@
 """The pipeline: one stage after the other, every stage's network, accuracy and score kept."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
 from micronet.jobs.prune import prune_warnings
 from micronet.jobs.score import score_of
+from micronet.jobs.table import START
 from micronet.jobs.undone import undone_warnings
 from micronet.journal import Entry, bytes_of, once, tensor_of
 from micronet.network_file import from_bytes
@@ -49,7 +50,6 @@ STAGES: Mapping[str, StageFunction] = {
 }
 """What each stage does: from a graph, its settings and a task to a graph and a report."""
 DONE, _FILE = "done", "file"
-START = "0-start"
 
 
 def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Context) -> PipelineResult:
@@ -59,38 +59,32 @@ def pipeline(settings: PipelineSettings, checkpoint: Path | None, context: Conte
     that was killed goes on from the last finished stage, and in it from the last epoch, to the same bits.
     """
     context = own(context)
-    names = tuple(f"{index}-{stage.stage}" for index, stage in enumerate(settings.stages, 1))
-    stages = Stages(context.progress, ("read", *names))
+    stages = Stages(context.progress, ("read", *settings.names))
     stages.begin("read")
     if checkpoint is None and settings.stages[0].stage != "train":
         raise SettingsError("a fresh network has to be trained first: begin with a train stage, or send a checkpoint.")
     lesson = _begin(settings, checkpoint, context)
-    _check(settings, names, lesson)
+    _check(settings, lesson)
     road = _Road(settings, lesson, context)
     if checkpoint is not None:
         road.start()
-    for name, stage in zip(names, settings.stages, strict=True):
+    for name, stage in zip(settings.names, settings.stages, strict=True):
         stages.begin(name)
-        fresh = checkpoint is None and name == names[0]
+        fresh = checkpoint is None and name == settings.names[0]
         road.go(name, of_fresh(stage) if fresh and isinstance(stage, TrainStage) else stage)
         if road.stopped:
             break
     return road.result()
 
 
-def _check(settings: PipelineSettings, names: Sequence[str], lesson: Lesson) -> None:
+def _check(settings: PipelineSettings, lesson: Lesson) -> None:
     """Raise SettingsError, which names the stage, for what it would find wrong only after those before it."""
     foresight = Foresight(lesson)
-    for name, stage in zip(names, settings.stages, strict=True):
+    for name, stage in zip(settings.names, settings.stages, strict=True):
         try:
             foresight.check(stage)
         except SettingsError as error:
             raise SettingsError(f"{name}: {error}") from error
-
-
-def artifacts(settings: PipelineSettings) -> tuple[str, ...]:
-    """Names of the files that a pipeline may make: of the file that it began with, and of each stage."""
-    return (f"{START}.onnx", *(f"{index}-{stage.stage}.onnx" for index, stage in enumerate(settings.stages, 1)))
 
 
 def _begin(settings: PipelineSettings, checkpoint: Path | None, context: Context) -> Lesson:

@@ -20,16 +20,15 @@ from micronet.jobs.learning import Lesson, begin, own
 from micronet.jobs.network import check_fits, read_network
 from micronet.jobs.quantization import activation_bits, calibration_images
 from micronet.jobs.result import scorer
+from micronet.jobs.table import JOBS
 from micronet.onnx_writer.quantization import MAX_BITS
 from micronet.quantization import stage
 from micronet.quantization.rounding import Quantized, put_on_grids, quantization
 from micronet.quantization.tensors import quantized_tensors
 from micronet.quantization.training import check_precision, train_on_grids
 from micronet.tracks import Track, track
-from micronet.transformation.prepare import prepare
 from micronet.transformation.plain_batch_norms import plain_batch_norms
-
-ARTIFACT = "quantized.onnx"
+from micronet.transformation.prepare import prepare
 
 
 def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> QuantizeResult:
@@ -60,7 +59,7 @@ def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> 
         tensors=tensors,
         training=training,
         accuracy=accuracy,
-        artifact=write_artifact(plain_batch_norms(quantized.graph), ARTIFACT, context),
+        artifact=write_artifact(plain_batch_norms(quantized.graph), JOBS["quantize"].artifact, context),
         scorer=_scorer(settings, source, quantized),
         warnings=tuple(dict.fromkeys((*source.warnings, *quantized.warnings))),
     )

@@ -33,6 +33,9 @@ from micronet.jobs.context import Context
 Lane = Literal["short", "long"]
 """Minutes, or up to days: a worker says which it takes, so that nobody waits behind a week of training."""
 
+START = "0-start"
+"""What is in the place of a stage's name where a pipeline keeps the file that it began with."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -43,6 +46,7 @@ class Job:
     lane               how long it may take, and
     long_with          the setting that makes it long where it is not null, None where no setting does
     summary            one line for people
+    artifact           name of the file it makes; none where it makes none, or one of each stage
     file               whether it needs a checkpoint, or can do without one (and then starts from `architecture`)
     needs_device       whether it computes on the device of its context; a worker whose GPU is gone does the others
     """
@@ -52,6 +56,7 @@ class Job:
     entry: str
     lane: Lane
     summary: str
+    artifact: str = ""
     file: Literal["needed", "optional"] = "needed"
     long_with: str | None = None
     needs_device: bool = True
@@ -64,6 +69,12 @@ class Job:
     def lanes(self) -> tuple[Lane, ...]:
         """Every lane that such a job may be in."""
         return (self.lane,) if self.long_with is None else (self.lane, "long")
+
+    def artifacts(self, settings: JobSettings) -> tuple[str, ...]:
+        """Names of the files that the job with these settings may make."""
+        if isinstance(settings, PipelineSettings):
+            return tuple(f"{name}.onnx" for name in (START, *settings.names))
+        return (self.artifact,) if self.artifact else ()
 
     @property
     def leaves_files(self) -> bool:
@@ -108,6 +119,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.quantize:quantize",
         lane="short",
         summary="Put weights and activations on fixed-point grids: quantized.onnx, and the error of every tensor",
+        artifact="quantized.onnx",
         long_with="train",
     ),
     "fuse": Job(
@@ -116,6 +128,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.fuse:fuse",
         lane="short",
         summary="Merge batch norms, fold constants, drop what does nothing: fused.onnx, and what it saves",
+        artifact="fused.onnx",
         needs_device=False,
     ),
     "train": Job(
@@ -124,6 +137,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.train:train",
         lane="long",
         summary="Train a network, the file's or a fresh one: trained.onnx, and every epoch's loss and accuracy",
+        artifact="trained.onnx",
         file="optional",
     ),
     "prune": Job(
@@ -132,6 +146,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.prune:prune",
         lane="long",
         summary="Remove channels in the Kronecker-factored eigenbasis and fine-tune: pruned.onnx, smaller for good",
+        artifact="pruned.onnx",
     ),
     "augment": Job(
         AugmentSettings,
@@ -139,6 +154,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.augment:augment",
         lane="long",
         summary="Search a policy of augmentation (Fast AutoAugment): policy.json, and the loss with and without it",
+        artifact="policy.json",
         file="optional",
     ),
     "sparsify": Job(
@@ -147,6 +163,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.sparsify:sparsify",
         lane="long",
         summary="Set the smallest weights to zero, round by round, fine-tuning after each: sparse.onnx",
+        artifact="sparse.onnx",
     ),
     "optimize": Job(
         OptimizeSettings,
@@ -154,6 +171,7 @@ JOBS: Mapping[str, Job] = {
         entry="micronet.jobs.optimize:optimize",
         lane="long",
         summary="Find the lowest score that keeps a floor: optimized.onnx, its proofs and the road there",
+        artifact="optimized.onnx",
     ),
     "pipeline": Job(
         PipelineSettings,

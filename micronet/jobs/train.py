@@ -2,13 +2,12 @@
 
 from pathlib import Path
 
-from micronet.contract import TrainResult, TrainSettings
-from micronet.jobs.artifact import write_artifact
-from micronet.jobs.context import Context, Stages
-from micronet.jobs.learning import begin, of_fresh, own
+from micronet.contract import TrainingReport, TrainResult, TrainSettings
+from micronet.graph.ir import Graph
+from micronet.jobs.context import Context
+from micronet.jobs.learning import of_fresh, taught
 from micronet.training import fit
-
-ARTIFACT = "trained.onnx"
+from micronet.training.task import Task
 
 
 def train(settings: TrainSettings, checkpoint: Path | None, context: Context) -> TrainResult:
@@ -16,21 +15,9 @@ def train(settings: TrainSettings, checkpoint: Path | None, context: Context) ->
 
     Started several times by `torchrun`, the processes train together, each on its share of every batch.
     """
-    context = own(context)
-    stages = Stages(context.progress, ("read", "train", *(("evaluate",) if settings.evaluate else ()), "write"))
-    stages.begin("read")
-    lesson = begin(settings, checkpoint, context)
-    stages.begin("train")
-    graph, report = fit.train(lesson.graph, of_fresh(settings) if checkpoint is None else settings, lesson.task)
-    if settings.evaluate:
-        stages.begin("evaluate")
-    accuracy = lesson.measured(graph, context)
-    stages.begin("write")
-    return TrainResult(
-        track=lesson.track.name,
-        training=report,
-        accuracy=accuracy,
-        artifact=write_artifact(graph, ARTIFACT, context),
-        scorer=lesson.scorer(),
-        warnings=lesson.warnings,
-    )
+
+    def teach(graph: Graph, how: TrainSettings, task: Task) -> tuple[Graph, TrainingReport]:
+        return fit.train(graph, of_fresh(how) if checkpoint is None else how, task)
+
+    report, rest = taught("train", settings, checkpoint, context, teach)
+    return TrainResult(training=report, **rest)

@@ -33,6 +33,18 @@ def test_every_row_leads_to_a_function_of_its_types(kind: str) -> None:
     assert job.summary
 
 
+@pytest.mark.parametrize("kind", sorted(JOBS))
+def test_who_answers_with_an_artifact_says_what_it_is_called(kind: str) -> None:
+    job = JOBS[kind]
+    assert bool(job.artifacts(job.settings())) == job.leaves_files
+    assert job.artifact in (*job.artifacts(job.settings()), "")
+
+
+def test_a_pipeline_makes_a_file_of_each_stage_and_keeps_what_it_began_with() -> None:
+    settings = JOBS["pipeline"].settings.model_validate({"stages": [{"stage": "train"}, {"stage": "fuse"}]})
+    assert JOBS["pipeline"].artifacts(settings) == ("0-start.onnx", "1-train.onnx", "2-fuse.onnx")
+
+
 def test_who_trains_while_quantizing_takes_long() -> None:
     job = JOBS["quantize"]
     assert job.lanes == ("short", "long")
