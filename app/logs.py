@@ -7,6 +7,8 @@ import structlog
 from structlog.stdlib import ProcessorFormatter
 from structlog.typing import Processor
 
+from worker.settings import LogLevel
+
 _FACTS: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.processors.add_log_level,
@@ -14,15 +16,19 @@ _FACTS: tuple[Processor, ...] = (
 )
 
 
-def configure_logs() -> None:
-    """For entry points of servers. What libraries log, and warnings, have the same form: their text is the event."""
+def configure_logs(level: LogLevel) -> None:
+    """For entry points of servers. What libraries log, and warnings, have the same form: their text is the event.
+
+    `level`: from which on things are logged; of libraries nothing that is less than a warning.
+    """
+    least = logging.getLevelNamesMapping()[level.upper()]
     ends: tuple[Processor, ...] = (
         structlog.processors.format_exc_info,
         structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer(),
     )
     structlog.configure(
         processors=[*_FACTS, *ends],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(least),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=True,
     )
@@ -33,5 +39,5 @@ def configure_logs() -> None:
             processors=[ProcessorFormatter.remove_processors_meta, *ends],
         )
     )
-    logging.basicConfig(level=logging.WARNING, handlers=[of_libraries])
+    logging.basicConfig(level=max(least, logging.WARNING), handlers=[of_libraries])
     logging.captureWarnings(True)

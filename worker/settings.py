@@ -25,6 +25,7 @@ _YEAR = 366 * 24 * 3600.0
 
 Seconds = Annotated[float, Field(gt=0, le=_YEAR)]
 Days = Annotated[float, Field(gt=0, le=100 * 366)]
+LogLevel = Literal["info", "warning", "error"]
 Bytes = Annotated[int, Field(ge=0, le=1 << 60)]
 
 
@@ -56,6 +57,7 @@ class Settings(BaseSettings):
     min_free_bytes            uploads are refused when the disk has less left
     upload_bytes              of one checkpoint
     form_bytes                of the settings beside it
+    log_level                 from which on things are logged: info (every request and job), warning or error
     idle_seconds              a client is hung up on that so long sends nothing, not all of a head, or takes no answer
     team_waiting_jobs, team_stored_bytes, team_requests_per_second   limits of one team (of everybody, without tokens)
     """
@@ -84,6 +86,7 @@ class Settings(BaseSettings):
     min_free_bytes: Bytes = 512 * MEBI
     upload_bytes: Annotated[int, Field(ge=1)] = 4 * GIBI
     form_bytes: Annotated[int, Field(ge=1024)] = MEBI
+    log_level: LogLevel = "info"
     idle_seconds: Seconds = 30
     team_waiting_jobs: Annotated[int, Field(ge=1)] = 2000
     team_stored_bytes: Bytes = 100 * GIBI

@@ -36,10 +36,11 @@ def serve(host: Host = "127.0.0.1", port: Port = 8000, home: Home = None, data: 
     from app.server import listen
     from app.server import serve as run
 
-    configure_logs()
-    _log_unread()
     with reported(as_json=False):
-        run(read_settings(home, data), listen(host, port), print)
+        settings = read_settings(home, data)
+        configure_logs(settings.log_level)
+        _log_unread()
+        run(settings, listen(host, port), print)
 
 
 def api(
@@ -58,12 +59,13 @@ def api(
     from app.server import listen, run_api
 
     die_with_parent(parent)
-    configure_logs()
-    if parent is None:  # which would have said it
-        _log_unread()
     with reported(as_json=False):
+        settings = read_settings(home, data)
+        configure_logs(settings.log_level)
+        if parent is None:  # which would have said it
+            _log_unread()
         listening = listen(host, port) if descriptor is None else socket.socket(fileno=descriptor)
-        run_api(read_settings(home, data), listening)
+        run_api(settings, listening)
 
 
 def worker(
@@ -75,11 +77,11 @@ def worker(
     from worker.main import run_worker
 
     die_with_parent(parent)
-    configure_logs()
-    if parent is None:
-        _log_unread()
     with reported(as_json=False):
         settings = read_settings(home, data)
+        configure_logs(settings.log_level)
+        if parent is None:
+            _log_unread()
         run_worker(settings.model_copy(update={"lanes": kinds or settings.lanes, "slots": slots or settings.slots}))
 
 

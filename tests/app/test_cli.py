@@ -138,7 +138,7 @@ def test_a_worker_takes_the_kinds_its_environment_names(
 ) -> None:
     started: list[Settings] = []
     monkeypatch.setattr("worker.main.run_worker", started.append)
-    monkeypatch.setattr("app.logs.configure_logs", lambda: None)
+    monkeypatch.setattr("app.logs.configure_logs", lambda _: None)
     monkeypatch.setenv("MICRONET_LANES", "short")
     app(["worker", "--home", str(tmp_path), *arguments], standalone_mode=False)
     assert [settings.lanes for settings in started] == [lanes]

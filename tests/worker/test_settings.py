@@ -48,6 +48,7 @@ def test_variables_are_read_and_passwords_are_not_shown(monkeypatch: pytest.Monk
         ("SWEEP_SECONDS", "inf"),
         ("LONG_WALL_SECONDS", "1e10"),
         ("KEY_DAYS", "nan"),
+        ("LOG_LEVEL", "loud"),
     ],
 )
 def test_values_that_make_no_sense_are_refused(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
