@@ -4,7 +4,19 @@ from collections.abc import Iterable
 from types import MappingProxyType
 
 from micronet.graph.ir import Target
-from micronet.onnx_writer import activations, elementwise, linear, moving, normalization, pooling, quantization
+from micronet.onnx_writer import (
+    activations,
+    elementwise,
+    indexing,
+    joining,
+    linear,
+    normalization,
+    padding,
+    pooling,
+    quantization,
+    resizing,
+    shapes,
+)
 from micronet.onnx_writer.call import Writer, Writers
 
 
@@ -20,6 +32,19 @@ def merged(tables: Iterable[Writers]) -> Writers:
 
 
 WRITERS: Writers = merged(
-    module.WRITERS for module in (activations, elementwise, linear, moving, normalization, pooling, quantization)
+    module.WRITERS
+    for module in (
+        activations,
+        elementwise,
+        indexing,
+        joining,
+        linear,
+        normalization,
+        padding,
+        pooling,
+        quantization,
+        resizing,
+        shapes,
+    )
 )
 """Operation -> writer. An operation without a row is refused by name."""
