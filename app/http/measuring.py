@@ -16,11 +16,13 @@ class Found:
     """The whole server, at the moment somebody looks.
 
     `jobs`: how many have not ended, by kind, lane and status; `ended`: the others, by status and whose their failure is
-    to mend. By lane: `waits`, seconds that the oldest has waited; `workers`, how many live that take its jobs.
+    to mend; `broken_off`: attempts, by what their logs call it. By lane: `waits`, seconds that the oldest has waited;
+    `workers`, how many live that take its jobs.
     """
 
     jobs: Mapping[tuple[str, str, str], int]
     ended: Mapping[tuple[str, str], int]
+    broken_off: Mapping[str, int]
     waits: Mapping[str, float]
     workers: Mapping[str, int]
     free_bytes: int | None
@@ -54,6 +56,12 @@ class Metrics:
             "Jobs that have ended, less those that were deleted since; yours is false where the server is at fault.",
             ("status", "yours"),
         )
+        self._broken_off = self._gauge(
+            "micronet_job_attempts_broken_off",
+            "Attempts at jobs that came to no end, less those of jobs that were deleted since: lost with a worker "
+            "whose lease ran out, or given back by one that stopped, lost the job's process or could not do its part.",
+            ("event",),
+        )
         self._waits = self._gauge(
             "micronet_jobs_oldest_queued_age_seconds",
             "Since the job was accepted that has waited longest; 0 where none waits.",
@@ -82,6 +90,8 @@ class Metrics:
             self._jobs.labels(*of_jobs).set(count)
         for of_ended, count in found.ended.items():
             self._ended.labels(*of_ended).set(count)
+        for event, count in found.broken_off.items():
+            self._broken_off.labels(event).set(count)
         for lane, seconds in found.waits.items():
             self._waits.labels(lane).set(seconds)
         for lane, count in found.workers.items():

@@ -11,7 +11,7 @@ from app.http.routing import api_router
 from app.http.site import Site, SiteDep
 from app.http.uploads import storage_errors
 from micronet.jobs import JOBS
-from worker.records.figures import ended_jobs, longest_waits
+from worker.records.figures import attempts_broken_off, ended_jobs, longest_waits
 from worker.records.values import HELD, Status, WorkerSeen
 from worker.settings import LANES
 
@@ -43,6 +43,7 @@ def _text(site: Site) -> bytes:
         Found(
             jobs | records.jobs.counts(),
             _NONE_ENDED | ended_jobs(records.database),
+            attempts_broken_off(records.database),
             dict.fromkeys(LANES, 0.0) | longest_waits(records.database),
             _by_lane(site.readiness.living()),
             free,

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 from sqlalchemy import case, func, literal, select
 
 from worker.records.database import Database
-from worker.records.tables import jobs
-from worker.records.values import FINAL, Status
+from worker.records.tables import BROKEN_OFF, job_log, jobs
+from worker.records.values import FINAL, Event, Status
 
 
 def ended_jobs(database: Database) -> dict[tuple[str, str], int]:
@@ -21,6 +21,17 @@ def ended_jobs(database: Database) -> dict[tuple[str, str], int]:
     # Two, for an index alone answers the first: results are long, and rows that have one are slow to read.
     rows = database.read(lambda connection: [*connection.execute(well), *connection.execute(failed)])
     return {(ended, whose): count for ended, whose, count in rows}
+
+
+def attempts_broken_off(database: Database) -> dict[str, int]:
+    """Attempts that did not come to an end, as the logs of jobs tell that were not deleted, by the event they tell of.
+
+    `lost`: with a worker that gave no sign of life; `given-back`: by one that lives, and could not go on.
+    """
+    counted = select(job_log.c.event, func.count().label("attempts")).where(BROKEN_OFF).group_by(job_log.c.event)
+    rows = database.read(lambda connection: connection.execute(counted).all())
+    none = dict.fromkeys((Event.LOST.value, Event.GIVEN_BACK.value), 0)
+    return none | {row.event: row.attempts for row in rows}
 
 
 def longest_waits(database: Database) -> dict[str, float]:

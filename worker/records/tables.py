@@ -1,6 +1,19 @@
 """The tables. Times are ISO 8601 texts in UTC: they sort, read well, and no clock is compared with another's."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
 
 metadata = MetaData(
     naming_convention={
@@ -99,6 +112,9 @@ jobs = Table(
     Index("ix_jobs_id_beginning", "id", postgresql_ops={"id": "varchar_pattern_ops"}).ddl_if(dialect="postgresql"),
 )
 
+BROKEN_OFF = text("event IN ('lost', 'given-back')")
+"""Of entries in logs, those of attempts that did not come to an end: as an index of them alone has it."""
+
 job_log = Table(  # what happened to a job
     "job_log",
     metadata,
@@ -108,6 +124,7 @@ job_log = Table(  # what happened to a job
     Column("event", Text, nullable=False),
     Column("text", Text, nullable=False),
     Index(None, "job_id", "seq"),
+    Index("ix_job_log_broken_off", "event", sqlite_where=BROKEN_OFF, postgresql_where=BROKEN_OFF),
 )
 
 job_files = Table(  # what a job's settings name beside its checkpoint

@@ -306,6 +306,29 @@ def test_metrics_tell_what_one_is_woken_for(any_api: TestClient, any_services: S
     )
 
 
+def test_metrics_tell_of_attempts_that_came_to_no_end(any_api: TestClient, any_services: Services) -> None:
+    def told() -> dict[str, float]:
+        name = "micronet_job_attempts_broken_off"
+        lines = [line for line in any_api.get("/metrics").text.splitlines() if line.startswith(name)]
+        return {line.split('"')[1]: float(line.split()[-1]) for line in lines}
+
+    assert told() == {"lost": 0, "given-back": 0}
+    leases = any_services.records.leases
+    job = accepted(any_api)
+    for _ in range(2):
+        assert leases.claim("w", ("short",)) is not None
+        (lease,) = leases.held()
+        leases.expire(lease)
+    assert told() == {"lost": 2, "given-back": 0}
+    accepted(any_api)
+    claimed = leases.claim("w", ("short",))
+    assert claimed is not None
+    assert leases.give_back(claimed)
+    assert told() == {"lost": 2, "given-back": 1}
+    assert any_api.delete(f"/jobs/{job['id']}").status_code in (200, 204)
+    assert told() == {"lost": 0, "given-back": 1}
+
+
 def test_two_applications_count_apart(api: TestClient, services: Services) -> None:
     with called(services) as other:
         other.get("/tracks")

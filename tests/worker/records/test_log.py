@@ -5,7 +5,9 @@ from pydantic import ValidationError
 from sqlalchemy import event
 
 from tests.worker.records.making import accept
+from tests.worker.records.plans import plans_of
 from worker.records import Records
+from worker.records.figures import attempts_broken_off
 from worker.records.leases import MAX_ATTEMPTS
 from worker.records.log import MOST_ENTRIES
 from worker.records.values import Ending, Event, Job, JobError, LogEntry, Stage, Status
@@ -166,3 +168,18 @@ def test_names_from_jobs_that_no_database_keeps(records: Records) -> None:
     error = JobError(code="a\0b", title="x", detail="x")
     assert records.leases.finish(job, Ending(Status.FAILED, error=error), [begun("\0\N{SNOWMAN}")])
     assert [text for _, text in told(records, job)[2:]] == ["\ufffd\N{SNOWMAN}", "failed: a\ufffdb"]
+
+
+def test_attempts_broken_off_are_counted_by_an_index_of_them_alone(records: Records) -> None:
+    """Of logs that may have millions of entries, whenever somebody looks."""
+    accept(records)
+    lost = claim(records)
+    assert expire(records) is Status.QUEUED
+    records.leases.finish(claim(records), Ending(Status.SUCCEEDED))
+    accept(records)
+    assert records.leases.give_back(claim(records))
+    assert records.leases.retry(claim(records), "its process was killed", Ending(Status.FAILED)) is Status.QUEUED
+    assert attempts_broken_off(records.database) == {"lost": 1, "given-back": 2}
+    (plan,) = plans_of(records, lambda: attempts_broken_off(records.database))
+    assert "ix_job_log_broken_off" in plan
+    assert ("lost", "worker w gave no sign of life; the job waits again") in told(records, lost)
