@@ -1,6 +1,6 @@
 """From a file to the graph that is scored."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +11,8 @@ from micronet.architectures import find_architecture
 from micronet.architectures.load import load_network, sketch_network
 from micronet.checkpoints import OnnxModel, read_checkpoint
 from micronet.contract import ArchitectureSettings
-from micronet.errors import ArchitectureNotAccepted, ArchitectureRequired, ImagesMix, SettingsError
+from micronet.data.split import normalize
+from micronet.errors import ArchitectureNotAccepted, ArchitectureRequired, ImagesMix, NumericalError, SettingsError
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
 from micronet.graph.capture import capture
@@ -72,17 +73,25 @@ def check_fits(graph: Graph, track: Track) -> None:
         )
 
 
-def check_images_stand_alone(graph: Graph) -> None:
+def check_images_stand_alone(graph: Graph, mean: Sequence[float], std: Sequence[float]) -> None:
     """Raise ImagesMix where the answer for one image depends on the others in its batch.
 
     Costs are counted for one image, so a mean or a softmax over the batch would be measured and not counted. Of three
     images the outer two, then the inner one are replaced; what the others give must stay the same to the last bit.
+    Their pixels are random, and normalized by `mean` and `std` as those of data are: some networks give numbers for
+    such images only. Raises NumericalError where this one gives none, of which nothing can be told.
     """
     generator = torch.Generator().manual_seed(0)
-    images, others = torch.randn(2, 3, *graph.input_shape, generator=generator)
+    pixels = torch.randint(256, (2, 3, *graph.input_shape), generator=generator, dtype=torch.uint8)
+    images, others = (normalize(each, mean, std) for each in pixels)
     inner = torch.tensor([False, True, False])
     mixtures = [torch.where(kept.view(-1, 1, 1, 1), images, others) for kept in (inner, ~inner)]
     answers, *mixed = in_order(lower(graph, len(images)).run, [images, *mixtures])
+    if not all(bool(torch.isfinite(answer).all()) for answer in (answers, *mixed)):
+        raise NumericalError(
+            "the network gives NaN or infinity for images of random pixels. Check normalization and weights, and "
+            "whether the running statistics of batch norms are what training left."
+        )
     for kept, answer in zip((inner, ~inner), mixed, strict=True):
         if not torch.equal(answer[kept], answers[kept]):
             raise ImagesMix(

@@ -47,7 +47,7 @@ def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -
     if test is not None:
         stages.begin("evaluate")
         inputs = inputs_of(settings, chosen, test)
-        check_images_stand_alone(graph)
+        check_images_stand_alone(graph, inputs.mean, inputs.std)
         measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings
     measurement = Measurement(counts, measured, None if test is None else test.sha256, str(device), warnings, told)

@@ -56,11 +56,11 @@ def read_source(settings: OptimizeSettings, checkpoint: Path, context: Context) 
     check_fits(graph, chosen)
     graph = prepare(graph, fuse=True)
     check_in_floating_point(graph)
-    check_images_stand_alone(graph)
-    graph = plain_batch_norms(fuse_layers(graph).graph)
     test, train = (
         normalized(settings.normalize, chosen, open_split(chosen, name, context.data_dir)) for name in _SPLITS
     )
+    check_images_stand_alone(graph, test.mean, test.std)
+    graph = plain_batch_norms(fuse_layers(graph).graph)
     floor = chosen.required_correct
     if settings.floor is not None:
         floor = math.ceil(settings.floor * len(test))

@@ -7,7 +7,7 @@ from itertools import zip_longest
 import torch
 from onnx import ModelProto, NodeProto, ValueInfoProto
 
-from micronet.errors import OnnxInterface, OnnxUnsupportedFeature
+from micronet.errors import NumericalError, OnnxInterface, OnnxUnsupportedFeature
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader.builder import Builder
@@ -38,7 +38,8 @@ def import_graph(model: ModelProto) -> Graph:
     brought into that order by a permutation, so that the graph's input is always (N, C, H, W).
 
     Raises OnnxInterface unless the file has one input (N, C, H, W) of floats and one output (N, classes), and the other
-    errors of `OnnxError`, CorruptFile, FileTooLarge and NotFinite for what the file says inside.
+    errors of `OnnxError`, CorruptFile, FileTooLarge and NotFinite for what the file says inside, and NumericalError for
+    a network saved for a fixed batch size that gives no numbers.
     """
     check_model(model)
     image = _image(model)
@@ -66,14 +67,26 @@ def import_graph(model: ModelProto) -> Graph:
 
 
 def _check_images_do_not_mix(graph: Graph) -> None:
-    """Where a file saved for a fixed batch size left open where N belongs: two images give what each gives alone."""
-    images = torch.randn(2, *graph.input_shape, generator=torch.Generator().manual_seed(0))
-    try:
-        together, alone = interpret(graph, images), torch.cat([interpret(graph, image[None]) for image in images])
-    except RuntimeError as error:
-        raise OnnxUnsupportedFeature(_FIXED_BATCH) from error
-    if not torch.allclose(together, alone, rtol=1e-3, atol=1e-4):
-        raise OnnxUnsupportedFeature(_FIXED_BATCH)
+    """Where a file saved for a fixed batch size left open where N belongs: two images give what each gives alone.
+
+    Of NaN nothing can be told. A network may give numbers only for what is not negative, so such images are tried, too.
+    """
+    generator = torch.Generator().manual_seed(0)
+    for draw in (torch.randn, torch.rand):
+        images = draw(2, *graph.input_shape, generator=generator)
+        try:
+            together, alone = interpret(graph, images), torch.cat([interpret(graph, image[None]) for image in images])
+        except RuntimeError as error:
+            raise OnnxUnsupportedFeature(_FIXED_BATCH) from error
+        if not bool(torch.isfinite(alone).all()):
+            continue
+        if not torch.allclose(together, alone, rtol=1e-3, atol=1e-4):
+            raise OnnxUnsupportedFeature(_FIXED_BATCH)
+        return
+    raise NumericalError(
+        "The network gives NaN or infinity for random images. Check its weights, and whether the running statistics "
+        "of batch norms are what training left."
+    )
 
 
 _FIXED_BATCH = (

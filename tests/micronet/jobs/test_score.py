@@ -16,6 +16,7 @@ from micronet.errors import (
     DatasetMissing,
     ImagesMix,
     MicronetError,
+    NumericalError,
     SettingsError,
     UnknownTrack,
 )
@@ -269,11 +270,34 @@ def test_a_network_that_looks_at_other_images_is_refused(mix: str) -> None:
             return (x - others).flatten(1)
 
     with pytest.raises(ImagesMix):
-        check_images_stand_alone(capture(Mixing(), (1, 4, 4)))
+        check_images_stand_alone(capture(Mixing(), (1, 4, 4)), (0.5,), (0.5,))
 
 
 def test_images_that_stand_alone_pass() -> None:
-    check_images_stand_alone(prepare(dense_network("digits", {}), fuse=True))
+    check_images_stand_alone(prepare(dense_network("digits", {}), fuse=True), (0.5,), (0.5,))
+
+
+class Root(nn.Module):
+    """The root of pixels, which normalization made negative."""
+
+    def __init__(self, mean: float, std: float) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x * self.std + self.mean + 1e-3).sqrt().flatten(1)
+
+
+def test_a_network_is_tried_with_images_normalized_as_those_of_data_are() -> None:
+    check_images_stand_alone(capture(Root(0.3, 0.4), (1, 4, 4)), (0.3,), (0.4,))
+
+
+def test_a_network_that_gives_no_numbers_is_not_said_to_mix_images() -> None:
+    norm = nn.BatchNorm2d(1).eval()
+    assert norm.running_var is not None
+    norm.running_var.fill_(-1.0)
+    with pytest.raises(NumericalError, match="NaN or infinity"):
+        check_images_stand_alone(capture(nn.Sequential(norm, nn.Flatten()), (1, 4, 4)), (0.5,), (0.5,))
 
 
 def test_a_count_against_baselines_of_another_task_says_so() -> None:

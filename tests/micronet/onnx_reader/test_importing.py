@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from onnx import NodeProto, helper
+from onnx import ModelProto, NodeProto, helper
 
-from micronet.errors import CorruptFile, OnnxUnsupportedFeature
+from micronet.errors import CorruptFile, NumericalError, OnnxUnsupportedFeature
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Ref
 from micronet.onnx_reader import EMITS, IMPORTERS, import_graph
@@ -77,6 +77,25 @@ def test_the_batch_is_free_whatever_the_file_was_saved_for(image: tuple[object, 
     weights = [of("flat", [saved, -1], np.int64), of("shape", [saved, 6, 4, 2], np.int64)]
     graph = agreeing(model(nodes, weights, image))
     assert interpret(graph, torch.randn(7, 3, 4, 4)).shape == (7, 6)
+
+
+def in_a_batch_of_two(last: NodeProto) -> ModelProto:
+    """A file saved for two images, whose shapes name them, with one more operation."""
+    nodes = [node("Reshape", "image", "flat", output="y"), node("Reshape", "y", "shape", output="z"), last]
+    weights = [of("flat", [2, -1], np.int64), of("shape", [2, 3, 4, 4], np.int64)]
+    weights += [of(name, [value] * 3) for name, value in {"one": 1.0, "negative": -1.0}.items()]
+    return model(nodes, weights, (2, 3, 4, 4))
+
+
+def test_the_batch_is_free_where_only_some_images_give_numbers() -> None:
+    graph = import_graph(in_a_batch_of_two(node("Sqrt", "z")))
+    images = torch.rand(7, 3, 4, 4)
+    torch.testing.assert_close(interpret(graph, images), images.sqrt().mean(dim=(2, 3)))
+
+
+def test_a_network_that_gives_no_numbers_is_not_said_to_be_of_a_fixed_batch() -> None:
+    with pytest.raises(NumericalError, match="NaN or infinity"):
+        import_graph(in_a_batch_of_two(node("BatchNormalization", "z", "one", "one", "one", "negative")))
 
 
 def test_an_image_with_channels_last_is_turned() -> None:
