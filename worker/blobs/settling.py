@@ -1,12 +1,13 @@
-"""The last step of storing a file: it is recorded and kept where its record says, or deleted."""
+"""The last step of storing files: each is recorded and kept where its record says, or deleted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from typing import TypeVar
 
 import structlog
 
 from worker.blobs.port import Blobs, Incoming
-from worker.errors import ServiceError, Unavailable
+from worker.errors import ServiceError, StorageFull, Unavailable
 from worker.records.values import StoredBlob
 
 T = TypeVar("T")
@@ -16,32 +17,52 @@ otherwise by now."""
 
 log = structlog.get_logger()
 
+_IN_DOUBT = (Unavailable, StorageFull)
+"""Of the errors of the service those that are no refusal."""
+
 
 def settle(
     incoming: Incoming, store: Blobs, record: Callable[[StoredBlob], tuple[T, str | None]], replace: Replace
 ) -> T:
-    """Make the file durable and `record` it, and end the claim on it, whatever happens.
+    """As `settle_together`, for one file."""
 
-    `record` answers with the location its content has now. If that is another (it was here before) this copy goes,
-    unless it takes the place of one that its store has lost; with None it goes. Raises what `record` raises: then
-    nothing stays, except after Unavailable: the file may have been recorded for all we know, and if not, sweeps find
-    it, and delete it a day later. Raises OSError as the store does.
+    def record_it(blobs: Sequence[StoredBlob]) -> tuple[T, tuple[str | None]]:
+        (blob,) = blobs
+        answer, location = record(blob)
+        return answer, (location,)
+
+    return settle_together((incoming,), store, record_it, replace)
+
+
+def settle_together(
+    incoming: Sequence[Incoming],
+    store: Blobs,
+    record: Callable[[Sequence[StoredBlob]], tuple[T, Sequence[str | None]]],
+    replace: Replace,
+) -> T:
+    """Make the files durable and `record` them at once, and end the claims on them, whatever happens.
+
+    `record` answers with the location that the content of each has now. If that is another (it was here before) this
+    copy goes, unless it takes the place of one that its store has lost; with None it goes. Raises what `record` raises:
+    nothing stays after a refusal. After any other error the files may have been recorded for all we know (the answer to
+    a commit was lost, and what came then says nothing of it), so they stay; sweeps find those that were not, and delete
+    them a day later. Raises OSError as the store does: then nothing was recorded, and nothing stays.
     """
-    incoming.settled = True
-    try:
+    with ExitStack() as claims:
+        for each in incoming:
+            each.settled = True
+            claims.callback(each.close)
+        blobs = _kept(incoming)
         try:
-            blob = incoming.keep()
-            answer, location = record(blob)
-        except Unavailable:
+            answer, locations = record(blobs)
+        except ServiceError as error:
+            if not isinstance(error, _IN_DOUBT):
+                _abandon_all(incoming)
             raise
-        except BaseException:
-            abandon(incoming)
-            raise
-        if location != blob.location and not _takes_place_of(store, location, blob, replace):
-            abandon(incoming)
-        return answer
-    finally:
-        incoming.close()
+        for each, blob, location in zip(incoming, blobs, locations, strict=True):
+            if location != blob.location and not _takes_place_of(store, location, blob, replace):
+                abandon(each)
+    return answer
 
 
 def abandon(incoming: Incoming) -> None:
@@ -52,6 +73,19 @@ def abandon(incoming: Incoming) -> None:
         log.warning("file not deleted yet", reason=repr(error))
     finally:
         incoming.close()
+
+
+def _kept(incoming: Sequence[Incoming]) -> tuple[StoredBlob, ...]:
+    try:
+        return tuple(each.keep() for each in incoming)
+    except BaseException:
+        _abandon_all(incoming)
+        raise
+
+
+def _abandon_all(incoming: Sequence[Incoming]) -> None:
+    for each in incoming:
+        abandon(each)
 
 
 def has_gone(store: Blobs, location: str) -> bool:
@@ -71,6 +105,6 @@ def _takes_place_of(store: Blobs, location: str | None, blob: StoredBlob, replac
         return False
     try:
         return replace(blob.sha256, location, blob.location)
-    except ServiceError as error:  # away, or full: who sent the file has it recorded, and the next copy may do it
+    except Exception as error:  # whatever it is: who sent the file has it recorded, and the next copy may do it
         log.warning("lost file not replaced yet", sha256=blob.sha256, reason=str(error))
         return True

@@ -1,14 +1,15 @@
 """Writing the end of a job, with its files: of one that succeeded all or nothing, of any other what it had finished."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import structlog
 
-from worker.blobs.port import CHUNK
-from worker.blobs.settling import settle
+from worker.blobs.port import CHUNK, Incoming
+from worker.blobs.settling import settle_together
 from worker.errors import OutputRefused, ServiceError, StorageFull, Unavailable
 from worker.job_run.attempt import Attempt, Interruption, interruption, interruption_at_its_end
 from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_ours
@@ -18,10 +19,6 @@ from worker.records.values import Artifact, Ending, Status, StoredBlob
 from worker.runner.outputs import collect, collect_finished
 
 log = structlog.get_logger()
-
-_Kept = tuple[Ending | Lost, tuple[str | None, ...]]
-"""How a job ended, and where each of its files lies now, if anywhere."""
-_Finish = Callable[[Ending, tuple[StoredBlob, ...]], _Kept]
 
 
 def finish_succeeded(attempt: Attempt, scratch: Path) -> Outcome:
@@ -98,37 +95,40 @@ def _store_and_finish(
     attempt: Attempt, ending: Ending, paths: Sequence[Path], *, patience: Patience, interrupted: Interruption
 ) -> Ending | Lost:
     """Write the end together with these files, as soon as the store takes them all."""
-    finish = partial(_finished, attempt, interrupted=interrupted)
-    outcome, _ = with_retries(attempt, partial(_stored, attempt, finish, ending, paths), patience, interrupted)
-    return outcome
+    return with_retries(attempt, partial(_stored, attempt, ending, paths, interrupted), patience, interrupted)
 
 
-def _stored(
-    attempt: Attempt, finish: _Finish, ending: Ending, paths: Sequence[Path], blobs: tuple[StoredBlob, ...] = ()
-) -> _Kept:
-    """The end of a job, with files `blobs` in the store and those of `paths` to come.
+def _stored(attempt: Attempt, ending: Ending, paths: Sequence[Path], interrupted: Interruption) -> Ending | Lost:
+    """The end of a job, written together with the records of its files.
 
-    Each is this process's own (no sweep deletes it) until the end is written, together with the records of them all.
+    Each is this process's own (no sweep deletes it) until all of that is written.
     """
-    if not paths:
-        return finish(ending, blobs)
-    path, *others = paths
-
-    def record(blob: StoredBlob) -> tuple[_Kept, str | None]:
-        made = Artifact(name=path.name, sha256=blob.sha256, size=blob.size)
-        so_far = replace(ending, artifacts=(*ending.artifacts, made))
-        kept = _stored(attempt, finish, so_far, others, (*blobs, blob))
-        return kept, kept[1][len(blobs)]
-
     context = attempt.context
-    with path.open("rb") as source, context.blobs.create() as incoming:
+    with ExitStack() as stack:
+        incoming = [_copied(path, stack.enter_context(context.blobs.create())) for path in paths]
+
+        def record(blobs: Sequence[StoredBlob]) -> tuple[Ending | Lost, Sequence[str | None]]:
+            made = (
+                Artifact(name=path.name, sha256=blob.sha256, size=blob.size)
+                for path, blob in zip(paths, blobs, strict=True)
+            )
+            return _finished(attempt, replace(ending, artifacts=tuple(made)), blobs, interrupted)
+
+        return settle_together(incoming, context.blobs, record, context.records.blobs.replace)
+
+
+def _copied(path: Path, incoming: Incoming) -> Incoming:
+    with path.open("rb") as source:
         while chunk := source.read(CHUNK):
             incoming.write(chunk)
-        return settle(incoming, context.blobs, record, context.records.blobs.replace)
+    return incoming
 
 
-def _finished(attempt: Attempt, ending: Ending, blobs: tuple[StoredBlob, ...], *, interrupted: Interruption) -> _Kept:
-    """Write the end and whose files these are, however long database or its disk stay away.
+def _finished(
+    attempt: Attempt, ending: Ending, blobs: Sequence[StoredBlob], interrupted: Interruption
+) -> tuple[Ending | Lost, Sequence[str | None]]:
+    """Write the end and whose files these are, however long database or its disk stay away. How the job ended, and
+    where each file lies now, if anywhere.
 
     Raises Unavailable or StorageFull if the job may not wait for that.
     """

@@ -59,6 +59,26 @@ def test_an_end_that_was_written_though_nobody_heard_of_it_keeps_its_files(
     assert blobs.open_files == set()
 
 
+@pytest.mark.parametrize("then", [StorageFull("full"), OperationalError("UPDATE", {}, Exception("out of memory"))])
+def test_an_end_that_was_written_though_nobody_heard_of_it_keeps_its_files_whatever_comes_then(
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch, then: Exception
+) -> None:
+    job, leases = claimed(context), context.records.leases
+    finish = leases.finish
+
+    def finish_unheard(*given: object) -> object:
+        finish(*given)  # type: ignore[arg-type]
+        monkeypatch.setattr(leases, "finish", finish)
+        context.stopping.set()
+        raise then
+
+    monkeypatch.setattr(leases, "finish", finish_unheard)
+    ended = ran(context, job, QuickRunner(made=(b"first", b"second")))
+    assert ended.status is Status.SUCCEEDED
+    assert [read(context, artifact.sha256) for artifact in ended.artifacts] == [b"first", b"second"]
+    assert blobs.open_files == set()
+
+
 def test_an_artifact_takes_the_place_of_a_file_that_the_store_has_lost(
     context: WorkerContext, blobs: FailingBlobs
 ) -> None:
