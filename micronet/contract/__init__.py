@@ -17,7 +17,7 @@ from micronet.contract.compression import (
     SparsifyRound,
     SparsifySettings,
 )
-from micronet.contract.files import files_named
+from micronet.contract.files import distillations, files_named
 from micronet.contract.optimizing import (
     FrontPoint,
     OptimizedLayer,
@@ -161,5 +161,6 @@ __all__ = [
     "TrainingReport",
     "Tuning",
     "Value",
+    "distillations",
     "files_named",
 ]

@@ -96,11 +96,12 @@ class PruningReport(Value):
 
 
 class PruneResult(Value):
-    """The answer of a prune job."""
+    """The answer of a prune job; `teacher` as in that of a train job."""
 
     track: str
     pruning: PruningReport
     accuracy: Accuracy | None
+    teacher: Accuracy | None = None
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]
@@ -170,11 +171,12 @@ class SparsifyingReport(Value):
 
 
 class SparsifyResult(Value):
-    """The answer of a sparsify job."""
+    """The answer of a sparsify job; `teacher` as in that of a train job."""
 
     track: str
     sparsifying: SparsifyingReport
     accuracy: Accuracy | None
+    teacher: Accuracy | None = None
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]

@@ -8,18 +8,19 @@ from micronet.contract.values import Value
 
 def files_named(settings: Value) -> tuple[str, ...]:
     """SHA-256s of other checkpoints, each once, in order: teachers, wherever in the settings they are."""
-    return tuple(dict.fromkeys(_teachers(settings)))
+    return tuple(dict.fromkeys(one.teacher for one in distillations(settings)))
 
 
-def _teachers(value: object) -> Iterator[str]:
+def distillations(value: object) -> Iterator[Distillation]:
+    """Those in settings, in order, wherever they are."""
     if isinstance(value, Distillation):
-        yield value.teacher
+        yield value
     elif isinstance(value, Value):
         for name in type(value).model_fields:
-            yield from _teachers(getattr(value, name))
+            yield from distillations(getattr(value, name))
     elif isinstance(value, tuple | list):
         for item in value:
-            yield from _teachers(item)
+            yield from distillations(item)
     elif isinstance(value, Mapping):
         for item in value.values():
-            yield from _teachers(item)
+            yield from distillations(item)

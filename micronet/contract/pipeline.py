@@ -140,13 +140,17 @@ class StageReport(Value):
 
 
 class PipelineResult(Value):
-    """The answer of a pipeline; `artifact` is the file of the last stage that was accepted."""
+    """The answer of a pipeline; `artifact` is the file of the last stage that was accepted.
+
+    `teacher` as in the answer of a train job.
+    """
 
     track: str
     policy: Literal["report", "challenge"]
     stages: Annotated[tuple[StageReport, ...], Field(min_length=1)]
     stopped: Name | None
     accuracy: Accuracy | None
+    teacher: Accuracy | None = None
     score: ScoreTerms
     artifact: ArtifactFile
     scorer: Scorer

@@ -67,7 +67,7 @@ class QuantizingReport(Value):
 class QuantizeResult(Value):
     """The answer of a quantize job; the artifact is ONNX and scores, with `bits` null, as the file did with bits.
 
-    `training` and `accuracy`, the test set's, are null where nothing was trained.
+    `training` and `accuracy`, the test set's, are null where nothing was trained; `teacher` as in that of a train job.
     """
 
     track: str
@@ -76,6 +76,7 @@ class QuantizeResult(Value):
     tensors: tuple[QuantizedTensor, ...]
     training: TrainingReport | None = None
     accuracy: Accuracy | None = None
+    teacher: Accuracy | None = None
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]

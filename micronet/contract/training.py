@@ -220,11 +220,15 @@ class TrainingReport(Value):
 
 
 class TrainResult(Value):
-    """The answer of a train job; `holdout` accuracies are in `training`, `accuracy` is the test set's."""
+    """The answer of a train job; `holdout` accuracies are in `training`, `accuracy` is the test set's.
+
+    `teacher` is the teacher's accuracy on held-out images; null where there is none, or are several.
+    """
 
     track: str
     training: TrainingReport
     accuracy: Accuracy | None
+    teacher: Accuracy | None = None
     artifact: ArtifactFile
     scorer: Scorer
     warnings: tuple[str, ...]

@@ -10,9 +10,10 @@ import torch
 from micronet.analysis.counts import count
 from micronet.architectures import find_architecture
 from micronet.architectures.load import create_network
-from micronet.contract import Accuracy, Distillation, LearningSettings, Scorer, Training
+from micronet.contract import Accuracy, Distillation, LearningSettings, Scorer, Training, distillations
 from micronet.data.datasets import open_split
 from micronet.errors import AlreadyQuantized, SettingsError
+from micronet.evaluation.accuracy import evaluate
 from micronet.evaluation.device import choose_device
 from micronet.evaluation.inputs import Inputs
 from micronet.graph.capture import capture
@@ -54,6 +55,21 @@ class Lesson:
         test = self.test
         return self.task.world.from_first(lambda: accuracy(graph, test, self.task.device, context.progress.advance))
 
+    def teacher(self, settings: LearningSettings) -> Accuracy | None:
+        """Top-1 on the held-out images of the teacher that `settings` name; None where there is none, or are several.
+
+        It is shown them with its own normalization; an image that it gives NaN or infinity for counts as wrong.
+        """
+        named = list(distillations(settings))
+        networks = [(one.teacher, one.architecture, one.normalize) for one in named]
+        if not named or any(one != networks[0] for one in networks):
+            return None
+        by, task = named[0], self.task
+        own = by.normalize or task.holdout
+        shown = replace(task.holdout, mean=own.mean, std=own.std)
+        measured = task.world.from_first(lambda: evaluate(task.teacher(by), shown, task.device, count_infinite=True))
+        return measured.accuracy
+
     def scorer(self) -> Scorer:
         """What it takes to get the numbers again."""
         return scorer(str(self.task.device), self.task.seed, self.track.dataset, self.dataset_sha256)
@@ -80,11 +96,12 @@ def taught(
     graph, report = teach(lesson.graph, settings, lesson.task)
     if settings.evaluate:
         stages.begin("evaluate")
-    accuracy = lesson.measured(graph, context)
+    accuracy, teacher = lesson.measured(graph, context), lesson.teacher(settings)
     stages.begin("write")
     return report, {
         "track": lesson.track.name,
         "accuracy": accuracy,
+        "teacher": teacher,
         "artifact": write_artifact(graph, JOBS[kind].artifact, context),
         "scorer": lesson.scorer(),
         "warnings": (*lesson.warnings, *warnings(report)),

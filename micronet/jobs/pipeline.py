@@ -127,6 +127,7 @@ class _Road:
             stages=tuple(self._reports),
             stopped=self.stopped,
             accuracy=last.accuracy,
+            teacher=self._lesson.teacher(self._settings),
             score=last.score,
             artifact=last.artifact,
             scorer=self._lesson.scorer(),

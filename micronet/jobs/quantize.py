@@ -42,13 +42,13 @@ def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> 
     stages.begin("quantize")
     how = quantization(settings.bits, settings.quantizer, settings.layers)
     quantized = put_on_grids(graph, how, source.images, advance)
-    training = accuracy = None
+    training = accuracy = teacher = None
     if settings.train is not None and source.lesson is not None:
         stages.begin("train")
         quantized, training = train_on_grids(quantized, settings.train, source.lesson.task)
         if settings.evaluate:
             stages.begin("evaluate")
-        accuracy = source.lesson.measured(quantized.graph, context)
+        accuracy, teacher = source.lesson.measured(quantized.graph, context), source.lesson.teacher(settings)
     stages.begin("measure")
     tensors = quantized_tensors(quantized, settings.seed, advance)
     stages.begin("write")
@@ -59,6 +59,7 @@ def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> 
         tensors=tensors,
         training=training,
         accuracy=accuracy,
+        teacher=teacher,
         artifact=write_artifact(plain_batch_norms(quantized.graph), JOBS["quantize"].artifact, context),
         scorer=_scorer(settings, source, quantized),
         warnings=tuple(dict.fromkeys((*source.warnings, *quantized.warnings))),

@@ -37,6 +37,7 @@ def pipeline_text(*stages: StageReport, stopped: str | None = None, warning: str
         stages=stages,
         stopped=stopped,
         accuracy=last.accuracy,
+        teacher=stages[0].holdout,
         score=last.score,
         artifact=last.artifact,
         scorer=_SCORER,

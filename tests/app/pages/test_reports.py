@@ -244,8 +244,17 @@ def test_a_tensor_without_points_is_shown(api: TestClient, services: Services) -
     [
         (
             "train",
-            TrainResult(track="digits", training=learned(60, 80, kept=1), accuracy=right(77), **_COMMON),
-            ["77.00\xa0%", "the weights of epoch 1 were kept", "1, kept", "<svg", "made.onnx"],
+            TrainResult(
+                track="digits", training=learned(60, 80, kept=1), accuracy=right(77), teacher=right(91), **_COMMON
+            ),
+            [
+                "Its teacher has 91 of 100",
+                "77.00\xa0%",
+                "the weights of epoch 1 were kept",
+                "1, kept",
+                "<svg",
+                "made.onnx",
+            ],
         ),
         (
             "quantize",

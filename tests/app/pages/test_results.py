@@ -52,6 +52,7 @@ def test_a_pipeline_is_drawn_and_written_down_stage_by_stage(api: TestClient, se
     for words in ("1 train", "2 prune (undone: under the floor)", "97.22", "55.56", "0.500000", "8.0", "3-fuse.onnx"):
         assert words in plain, words
     assert "stage prune fell under the floor" in plain
+    assert "Its teacher has 91 of 100 held-out" in plain
     assert "floor of the track 95.00%" in plain
 
 

@@ -264,6 +264,25 @@ def test_a_teacher_may_be_a_bare_state_dict_of_a_named_architecture(tmp_path: Pa
     assert [stage.stage for stage in done.stages] == ["train", "sparsify"]
 
 
+def test_how_good_the_teacher_is_is_told(whole: tuple[PipelineResult, Path], tmp_path: Path) -> None:
+    """By the images that the student is held to; of two teachers, of neither."""
+    file, first = whole[1] / "1-train.onnx", "a" * 64
+    seen = whole[0].stages[0].holdout
+    context = Context(device="cpu", files={first: file, "b" * 64: file})
+    step = STAGES[0] | {"epochs": 1, "steps": 1}
+    taught = {"distillation": {"teacher": first}, "evaluate": False}
+    done = JOBS["pipeline"].run(settings(stages=[step], **taught), None, context)
+    assert done.teacher == seen != done.stages[0].holdout
+    other = [step, step | {"distillation": {"teacher": "b" * 64}}]
+    assert JOBS["pipeline"].run(settings(stages=other, **taught), None, context).teacher is None
+    one = {**COMMON, **{name: value for name, value in step.items() if name != "stage"}}
+    by = {"teacher": first, "normalize": {"mean": [0.9], "std": [0.1]}}
+    asked = JOBS["train"].settings.model_validate({**one, "evaluate": False, "distillation": by})
+    answered = JOBS["train"].run(asked, None, context).teacher
+    assert (answered.total, answered.correct < seen.correct) == (seen.total, True), "it was shown other numbers"
+    assert whole[0].teacher is None
+
+
 def test_a_batch_that_cannot_be_shared_out_is_refused_before_anything_is_trained(
     whole: tuple[PipelineResult, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
