@@ -24,9 +24,8 @@ def check_free(directory: Path, names: Iterable[str], force: bool) -> None:
             raise SettingsError(f"{path} is there already: give --force, or another --output.")
 
 
-def move_all(source: Path, directory: Path, force: bool) -> None:
-    """Move every file of `source` to `directory`. Raises SettingsError, with none of them moved."""
+def move_all(source: Path, directory: Path, force: bool) -> list[Path]:
+    """Move every file of `source` to `directory`; where they are then. Raises SettingsError, with none moved."""
     paths = sorted(source.iterdir())
     check_free(directory, (path.name for path in paths), force)
-    for path in paths:
-        path.replace(directory / path.name)
+    return [path.replace(directory / path.name) for path in paths]

@@ -7,7 +7,7 @@ MicronetError
     ├── NoSpace                no disk left, here
     ├── MachineTooSmall        no memory left, here
     ├── AnotherVersion         it answered, in a form that this version does not know
-    ├── Interrupted            this program was stopped; the job it followed was not
+    ├── Interrupted            this program was stopped before the job ended that it ran, or followed
     └── NotGoodEnough
 """
 
@@ -60,7 +60,8 @@ class AnotherVersion(CommandError):
 
 
 class Interrupted(CommandError):
-    """A signal stopped this program, as Ctrl-C does, before the job that it followed ended: the job goes on."""
+    """A signal stopped this program, as Ctrl-C does, before the job ended: one that it ran stops with it, one that it
+    followed goes on."""
 
     code = "interrupted"
     title = "Stopped before the job ended"

@@ -1,7 +1,6 @@
 """A job of a server's, as its sender sees it: on its way, at its end, and what is left of it."""
 
 import json
-import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from app.answers import answer_of
 from app.artifacts import make_room, move_all
 from app.client import Client, Later, ServerError
 from app.client.errors import JobCanceled
+from app.commands.stopping import STOPS, signal_of, terminable
 from app.errors import Interrupted
 from app.progress_bar import ProgressBar
 from app.reporting import of_the_system, say
@@ -23,22 +23,12 @@ from micronet.errors import MicronetError
 def left_running(job_id: str) -> Iterator[None]:
     """Where this program is stopped while it waits, the job is not. Raises Interrupted, which says what can be done."""
 
-    def stop(*_: object) -> None:
-        raise _Terminated
-
-    previous = signal.signal(signal.SIGTERM, stop)
     try:
-        yield
-    except (KeyboardInterrupt, _Terminated) as error:
+        with terminable():
+            yield
+    except STOPS as error:
         detail = f"the job goes on: `micronet job {job_id} --wait` waits for it, `micronet cancel {job_id}` stops it."
-        number = signal.SIGTERM if isinstance(error, _Terminated) else signal.SIGINT
-        raise Interrupted(detail, number) from None
-    finally:
-        signal.signal(signal.SIGTERM, previous)
-
-
-class _Terminated(BaseException):
-    """SIGTERM came. As KeyboardInterrupt, it is nobody's on the way."""
+        raise Interrupted(detail, signal_of(error)) from None
 
 
 def followed(client: Client, job: dict[str, Any], progress: ProgressBar) -> dict[str, Any]:

@@ -5,7 +5,8 @@ import inspect
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any
@@ -14,6 +15,8 @@ import typer
 
 from app.artifacts import make_room, move_all
 from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Set, Teachers
+from app.commands.stopping import STOPS, signal_of, terminable
+from app.errors import Interrupted
 from app.progress_bar import ProgressBar
 from app.reporting import reported
 from app.settings_text import pairs, put_, put_each_, validated, whole
@@ -85,7 +88,7 @@ def _run_here(
     as_json: Json = False,
 ) -> None:
     job = JOBS[kind]
-    with reported(as_json), ProgressBar() as progress:
+    with reported(as_json), _stopped_in_words(job, journal) as kept, ProgressBar() as progress:
         if file is not None and not file.is_file():
             raise FileNotFoundError(2, "No such file", str(file))
         pause_at = None if pause_after is None else pause_of(job, pause_after, journal)
@@ -104,10 +107,30 @@ def _run_here(
                 result = job.run(wanted, file, context)
             except BaseException as error:
                 if kind == "pipeline" and is_all_there_will_be(error, journal):
-                    move_all(Path(outputs), output, force)
+                    kept.extend(move_all(Path(outputs), output, force))
                 raise
             move_all(Path(outputs), output, force)
     show_whole(result, as_json)
+
+
+@contextmanager
+def _stopped_in_words(job: Job, journal: Path | None) -> Iterator[list[Path]]:
+    """Ctrl-C and SIGTERM as Interrupted, which says what is left and how to go on; `kept` are the files moved out."""
+    kept: list[Path] = []
+    try:
+        with terminable():
+            yield kept
+    except STOPS as error:
+        raise Interrupted(_what_is_left(job, journal, kept), signal_of(error)) from None
+
+
+def _what_is_left(job: Job, journal: Path | None, kept: Sequence[Path]) -> str:
+    if journal is not None:
+        return f"what it had written down is in {journal}: the same command goes on from there."
+    left = f"kept: {', '.join(map(str, kept))}." if kept else "nothing of it is kept."
+    if "long" not in job.lanes:
+        return f"{left} The same command begins again."
+    return f"{left} With --journal DIRECTORY, the same command would go on where it was stopped."
 
 
 def is_all_there_will_be(error: BaseException, journal: Path | None) -> bool:

@@ -1,6 +1,7 @@
 """Commands that run any job of the table: here, and on a server."""
 
 import json
+import signal
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -12,10 +13,10 @@ import pytest
 from app.commands.jobs import OWN_COMMANDS, is_all_there_will_be, put_all_, sha256_of, with_teachers
 from app.server import private_server
 from app.settings_text import validated, whole
-from micronet.contract import FineTuning, PipelineSettings, TrainResult, TrainSettings
+from micronet.contract import FineTuning, JobSettings, PipelineSettings, TrainResult, TrainSettings
 from micronet.contract.pipeline import FuseStage, SparsifyStage, TrainStage
 from micronet.errors import NumericalError, Paused, SettingsError
-from micronet.jobs import JOBS
+from micronet.jobs import JOBS, Context
 from tests.app.in_process import Done, command
 from tests.app.test_cli import micronet
 
@@ -251,6 +252,40 @@ def test_what_a_pipeline_made_before_a_stage_failed_is_kept(tmp_path: Path) -> N
     assert "training came apart" in failed.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["1-train.onnx"]
     assert command("count", str(tmp_path / "1-train.onnx"), "--track", "digits").returncode == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("asked", "kept", "words"),
+    [
+        (("pipeline",), ["1-train.onnx"], "kept: {output}/1-train.onnx. With --journal DIRECTORY"),
+        (("pipeline", "--journal", "{output}/written"), [], "in {output}/written: the same command goes on"),
+        (("train", "--architecture", "digits"), [], "nothing of it is kept. With --journal DIRECTORY"),
+        (("fuse", "tests/conftest.py"), [], "nothing of it is kept. The same command begins again."),
+    ],
+)
+def test_a_job_that_is_stopped_says_what_is_left_of_it_and_leaves_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    number: signal.Signals,
+    *,
+    asked: tuple[str, ...],
+    kept: list[str],
+    words: str,
+) -> None:
+    def stopped(settings: JobSettings, checkpoint: Path | None, context: Context) -> None:
+        assert context.outputs is not None
+        (context.outputs / "1-train.onnx").write_bytes(b"made")
+        signal.raise_signal(number)
+
+    monkeypatch.setattr("micronet.jobs.table.load", lambda entry: stopped)
+    before, handler = signal.signal(signal.SIGINT, signal.default_int_handler), signal.getsignal(signal.SIGTERM)
+    done = command(*(one.format(output=tmp_path) for one in asked), "--output", str(tmp_path))
+    signal.signal(signal.SIGINT, before)
+    assert done.returncode == 128 + number
+    assert words.format(output=tmp_path) in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == kept
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 @pytest.mark.parametrize(
