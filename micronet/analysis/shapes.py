@@ -62,6 +62,13 @@ def constants(graph: Graph) -> frozenset[str]:
     return frozenset(known)
 
 
+def unspread(makers: Mapping[str, Node], name: str) -> str:
+    """Name of the tensor that was spread over more places, such as one for each image, to be the one called `name`."""
+    while (maker := makers.get(name)) is not None and maker.target is torch.ops.aten.expand.default:
+        name = first_ref(maker)
+    return name
+
+
 def tensor_refs(node: Node) -> list[str]:
     """Names a node reads, in order, without repeats."""
     return list(dict.fromkeys(ref.name for ref in node.refs()))

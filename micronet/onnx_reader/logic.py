@@ -1,14 +1,16 @@
-"""Comparisons, signs and logic, on constants and shapes only: exporters write them around shapes."""
+"""Comparisons, signs and logic, on constants and shapes only: exporters write them around shapes, and masks."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from functools import reduce
 
 import torch
 
 from micronet.graph.ir import Target
 from micronet.onnx_reader.call import Call, Importer, Importers
-from micronet.onnx_reader.elementwise import no_batch
+from micronet.onnx_reader.elementwise import add, multiply, no_batch
 from micronet.onnx_reader.targets import FOLD_ONLY
-from micronet.onnx_reader.values import Floating, Known, carries_batch
+from micronet.onnx_reader.values import Floating, Known, Made, broadcast, carries_batch, literal, once
 
 
 def _known(call: Call, index: int) -> Known:
@@ -58,10 +60,39 @@ def _remainder(call: Call) -> Floating:
 
 
 def _where(call: Call) -> Floating:
-    condition, a, b = _known(call, 0), call.tensor(1), call.tensor(2)
+    condition, a, b = call.tensor(0), call.tensor(1), call.tensor(2)
+    if not isinstance(condition, Known) or (isinstance(a, Known) and isinstance(b, Known)):
+        condition = _known(call, 0)
     if condition.tensor.dtype != torch.bool:
         raise call.corrupt("the condition is no tensor of booleans.")
-    return call.build.fold(FOLD_ONLY["where"], condition, a, b)
+    if isinstance(a, Known) and isinstance(b, Known):
+        return call.build.fold(FOLD_ONLY["where"], condition, a, b)
+    return _chosen(call, condition, a, b)
+
+
+def _chosen(call: Call, condition: Known, a: Floating, b: Floating) -> Floating:
+    """By a constant among values: each times the condition as ones and zeros, and their sum, as modules have it.
+
+    Where the condition is the same everywhere, one of the values is the result.
+    """
+    shape = reduce(lambda one, other: broadcast(one, other) or (), [value.shape for value in (condition, a, b)])
+    mask = replace(condition, tensor=once(condition.tensor))
+    for always, value in ((mask.tensor.all(), a), ((~mask.tensor).all(), b)):
+        if bool(always) and value.shape == shape:
+            return value
+    terms: list[Floating] = []
+    for holds, value in ((True, a), (False, b)):
+        chosen = value if isinstance(value, Known) else literal(torch.tensor(1.0))
+        pair = (chosen, literal(torch.tensor(0.0)))
+        table = call.build.fold(FOLD_ONLY["where"], mask, *(pair if holds else pair[::-1]))
+        if isinstance(value, Made):
+            terms.append(multiply(call, value, replace(table, name=f"{condition.name}.{holds}")))
+        elif bool(table.tensor.any()):
+            terms.append(replace(table, name=f"{condition.name}.numbers"))
+    result = terms[0] if len(terms) == 1 else add(call, *terms)
+    if result.shape != shape:
+        raise call.unsupported("a mask that is larger than the values it chooses among.")
+    return result
 
 
 _COMPARISONS: Mapping[str, str] = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from micronet.analysis.shapes import first_ref
+from micronet.analysis.shapes import unspread
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 from micronet.graph.meta import on_meta
@@ -27,7 +27,8 @@ def drop_idle_arithmetic(graph: Graph) -> Graph:
     graph, or a literal, spread over the images or not; where it makes another type or shape of its operand, as 1.0 does
     of whole numbers, it stays.
     """
-    idle = {node.name: kept for node in graph.nodes if (kept := _kept(graph, node)) is not None}
+    makers = graph.by_name()
+    idle = {node.name: kept for node in graph.nodes if (kept := _kept(graph, makers, node)) is not None}
     if not idle:
         return graph
     kinds = [_kinds(graph, images) for images in (2, 3)]  # a size that equals one of these does not equal the other
@@ -42,33 +43,25 @@ def drop_idle_arithmetic(graph: Graph) -> Graph:
     return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
 
 
-def _kept(graph: Graph, node: Node) -> str | None:
+def _kept(graph: Graph, makers: Mapping[str, Node], node: Node) -> str | None:
     """Name of the operand that the node gives back, as far as the other one says."""
     if node.target not in _IDLE or node.kwargs or len(node.args) != 2:
         return None
     number, (one, other) = _IDLE[node.target], node.args
-    if isinstance(one, Ref) and _says(graph, other, number):
+    if isinstance(one, Ref) and _says(graph, makers, other, number):
         return one.name
     commutes = node.target in (aten.add.Tensor, aten.mul.Tensor)
-    return other.name if commutes and isinstance(other, Ref) and _says(graph, one, number) else None
+    return other.name if commutes and isinstance(other, Ref) and _says(graph, makers, one, number) else None
 
 
-def _says(graph: Graph, argument: Argument, number: int) -> bool:
+def _says(graph: Graph, makers: Mapping[str, Node], argument: Argument, number: int) -> bool:
     """Whether the argument is `number`, or a tensor of nothing else that no training set."""
     if not isinstance(argument, Ref):
         return type(argument) in (int, float) and argument == number
-    literal = _unspread(graph, argument.name)
+    literal = unspread(makers, argument.name)
     if literal not in graph.literals or graph.weights[literal].is_meta:
         return False
     return bool((graph.weights[literal] == number).all())
-
-
-def _unspread(graph: Graph, name: str) -> str:
-    """The tensor that was spread over more places, such as one for each image, to be this one."""
-    makers = graph.by_name()
-    while (maker := makers.get(name)) is not None and maker.target is aten.expand.default:
-        name = first_ref(maker)
-    return name
 
 
 def _kinds(graph: Graph, count: int) -> dict[str, tuple[torch.dtype, torch.Size]]:

@@ -145,7 +145,6 @@ NOT_READ = {
     "joined": "SequenceConstruct",
     "parts": "SplitToSequence",
     "tiles": "If",
-    "between two": "Where",
     "celu": "Celu",
     "variance of a sample": "ReduceProd",
     "deviation": "ReduceProd",
