@@ -20,6 +20,7 @@ TRANSIENT_ERRORS = (Unavailable, StorageFull, OSError)
 """Errors of reading and writing that may go by."""
 
 _NOT_HERE = frozenset({errno.ENODEV, errno.ENOTCONN, errno.ESTALE})  # a file system that is not mounted, or cut off
+_OF_THE_HOST = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # no descriptor or no memory is left for any file
 
 
 def is_full(error: Exception) -> bool:
@@ -32,7 +33,7 @@ def is_ours(error: Exception, ask: Callable[[], object]) -> bool:
 
     `ask` makes another request to the store, which fails too while the store is down.
     """
-    if not isinstance(error, OSError) or error.errno in FULL_DISK | _NOT_HERE:
+    if not isinstance(error, OSError) or error.errno in FULL_DISK | _NOT_HERE | _OF_THE_HOST:
         return True
     try:
         ask()

@@ -28,7 +28,8 @@ def finish_succeeded(attempt: Attempt, scratch: Path) -> Outcome:
     Raises Interrupted, OutputRefused, and OSError for files that cannot be read or written though others can.
     """
     try:
-        result, paths = collect(scratch, attempt.job.kind, attempt.limits.scratch_bytes)
+        left = partial(collect, scratch, attempt.job.kind, attempt.limits.scratch_bytes)
+        result, paths = with_retries(attempt, left, patience_after)
         ending = Ending(Status.SUCCEEDED, result=result)
         return _store_and_finish(attempt, ending, paths, patience=patience_after, interrupted=interruption)
     except TRANSIENT_ERRORS as error:
@@ -44,7 +45,8 @@ def finish_with_files(attempt: Attempt, ending: Ending, scratch: Path) -> Ending
     for its files, nor does it wait for the store for long; while the database is away, no end can be written at all.
     """
     try:
-        paths = collect_finished(scratch, attempt.limits.scratch_bytes)
+        finished = partial(collect_finished, scratch, attempt.limits.scratch_bytes)
+        paths = with_retries(attempt, finished, patience_at_its_end, interruption_at_its_end)
         if not paths:
             return None
         return _store_and_finish(

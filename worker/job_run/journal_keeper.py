@@ -26,6 +26,7 @@ from worker.blobs.settling import settle
 from worker.errors import JournalRefused, ServiceError, Unavailable
 from worker.records import Records
 from worker.records.values import Job, JournalEntry, StoredBlob, Written
+from worker.runner.outputs import NO_FILE
 
 log = structlog.get_logger()
 
@@ -169,12 +170,14 @@ def _directory(path: Path) -> Iterator[int]:
 
 
 def _opened(directory: int, name: str) -> int | None:
-    """The file, which must be one of its own; None where it was just replaced. Raises JournalRefused."""
+    """The file, which must be one of its own; None where it was just replaced. Raises JournalRefused, OSError."""
     try:
         descriptor = os.open(name, _FLAGS, dir_fd=directory)
     except FileNotFoundError:
         return None
     except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
         raise JournalRefused(f"{name!r} cannot be opened: {error.strerror}.") from error
     facts = os.fstat(descriptor)
     if stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:

@@ -1,5 +1,6 @@
 """A job's result and the files it made, read as if an enemy had written them. Its process must be gone."""
 
+import errno
 import os
 import re
 import stat
@@ -15,15 +16,18 @@ from worker.runner.results import MAX_RESULT_BYTES, checked
 MAX_ARTIFACTS = 65
 """Those of the longest pipeline: one of each stage, and the file it began with."""
 MAX_ENTRIES = 10_000
+NO_FILE = frozenset({errno.ELOOP, errno.ENOENT, errno.EACCES, errno.ENXIO, errno.ENOTDIR})
+"""What the system says when a job left something else than a file that can be opened. All else is not its doing: no
+descriptor is left, memory is short, the disk fails."""
 
 _OUT, _RESULT_NAME = RESULT.split("/")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def collect(scratch: Path, kind: str, limit: int) -> tuple[str, list[Path]]:
-    """The result, checked, as JSON, and the artifacts, sorted: files in `scratch/out`. Raises OutputRefused.
+    """The result, checked, as JSON, and the artifacts, sorted: files in `scratch/out`. `limit`: bytes of all artifacts.
 
-    `limit`: bytes of all artifacts.
+    Raises OutputRefused, and OSError where it is not the job that keeps them from being read.
     """
     with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
         names = _names(directory)
@@ -36,9 +40,9 @@ def collect(scratch: Path, kind: str, limit: int) -> tuple[str, list[Path]]:
 
 
 def collect_finished(scratch: Path, limit: int) -> list[Path]:
-    """The artifacts, sorted, that a job had finished before it failed or was canceled. Raises OutputRefused.
+    """The artifacts, sorted, that a job had finished before it failed or was canceled.
 
-    What begins with a dot is not finished. `limit`: as above.
+    What begins with a dot is not finished. `limit`, and what is raised: as above.
     """
     with _opened(scratch / _OUT, os.O_RDONLY | os.O_DIRECTORY, None) as directory:
         names = [name for name in _names(directory) if name != _RESULT_NAME and not name.startswith(".")]
@@ -101,6 +105,8 @@ def _opened(path: Path | str, flags: int, directory: int | None) -> Iterator[int
     try:
         descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError as error:
+        if error.errno not in NO_FILE:
+            raise
         raise OutputRefused(f"{str(path)[-60:]!r} cannot be opened: {error.strerror}") from error
     try:
         yield descriptor

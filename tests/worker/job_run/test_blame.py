@@ -11,6 +11,7 @@ import pytest
 
 from tests.worker.job_run.running import (
     FORBIDDEN,
+    MADE,
     NO_ROOM,
     BusyRunner,
     FailingBlobs,
@@ -22,9 +23,10 @@ from tests.worker.job_run.running import (
 )
 from worker.blobs import Incoming
 from worker.errors import Unavailable
-from worker.job_run import retrying, run
+from worker.job_run import finishing, retrying, run
 from worker.job_run.context import WorkerContext
 from worker.records.values import Status
+from worker.runner.messages import Exited
 
 
 @pytest.mark.parametrize(
@@ -133,6 +135,35 @@ def test_a_store_that_takes_nothing_any_more_fails_no_job(
     back = ran(context, job, QuickRunner(lambda: setattr(blobs, "ill", FORBIDDEN)))
     assert (back.status, back.attempt, blobs.ill) == (Status.QUEUED, 0, None)
     assert ran(context, claimed_again(context, "short"), QuickRunner()).status is Status.SUCCEEDED
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.EIO])
+@pytest.mark.parametrize("name", ["collect", "collect_finished"])
+def test_what_a_worker_cannot_read_for_a_moment_is_no_fault_of_the_job(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, number: int, name: str
+) -> None:
+    then, trouble = getattr(finishing, name), [OSError(number, os.strerror(number))] * 3
+
+    def later(*given: object) -> object:
+        if trouble:
+            raise trouble.pop()
+        return then(*given)
+
+    monkeypatch.setattr(finishing, name, later)
+    job = claimed(context)
+    runner = QuickRunner() if name == "collect" else QuickRunner(ended=[Exited(1)])
+    ended = ran(context, job, runner)
+    assert ended.status is (Status.SUCCEEDED if name == "collect" else Status.FAILED)
+    assert [read(context, artifact.sha256) for artifact in ended.artifacts] == [MADE]
+
+
+def test_a_worker_without_descriptors_gives_its_job_back_untried(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr(finishing, "collect", failing(OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+    back = ran(context, claimed(context), QuickRunner())
+    assert (back.status, back.attempt) == (Status.QUEUED, 0)
 
 
 def test_a_worker_that_stops_does_not_wait_for_its_store(context: WorkerContext, blobs: FailingBlobs) -> None:

@@ -1,5 +1,6 @@
 """Laws of journals: the newest entry is kept and no other, by whoever holds the job, until it has ended."""
 
+import errno
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -289,6 +290,25 @@ def test_what_no_job_writes_down_is_refused(records: Records, blobs: MemoryBlobs
         assert keeper.settle(10)
         assert keeper.refused is not None
     assert blobs.files == {}
+
+
+def test_a_worker_that_cannot_open_a_file_for_a_moment_refuses_none(
+    records: Records, blobs: MemoryBlobs, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(directory, "epoch", b"before")
+    really, trouble = os.open, [OSError(errno.EMFILE, os.strerror(errno.EMFILE))]
+
+    def fail_once(path: Path | str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
+        if path == "epoch" and trouble:
+            raise trouble.pop()
+        return really(path, flags, mode, dir_fd=dir_fd)
+
+    with JournalKeeper(records, blobs, claimed(records), directory, LIMIT) as keeper:
+        monkeypatch.setattr(os, "open", fail_once)
+        write(directory, "epoch", b"after")
+        assert keeper.settle(10)
+        assert (keeper.refused, trouble) == (None, [])
+    assert list(blobs.files.values()) == [b"after"]
 
 
 @pytest.mark.parametrize(

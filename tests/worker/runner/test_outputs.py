@@ -1,5 +1,6 @@
 """What jobs leave behind, honest and not; and that all of it can be removed."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -120,6 +121,27 @@ def test_what_was_not_finished_by_an_honest_job_is_refused(
     spoil(scratch / "out")
     with pytest.raises(OutputRefused, match=words):
         collect_finished(scratch, 1000)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EIO, errno.ESTALE])
+@pytest.mark.parametrize("name", ["out", "result.json", "network.onnx"])
+def test_what_keeps_a_worker_from_reading_is_no_fault_of_the_job(
+    scratch: Path, out: Path, monkeypatch: pytest.MonkeyPatch, number: int, name: str
+) -> None:
+    (out / "network.onnx").write_bytes(b"x")
+    really = os.open
+
+    def fail(path: Path | str, flags: int, *, dir_fd: int | None = None) -> int:
+        if Path(path).name == name:
+            raise OSError(number, os.strerror(number))
+        return really(path, flags, dir_fd=dir_fd)
+
+    monkeypatch.setattr(os, "open", fail)
+    with pytest.raises(OSError, match=os.strerror(number)):
+        collect(scratch, "score", 1000)
+    if name != "result.json":
+        with pytest.raises(OSError, match=os.strerror(number)):
+            collect_finished(scratch, 1000)
 
 
 def test_space_is_counted_with_everything_below(scratch: Path) -> None:
