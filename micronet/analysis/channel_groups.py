@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from micronet.analysis.constant_channels import FUNCTIONS, OF_TWO, RESHAPING, SAME, over_positions, reshaped_features
-from micronet.analysis.shapes import shapes
+from micronet.analysis.shapes import first_ref, shapes
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
 
 aten = torch.ops.aten
@@ -65,9 +65,7 @@ class _Grouping:
         nodes, inside = self._graph.by_name(), set(values)
         made_by_layers = tuple(name for name in values if name in self._layers)
         consumers = tuple(
-            node.name
-            for node in self._graph.nodes
-            if node.name in self._layers and isinstance(node.args[0], Ref) and node.args[0].name in inside
+            node.name for node in self._graph.nodes if node.name in self._layers and first_ref(node) in inside
         )
         inner = tuple(name for name in nodes if name in inside and name not in self._layers)
         features = {name: self._features[name] for name in values}

@@ -127,7 +127,7 @@ def _scalings(call: Call) -> int:
     """Factors other than 1 that addmm puts before its bias (beta) and its product (alpha)."""
     if call.node.target is not aten.addmm.default:
         return 0
-    return sum(call.node.kwargs.get(name, 1) != 1 for name in ("alpha", "beta"))
+    return sum(call.argument(index) != 1 for index in (3, 4))
 
 
 LAYERS: frozenset[Target] = frozenset({aten.conv1d.default, aten.conv2d.default, aten.linear.default})

@@ -94,7 +94,7 @@ def scaled_add(call: Call) -> Operations:
 
 def gelu(call: Call) -> Operations:
     """x/2 * (1 + erf(x/sqrt 2)): 4 multiplications and 1 addition; by tanh(a*(x + b*x^3)): 7 and 2."""
-    if call.node.kwargs.get("approximate", "none") == "tanh":
+    if call.argument(1) == "tanh":
         return Operations(2, 0, 5, 2).times(call.outputs)
     return Operations(2, 0, 2, 1).times(call.outputs)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from micronet.analysis.accumulators import exact_bits
-from micronet.analysis.shapes import Shapes, shapes
+from micronet.analysis.shapes import Shapes, first_ref, shapes
 from micronet.analysis.widths import KEEPS_WIDTH, activation_grid, is_size
 from micronet.graph.geometry import per_axis
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
@@ -91,9 +91,7 @@ class _Finder:
             return len(node.args) == 3
         if node.target not in _NEAREST:
             return True
-        source = node.args[0]
-        assert isinstance(source, Ref)
-        sizes = zip(self._shapes[source.name][-2:], self._shapes[node.name][-2:], strict=True)
+        sizes = zip(self._shapes[first_ref(node)][-2:], self._shapes[node.name][-2:], strict=True)
         return all(one == 1 or (made % one == 0 and _is_power(made // one)) for one, made in sizes)
 
     def _all(self, refs: tuple[Ref, ...], numbers: Sequence[float]) -> Multiples | None:
@@ -128,18 +126,14 @@ class _Finder:
 
 def _over_axes(shapes: Shapes, node: Node) -> int | None:
     """None where images are averaged with each other: how many there are is not known."""
-    source, axes = node.args[:2]
-    assert isinstance(source, Ref)
-    shape = shapes[source.name]
+    shape, axes = shapes[first_ref(node)], node.args[1]
     chosen = {axis % len(shape) for axis in axes if isinstance(axis, int)} if isinstance(axes, tuple) else set()
     return math.prod(shape[axis] for axis in chosen) if chosen and 0 not in chosen else None
 
 
 def _over_equal_parts(shapes: Shapes, node: Node) -> int | None:
     """None where the parts overlap, as adaptive pooling's may."""
-    source = node.args[0]
-    assert isinstance(source, Ref)
-    sizes = list(zip(shapes[source.name][-2:], shapes[node.name][-2:], strict=True))
+    sizes = list(zip(shapes[first_ref(node)][-2:], shapes[node.name][-2:], strict=True))
     return None if any(size % parts for size, parts in sizes) else math.prod(size // parts for size, parts in sizes)
 
 

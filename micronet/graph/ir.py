@@ -134,6 +134,18 @@ class Graph:
                 users.setdefault(name, []).append(node)
         return users
 
+    def without(self, instead: Mapping[str, str]) -> "Graph":
+        """The graph without the nodes that `instead` names: who read one of them reads the value that it gives.
+
+        That may be another such node.
+        """
+        renamed: dict[str, str] = {}
+        for node in self.nodes:
+            if node.name in instead:
+                renamed[node.name] = renamed.get(instead[node.name], instead[node.name])
+        nodes = tuple(node.renamed(renamed) for node in self.nodes if node.name not in renamed)
+        return replace(self, nodes=nodes, output=renamed.get(self.output, self.output)).live()
+
     def live(self) -> "Graph":
         """The same function without what never reaches the output, dead weights included."""
         needed, kept = {self.output}, []

@@ -63,7 +63,7 @@ def _softplus(call: Call) -> str:
 
 
 def _gelu(call: Call) -> str:
-    return call.emit("Gelu", call.value(0), approximate=str(call.named("approximate", "none")))
+    return call.emit("Gelu", call.value(0), approximate=str(call.argument(1)))
 
 
 def _softmax(op: str) -> Writer:

@@ -23,10 +23,6 @@ class Call:
         """Argument at `index` of the operation's signature, or its default."""
         return self.node.argument(index)
 
-    def named(self, name: str, default: Argument) -> Argument:
-        """An argument that has no position."""
-        return self.node.kwargs.get(name, default)
-
     def is_value(self, index: int) -> bool:
         """Whether argument `index` is a tensor, not a number or nothing."""
         return isinstance(self.argument(index), Ref)

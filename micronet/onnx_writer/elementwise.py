@@ -32,8 +32,7 @@ def _reversed_difference(call: Call) -> str:
 
 
 def _check_factor(call: Call) -> None:
-    factor = call.node.args[2] if len(call.node.args) > 2 else call.named("alpha", 1)
-    if factor != 1:
+    if (factor := call.argument(2)) != 1:
         raise call.refuse(f"a sum with the factor {factor}; write it as a product and a sum.")
 
 

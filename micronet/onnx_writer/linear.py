@@ -43,7 +43,7 @@ def shaped(call: Call, x: str) -> str:
 
 
 def _addmm(call: Call) -> str:
-    if (call.named("alpha", 1), call.named("beta", 1)) != (1, 1):
+    if (call.argument(3), call.argument(4)) != (1, 1):
         raise call.refuse("a product with a factor; write the factor as a product of its own.")
     return call.emit("Gemm", call.value(1), call.value(2), call.value(0))
 

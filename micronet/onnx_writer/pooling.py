@@ -49,7 +49,7 @@ def _average_pool(call: Call) -> str:
     ceil, count_padding = window.hangs_over(call, (1,) * len(window.kernel)), int(bool(call.argument(5)))
     if ceil and any(window.pads) and count_padding:
         raise call.refuse("a mean over padding and over windows that hang over the edge.")
-    if any(argument is not None for argument in (*call.node.args[6:], call.named("divisor_override", None))):
+    if call.argument(6) is not None:
         raise call.refuse("a mean with a divisor of its own.")
     if ceil:  # what runs files counts the places beyond the edge, too, where padding counts
         return call.emit("AveragePool", call.value(0), **window.attributes(), count_include_pad=0, ceil_mode=1)
@@ -81,7 +81,7 @@ def _equal_part(call: Call, what: str) -> list[int]:
 
 def _reduction(op: str) -> Writer:
     def writer(call: Call) -> str:
-        if call.named("dtype", None) not in (None, torch.float32):
+        if call.argument(3) not in (None, torch.float32):
             raise call.refuse("a reduction in another type than float32.")
         rank = len(call.sizes(0))
         given = call.integers(1) if call.argument(1) not in (None, ()) else range(rank)

@@ -4,7 +4,6 @@ import numpy as np
 import torch
 from onnx import helper
 
-from micronet.graph.ir import Argument
 from micronet.onnx_reader.kinds import integers_of
 from micronet.onnx_writer.call import Call, Writers
 from micronet.onnx_writer.stored import integer_type
@@ -62,17 +61,11 @@ def _quantizer(call: Call, there: list[str], back: list[str], ends: tuple[int, i
 
 def _type(call: Call, first: int) -> tuple[type[np.generic], int]:
     """The integer type of a quantizer whose ends begin at argument `first`, and its bits."""
-    low, high = _whole(call, call.argument(first)), _whole(call, call.argument(first + 1))
+    low, high = call.whole(first), call.whole(first + 1)
     kind, bits = integer_type(low, high)
     if bits > MAX_BITS:
         raise call.refuse(f"values of {(high - low).bit_length()} bits; QuantizeLinear makes at most {MAX_BITS}.")
     return kind, bits
-
-
-def _whole(call: Call, argument: Argument) -> int:
-    if not isinstance(argument, int):
-        raise call.refuse("a quantizer whose ends are no integers.")
-    return argument
 
 
 WRITERS: Writers = {

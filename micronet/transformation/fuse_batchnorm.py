@@ -69,13 +69,7 @@ def _one_round(graph: Graph, known: Shapes) -> list[_Merge]:
 
 def _apply(graph: Graph, merges: list[_Merge], names: Names) -> Graph:
     graph = put_back(graph, {merge.layer.node.name: merge.layer for merge in merges}, names)
-    renamed: dict[str, str] = {}
-    for merge in merges:
-        source = first_ref(merge.norm)
-        # of two norms in a row both may go in one round; nodes come in order, so the first one has its entry
-        renamed[merge.norm.name] = renamed.get(source, source)
-    nodes = tuple(node.renamed(renamed) for node in graph.nodes if node.name not in renamed)
-    return replace(graph, nodes=nodes, output=renamed.get(graph.output, graph.output)).live()
+    return graph.without({merge.norm.name: first_ref(merge.norm) for merge in merges})
 
 
 def _layer_before(

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from micronet.analysis.dot_products import LAYERS
+from micronet.analysis.shapes import first_ref
 from micronet.graph.geometry import geometry
 from micronet.graph.ir import Argument, Graph, Node, Ref
 from micronet.graph.names import Names
@@ -34,9 +35,7 @@ class LinearLayer:
     @property
     def source(self) -> str:
         """Name of the value it reads."""
-        source = self.node.args[0]
-        assert isinstance(source, Ref)
-        return source.name
+        return first_ref(self.node)
 
     @property
     def is_pointwise(self) -> bool:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from micronet.analysis.shapes import Shapes, shapes
-from micronet.graph.ir import Graph, Node, Ref, Target
+from micronet.analysis.shapes import Shapes, first_ref, shapes
+from micronet.graph.ir import Graph, Node, Target
 
 aten = torch.ops.aten
 
@@ -40,8 +40,7 @@ def linear_over_axes(graph: Graph) -> Graph:
 
 def _alone_before(node: Node, by_name: Mapping[str, Node], users: Mapping[str, list[Node]]) -> Node | None:
     """The reshape that `node` reads, and nobody else."""
-    source = node.args[0]
-    before = by_name.get(source.name) if isinstance(source, Ref) else None
+    before = by_name.get(first_ref(node))
     alone = before is not None and before.target in _RESHAPES and len(users[before.name]) == 1
     return before if alone else None
 
@@ -54,8 +53,5 @@ def _alone_after(node: Node, users: Mapping[str, list[Node]]) -> Node | None:
 
 def _is_folded(before: Node, after: Node, known: Shapes) -> bool:
     """Whether they fold the axes of positions into one and back."""
-    source = before.args[0]
-    if not isinstance(source, Ref):
-        return False
-    there, matrix, back = (known[name] for name in (source.name, before.name, after.name))
+    there, matrix, back = (known[name] for name in (first_ref(before), before.name, after.name))
     return len(matrix) == 2 and there[-1:] == matrix[-1:] and there[:-1] == back[:-1]

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import torch
 
-from micronet.graph.ir import Argument, Graph, Node, Ref, Target
+from micronet.analysis.shapes import first_ref
+from micronet.graph.ir import Argument, Graph, Node, Target
 
 aten = torch.ops.aten
 
@@ -32,16 +33,11 @@ def drop_identities(graph: Graph) -> Graph:
 
     Some of these lay values out anew in memory, which a view may need: every view becomes a reshape, which needs none.
     """
-    renamed: dict[str, str] = {}
-    nodes = []
-    for node in graph.nodes:
-        source = node.args[0] if node.args else None
-        if node.target in IDENTITIES and isinstance(source, Ref):
-            renamed[node.name] = renamed.get(source.name, source.name)
-            continue
-        free = replace(node, target=aten.reshape.default) if node.target is aten.view.default else node
-        nodes.append(free.renamed(renamed))
-    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
+    view, free = aten.view.default, aten.reshape.default
+    nodes = tuple(replace(node, target=free) if node.target is view else node for node in graph.nodes)
+    return replace(graph, nodes=nodes).without(
+        {node.name: first_ref(node) for node in nodes if node.target in IDENTITIES}
+    )
 
 
 def _respelled(node: Node) -> Node:

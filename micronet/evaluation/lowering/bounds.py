@@ -43,7 +43,7 @@ def _bounds_of(node: Node, known: Mapping[str, Bounds]) -> Bounds | None:
 def _image(node: Node, low: float, high: float) -> Bounds | None:
     """Bounds of the node's value where those of its first operand are `low` and `high`."""
     if node.target in _KEEPS:
-        scaled = node.target is aten.avg_pool2d.default and any(argument is not None for argument in node.args[6:])
+        scaled = node.target is aten.avg_pool2d.default and node.argument(6) is not None
         return None if scaled or node.kwargs else (min(low, 0.0), max(high, 0.0))
     if node.target in _LOWEST:
         return _LOWEST[node.target], max(high, 0.0)

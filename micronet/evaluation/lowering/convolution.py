@@ -6,6 +6,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from micronet.analysis.shapes import first_ref
 from micronet.evaluation.kernels import (
     NO_EPILOGUE,
     Epilogue,
@@ -17,7 +18,7 @@ from micronet.evaluation.kernels import (
 from micronet.evaluation.lowering.rounding import exact_rounding
 from micronet.evaluation.lowering.workspace import Workspace
 from micronet.graph.geometry import geometry
-from micronet.graph.ir import Node, Ref, Target
+from micronet.graph.ir import Node, Target
 
 aten = torch.ops.aten
 
@@ -38,23 +39,22 @@ def convolution(space: Workspace, node: Node) -> bool:
     """One call for a 2-d convolution and its epilogue."""
     if node.target is not aten.conv2d.default:
         return False
-    source, weight, bias = node.args[0], space.graph.weight(node.args[1]), node.argument(2)
-    offset = space.graph.weight(bias)
-    if weight is None or weight.dtype != torch.float32 or (bias is not None and offset is None):
+    weight, bias = space.graph.weight(node.args[1]), space.graph.weight(node.argument(2))
+    if weight is None or weight.dtype != torch.float32 or (bias is None and node.argument(2) is not None):
         return False
     how = geometry(node, 2)
-    size = (space.batch, *space.shapes[cast(Ref, source).name][1:])
+    size = (space.batch, *space.shapes[first_ref(node)][1:])
     by_pixel = weight.shape[2:] == how.stride == (1, 1) and how.groups == 1 and not any(how.padding)
     if by_pixel and size[2] * size[3] <= SMALL_IMAGE:
-        space.emit(pointwise_convolution(weight, offset), (source,), node.name)
+        space.emit(pointwise_convolution(weight, bias), node.args[:1], node.name)
         return True
     last, epilogue, constant = _epilogue(space, node)
-    kernel = fused_convolution(weight, offset, how, epilogue, size)
+    kernel = fused_convolution(weight, bias, how, epilogue, size)
 
     def rounded(x: Tensor) -> Tensor:
         return round_to_grid_(kernel(x), cast(float, constant))
 
-    space.emit(kernel if constant is None else rounded, (source,), last.name)
+    space.emit(kernel if constant is None else rounded, node.args[:1], last.name)
     return True
 
 

@@ -2,16 +2,16 @@
 
 import math
 from collections.abc import Callable
-from typing import cast
 
 import torch
 from torch import Tensor
 
+from micronet.analysis.shapes import first_ref
 from micronet.analysis.widths import activation_grid
 from micronet.evaluation.kernels import clip_ends, round_to_grid_, rounding_constant
 from micronet.evaluation.lowering.workspace import Workspace
 from micronet.graph.grid import Grid
-from micronet.graph.ir import Node, Ref
+from micronet.graph.ir import Node
 
 aten = torch.ops.aten
 
@@ -25,17 +25,16 @@ def exact_rounding(node: Node) -> tuple[Grid | None, float | None]:
 def rounding(space: Workspace, node: Node) -> bool:
     """Clip, unless no value can lie outside, and round: float32 values, whose last bit the constant is made for."""
     grid, constant = exact_rounding(node)
-    last, source = node, cast(Ref, node.args[0])
-    if grid is None or constant is None or source.name in space.shapes.wide:
+    if grid is None or constant is None or (source := first_ref(node)) in space.shapes.wide:
         return False
-    low, high = clip_ends(grid)
+    last, (low, high) = node, clip_ends(grid)
     relu = space.only_user(node)
     if relu is not None and relu.target is aten.relu.default:
         space.done.add(relu.name)
         last, low, high = relu, max(low, 0.0), max(high, 0.0)
-    smallest, largest = space.bounds.get(source.name, (-math.inf, math.inf))
+    smallest, largest = space.bounds.get(source, (-math.inf, math.inf))
     inside = low <= smallest and largest <= high
-    space.emit(_kernel(low, high, constant, inside, space.may_overwrite(source.name)), (source,), last.name)
+    space.emit(_kernel(low, high, constant, inside, space.may_overwrite(source)), node.args[:1], last.name)
     return True
 
 

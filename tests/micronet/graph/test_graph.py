@@ -38,6 +38,14 @@ def test_live_drops_what_never_reaches_the_output() -> None:
     assert torch.equal(interpret(live, torch.ones(2, 3)), interpret(graph, torch.ones(2, 3)))
 
 
+def test_who_read_what_went_reads_what_is_given_in_its_place() -> None:
+    """Through any number of them; the output may be one."""
+    chain = [_relu(b, a) for a, b in pairwise("xabcd")]
+    smaller = _chain(*chain, output="d").without({"a": "x", "c": "b", "d": "c"})
+    assert (smaller.nodes, smaller.output) == ((_relu("b", "x"),), "b")
+    assert _chain(*chain, output="d").without({}).nodes == tuple(chain)
+
+
 def test_users_name_a_node_once_however_often_it_reads() -> None:
     twice = Node("b", aten.cat.default, ((Ref("a"), Ref("a")), 1), {"unusual": Ref("x")})
     graph = _chain(_relu("a", "x"), twice, output="b")
