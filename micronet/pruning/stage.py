@@ -137,7 +137,11 @@ def _round(number: int, standing: Standing, how: Pruning, task: Task) -> tuple[S
     whether they were written a moment or a crash ago. Of a round that was followed by another only the report is left:
     nobody asks for the network that then stands here.
     """
-    section = _section(number, task)
+
+    def advance(done: int, total: int, unit: str) -> None:
+        task.advance(done, total, f"{unit} of round {number} of {how.rounds}")
+
+    section = replace(_section(number, task), advance=advance)
     begun, ended = section.journal.read(CUT), section.journal.read(DONE) if _is_whole(number, task) else None
     if begun is None or (ended is None and GRAPH not in begun.tensors):
         begun = _begin(number, standing, how, section)

@@ -202,6 +202,16 @@ def test_every_kind_of_network_is_cut_and_comes_back_from_its_file(name: str) ->
     assert network_totals(merge(second.graph, most)).parameters < network_totals(smaller).parameters
 
 
+def test_progress_says_which_round_it_is_of() -> None:
+    heard: list[tuple[int, int, str]] = []
+    how = HOW.model_copy(update={"fine_tuning": TUNING.model_copy(update={"epochs": 2, "steps": 8})})
+    task = replace(digits_task(), advance=lambda *told: heard.append(told))
+    prune(trained(), how, task)
+    rounds = dict.fromkeys(unit.partition(" ")[2] for _, _, unit in heard)
+    assert list(rounds) == [f"of round {number} of {how.rounds}" for number in range(1, how.rounds + 1)]
+    assert (2, 2, f"epochs of round 2 of {how.rounds}") in heard
+
+
 def test_every_round_draws_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
     seeds = []
 
