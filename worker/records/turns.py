@@ -1,6 +1,9 @@
-"""Whose turn it is: the team with the fewest running jobs, then the one served longest ago, then the oldest job."""
+"""Whose turn it is: the team's with the fewest jobs running in that lane, then served longest ago, then the oldest job.
 
-from sqlalchemy import ColumnElement, Select, bindparam, func, select
+Lanes are counted apart: who trains for a week waits for the next slot to train on, and for none that has a small score.
+"""
+
+from sqlalchemy import ColumnElement, Select, Subquery, bindparam, func, select
 
 from worker.records.tables import jobs
 from worker.records.values import HELD, Job, NewJob, Status
@@ -11,19 +14,25 @@ def party_of(job: Job | NewJob) -> str:
     return job.owner or job.team or ""
 
 
-def _next(*of_kinds: ColumnElement[bool]) -> Select[int]:
-    first = (
-        select(jobs.c.party, func.min(jobs.c.seq).label("seq"))
-        .where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(bindparam("lanes", expanding=True)), *of_kinds)
-        .group_by(jobs.c.party)
-        .subquery()
-    )
-    held = select(jobs.c.party, func.count().label("jobs")).where(jobs.c.status.in_(HELD)).group_by(jobs.c.party)
-    running = held.subquery()  # from the few that are held; the jobs of a party are all it ever sent
+def parties(*waiting: ColumnElement[bool]) -> Subquery:
+    """Who has jobs that wait, and are `waiting` so, in a lane: `lane`, `party`, how many `jobs`, the `first` of them,
+    how many of his are `held` in that lane, and when he was `served` last, in any.
+    """
+    columns, count = (jobs.c.lane, jobs.c.party), func.count().label("jobs")
+    queued = select(*columns, count, func.min(jobs.c.seq).label("first")).where(jobs.c.status == Status.QUEUED)
+    theirs = queued.where(*waiting).group_by(*columns).subquery()
+    # from the few that are held; the jobs of a party are all it ever sent
+    held = select(*columns, count).where(jobs.c.status.in_(HELD)).group_by(*columns).subquery()
     others = jobs.alias()
-    served = select(func.coalesce(func.max(others.c.turn), 0)).where(others.c.party == first.c.party).scalar_subquery()
-    query = select(first.c.seq).outerjoin_from(first, running, running.c.party == first.c.party)
-    return query.order_by(func.coalesce(running.c.jobs, 0), served, first.c.seq).limit(1)
+    served = select(func.coalesce(func.max(others.c.turn), 0)).where(others.c.party == theirs.c.party).scalar_subquery()
+    query = select(theirs, func.coalesce(held.c.jobs, 0).label("held"), served.label("served"))
+    same = (held.c.lane == theirs.c.lane) & (held.c.party == theirs.c.party)
+    return query.outerjoin_from(theirs, held, same).subquery()
+
+
+def _next(*of_kinds: ColumnElement[bool]) -> Select[int]:
+    them = parties(jobs.c.lane.in_(bindparam("lanes", expanding=True)), *of_kinds).c
+    return select(them.first).order_by(them.held, them.served, them.first).limit(1)
 
 
 NEXT = _next()  # made once: making it takes longer than running it

@@ -1,5 +1,6 @@
 """Laws of the records: a job is accepted once, claimed once, ended once."""
 
+import random
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -143,6 +144,52 @@ def test_a_team_with_a_job_running_lets_others_go_first(records: Records) -> Non
     second = records.leases.claim("w", LANES)
     assert second is not None
     assert second.team == "b"
+
+
+def test_a_team_that_trains_has_its_turn_for_what_is_short(records: Records) -> None:
+    """Else it never had: another team that always has something waiting had the fewer jobs running each time."""
+    accept(records, team="a", lane="long")
+    assert records.leases.claim("w", ("short", "long")) is not None
+    waiting = [accept(records, team=team) for team in ("b", "b", "a", "a", "b")]
+    assert [records.jobs.place(job) for job in waiting] == [1, 3, 2, 4, 5]
+    order = []
+    while (job := records.leases.claim("w", LANES)) is not None:
+        order.append(job.id)
+        records.leases.finish(job, Ending(Status.SUCCEEDED))
+    assert order == [waiting[at].id for at in (0, 2, 1, 3, 4)]
+
+
+def test_who_trains_leaves_the_next_slot_for_training_to_others(records: Records) -> None:
+    accept(records, team="a", lane="long")
+    assert records.leases.claim("w", ("long",)) is not None
+    again, other = accept(records, team="a", lane="long"), accept(records, team="b", lane="long")
+    assert (records.jobs.place(again), records.jobs.place(other)) == (2, 1)
+    job = records.leases.claim("w", ("short", "long"))
+    assert job is not None
+    assert job.id == other.id
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_places_are_the_order_in_which_jobs_are_claimed(records: Records, seed: int) -> None:
+    """Whatever runs already, in which lane, and whoever was served before."""
+    chance = random.Random(seed)
+    for lane in chance.choices(["short", "long"], [3, 1], k=12):
+        accept(records, team=chance.choice("abcd"), lane=lane)
+    for _ in range(7):
+        job = records.leases.claim("w", (chance.choice(["short", "long"]),))
+        if job is not None and chance.random() < 0.5:
+            records.leases.finish(job, Ending(Status.SUCCEEDED))
+    for _ in range(12):
+        accept(records, team=chance.choice("abcd"))
+    waiting = records.jobs.list(Filter(status=Status.QUEUED), 100)
+    places = records.jobs.places([job.id for job in waiting])
+    assert places == {job.id: records.jobs.place(job) for job in waiting}
+    expected = sorted((job for job in waiting if job.lane == "short"), key=lambda job: places[job.id])
+    assert [places[job.id] for job in expected] == list(range(1, len(expected) + 1))
+    for job in expected:
+        claimed = records.leases.claim("w", LANES)
+        assert claimed is not None
+        assert claimed.id == job.id
 
 
 def test_places_are_the_order_of_turns(records: Records) -> None:
