@@ -43,13 +43,13 @@ class SqueezeExcitation(nn.Module):
         return cast(Tensor, x * self.scale_activation(self.fc2(gate)))
 
 
-def round_channels(channels: float, divisor: int = 8) -> int:
-    """Nearest multiple of `divisor`, never below it and never more than a tenth below `channels`.
+def round_channels(channels: float) -> int:
+    """Nearest multiple of 8, at least 8 and never more than a tenth below `channels`.
 
     From MobileNet's reference code, which MobileNetV2 and EfficientNet share.
     """
-    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * channels else rounded
+    rounded = max(8, int(channels + 4) // 8 * 8)
+    return rounded + 8 if rounded < 0.9 * channels else rounded
 
 
 def strides_to(output_stride: int, strides: Sequence[int]) -> list[int]:

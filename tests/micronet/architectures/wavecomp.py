@@ -1,7 +1,7 @@
 """Random state dicts in the three forms of a pruned PyramidNet, and a reader of the list of their keys."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -14,19 +14,8 @@ Layout = Literal["pruned", "pruned_fused", "quantized_fused"]
 LAYOUTS: tuple[Layout, ...] = ("pruned", "pruned_fused", "quantized_fused")
 LAYOUT_FILE = Path(__file__).parents[4] / "shared" / "checkpoints" / "wavecomp_layout.txt"
 
-Ranks = Callable[[str, int, int], tuple[int, int]]
-"""Ranks (in, out) of a layer, from its name and its numbers of inputs and outputs."""
-
 POINT = 7.0
 """Binary point of every quantizer: with 12 bits, values from -16 to 15.99 in steps of 1/128."""
-
-
-def quarter_ranks(_name: str, inputs: int, outputs: int) -> tuple[int, int]:
-    return math.ceil(inputs / 4), math.ceil(outputs / 4)
-
-
-def full_ranks(_name: str, inputs: int, outputs: int) -> tuple[int, int]:
-    return inputs, outputs
 
 
 def wavecomp_state_dict(
@@ -35,15 +24,14 @@ def wavecomp_state_dict(
     depth: int = 29,
     alpha: float = 12,
     num_classes: int = 100,
-    ranks: Ranks = quarter_ranks,
     seed: int = 0,
 ) -> dict[str, Tensor]:
-    """Random weights in `layout` for a bottleneck PyramidNet of any depth and alpha.
+    """Random weights in `layout` for a bottleneck PyramidNet of any depth and alpha, each core a quarter as wide.
 
     Weights are scaled to their inputs so that every layer keeps the variance: outputs stay finite however deep.
     """
     options = {"depth": depth, "alpha": alpha, "num_classes": num_classes}
-    pruned = dict(_pruned(sketch_network("pyramidnet", options), ranks, torch.Generator().manual_seed(seed)))
+    pruned = dict(_pruned(sketch_network("pyramidnet", options), torch.Generator().manual_seed(seed)))
     if layout == "pruned":
         return pruned
     fused = fuse(pruned)
@@ -128,11 +116,11 @@ def _rotation(size: int, generator: torch.Generator) -> Tensor:
     return torch.linalg.qr(torch.randn(size, size, generator=generator, dtype=torch.float64)).Q
 
 
-def _pruned(network: nn.Module, ranks: Ranks, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
+def _pruned(network: nn.Module, generator: torch.Generator) -> Iterator[tuple[str, Tensor]]:
     for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             inputs, outputs, kernel = module.in_channels, module.out_channels, module.kernel_size
-            rank_in, rank_out = ranks(name, inputs, outputs)
+            rank_in, rank_out = math.ceil(inputs / 4), math.ceil(outputs / 4)
             shapes = {
                 "0.conv": (rank_in, inputs, 1, 1),
                 "1": (rank_out, rank_in, *kernel),
@@ -140,7 +128,7 @@ def _pruned(network: nn.Module, ranks: Ranks, generator: torch.Generator) -> Ite
             }
         elif isinstance(module, nn.Linear):
             inputs, outputs = module.in_features + 1, module.out_features
-            rank_in, rank_out = ranks(name, inputs, outputs)
+            rank_in, rank_out = math.ceil(inputs / 4), math.ceil(outputs / 4)
             shapes = {"0.linear": (rank_in, inputs), "1": (rank_out, rank_in), "2.linear": (outputs, rank_out)}
         else:
             if isinstance(module, nn.BatchNorm2d):
