@@ -160,7 +160,7 @@ class S3Blobs:
         try:
             threads = TransferConfig(max_concurrency=2)
             self._client.upload_file(str(path), self._bucket, self.key(location), Config=threads)
-        except (ClientError, BotoCoreError, boto3.exceptions.Boto3Error) as error:
+        except (ClientError, BotoCoreError, boto3.exceptions.Boto3Error, RuntimeError) as error:  # the last: no thread
             raise OSError(f"the blob store does not take the file: {error}") from error
 
 

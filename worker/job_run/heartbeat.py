@@ -10,6 +10,7 @@ import structlog
 
 from worker.errors import ServiceError
 from worker.job_run.pace import Pace
+from worker.job_run.threads import start
 from worker.records.clock import now
 from worker.records.leases import Leases
 from worker.records.values import Event, Job, LogEntry, Stage, Status
@@ -36,7 +37,8 @@ class Heartbeat:
         self.lost = False
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        """Begin. Raises RunnerUnavailable."""
+        start(self._thread)
         return self
 
     def __exit__(

@@ -24,6 +24,7 @@ from worker.blobs import Blobs
 from worker.blobs.port import CHUNK
 from worker.blobs.settling import settle
 from worker.errors import JournalRefused, ServiceError, Unavailable
+from worker.job_run.threads import start
 from worker.records import Records
 from worker.records.values import Job, JournalEntry, StoredBlob, Written
 from worker.runner.outputs import NO_FILE
@@ -63,9 +64,12 @@ class JournalKeeper:
         """Why the job may not go on."""
 
     def __enter__(self) -> Self:
-        """Begin; what lies in the directory by now came from the store."""
+        """Begin; what lies in the directory by now came from the store.
+
+        Raises JournalRefused, RunnerUnavailable, OSError.
+        """
         self._stored = dict(_stamps(self._directory, self._limit))
-        self._thread.start()
+        start(self._thread)
         return self
 
     def __exit__(

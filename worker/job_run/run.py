@@ -42,10 +42,14 @@ def run_job(context: WorkerContext, job: Job, runner: Runner, device: str) -> bo
     logged = log.bind(job=job.id, kind=job.kind, attempt=job.attempt)
     logged.info("job started", device=device)
     began = time.monotonic()
-    with Heartbeat(context.records.leases, job, context.beat_seconds, context.lease_seconds) as heartbeat:
-        attempt = Attempt(context, job, heartbeat)
+    heartbeat = Heartbeat(context.records.leases, job, context.beat_seconds, context.lease_seconds)
+    attempt = Attempt(context, job, heartbeat)
+    with ExitStack() as stack:
         try:
+            stack.enter_context(heartbeat)
             outcome = _in_scratch(attempt, runner, device)
+        except RunnerUnavailable as error:
+            outcome = given_back(attempt, error)
         except MicronetError as error:
             outcome = failed(told(error, attempt.stage_name))
         except Exception:
@@ -122,12 +126,18 @@ def _laid_out(attempt: Attempt, stack: ExitStack) -> Path:
 
 
 def _journal(attempt: Attempt, scratch: Path, stack: ExitStack) -> JournalKeeper | None:
-    """What stores the journal of a long job, as long as the stack lives."""
+    """What stores the journal of a long job, as long as the stack lives. Raises RunnerUnavailable, JournalRefused.
+
+    Raises Interrupted where the worker cannot look at what it has just fetched.
+    """
     context, job = attempt.context, attempt.job
     if job.lane != LONG:
         return None
     keeper = JournalKeeper(context.records, context.blobs, job, scratch / JOURNAL, attempt.limits.journal_bytes)
-    return stack.enter_context(keeper)
+    try:
+        return stack.enter_context(keeper)
+    except OSError as error:
+        raise Interrupted(given_back(attempt, error)) from error
 
 
 def _run(

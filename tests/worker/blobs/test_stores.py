@@ -283,6 +283,20 @@ def test_an_s3_store_that_is_away_is_an_oserror(tmp_path: Path, monkeypatch: pyt
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
+def test_an_s3_store_that_cannot_start_a_thread_is_an_oserror(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    blobs = S3Blobs("s3://bucket?endpoint_url=http://127.0.0.1:1&region=us-east-1", tmp_path)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    with pytest.raises(OSError, match="can't start new thread"):
+        keep(blobs, b"x")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 class _BreaksOff(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.send_response(200)

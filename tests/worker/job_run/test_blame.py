@@ -5,7 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from threading import Timer
+from threading import Thread, Timer
 
 import pytest
 
@@ -23,7 +23,7 @@ from tests.worker.job_run.running import (
 )
 from worker.blobs import Incoming
 from worker.errors import Unavailable
-from worker.job_run import finishing, retrying, run
+from worker.job_run import finishing, journal_keeper, retrying, run
 from worker.job_run.context import WorkerContext
 from worker.records.values import Status
 from worker.runner.messages import Exited
@@ -104,6 +104,33 @@ def first_and_then(create: Callable[[], Incoming], error: Exception) -> Callable
         return create()
 
     return counted
+
+
+@pytest.mark.parametrize("name", ["heartbeat", "journal"])
+def test_a_worker_that_cannot_start_a_thread_gives_its_job_back_untried_and_rests(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    really, job, runner = Thread.start, claimed(context, "long"), QuickRunner()
+
+    def start(thread: Thread) -> None:
+        if thread.name.startswith(name):
+            raise RuntimeError("can't start new thread")
+        really(thread)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Thread, "start", start)
+        back = ran(context, job, runner)
+    assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
+    assert ran(context, claimed_again(context, "long"), QuickRunner()).status is Status.SUCCEEDED
+
+
+def test_a_worker_that_cannot_look_at_what_it_has_fetched_gives_its_job_back_untried(
+    context: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job, runner = claimed(context, "long"), QuickRunner()
+    monkeypatch.setattr(journal_keeper, "_stamps", failing(OSError(errno.EMFILE, os.strerror(errno.EMFILE))))
+    back = ran(context, job, runner)
+    assert (back.status, back.attempt, runner.asked) == (Status.QUEUED, 0, 2)
 
 
 def test_a_worker_that_stops_does_not_rest(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
