@@ -122,7 +122,7 @@ def _beat_and_reconcile(worker: Worker) -> None:
         reconciler.take_back()
         reconciler.forget_dead_workers()
         free = worker.supervisor.free_lanes()
-        if free and worker.records.leases.waiting(free):
+        if free and (worker.supervisor.is_in_doubt() or worker.records.leases.waiting(free)):
             for _ in worker.slots:
                 threading.Thread(target=worker.supervisor.work_off, name="unrung", daemon=True).start()
 

@@ -28,6 +28,8 @@ class Supervisor:
         self._changed = threading.Condition()
         self._taken: dict[Slot, str | None] = {}
         """Slots that are not free, and the lane of the job that each of them runs."""
+        self._unheard: dict[Slot, str] = {}
+        """The token of a claim that is under way, or whose answer did not come: the job may be this worker's."""
         self._silent = SilentDevices(self._check_device)
 
     def work_off(self) -> None:
@@ -42,6 +44,11 @@ class Supervisor:
         with self._changed:
             slot = self._free()
             return () if slot is None else slot.lanes
+
+    def is_in_doubt(self) -> bool:
+        """Whether a free slot may have a job that it was not told of: it is to ask, though none waits."""
+        with self._changed:
+            return not self._unheard.keys() <= self._taken.keys()
 
     def is_silent(self, device: str) -> bool:
         """Whether a job could not use this device, and nobody could since."""
@@ -83,10 +90,11 @@ class Supervisor:
             return slot
 
     def _free(self) -> Slot | None:
-        """A slot that may take a job now, one whose device answers before others; a reserved one only while each of
-        the others has a long job, or no device."""
-        for slot in sorted(self._slots, key=lambda slot: slot.device in self._silent):
-            if slot not in self._taken and (not slot.reserved or self._others_are_long()):
+        """A slot that may take a job now, one that may have one before others, then one whose device answers; a
+        reserved one only while each of the others has a long job, or no device."""
+        for slot in sorted(self._slots, key=lambda slot: (slot not in self._unheard, slot.device in self._silent)):
+            may_take = not slot.reserved or slot in self._unheard or self._others_are_long()
+            if slot not in self._taken and may_take:
                 return slot
         return None
 
@@ -103,9 +111,12 @@ class Supervisor:
     def _claim(self, slot: Slot) -> Job | None:
         if self._context.stopping.is_set():
             return None
-        kinds = self._silent.kinds(slot)
-        job = self._context.records.leases.claim(self._worker_id, slot.lanes, self._context.lease_seconds, kinds)
+        kinds, lease_seconds = self._silent.kinds(slot), self._context.lease_seconds
         with self._changed:
+            token = self._unheard.setdefault(slot, token_hex(16))
+        job = self._context.records.leases.claim(self._worker_id, slot.lanes, lease_seconds, kinds, token)
+        with self._changed:
+            del self._unheard[slot]
             self._taken[slot] = None if job is None else job.lane
         return job
 

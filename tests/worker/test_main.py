@@ -104,8 +104,34 @@ def test_a_worker_says_how_long_its_silence_may_last(worker: Worker) -> None:
     assert [seen.lease_seconds for seen in worker.records.workers.all()] == [77]
 
 
+class InDoubt(Idle):
+    """A supervisor whose slot may have a job that it was not told of, and has not been asked about yet."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+
+    def free_lanes(self) -> tuple[str, ...]:
+        return ("short",)
+
+    def is_in_doubt(self) -> bool:
+        return True
+
+    def work_off(self) -> None:
+        self.asked.set()
+
+
+def test_who_may_have_a_job_that_it_was_not_told_of_asks_though_none_waits(worker: Worker) -> None:
+    supervisor, slot = InDoubt(), Slot("cpu", cast(Runner, NoProcess()), ("short",))
+    keeper = main._start_housekeeping(replace(worker, slots=(slot,), supervisor=cast(Supervisor, supervisor)))
+    assert supervisor.asked.wait(20)
+    worker.stopping.set()
+    keeper.join(20)
+
+
 class NoProcess:
     """A runner that is never used."""
+
+    isolation = None
 
     def start(self) -> None: ...
 

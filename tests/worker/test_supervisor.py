@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from tests.worker.records.making import accept
 from worker import silent_devices
@@ -17,13 +19,14 @@ from worker.errors import DeviceUnavailable
 from worker.job_run.context import WorkerContext
 from worker.limits import JobLimits
 from worker.records import Records
-from worker.records.values import Ending, Job, Status
+from worker.records.values import Ending, Event, Job, Status
 from worker.runner import Runner
 from worker.settings import Settings
 from worker.slots import Slot, slots_of
 from worker.supervisor import Supervisor
 
 LEASE_SECONDS = 45.0
+LANES = ("short", "long")
 
 
 class NoProcess:
@@ -244,3 +247,71 @@ def test_nobody_waits_for_a_device_that_does_not_answer_behind_a_week_of_trainin
     ring(watched)
     assert running.start(short)
     assert running.tried == [(long.id, "cuda:0"), (short.id, "cuda:0")], "on the slot in reserve"
+
+
+def _lose_the_answer(records: Records, watched: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the next claim: it is written, and the database then stays away for longer than the worker's patience."""
+    once = records.database._once
+
+    def unheard(work: Callable[[Connection], object], write: bool) -> object:
+        done = once(work, write)
+        if write:
+            raise OperationalError("COMMIT", {}, Exception("the connection broke"))
+        return done
+
+    with monkeypatch.context() as broken:
+        broken.setattr(records.database, "_once", unheard)
+        broken.setattr(records.database, "patience", 0.0)
+        watched.work_off()
+
+
+def _claims(records: Records, job: Job) -> int:
+    return sum(entry.event is Event.CLAIMED for entry in records.jobs.log(job.id))
+
+
+def test_a_job_whose_claim_was_written_and_not_answered_is_found_by_its_worker(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else nobody had it, and the end of its lease counted as the death of a worker."""
+    watched, job = supervisor(records, tmp_path, gpus(monkeypatch, 2)), accept(records)
+    _lose_the_answer(records, watched, monkeypatch)
+    assert (status(records, job), running.running) == (Status.RUNNING, {})
+    assert records.leases.waiting(LANES) == 0, "no bell is rung for it, and none is found to wait"
+    assert watched.is_in_doubt()
+    assert watched.free_lanes() == LANES
+    ring(watched, times=1)
+    assert running.start(job)
+    assert (records.jobs.read(job.id).attempt, _claims(records, job)) == (1, 1)
+    assert not watched.is_in_doubt()
+
+
+def test_so_is_one_of_the_slot_in_reserve_though_another_is_free_meanwhile(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, long = supervisor(records, tmp_path, slots()), accept(records, lane="long")
+    ring(watched, times=1)
+    assert running.start(long)
+    short = accept(records)
+    _lose_the_answer(records, watched, monkeypatch)
+    running.end(long)
+    assert soon(lambda: watched.free_lanes() == ("short",) and status(records, long) is Status.CANCELED)
+    ring(watched, times=1)
+    assert running.start(short)
+    assert (records.jobs.read(short.id).attempt, _claims(records, short)) == (1, 1)
+
+
+def test_a_claim_that_was_not_written_is_made_anew(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where another worker took the job meanwhile, or its lease ended."""
+    watched, job = supervisor(records, tmp_path, slots()), accept(records)
+    _lose_the_answer(records, watched, monkeypatch)
+    (lease,) = records.leases.held()
+    assert records.leases.expire(lease) is Status.QUEUED
+    other = records.leases.claim("another", LANES)
+    assert other is not None
+    later = accept(records)
+    ring(watched, times=1)
+    assert running.start(later)
+    assert not watched.is_in_doubt()
+    assert records.jobs.read(job.id).worker == "another"

@@ -55,13 +55,15 @@ class Leases:
         lanes: tuple[str, ...],
         lease_seconds: float | None = None,
         kinds: tuple[str, ...] | None = None,
+        token: str | None = None,
     ) -> Job | None:
         """The waiting job whose turn it is (see `turns`), now running for `worker`; None if none waits.
 
         `lease_seconds`: silence after which whoever looks takes the job away; None leaves that to them. `kinds`: all
-        that the worker can do at the moment, where that is not every kind.
+        that the worker can do at the moment, where that is not every kind. `token`: of an earlier claim of this worker
+        which raised Unavailable, and may have been written all the same: then it is that one's job.
         """
-        token = token_hex(16)
+        token = token or token_hex(16)
 
         def work(connection: Connection) -> Job | None:
             if (earlier := _claimed(connection, token)) is not None:  # the connection broke, after the commit
