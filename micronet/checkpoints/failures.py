@@ -1,28 +1,10 @@
-"""The one place where other parsers' exceptions become ours, and where hostile text is cut before it is shown."""
+"""The one place where other parsers' exceptions become ours."""
 
-import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from micronet.errors import CorruptFile, FileTooLarge, MicronetError
-
-SHOWN = 80
-"""Characters of an uploaded name that a message repeats."""
-
-
-def show(value: object) -> str:
-    """A short, printable form of something in a file: a quoted and cut string, a number, or the name of its type."""
-    if isinstance(value, str):
-        return ascii(value) if len(value) <= SHOWN else f"{ascii(value[:SHOWN])[:SHOWN]}..."
-    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and value.bit_length() <= 64):
-        return repr(value)
-    return f"<{type(value).__name__}>"
-
-
-def show_some(values: Iterable[object], count: int = 8) -> str:
-    """The first few of `values`, shown and joined by commas."""
-    shown = [show(value) for value in itertools.islice(values, count + 1)]
-    return ", ".join(shown[:count]) + (", ..." if len(shown) > count else "") if shown else "none"
+from micronet.shown import show
 
 
 @contextmanager

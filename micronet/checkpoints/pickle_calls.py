@@ -3,11 +3,11 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from micronet.checkpoints.failures import show
 from micronet.checkpoints.limits import Limits
 from micronet.checkpoints.pickle_globals import ADVICE, INERT, STORAGES, UNSUPPORTED_TENSORS
 from micronet.checkpoints.tensor_claims import StorageClaim, TensorClaim, layout_problem, storage_problem, unsupported
 from micronet.errors import CorruptFile, UnsafePickle
+from micronet.shown import show
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from typing import NoReturn
 
 import torch
 
-from micronet.checkpoints.failures import show
 from micronet.errors import UnsafePickle
+from micronet.shown import show
 
 STORAGES: Mapping[str, torch.dtype] = {
     "torch.FloatStorage": torch.float32,

@@ -10,12 +10,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 
-from micronet.checkpoints.failures import guarded, show
+from micronet.checkpoints.failures import guarded
 from micronet.checkpoints.limits import Limits
 from micronet.checkpoints.pickle_calls import ALLOWED, Global, Ordered, call, check_key, copied_by
 from micronet.checkpoints.pickle_globals import ADVICE, STORAGES, full_name, refuse
 from micronet.checkpoints.tensor_claims import StorageClaim, TensorClaim
 from micronet.errors import CorruptFile, FileTooLarge, UnknownFormat, UnsafePickle
+from micronet.shown import show
 
 RESAVE = "Save the state dict again with torch.save and upload the whole file."
 

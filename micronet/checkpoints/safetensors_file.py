@@ -11,9 +11,10 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
-from micronet.checkpoints.failures import guarded, show
+from micronet.checkpoints.failures import guarded
 from micronet.checkpoints.limits import Limits
 from micronet.errors import CorruptFile, FileTooLarge, UnsupportedTensor
+from micronet.shown import show
 
 RESAVE = "Save the state dict again with safetensors.torch.save_file and upload the whole file."
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from micronet.checkpoints.failures import show, show_some
 from micronet.errors import NoStateDict
+from micronet.shown import show, show_some
 
 WRAPPERS = (
     "state_dict",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import torch
 
-from micronet.checkpoints.failures import show
 from micronet.errors import CheckpointError, CorruptFile, UnsupportedTensor
+from micronet.shown import show
 
 FLOATS = frozenset({torch.float32, torch.float16, torch.bfloat16, torch.float64})
 INTEGERS = frozenset({torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8, torch.bool})

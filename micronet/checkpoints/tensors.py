@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from micronet.checkpoints.failures import show
 from micronet.checkpoints.limits import Limits
 from micronet.checkpoints.tensor_claims import FLOATS, INTEGERS, Problem, described, layout_problem, unsupported
 from micronet.errors import CheckpointError, CorruptFile, FileTooLarge, NotFinite, UnsupportedTensor
+from micronet.shown import show
 
 INTEGER_BUFFERS = ("num_batches_tracked", "forward_bp", "_index", "_indices", "permutation", "zero_point")
 """How the names of tensors end that may hold integers. Besides these, only single integers (counters) may."""

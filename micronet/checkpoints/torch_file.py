@@ -10,13 +10,14 @@ from typing import BinaryIO
 
 import torch
 
-from micronet.checkpoints.failures import SHOWN, guarded, show
+from micronet.checkpoints.failures import guarded
 from micronet.checkpoints.limits import Limits
 from micronet.checkpoints.pickle_scan import PickleFacts, scan_pickle
 from micronet.checkpoints.tensor_claims import TensorClaim, described
 from micronet.checkpoints.zip_archive import check_entry, read_directory, read_entry
 from micronet.checkpoints.zip_kinds import require_pytorch
 from micronet.errors import CorruptFile
+from micronet.shown import SHOWN, show
 
 RESAVE = "Save the state dict again with torch.save and upload the whole file."
 

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from micronet.checkpoints.failures import guarded, show
+from micronet.checkpoints.failures import guarded
 from micronet.checkpoints.limits import Limits
 from micronet.errors import CorruptFile, DecompressionBomb, FileTooLarge
+from micronet.shown import show
 
 RESAVE = "Save the state dict again with torch.save and upload the whole file."
 

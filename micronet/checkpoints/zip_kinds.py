@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from micronet.checkpoints.failures import show_some
 from micronet.checkpoints.zip_archive import Entry
 from micronet.errors import UnknownFormat
+from micronet.shown import show_some
 
 STATE_DICT = "Upload what torch.save(model.state_dict(), path) writes instead."
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from itertools import islice
 
 import torch
 from onnx import TensorProto
@@ -31,6 +32,7 @@ from micronet.onnx_reader.values import (
     readable,
 )
 from micronet.onnx_reader.weights import Weights
+from micronet.shown import show
 
 MAX_INDEX = 2**63 - 1
 """What a slice to the end ends with, as torch writes it."""
@@ -66,7 +68,7 @@ class Builder:
 
     def add_input(self, name: str, shape: tuple[int, ...]) -> Made:
         """A float32 input of the graph; `BATCH` in its shape stands for N."""
-        check_shape(shape, f"Input {name!r}")
+        check_shape(shape, f"Input {show(name)}")
         ref = Ref(self._values.new(_identifier(name), "_"))
         if BATCH in shape and self.batch_source is None:
             self.batch_source = (ref, shape.index(BATCH))
@@ -141,12 +143,12 @@ class Builder:
         return result
 
     def _misfit(self, args: tuple[Operand, ...], error: Exception) -> Exception:
-        message = str(error).splitlines()[0] if str(error) else type(error).__name__
+        message = str(error).splitlines()[0][:200] if str(error) else type(error).__name__
         if "allocate memory" in message:
             return MemoryError(message)
         if "overflow" in message:
             return FileTooLarge(f"{self._what} asks for more elements than can be counted.")
-        shapes = " and ".join(readable(operand.shape) for operand in operands_in(args))
+        shapes = " and ".join(readable(operand.shape) for operand in islice(operands_in(args), 4))
         fixed = f" The file was saved for a batch of {self.file_batch}; export it with a free batch size."
         advice = "." + fixed if self.file_batch is not None and self.file_batch > 1 else ""
         return OnnxUnsupportedFeature(

@@ -11,6 +11,7 @@ from micronet.onnx_reader.operands import Operand
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import MAX_RANK, to_torch
 from micronet.onnx_reader.values import Floating, Known, Quantized, Value, multiple_of_batch
+from micronet.shown import show
 
 
 class Call:
@@ -135,15 +136,25 @@ class Call:
         attribute = self._attribute(name, AttributeProto.STRING)
         return default if attribute is None else attribute.s.decode("utf-8", "replace")
 
-    def ints(self, name: str) -> tuple[int, ...] | None:
-        """An attribute of several integers, None if it is absent."""
+    def ints(self, name: str, most: int = 2 * MAX_RANK) -> tuple[int, ...] | None:
+        """An attribute of several integers, None if it is absent. Raises FileTooLarge for more than `most`."""
         attribute = self._attribute(name, AttributeProto.INTS)
-        return None if attribute is None else tuple(int(entry) for entry in attribute.ints)
+        if attribute is None:
+            return None
+        self._check_count(name, len(attribute.ints), most)
+        return tuple(int(entry) for entry in attribute.ints)
 
-    def floats(self, name: str) -> tuple[float, ...] | None:
-        """An attribute of several floats, None if it is absent."""
+    def floats(self, name: str, most: int = MAX_RANK) -> tuple[float, ...] | None:
+        """An attribute of several floats, None if it is absent. Raises FileTooLarge for more than `most`."""
         attribute = self._attribute(name, AttributeProto.FLOATS)
-        return None if attribute is None else tuple(float(entry) for entry in attribute.floats)
+        if attribute is None:
+            return None
+        self._check_count(name, len(attribute.floats), most)
+        return tuple(float(entry) for entry in attribute.floats)
+
+    def _check_count(self, name: str, count: int, most: int) -> None:
+        if count > most:
+            raise FileTooLarge(f"{self.what}: attribute {name!r} has {count:,} entries; at most {most:,} are allowed.")
 
     def tensor_attribute(self, name: str) -> tuple[Tensor, int] | None:
         """A tensor attribute and its element type in the file, None if it is absent."""
@@ -154,7 +165,7 @@ class Call:
         self._read_attributes.add(name)
         attribute = self._attributes.get(name)
         if attribute is not None and attribute.type != kind:
-            raise self.corrupt(f"attribute {name!r} is of the wrong type.")
+            raise self.corrupt(f"attribute {show(name)} is of the wrong type.")
         return attribute
 
     def check_all_read(self) -> None:
@@ -164,7 +175,7 @@ class Call:
                 raise self.unsupported(f"operand {index} is not read.")
         unread = self._attributes.keys() - self._read_attributes
         if unread:
-            raise self.unsupported(f"attribute {min(unread)!r} is not read.")
+            raise self.unsupported(f"attribute {show(min(unread))} is not read.")
 
 
 Importer = Callable[[Call], "Value | Sequence[Value]"]

@@ -14,6 +14,7 @@ from micronet.errors import (
 from micronet.onnx_reader.hints import foreign_operation, unread_operation
 from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.tensors import check_finite, check_tensor
+from micronet.shown import show, show_word
 
 MIN_OPSET, MAX_OPSET = 7, 28
 """Versions of ONNX's own operations that the importers follow. Version 7 brought the broadcasting of today."""
@@ -23,6 +24,9 @@ MIN_IR, MAX_IR = 3, 14
 
 MAX_NODES = 100_000
 """Largest number of nodes, initializers, inputs and outputs together."""
+
+MAX_NAME = 1_024
+"""Most characters of a name: of a node, its operation, its attributes, a value or a tensor."""
 
 _OWN_DOMAINS = ("", "ai.onnx")
 
@@ -45,7 +49,7 @@ def opset_of(model: ModelProto) -> int:
 
 def describe(node: NodeProto, index: int) -> str:
     """How errors name a node."""
-    return f"{node.op_type} node {node.name or index!r}"
+    return f"{show_word(node.op_type)} node {show(node.name or index)}"
 
 
 def _check_graph(model: ModelProto) -> None:
@@ -55,6 +59,24 @@ def _check_graph(model: ModelProto) -> None:
     parts = len(graph.node) + len(graph.initializer) + len(graph.input) + len(graph.output)
     if parts > MAX_NODES:
         raise FileTooLarge(f"The graph has {parts:,} nodes and values; at most {MAX_NODES:,} are read.")
+
+
+def _check_lengths(model: ModelProto) -> None:
+    longest = max(_names(model), key=len, default="")
+    if len(longest) > MAX_NAME:
+        raise FileTooLarge(
+            f"The name {show(longest)} has {len(longest):,} characters; at most {MAX_NAME:,} are read. Shorten it."
+        )
+
+
+def _names(model: ModelProto) -> Iterator[str]:
+    """Every name that is read, before anything of it is repeated."""
+    graph = model.graph
+    for value in (*graph.initializer, *graph.input, *graph.output):
+        yield value.name
+    for node in graph.node:
+        yield from (node.name, node.op_type, node.domain, *node.input, *node.output)
+        yield from (attribute.name for attribute in node.attribute)
 
 
 def _check_version(model: ModelProto) -> None:
@@ -74,7 +96,7 @@ def _check_features(model: ModelProto) -> None:
         raise OnnxUnsupportedFeature("The file holds sparse initializers; store them densely.")
     for value in (*model.graph.input, *model.graph.output):
         if value.type.WhichOneof("value") not in ("tensor_type", None):
-            raise OnnxUnsupportedFeature(f"{value.name!r} is a sequence, map or optional; only tensors are read.")
+            raise OnnxUnsupportedFeature(f"{show(value.name)} is a sequence, map or optional; only tensors are read.")
 
 
 def _check_nodes(model: ModelProto) -> None:
@@ -89,7 +111,7 @@ def _check_nodes(model: ModelProto) -> None:
                 raise OnnxUnsupportedFeature(f"{what} refers to an attribute of a function.")
         twice = [name for name, count in Counter(a.name for a in node.attribute).items() if count > 1]
         if twice:
-            raise CorruptFile(f"{what} has the attribute {twice[0]!r} twice.")
+            raise CorruptFile(f"{what} has the attribute {show(twice[0])} twice.")
         if node.op_type not in IMPORTERS:
             raise unread_operation(what, node.op_type)
 
@@ -115,14 +137,14 @@ def _check_names(model: ModelProto) -> None:
         what = describe(node, index)
         for name in node.input:
             if name and name not in defined:
-                raise CorruptFile(f"{what} reads {name!r}, which nothing before it makes.")
+                raise CorruptFile(f"{what} reads {show(name)}, which nothing before it makes.")
         for name in node.output:
             if name and name in defined:
-                raise CorruptFile(f"{what} makes {name!r}, which there is already.")
+                raise CorruptFile(f"{what} makes {show(name)}, which there is already.")
             defined.add(name)
     for output in model.graph.output:
         if output.name not in defined:
-            raise CorruptFile(f"Output {output.name!r} is made by no node.")
+            raise CorruptFile(f"Output {show(output.name)} is made by no node.")
 
 
 def _tensors(model: ModelProto) -> Iterator[TensorProto]:
@@ -134,11 +156,12 @@ def _tensors(model: ModelProto) -> Iterator[TensorProto]:
                 yield attribute.t
             yield from attribute.tensors
             if attribute.HasField("sparse_tensor") or attribute.sparse_tensors:
-                raise OnnxUnsupportedFeature(f"Node {node.name!r} holds a sparse tensor.")
+                raise OnnxUnsupportedFeature(f"Node {show(node.name)} holds a sparse tensor.")
 
 
 CHECKS: tuple[Callable[[ModelProto], None], ...] = (
     _check_graph,
+    _check_lengths,
     _check_version,
     _check_features,
     _check_nodes,

@@ -42,9 +42,9 @@ def _constant(call: Call) -> Known:
 def _numbers(call: Call) -> tuple[torch.Tensor, int]:
     """The value of a Constant that is written down as numbers, and its element type."""
     if call.has("value_ints"):
-        return torch.tensor(call.ints("value_ints") or (), dtype=torch.int64), TensorProto.INT64
+        return torch.tensor(call.ints("value_ints", MAX_INDICES) or (), dtype=torch.int64), TensorProto.INT64
     if call.has("value_floats"):
-        return torch.tensor(call.floats("value_floats") or (), dtype=torch.float32), TensorProto.FLOAT
+        return torch.tensor(call.floats("value_floats", MAX_INDICES) or (), dtype=torch.float32), TensorProto.FLOAT
     if call.has("value_int"):
         return torch.tensor(call.whole("value_int", 0)), TensorProto.INT64
     if call.has("value_float"):

@@ -12,6 +12,7 @@ from micronet.onnx_reader.call import Call, Importer, Importers
 from micronet.onnx_reader.kinds import converted
 from micronet.onnx_reader.targets import FOLD_ONLY, TARGETS
 from micronet.onnx_reader.values import Floating, Known, Made, broadcast, carries_batch, literal, once
+from micronet.shown import show
 
 
 def number(value: Floating, other: Floating) -> float | None:
@@ -25,7 +26,7 @@ def number(value: Floating, other: Floating) -> float | None:
         return None
     result = float(tensor.flatten()[0].item())
     if not math.isfinite(result):
-        raise OnnxUnsupportedFeature(f"Constant {value.name!r} is {result}; arithmetic with it is not finite.")
+        raise OnnxUnsupportedFeature(f"Constant {show(value.name)} is {result}; arithmetic with it is not finite.")
     return result
 
 

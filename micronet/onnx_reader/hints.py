@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from micronet.errors import OnnxForeignDomain, OnnxUnsupportedOperation
+from micronet.shown import show, show_word
 
 TRAINED = "export after model.eval()"
 """What to do about a node that is there for training."""
@@ -31,7 +32,7 @@ _DOMAINS: Mapping[str, str] = {
 def unread_operation(what: str, op: str) -> OnnxUnsupportedOperation:
     """The error of the node `what`, whose operation has no importer."""
     hint = _OPERATIONS.get(op)
-    return OnnxUnsupportedOperation(f"{what}: the operation {op} is not read{f'; {hint}' if hint else ''}.")
+    return OnnxUnsupportedOperation(f"{what}: the operation {show_word(op)} is not read{f'; {hint}' if hint else ''}.")
 
 
 def foreign_operation(what: str, op: str, domain: str) -> OnnxForeignDomain:
@@ -42,5 +43,5 @@ def foreign_operation(what: str, op: str, domain: str) -> OnnxForeignDomain:
     elif domain == "com.microsoft" and op in ("QuantizeLinear", "DequantizeLinear"):
         hint = "export at opset 21 or later, where ONNX's own take 4 and 16 bits, too"
     return OnnxForeignDomain(
-        f"{what} is of the domain {domain!r}; only ONNX's own operations are read{f': {hint}' if hint else ''}."
+        f"{what} is of the domain {show(domain)}; only ONNX's own operations are read{f': {hint}' if hint else ''}."
     )

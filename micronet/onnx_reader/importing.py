@@ -20,6 +20,7 @@ from micronet.onnx_reader.table import IMPORTERS
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import FLOATS
 from micronet.onnx_reader.values import BATCH, Known, Made, Quantized, Value, readable
+from micronet.shown import show, show_some
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ def import_graph(model: ModelProto) -> Graph:
     build, logits = imported.build, imported.outputs[0]
     if not isinstance(logits, Made) or len(logits.shape) != 2 or logits.shape[0] != BATCH:
         shape = "no function of the image" if not isinstance(logits, Made) else readable(logits.shape)
-        raise OnnxInterface(f"Output {model.graph.output[0].name!r} is {shape}; it must be (N, classes).")
+        raise OnnxInterface(f"Output {show(model.graph.output[0].name)} is {shape}; it must be (N, classes).")
     made = imported.inputs[image.name]
     graph = Graph(
         input=made.ref.name,
@@ -123,7 +124,7 @@ def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Valu
         raise unread_operation(what, node.op_type)
     for name in filter(None, node.input):
         if values[name] is None:
-            raise OnnxUnsupportedFeature(f"{what} uses {name!r}, an additional output that is not read.")
+            raise OnnxUnsupportedFeature(f"{what} uses {show(name)}, an additional output that is not read.")
     build.begin(what, tuple(name for name in node.output if name))
     call = Call(node, what, opset, [values[name] if name else None for name in node.input], build)
     made = importer(call)
@@ -138,7 +139,7 @@ def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Valu
 def _output(name: str, values: Mapping[str, Value | None]) -> Known | Made:
     value = values[name]
     if value is None or isinstance(value, Quantized):
-        raise OnnxUnsupportedFeature(f"Output {name!r} is quantized, or an additional output that is not read.")
+        raise OnnxUnsupportedFeature(f"Output {show(name)} is quantized, or an additional output that is not read.")
     return value
 
 
@@ -150,7 +151,7 @@ def _input(build: Builder, name: str, shape: tuple[int, ...]) -> tuple[Made, Mad
         return image, image
     n, height, width, channels = shape
     image = build.add_input(name, (n, channels, height, width))
-    build.begin(f"Input {name!r}", (f"{name}_channels_last",))
+    build.begin(f"Input {show(name)}", (f"{name}_channels_last",))
     permuted = build.emit(TARGETS["permute"], image, (0, 2, 3, 1))
     assert isinstance(permuted, Made)
     build.end(f"{name}_channels_last")
@@ -171,8 +172,10 @@ def _sizes(image: ValueInfoProto) -> tuple[int, ...]:
     """Declared sizes of the image, 0 for an open batch. OnnxInterface unless they are (N, C, H, W) of floats."""
     kind = image.type.tensor_type
     if not image.type.HasField("tensor_type") or kind.elem_type not in FLOATS:
-        raise OnnxInterface(f"Input {image.name!r} is no tensor of floats.")
+        raise OnnxInterface(f"Input {show(image.name)} is no tensor of floats.")
     sizes = tuple(max(size.dim_value, 0) for size in kind.shape.dim)
     if len(sizes) != 4 or not all(sizes[1:]):
-        raise OnnxInterface(f"Input {image.name!r} has sizes {sizes}; (N, C, H, W) with all but N fixed is read.")
+        raise OnnxInterface(
+            f"Input {show(image.name)} has sizes ({show_some(sizes)}); (N, C, H, W) with all but N fixed is read."
+        )
     return sizes

@@ -5,12 +5,14 @@ from micronet.onnx_reader.shapes import axes_in, expand
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.tensors import MAX_RANK
 from micronet.onnx_reader.values import BATCH, Floating, Known, multiple_of_batch
+from micronet.shown import show_some
 
 
 def _split(call: Call) -> list[Floating]:
     x = call.tensor(0)
     (axis,) = axes_in(call, (call.whole("axis", 0),), len(x.shape))
-    sizes = call.ints("split") if call.opset < 13 else call.integers(1, max(call.output_count, MAX_RANK))
+    most = max(call.output_count, MAX_RANK)
+    sizes = call.ints("split", most) if call.opset < 13 else call.integers(1, most)
     parts = call.whole("num_outputs", call.output_count) if call.opset >= 18 else call.output_count
     size = x.shape[axis]
     if sizes is None:
@@ -19,7 +21,7 @@ def _split(call: Call) -> list[Floating]:
         each = -(-size // parts)
         sizes = (*(each,) * (parts - 1), size - each * (parts - 1))
     if sum(sizes) != size or min(sizes, default=0) < 0 or len(sizes) != call.output_count:
-        raise call.corrupt(f"{size} does not split into {sizes}.")
+        raise call.corrupt(f"{size} does not split into {show_some(sizes)}.")
     return call.build.emit_parts(TARGETS["split"], x, sizes, axis)
 
 

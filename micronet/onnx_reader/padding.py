@@ -9,6 +9,7 @@ from micronet.onnx_reader.shapes import axes_in
 from micronet.onnx_reader.tensors import MAX_RANK
 from micronet.onnx_reader.values import Floating, Known, multiple_of_batch
 from micronet.onnx_reader.windows import trailing
+from micronet.shown import show
 
 
 def _pad_amounts(call: Call, rank: int) -> tuple[list[int], list[int]]:
@@ -55,7 +56,7 @@ def _border(call: Call, mode: str, size: int, before: int, after: int) -> Tensor
     if mode == "wrap":
         return places % size
     if mode != "reflect" or max(before, after) >= size:
-        raise call.unsupported(f"padding in mode {mode!r} by {max(before, after)} on {size}.")
+        raise call.unsupported(f"padding in mode {show(mode)} by {max(before, after)} on {size}.")
     return size - 1 - (size - 1 - places.abs()).abs()
 
 

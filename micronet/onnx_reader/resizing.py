@@ -10,6 +10,7 @@ from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.indexing import take
 from micronet.onnx_reader.tensors import check_rank
 from micronet.onnx_reader.values import BATCH, MAX_ELEMENTS, Floating, multiple_of_batch
+from micronet.shown import show, show_some
 
 Row = NDArray[np.float32]
 
@@ -72,7 +73,7 @@ def nearest_by_torch(size: int, out: int, scale: float | None = None) -> list[in
 def _resized(call: Call, x: Floating, scaling: Scaling, position: str, roundings: tuple[str, str]) -> Floating:
     """Each axis by its own table of elements; onnxruntime copies what keeps all its sizes, whatever the scales."""
     if position not in _POSITIONS or not set(roundings) <= _ROUNDINGS.keys():
-        raise call.unsupported(f"coordinates {position!r} rounded by {roundings[0]!r}.")
+        raise call.unsupported(f"coordinates {show(position)} rounded by {show(roundings[0])}.")
     changed = {
         axis: (size, out, scale)
         for axis, (size, scale, out) in enumerate(zip(x.shape, *scaling, strict=True))
@@ -103,7 +104,7 @@ def _is_torchs(size: int, table: list[int]) -> bool:
 
 def _scaled(call: Call, x: Floating, scales: tuple[float, ...] | None) -> Scaling:
     if scales is None or len(scales) != len(x.shape) or any(not 0 < scale <= MAX_ELEMENTS for scale in scales):
-        raise call.corrupt(f"the scales {scales} do not match its operand.")
+        raise call.corrupt(f"the scales {show_some(scales or ())} do not match its operand.")
     factors = [np.float32(scale) for scale in scales]
     return factors, [
         size if factor == 1 else int(np.float32(size) * factor) for size, factor in zip(x.shape, factors, strict=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from micronet.errors import FINITE_MASK, CorruptFile, FileTooLarge, NotFinite, OnnxExternalData, OnnxUnsupportedFeature
 from micronet.onnx_reader.values import MAX_ELEMENTS
+from micronet.shown import show
 
 MAX_RANK = 64
 """Largest number of dimensions of any one value, as many as NumPy allows."""
@@ -53,7 +54,7 @@ def check_rank(rank: int, what: str) -> None:
 
 def check_tensor(tensor: TensorProto) -> None:
     """Raise unless `tensor` is of a type that is read, holds its data itself, and holds as much as its dims declare."""
-    what = f"Tensor {tensor.name!r}"
+    what = f"Tensor {show(tensor.name)}"
     if tensor.data_location == TensorProto.EXTERNAL or tensor.external_data:
         raise OnnxExternalData(
             f"{what} lies outside the file; save the model with its weights inside it: "
@@ -88,7 +89,7 @@ def _check_length(tensor: TensorProto, elements: int, what: str) -> None:
 def check_finite(tensor: TensorProto) -> None:
     """Raise NotFinite if a float tensor holds NaN or infinity, also after it became float32."""
     if tensor.data_type in FLOATS and not bool(torch.isfinite(to_torch(tensor)).all()):
-        raise NotFinite(f"Tensor {tensor.name!r} holds NaN or infinity. {FINITE_MASK}")
+        raise NotFinite(f"Tensor {show(tensor.name)} holds NaN or infinity. {FINITE_MASK}")
 
 
 def to_torch(tensor: TensorProto) -> Tensor:
@@ -97,9 +98,9 @@ def to_torch(tensor: TensorProto) -> Tensor:
     try:
         array = numpy_helper.to_array(tensor)
     except (ValueError, TypeError, OverflowError) as error:
-        raise CorruptFile(f"Tensor {tensor.name!r} cannot be read: {error}") from error
+        raise CorruptFile(f"Tensor {show(tensor.name)} cannot be read: {show(str(error))}.") from error
     if tensor.data_type == TensorProto.UINT64 and array.size and int(array.max()) > np.iinfo(np.int64).max:
-        raise OnnxUnsupportedFeature(f"Tensor {tensor.name!r} holds integers over 2^63.")
+        raise OnnxUnsupportedFeature(f"Tensor {show(tensor.name)} holds integers over 2^63.")
     with np.errstate(over="ignore"):
         converted = array.astype(_numpy_type(tensor.data_type), order="C", copy=True)
     return torch.from_numpy(converted)

@@ -8,6 +8,7 @@ from micronet.graph.grid import Grid
 from micronet.graph.ir import Ref
 from micronet.graph.names import Names
 from micronet.onnx_reader.values import Known, carries_batch, check_shape
+from micronet.shown import show
 
 
 class Weights:
@@ -57,8 +58,8 @@ def _is_one_number(tensor: Tensor) -> bool:
 
 
 def _check(known: Known, what: str) -> None:
-    check_shape(known.shape, f"Constant {known.name!r}")
+    check_shape(known.shape, f"Constant {show(known.name)}")
     if known.tensor.is_floating_point() and not bool(torch.isfinite(known.tensor).all()):
-        raise NotFinite(f"Constant {known.name!r} holds NaN or infinity. {FINITE_MASK}")
+        raise NotFinite(f"Constant {show(known.name)} holds NaN or infinity. {FINITE_MASK}")
     if carries_batch(known):
         raise OnnxUnsupportedFeature(f"{what} computes with the batch size; each image must stand alone.")

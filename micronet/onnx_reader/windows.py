@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from micronet.onnx_reader.call import Call
+from micronet.shown import show
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def read_window(call: Call, sizes: tuple[int, ...], kernel: tuple[int, ...], cei
     elif automatic == "VALID":
         before = after = (0,) * rank
     elif automatic != "NOTSET":
-        raise call.corrupt(f"auto_pad {automatic!r} is none of ONNX's.")
+        raise call.corrupt(f"auto_pad {show(automatic)} is none of ONNX's.")
     outputs = tuple(
         count_windows(low + size, high, span, stride, ceil_mode)
         for size, low, high, span, stride in zip(sizes, before, after, reach, strides, strict=True)

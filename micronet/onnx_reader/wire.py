@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 
-from google.protobuf.descriptor import Descriptor  # type: ignore[import-untyped]
-from onnx import ModelProto
+from google.protobuf.descriptor import Descriptor, FieldDescriptor  # type: ignore[import-untyped]
+from onnx import AttributeProto, ModelProto
 
 from micronet.errors import CorruptFile, FileTooLarge
 
 MAX_FIELDS = 2_000_000
-"""Largest number of fields of a file, those of messages inside messages included. Real files have some thousands."""
+"""Largest number of fields of a file, those of messages inside messages and the numbers in lists of attributes
+included. Real files have some thousands."""
+
+_WITH_LENGTH = (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES, FieldDescriptor.TYPE_MESSAGE)
 
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 
@@ -17,17 +20,25 @@ def check_fields(data: bytes) -> None:
     """Raise FileTooLarge if the ModelProto in `data` has over MAX_FIELDS fields, CorruptFile if it is no protobuf."""
     fields, stack = 0, [(0, len(data), ModelProto.DESCRIPTOR)]
     while stack:
-        for part in _fields(data, *stack.pop()):
-            fields += 1
+        for count, part in _fields(data, *stack.pop()):
+            fields += count
             if part is not None:
                 stack.append(part)
             if fields > MAX_FIELDS:
                 raise FileTooLarge(f"The file has over {MAX_FIELDS:,} fields.")
 
 
-def _fields(data: bytes, start: int, end: int, kind: Descriptor) -> Iterator[tuple[int, int, Descriptor] | None]:
-    """For each field of the message in data[start:end]: where the message in it lies, or None if it holds none."""
+_Part = tuple[int, int, Descriptor]
+
+
+def _fields(data: bytes, start: int, end: int, kind: Descriptor) -> Iterator[tuple[int, _Part | None]]:
+    """For each field of the message in data[start:end]: how many it is, and where the message in it lies, or None.
+
+    Numbers of an attribute are fields of their own, but a parser takes them together as well, as bytes without tags;
+    each byte of these counts. Tensors hold as many numbers as they declare, which is checked.
+    """
     inner = kind.fields_by_number
+    lists = kind.full_name == AttributeProto.DESCRIPTOR.full_name
     while start < end:
         tag, start = _varint(data, start, end)
         wire_type = tag & 7
@@ -37,11 +48,12 @@ def _fields(data: bytes, start: int, end: int, kind: Descriptor) -> Iterator[tup
             message = None if field is None else field.message_type
             if field is not None and field.type == field.TYPE_STRING:
                 _check_text(data[start : min(start + length, end)])
-            yield None if message is None else (start, min(start + length, end), message)
+            packed = lists and field is not None and field.type not in _WITH_LENGTH
+            yield length if packed else 1, None if message is None else (start, min(start + length, end), message)
             start += length
         else:
             start = _skip(data, start, end, wire_type)
-            yield None
+            yield 1, None
         if start > end:
             raise CorruptFile("The file is no ONNX model: a field is longer than what holds it.")
 

@@ -70,6 +70,7 @@ def onnx_facts() -> OnnxFacts:
         limits=(
             _limit(loading, "MAX_BYTES"),
             _limit(checking, "MAX_NODES"),
+            _limit(checking, "MAX_NAME"),
             _limit(wire, "MAX_FIELDS"),
             _limit(values, "MAX_ELEMENTS"),
         ),

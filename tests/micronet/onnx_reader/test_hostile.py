@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from micronet.errors import (
     CheckpointError,
@@ -26,6 +26,7 @@ from micronet.errors import (
     OnnxUnsupportedVersion,
 )
 from micronet.onnx_reader import import_graph, load_model, loading, wire
+from micronet.onnx_reader.checking import MAX_NAME
 
 IMAGE = ("image", TensorProto.FLOAT, ["N", 3, 4, 4])
 LOGITS = ("logits", TensorProto.FLOAT, ["N", 48])
@@ -336,6 +337,72 @@ def test_many_empty_messages_are_counted_before_parsing(tmp_path: Path, monkeypa
     model = classifier([NodeProto() for _ in range(1001)])
     with pytest.raises(FileTooLarge, match="fields"):
         read(model, tmp_path)
+
+
+def with_packed(field: int, numbers: bytes) -> bytes:
+    """A file with a node whose attribute has `numbers` in a field of AttributeProto, one behind the other."""
+
+    def message(number: int, content: bytes) -> bytes:
+        length, head = len(content), []
+        while length > 127:
+            head.append(length & 127 | 128)
+            length >>= 7
+        return bytes([number << 3 | 2, *head, length]) + content
+
+    attribute = message(1, b"axes") + b"\xa0\x01" + bytes([AttributeProto.INTS]) + message(field, numbers)
+    inside = message(1, message(5, attribute) + message(4, b"ReduceMean"))
+    return classifier().SerializeToString() + message(7, inside)
+
+
+@pytest.mark.parametrize("field", [7, 8])
+def test_numbers_that_are_packed_are_counted_before_parsing(
+    field: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_FIELDS", 1000)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(with_packed(field, bytes(1000)))
+    with pytest.raises(FileTooLarge, match="fields"):
+        load_model(path)
+
+
+LONG = "n" * (MAX_NAME + 1)
+
+
+NAMES: dict[str, Callable[[str], ModelProto]] = {
+    "node": lambda name: classifier([node("Flatten", "image", output="logits", name=name)]),
+    "operation": lambda name: classifier([node(name, "image", output="logits")]),
+    "domain": lambda name: classifier([node("Flatten", "image", output="logits", domain=name)]),
+    "attribute": lambda name: classifier([node("Flatten", "image", output="logits", **{name: 1})]),
+    "value": lambda name: classifier(
+        [node("Relu", "image", output=name), node("Flatten", name, output="logits")],
+    ),
+    "operand": lambda name: classifier([node("Flatten", name, output="logits")]),
+    "weight": lambda name: classifier(weights=[weight(name, 1)]),
+    "image": lambda name: classifier([node("Flatten", name, output="logits")], inputs=[(name, *IMAGE[1:])]),
+    "logits": lambda name: classifier([node("Flatten", "image", output=name)], outputs=[(name, *LOGITS[1:])]),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_endless_names_are_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(FileTooLarge, match="1,025 characters") as raised:
+        read(NAMES[name](LONG), tmp_path)
+    assert len(str(raised.value)) < 300
+
+
+HARMFUL = "\x1b[2J\n<b>\N{RIGHT-TO-LEFT OVERRIDE}" * 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_errors_repeat_a_name_cut_and_escaped(name: str, tmp_path: Path) -> None:
+    model = NAMES[name](HARMFUL)
+    model.graph.node[-1].attribute.append(helper.make_attribute("nobody reads this", 1))
+    with pytest.raises(CheckpointError) as raised:
+        read(model, tmp_path)
+    message = str(raised.value)
+    assert message.isprintable()
+    assert "\N{RIGHT-TO-LEFT OVERRIDE}" not in message
+    assert len(message) < 500
 
 
 @pytest.mark.parametrize(

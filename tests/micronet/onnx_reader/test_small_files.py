@@ -46,6 +46,18 @@ def split(parts: int) -> ModelProto:
     return model
 
 
+def split_at(version: int, sizes: list[int]) -> ModelProto:
+    model = classifier(after(node("Split", "image", split=sizes)))
+    model.opset_import[0].version = version
+    return model
+
+
+def upsampled(scales: list[float]) -> ModelProto:
+    model = classifier(after(node("Upsample", "image", scales=scales)))
+    model.opset_import[0].version = 8
+    return model
+
+
 CASES: dict[str, tuple[Callable[[], ModelProto], type[MicronetError]]] = {
     "dims": (lambda: declared(*[2**40] * 1000), FileTooLarge),
     "dims of one": (lambda: declared(*[1] * (MAX_RANK + 1)), FileTooLarge),
@@ -59,7 +71,15 @@ CASES: dict[str, tuple[Callable[[], ModelProto], type[MicronetError]]] = {
     ),
     "Squeeze": (repeated(0, LONG, node("Squeeze", "image", "many")), FileTooLarge),
     "Tile": (repeated(1, LONG, node("Tile", "image", "many")), FileTooLarge),
-    "Transpose": (lambda: classifier(after(node("Transpose", "image", perm=[0] * 1000))), CorruptFile),
+    "Transpose": (lambda: classifier(after(node("Transpose", "image", perm=[0] * 1000))), FileTooLarge),
+    "axes of an attribute": (lambda: classifier(after(node("ReduceMean", "image", axes=[0] * 2**20))), FileTooLarge),
+    "numbers of a constant": (
+        lambda: classifier(after(node("Constant", value_ints=[1] * (MAX_INDICES + 1)))),
+        FileTooLarge,
+    ),
+    "parts of Split by an attribute": (lambda: split_at(11, [1] * 100_000), FileTooLarge),
+    "scales of Upsample": (lambda: upsampled([1.5] * 100_000), FileTooLarge),
+    "a few scales of Upsample": (lambda: upsampled([1.5] * MAX_RANK), CorruptFile),
     "Slice": (repeated(0, LONG, node("Slice", "image", "many", "many")), FileTooLarge),
     "Pad": (repeated(0, LONG, node("Pad", "image", "many")), FileTooLarge),
     "ConstantOfShape": (repeated(1, LONG, node("ConstantOfShape", "many")), FileTooLarge),
