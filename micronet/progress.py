@@ -1,6 +1,10 @@
 """How a job says where it is."""
 
+from collections.abc import Callable
 from typing import Protocol
+
+Advance = Callable[[int, int, str], None]
+"""Hears that `done` of `total` units are finished."""
 
 
 class Progress(Protocol):
@@ -11,6 +15,10 @@ class Progress(Protocol):
 
     def advance(self, done: int, total: int, unit: str) -> None:
         """`done` of `total` units of the current stage are finished."""
+
+
+def unheard(done: int, total: int, unit: str) -> None:
+    """Nobody listens."""
 
 
 class Silence:

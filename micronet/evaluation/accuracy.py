@@ -13,11 +13,12 @@ from micronet.contract import Accuracy
 from micronet.errors import NumericalError
 from micronet.evaluation.bit_true import check_exact, exactly, widen
 from micronet.evaluation.device import without_cudnn
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.evaluation.inputs import Inputs
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
+from micronet.progress import Advance, unheard
 
 Logits = Callable[[Tensor], Tensor]
 """From a normalized batch to logits, both on the device."""

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.evaluation.inputs import Inputs
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
 from micronet.graph.ir import Graph
+from micronet.progress import Advance, unheard
 from micronet.transformation.ranges import Watcher
 
 CALIBRATION_BATCH = 25

@@ -1,6 +1,5 @@
 """What a network is shown: images of a split, normalized."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -10,13 +9,6 @@ from micronet.data.split import Split, normalize
 from micronet.evaluation.device import brought
 
 _CPU = torch.device("cpu")
-
-Advance = Callable[[int, int, str], None]
-"""Hears that `done` of `total` units are finished."""
-
-
-def unheard(done: int, total: int, unit: str) -> None:
-    """Nobody listens."""
 
 
 @dataclass(frozen=True, slots=True)

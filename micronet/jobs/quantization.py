@@ -34,11 +34,6 @@ def quantize(graph: Graph, settings: QuantizingSettings, chosen: Track, context:
 def calibration_images(settings: QuantizingSettings, chosen: Track, context: Context) -> Inputs:
     """Those of the track's training images that the seed chooses."""
     split = calibration_split(chosen, context.data_dir, settings.quantizer.calibration_images, settings.seed)
-    return inputs_of(settings, chosen, split)
-
-
-def inputs_of(settings: QuantizingSettings, chosen: Track, split: Split) -> Inputs:
-    """Images with the normalization of the settings, else the track's."""
     return normalized(settings.normalize, chosen, split)
 
 

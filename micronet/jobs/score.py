@@ -9,14 +9,14 @@ from micronet.data.datasets import open_split
 from micronet.errors import SettingsError
 from micronet.evaluation.accuracy import evaluate
 from micronet.evaluation.device import choose_device
-from micronet.evaluation.inputs import unheard
 from micronet.graph.grid import fixed_point
 from micronet.graph.ir import Graph
 from micronet.jobs.changes import Before, changes, fuse_and_tell
 from micronet.jobs.context import Context, Stages
 from micronet.jobs.network import check_fits, check_images_stand_alone, dense_network, read_network
-from micronet.jobs.quantization import activation_bits, inputs_of, quantization_of, quantize
+from micronet.jobs.quantization import activation_bits, normalized, quantization_of, quantize
 from micronet.jobs.result import Measurement, score_result
+from micronet.progress import unheard
 from micronet.quantization.rounding import weights_on_grids
 from micronet.quantization.tensors import quantized_tensors
 from micronet.tracks import Track, track
@@ -46,7 +46,7 @@ def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -
     measured = None
     if test is not None:
         stages.begin("evaluate")
-        inputs = inputs_of(settings, chosen, test)
+        inputs = normalized(settings.normalize, chosen, test)
         check_images_stand_alone(graph, inputs.mean, inputs.std)
         measured = evaluate(graph, inputs, device, settings.bit_true, context.progress.advance)
         warnings += test.warnings

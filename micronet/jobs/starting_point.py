@@ -61,9 +61,7 @@ def read_source(settings: OptimizeSettings, checkpoint: Path, context: Context) 
     )
     check_images_stand_alone(graph, test.mean, test.std)
     graph = plain_batch_norms(fuse_layers(graph).graph)
-    floor = chosen.required_correct
-    if settings.floor is not None:
-        floor = math.ceil(settings.floor * len(test))
+    floor = chosen.required_correct if settings.floor is None else math.ceil(settings.floor * len(test))
     return Source(graph, network_parts(graph), chosen, floor, test, train, (*warnings, *test.split.warnings))
 
 

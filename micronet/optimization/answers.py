@@ -7,10 +7,11 @@ from torch import Tensor
 
 from micronet.contract import Accuracy
 from micronet.evaluation.accuracy import cpu_batch
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.evaluation.inputs import Inputs
 from micronet.evaluation.lowering import lower
 from micronet.evaluation.threads import in_order
 from micronet.graph.ir import Graph
+from micronet.progress import Advance, unheard
 
 
 @dataclass(frozen=True, slots=True)

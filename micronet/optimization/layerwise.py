@@ -6,7 +6,6 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid, fixed_point, on_grid
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Argument, Graph, Node, Ref
@@ -21,6 +20,7 @@ from micronet.optimization.objective import Objective
 from micronet.optimization.plan import LayerChoice, NetworkPlan
 from micronet.optimization.quantizable_layers import QuantizableLayer
 from micronet.optimization.zeros import solved
+from micronet.progress import Advance, unheard
 from micronet.transformation.merge_quantizers import merge_quantizers
 
 aten = torch.ops.aten

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from micronet.contract import OptimizeSettings, ScoreTerms
-from micronet.evaluation.inputs import Advance, Inputs
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.journal import Journal
 from micronet.optimization.layer_options import LayerScore
 from micronet.optimization.network_parts import NetworkParts
+from micronet.progress import Advance
 from micronet.training.task import Task
 
 

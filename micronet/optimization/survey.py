@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from micronet.contract import OptimizeSettings
-from micronet.evaluation.inputs import Advance, unheard
 from micronet.graph.grid import Grid
 from micronet.graph.interpret import last_uses
 from micronet.journal import Entry
@@ -20,6 +19,7 @@ from micronet.optimization.network_parts import NetworkParts
 from micronet.optimization.placement import PlacedGrid, PlacementRule, placed_grids
 from micronet.optimization.sensitivity import ValueKey, moves, noises, sensitivities
 from micronet.optimization.zeros import SHARES, Support, supports
+from micronet.progress import Advance, unheard
 
 SENSITIVITY_IMAGES = 128
 """Calibration images whose gradients are taken."""

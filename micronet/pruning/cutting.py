@@ -7,8 +7,9 @@ import torch
 
 from micronet.analysis.shapes import shapes
 from micronet.contract import Pruning
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
+from micronet.progress import Advance, unheard
 from micronet.pruning.annealing import Returning, grown, returning
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.costs import Savings, Sizes

@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from micronet.errors import NumericalError
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.interpret import last_uses
 from micronet.graph.ir import Graph, Node, substitute
+from micronet.progress import Advance, unheard
 from micronet.pruning.blocks import Block
 from micronet.pruning.eigenbasis import Factors
 

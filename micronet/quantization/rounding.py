@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 
 from micronet.contract import BitWidths, LayerBits, QuantizerSettings
 from micronet.evaluation.calibration import calibrate
-from micronet.evaluation.inputs import Advance, Inputs
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
+from micronet.progress import Advance
 from micronet.transformation.layer_widths import LayerWidths
 from micronet.transformation.plain_batch_norms import plain_batch_norms
 from micronet.transformation.quantization import Quantization, check_names

@@ -9,9 +9,10 @@ from micronet.analysis.widths import KEEPS_WIDTH, QUANTIZERS, activation_grid
 from micronet.contract import QuantizedTensor
 from micronet.errors import NumericalError
 from micronet.evaluation.calibration import calibrate
-from micronet.evaluation.inputs import Advance, Inputs
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Graph, Node, Ref
+from micronet.progress import Advance
 from micronet.quantization.rounding import Quantized
 from micronet.transformation.layer_widths import INPUT
 from micronet.transformation.rounding_errors import ErrorObserver, RoundingError, rounding_error

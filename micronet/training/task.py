@@ -8,9 +8,10 @@ import torch
 from micronet.contract import Accuracy, Distillation
 from micronet.errors import SettingsError
 from micronet.evaluation.accuracy import evaluate
-from micronet.evaluation.inputs import Advance, Inputs, unheard
+from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.journal import Journal, MemoryJournal, Section
+from micronet.progress import Advance, unheard
 from micronet.training.distributed import ALONE, World
 
 

@@ -10,7 +10,6 @@ from micronet.analysis.counts import Counts, count
 from micronet.analysis.widths import activation_grid
 from micronet.contract import OptimizeSettings
 from micronet.errors import SettingsError
-from micronet.evaluation.inputs import unheard
 from micronet.graph.capture import capture
 from micronet.graph.grid import fixed_point
 from micronet.graph.interpret import interpret
@@ -22,6 +21,7 @@ from micronet.optimization.layerwise import carry_out
 from micronet.optimization.network_parts import NetworkParts, network_parts
 from micronet.optimization.sensitivity import BATCH, PROJECTIONS, moves, noises, sensitivities
 from micronet.optimization.survey import survey
+from micronet.progress import unheard
 from micronet.scoring.policies import POLICIES, UNQUANTIZED, Terms
 from micronet.transformation.quantize import insert_quantizers
 from tests.micronet import networks
