@@ -148,24 +148,6 @@ class LockedFile:
             self._descriptor = -1
 
 
-def remove_abandoned(path: Path, is_known: Callable[[], bool]) -> bool:
-    """Delete the file unless a living process is writing it or it is known by now; whether it was deleted."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if is_known():  # asked under the lock: its writer recorded it before letting go
-            return False
-        path.unlink(missing_ok=True)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(descriptor)
-    return True
-
-
 def new_location() -> str:
     """A location nobody ever had: two hexadecimal digits of directory, then the rest."""
     name = uuid.uuid4().hex

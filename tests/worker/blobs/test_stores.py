@@ -1,5 +1,6 @@
 """Laws of every store: what is kept is read back, what is not is gone, a sweep takes only what is nobody's."""
 
+import errno
 import hashlib
 import os
 import signal
@@ -151,6 +152,27 @@ def test_a_sweep_leaves_what_others_may_know_its_day(tmp_path: Path) -> None:
         assert path.exists()
     grow_old(path)
     assert blobs.sweep(lambda location: False) == 1
+
+
+def test_a_sweep_leaves_files_of_others_that_it_may_not_read_and_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a worker of another user marks its own."""
+    blobs = DirectoryBlobs(tmp_path)
+    paths = [tmp_path / keep(blobs, b"unknown").location for _ in range(3)]
+    assert blobs.sweep(lambda location: False) == 0
+    for path in paths:
+        grow_old(path)
+    really = os.open
+
+    def refusing(path: Path, flags: int, mode: int = 0o777) -> int:
+        if path == paths[1]:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return really(path, flags, mode)
+
+    monkeypatch.setattr(os, "open", refusing)  # root may read everything
+    assert blobs.sweep(lambda location: False) == 2
+    assert [path.exists() for path in paths] == [False, True, False]
 
 
 def test_a_sweep_leaves_an_object_its_day_however_old_it_is(
