@@ -9,6 +9,11 @@ from markupsafe import Markup, escape
 from app.printable import on_one_line
 
 _UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+_LONGEST = 1024
+"""Characters of a name that a page shows: as many as a file may give one."""
+
+_PARTS_END = re.compile(r"(?<=[/._])(?=[^/._])")
+
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 
 
@@ -97,9 +102,13 @@ def marked(text: str) -> Markup:
 
 
 def named(text: str) -> Markup:
-    """A name out of a file: on one line, in its own direction, and long ones are broken where their parts end."""
-    parts = [escape(part) for part in re.split(r"(?<=[/._])(?=[^/._])", on_one_line(text))]
-    return Markup("<bdi>{}</bdi>").format(Markup("<wbr>").join(parts))
+    """A name out of a file: on one line, in its own direction, and long ones are broken where their parts end.
+
+    Of endless ones, which files may have that were read before names had a bound, the beginning is shown.
+    """
+    short = text if len(text) <= _LONGEST else text[:_LONGEST] + "\N{HORIZONTAL ELLIPSIS}"
+    broken = _PARTS_END.sub("<wbr>", str(escape(on_one_line(short))))
+    return Markup(f"<bdi>{broken}</bdi>")  # escaped before it was broken
 
 
 FILTERS: Mapping[str, Callable[..., str]] = {

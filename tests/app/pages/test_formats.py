@@ -15,6 +15,9 @@ from app.pages.formats import named
         ("<b>", "<bdi>&lt;b&gt;</bdi>"),
         ("x\N{RIGHT-TO-LEFT OVERRIDE}y\nz", "<bdi>x\N{REPLACEMENT CHARACTER}y\N{REPLACEMENT CHARACTER}z</bdi>"),
         ("", "<bdi></bdi>"),
+        ("a/&/'b'", "<bdi>a/<wbr>&amp;/<wbr>&#39;b&#39;</bdi>"),
+        ("n" * 1024, f"<bdi>{'n' * 1024}</bdi>"),
+        ("n" * 10_000_000, f"<bdi>{'n' * 1024}\N{HORIZONTAL ELLIPSIS}</bdi>"),
     ],
 )
 def test_a_name_out_of_a_file_turns_nothing_and_is_broken_where_its_parts_end(name: str, shown: str) -> None:
