@@ -17,7 +17,7 @@ from worker.records.values import Job, Status
 def place(connection: Connection, job: Job) -> int:
     """The place of one waiting job, from 1, without putting in order all that wait."""
     where = {"lane": job.lane, "party": party_of(job), "seq": job.seq}
-    return connection.execute(_PLACE, where).scalar() or 1  # none if it was claimed meanwhile
+    return int(connection.execute(_PLACE, where).scalar() or 1)  # none if it was claimed meanwhile
 
 
 def places(connection: Connection, job_ids: Collection[str], most: int | None = None) -> dict[str, int]:

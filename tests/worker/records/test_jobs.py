@@ -184,6 +184,7 @@ def test_places_are_the_order_in_which_jobs_are_claimed(records: Records, seed: 
     waiting = records.jobs.list(Filter(status=Status.QUEUED), 100)
     places = records.jobs.places([job.id for job in waiting])
     assert places == {job.id: records.jobs.place(job) for job in waiting}
+    assert {type(records.jobs.place(job)) for job in waiting} == {int}, "sums of PostgreSQL are no integers"
     expected = sorted((job for job in waiting if job.lane == "short"), key=lambda job: places[job.id])
     assert [places[job.id] for job in expected] == list(range(1, len(expected) + 1))
     for job in expected:
