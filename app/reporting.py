@@ -19,13 +19,24 @@ YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED, SIGNAL = 1, 3, 4, 75, 128
 """Exit codes: the file or a setting is at fault; this machine, this program, a server or the network is; nothing but
 the score is; nothing is, try again (sysexits' EX_TEMPFAIL); a signal, whose number is added. 2 is typer's, for wrong
 usage."""
-EXIT_CODES = (
-    "Exit codes: 0 it went well; 1 the file, a setting or the request is at fault, or the job was canceled; "
-    "2 wrong usage; 3 the server or the network is at fault; 4 the score is worse than allowed, or does not qualify; "
-    "75 it paused when --pause-after said, and the same command goes on; 130 or 143 Ctrl-C or SIGTERM stopped it, and "
-    "the server's job goes on."
-)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+def exit_codes(*, server: bool = False, score: bool = False, follows: bool = False, pauses: bool = False) -> str:
+    """Those of a command, for its help. It asks a `server`, may be told what `score` is good enough, `follows` a job of
+    the server's to its end, `pauses` one that it runs."""
+    told = {
+        YOURS: "the file, a setting or the request is at fault" + ", or the job was canceled" * follows,
+        2: "wrong usage",
+        OURS: f"{'the server or the network' if server else 'this machine or this program'} is at fault",
+    }
+    if score:
+        told[NOT_GOOD_ENOUGH] = "the score is worse than allowed, or does not qualify"
+    if pauses:
+        told[PAUSED] = "it paused when --pause-after said, and the same command goes on"
+    meanings = "; ".join(f"{code} {words}" for code, words in told.items())
+    stopped = "130 or 143 Ctrl-C or SIGTERM stopped it" + ", and the server's job goes on" * follows
+    return f"Exit codes: 0 it went well; {meanings}; {stopped}."
 
 
 @contextmanager

@@ -6,10 +6,14 @@ from typing import Annotated
 
 import typer
 
-from app.commands.options import DataDir, Json
+from app.commands.options import DataDir, Json, known_kind
+from app.pages.guide.schema import Row, tables_of
 from app.progress_bar import ProgressBar
 from app.reporting import reported
 from app.tables import show_rows, wide_console
+from micronet.jobs import JOBS
+
+Kind = Annotated[str, typer.Argument(callback=known_kind, help=f"Kind of job: {', '.join(JOBS)}.", show_default=False)]
 
 
 def tracks(data: DataDir = None, as_json: Json = False) -> None:
@@ -51,6 +55,20 @@ def architectures(as_json: Json = False) -> None:
     show_rows(("name", "network", "options"), rows, wide_console())
 
 
+def settings(kind: Kind, as_json: Json = False) -> None:
+    """The settings of a kind of job, for --set and --settings: what holds where nothing is said, and what they mean."""
+    schema = JOBS[kind].settings.model_json_schema()
+    if as_json:
+        print(json.dumps(schema, indent=2))
+        return
+    rows = []
+    for table in tables_of(schema):
+        if table.case is not None:
+            rows.append((f"{table.path.replace('[]', '.N')}: {table.case}", "", table.words))
+        rows += [(row.path.replace("[]", ".N"), _usual(row), row.words) for row in table.rows]
+    show_rows(("setting", "default", "meaning"), rows, wide_console(), whole=("setting",))
+
+
 def download(
     dataset: Annotated[str, typer.Argument(help="cifar10 or cifar100.", show_default=False)],
     data: Annotated[Path, typer.Option("--data", envvar="MICRONET_DATA", help="Directory of data sets.")],
@@ -62,6 +80,11 @@ def download(
         progress.stage("download", 1, 1)
         where = fetch(dataset, data, lambda done, total: progress.advance(done, total, "bytes"))
     print(where)
+
+
+def _usual(row: Row) -> str:
+    """What holds where nothing is said."""
+    return row.default if row.alone is None else f"{row.default}; {row.alone} where something beside it is said"
 
 
 def _options(schema: dict[str, object]) -> str:

@@ -14,14 +14,14 @@ from typing import Annotated, Any
 import typer
 
 from app.artifacts import make_room, move_all
-from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Set, Teachers
+from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Teachers, set_option
 from app.commands.stopping import STOPS, signal_of, terminable
 from app.errors import Interrupted
 from app.progress_bar import ProgressBar
 from app.reporting import reported
 from app.settings_text import pairs, put_, put_each_, validated, whole
 from app.tables import show_whole
-from micronet.contract import JobSettings, files_named
+from micronet.contract import JobSettings, files_named, may_name_files
 from micronet.errors import NumericalError, Paused, SettingsError
 from micronet.jobs import JOBS, Context, Job, prepare_process
 
@@ -59,21 +59,43 @@ def job_command(kind: str) -> Callable[..., None]:
     def run(**values: Any) -> None:
         _run_here(kind, **values)
 
-    signature = inspect.signature(_run_here)
-    parameters = [parameter for name, parameter in signature.parameters.items() if name != "kind"]
-    if JOBS[kind].file == "needed":
-        parameters[0] = parameters[0].replace(annotation=File, default=inspect.Parameter.empty)
-    run.__name__, run.__doc__ = kind, f"{JOBS[kind].summary}."
+    job = JOBS[kind]
+    named = dict(inspect.signature(_run_here).parameters)
+    named["set_"] = named["set_"].replace(annotation=set_option(kind))
+    if job.file == "needed":
+        named["file"] = named["file"].replace(annotation=File, default=inspect.Parameter.empty)
+    parameters = [parameter for name, parameter in named.items() if name != "kind" and name not in _useless(job)]
+    run.__name__, run.__doc__ = kind, f"{job.summary}."
     run.__dict__["__signature__"] = inspect.Signature(parameters)
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return run
+
+
+def may_pause(job: Job) -> bool:
+    """Whether there are jobs of this kind that write down how far they are."""
+    return "long" in job.lanes
+
+
+def _useless(job: Job) -> frozenset[str]:
+    """Options that no job of this kind can do anything with."""
+    fields = job.settings.model_fields
+    useful = {
+        "track": "track" in fields,
+        "data": "track" in fields,
+        "seed": "seed" in fields,
+        "device": job.needs_device,
+        "teacher": may_name_files(job.settings),
+        "journal": may_pause(job),
+        "pause_after": may_pause(job),
+    }
+    return frozenset(name for name, is_useful in useful.items() if not is_useful)
 
 
 def _run_here(
     kind: str,
     file: OptionalFile = None,
     settings: _Settings = None,
-    set_: Set = None,
+    set_: list[str] | None = None,
     track: _Track = None,
     architecture: _Architecture = None,
     option: _Options = None,
@@ -91,7 +113,7 @@ def _run_here(
     with reported(as_json), _stopped_in_words(job, journal) as kept, ProgressBar() as progress:
         if file is not None and not file.is_file():
             raise FileNotFoundError(2, "No such file", str(file))
-        pause_at = None if pause_after is None else pause_of(job, pause_after, journal)
+        pause_at = None if pause_after is None else pause_of(pause_after, journal)
         files = {sha256_of(path): path for path in teacher or ()}
         given = whole(settings)
         single = {("track",): track, ("architecture", "name"): architecture, ("seed",): seed}
@@ -99,6 +121,7 @@ def _run_here(
         if option:
             put_(given, ("architecture", "options"), dict(pairs("--option", option, "depth=272")))
         wanted = with_teachers(job, given, files)
+        check_goes_on(job, wanted, journal)
         make_room(output, job.artifacts(wanted), force)  # now, rather than after a week
         prepare_process()
         with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
@@ -128,7 +151,7 @@ def _what_is_left(job: Job, journal: Path | None, kept: Sequence[Path]) -> str:
     if journal is not None:
         return f"what it had written down is in {journal}: the same command goes on from there."
     left = f"kept: {', '.join(map(str, kept))}." if kept else "nothing of it is kept."
-    if "long" not in job.lanes:
+    if not may_pause(job):
         return f"{left} The same command begins again."
     return f"{left} With --journal DIRECTORY, the same command would go on where it was stopped."
 
@@ -139,12 +162,17 @@ def is_all_there_will_be(error: BaseException, journal: Path | None) -> bool:
     return isinstance(error, NumericalError) if journal is not None else not isinstance(error, Paused)
 
 
-def pause_of(job: Job, minutes: float, journal: Path | None) -> float:
-    """When a job that runs for so long is to pause, by the monotonic clock. Raises SettingsError if it cannot."""
-    if "long" not in job.lanes:
+def check_goes_on(job: Job, settings: JobSettings, journal: Path | None) -> None:
+    """Raise SettingsError for a journal in which a job with these settings writes nothing."""
+    if journal is not None and job.lane_of(settings) != "long":
         raise SettingsError(
-            "--pause-after: such a job takes minutes, and writes down nothing that it could go on from."
+            f"--journal: without the setting {job.long_with}, such a job writes down nothing that it could go on from; "
+            "leave --journal out."
         )
+
+
+def pause_of(minutes: float, journal: Path | None) -> float:
+    """When a job that runs for so long is to pause, by the monotonic clock. Raises SettingsError if it cannot."""
     if journal is None:
         raise SettingsError("--pause-after stops at what is written in a journal: give --journal DIRECTORY as well.")
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

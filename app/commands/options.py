@@ -1,9 +1,11 @@
 """Options that several commands share."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from micronet.jobs import JOBS
 
 File = Annotated[Path, typer.Argument(help="Checkpoint: .pth, .pt, .t7, .safetensors or .onnx.", show_default=False)]
 OptionalFile = Annotated[Path | None, typer.Argument(help="Checkpoint; or give --architecture.", show_default=False)]
@@ -23,15 +25,22 @@ Home = Annotated[
     typer.Option("--home", envvar="MICRONET_HOME", help="Directory of the server's state.", show_default="~/.micronet"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
-Set = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--set",
-        metavar="KEY.PATH=JSON",
-        help="One setting; repeatable. Stages of a pipeline, its recipe's too, count from 0: stages.0.epochs=9.",
-        show_default=False,
-    ),
-]
+
+
+def known_kind(kind: str) -> str:
+    """A kind that there is. Raises BadParameter."""
+    if kind not in JOBS:
+        raise typer.BadParameter(f"{kind!r}: there are the kinds {', '.join(JOBS)}.")
+    return kind
+
+
+def set_option(kind: str) -> Any:
+    """One setting, of which a command lists the names: those of this kind, or of KIND, which may be any."""
+    stages = " Stages, a recipe's too, count from 0: stages.0.epochs=9." if kind in ("KIND", "pipeline") else ""
+    words = f"One setting; repeatable. `micronet settings {kind}` lists them.{stages}"
+    return Annotated[list[str] | None, typer.Option("--set", metavar="KEY.PATH=JSON", help=words, show_default=False)]
+
+
 Teachers = Annotated[
     list[Path] | None,
     typer.Option("--teacher", help="Checkpoint that the settings name by SHA-256; repeatable.", show_default=False),

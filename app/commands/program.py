@@ -7,7 +7,7 @@ import typer
 from app.commands import board, catalogue, jobs, scoring, server_jobs, serving, submitting
 from app.commands.doctor import doctor
 from app.commands.tokens import tokens
-from app.reporting import EXIT_CODES
+from app.reporting import exit_codes
 from micronet.jobs import JOBS
 from micronet.version import version
 
@@ -35,16 +35,17 @@ def program(
 
 
 for command in (
-    *(submitting.demo, scoring.score, scoring.count, catalogue.tracks, catalogue.architectures, catalogue.download),
-    *(serving.serve, serving.api, serving.worker, doctor),
+    *(submitting.demo, scoring.score, scoring.count),
+    *(catalogue.tracks, catalogue.architectures, catalogue.settings, catalogue.download),
 ):
+    app.command(epilog=exit_codes())(command)
+for command in (serving.serve, serving.api, serving.worker, doctor):
     app.command()(command)
-for command in (
-    *(submitting.submit, server_jobs.jobs, server_jobs.job, server_jobs.cancel, server_jobs.delete),
-    board.leaderboard,
-):
-    app.command(epilog=EXIT_CODES)(command)
+app.command(epilog=exit_codes(server=True, follows=True, score=True))(submitting.submit)
+app.command(epilog=exit_codes(server=True, follows=True))(server_jobs.job)
+for command in (server_jobs.jobs, server_jobs.cancel, server_jobs.delete, board.leaderboard):
+    app.command(epilog=exit_codes(server=True))(command)
 for kind in JOBS:
     if kind not in jobs.OWN_COMMANDS:
-        app.command(name=kind)(jobs.job_command(kind))
+        app.command(name=kind, epilog=exit_codes(pauses=jobs.may_pause(JOBS[kind])))(jobs.job_command(kind))
 app.add_typer(tokens, name="token")

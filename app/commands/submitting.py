@@ -22,10 +22,11 @@ from app.commands.options import (
     Output,
     Patience,
     Server,
-    Set,
     SubmittedFile,
     Teachers,
     Token,
+    known_kind,
+    set_option,
 )
 from app.errors import FileUnreadable
 from app.printable import on_one_line
@@ -37,14 +38,7 @@ from micronet.contract import JobSettings
 from micronet.errors import SettingsError
 from micronet.jobs import JOBS
 
-
-def _known(kind: str) -> str:
-    if kind not in JOBS:
-        raise typer.BadParameter(f"{kind!r}: there are the kinds {', '.join(JOBS)}.")
-    return kind
-
-
-Kind = Annotated[str, typer.Option(callback=_known, help=f"Kind of job: {', '.join(JOBS)}.")]
+Kind = Annotated[str, typer.Option(callback=known_kind, help=f"Kind of job: {', '.join(JOBS)}.")]
 From = Annotated[
     str | None,
     typer.Option(
@@ -57,6 +51,7 @@ From = Annotated[
         show_default=False,
     ),
 ]
+Set = set_option("KIND")
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end, or print its id.")]
 Above = Annotated[float | None, typer.Option(help="Exit with 4 if the score is higher.", show_default=False)]
 WorseThan = Annotated[

@@ -17,7 +17,7 @@ from micronet.contract.compression import (
     SparsifyRound,
     SparsifySettings,
 )
-from micronet.contract.files import distillations, files_named
+from micronet.contract.files import distillations, files_named, may_name_files
 from micronet.contract.optimizing import (
     FrontPoint,
     OptimizedLayer,
@@ -163,4 +163,5 @@ __all__ = [
     "Value",
     "distillations",
     "files_named",
+    "may_name_files",
 ]

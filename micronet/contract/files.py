@@ -3,12 +3,20 @@
 from collections.abc import Iterator, Mapping
 
 from micronet.contract.training import Distillation
-from micronet.contract.values import Value
+from micronet.contract.values import Value, values_in
 
 
 def files_named(settings: Value) -> tuple[str, ...]:
     """SHA-256s of other checkpoints, each once, in order: teachers, wherever in the settings they are."""
     return tuple(dict.fromkeys(one.teacher for one in distillations(settings)))
+
+
+def may_name_files(kind: type[Value]) -> bool:
+    """Whether there is a place for a teacher in settings of this kind."""
+    if issubclass(kind, Distillation):
+        return True
+    annotations = (field.annotation for field in kind.model_fields.values())
+    return any(may_name_files(inner) for annotation in annotations for inner in values_in(annotation))
 
 
 def distillations(value: object) -> Iterator[Distillation]:

@@ -107,12 +107,13 @@ def _at(kinds: Sequence[type[Value]], place: Sequence[str | int]) -> Sequence[ty
     for part in place:
         annotations = [kind.model_fields[part].annotation for kind in kinds if part in kind.model_fields]
         tagged = [kind for kind in kinds if any(part in get_args(f.annotation) for f in kind.model_fields.values())]
-        kinds = [value for annotation in annotations for value in _values(annotation)] or tagged or kinds
+        kinds = [value for annotation in annotations for value in values_in(annotation)] or tagged or kinds
     return kinds
 
 
-def _values(annotation: Any) -> Iterator[type[Value]]:
+def values_in(annotation: Any) -> Iterator[type[Value]]:
+    """The values that an annotation names, of several choices each."""
     if isinstance(annotation, type) and issubclass(annotation, Value):
         yield annotation
     for inner in get_args(annotation):
-        yield from _values(inner)
+        yield from values_in(inner)

@@ -1,6 +1,7 @@
 """Commands that run any job of the table: here, and on a server."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -32,6 +33,56 @@ def test_every_row_has_a_command() -> None:
 def test_help_loads_no_torch() -> None:
     code = "import sys, app.commands.program; print('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "missing"),
+    [
+        ("fuse", {"track", "data", "seed", "device", "teacher", "journal", "pause-after"}),
+        ("quantize", set()),  # which may learn on its grids
+        ("optimize", {"teacher"}),
+        ("train", set()),
+    ],
+)
+def test_a_command_has_the_options_that_its_kind_can_do_something_with(kind: str, missing: set[str]) -> None:
+    shown = command(kind, "--help").stdout
+    named = {"settings", "set", "track", "architecture", "data", "seed", "device", "teacher", "journal", "pause-after"}
+    assert {name for name in named if f"--{name} " not in shown} == missing
+    assert (" 75 " in shown) is ("pause-after" not in missing)
+    assert f"`micronet settings {kind}` lists them" in " ".join(shown.split())
+
+
+@pytest.mark.parametrize("kind", JOBS)
+def test_every_setting_of_a_kind_is_listed_with_its_default(kind: str) -> None:
+    listed = command("settings", kind, COLUMNS="")
+    rows = {line.split()[0]: line.split()[1] for line in listed.stdout.splitlines()[1:]}
+    fields = JOBS[kind].settings.model_fields
+    assert rows.keys() >= fields.keys()
+    assert all(rows[name] == json.dumps(fields[name].default) for name in ("team", "seed") if name in fields)
+    schema = json.loads(command("settings", kind, "--json").stdout)
+    assert schema["properties"].keys() == fields.keys()
+
+
+def test_settings_of_stages_and_of_what_is_said_alone_are_told_apart() -> None:
+    listed = [line.split() for line in command("settings", "pipeline", COLUMNS="").stdout.splitlines()]
+    assert {tuple(line[:2]) for line in listed} >= {("stages.N:", "train"), ("stages.N:", "quantize")}
+    policy = next(line for line in listed if line[0] == "stages.N.fine_tuning.augmentation.policy")
+    assert " ".join(policy[1:9]) == '"none"; "trivial" where something beside it is said'
+
+
+@pytest.mark.parametrize(
+    ("name", "codes"),
+    [
+        ("score", {0, 1, 2, 3, 130, 143}),
+        ("pipeline", {0, 1, 2, 3, 75, 130, 143}),
+        ("submit", {0, 1, 2, 3, 4, 130, 143}),
+        ("job", {0, 1, 2, 3, 130, 143}),
+        ("jobs", {0, 1, 2, 3, 130, 143}),
+    ],
+)
+def test_help_says_the_exit_codes_of_its_command_and_no_others(name: str, codes: set[int]) -> None:
+    said = command(name, "--help").stdout.partition("Exit codes:")[2]
+    assert {int(code) for code in re.findall(r"\b\d+\b", said)} == codes
 
 
 def test_recipes_are_json_or_toml(tmp_path: Path) -> None:
@@ -170,7 +221,7 @@ def test_a_job_that_pauses_goes_on_to_the_same_file(tmp_path: Path) -> None:
     ("arguments", "words"),
     [
         (("train", *BRIEF), "--journal"),
-        (("fuse", "tests/conftest.py", "--journal", "journal"), "go on from"),
+        (("quantize", "tests/conftest.py", "--journal", "journal"), "without the setting train"),
     ],
 )
 def test_a_pause_needs_a_journal_that_is_written(arguments: tuple[str, ...], words: str, tmp_path: Path) -> None:
@@ -195,7 +246,8 @@ def test_a_teacher_that_a_stage_names_teaches_that_stage_alone(tmp_path: Path) -
     ("arguments", "exit_code", "words"),
     [
         (("fuse",), 2, "FILE"),
-        (("fuse", "tests/conftest.py", "--track", "digits"), 1, "track"),
+        (("fuse", "tests/conftest.py", "--track", "digits"), 2, "track"),
+        (("fuse", "tests/conftest.py", "--set", "track=digits"), 1, "track"),
         (("train", "--set", "epochs"), 1, "KEY=VALUE"),
         (("train", "--track", "digits"), 1, "architecture"),
         (("submit", "--kind", "fly"), 2, "train"),
