@@ -208,6 +208,10 @@ def _read_track(path: Path) -> Track:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:  # ValueError covers TOML's own error and text that is not UTF-8
         raise DatasetCorrupt(f"{path}: not a readable TOML file: {error}") from error
+    except RecursionError as error:
+        raise DatasetCorrupt(
+            f"{path}: not a readable TOML file: tables or arrays inside each other, endlessly"
+        ) from error
     if "official" in fields:
         raise DatasetCorrupt(f"{path}: official: only the challenge's own tracks are official; leave it out")
     try:

@@ -189,6 +189,12 @@ def test_text_that_is_not_utf8_is_named(tmp_path: Path) -> None:
         tracks(tmp_path)
 
 
+@pytest.mark.parametrize("text", ["a = " + "[" * 5000 + "]" * 5000, "a = " + "{b=" * 3000 + "1" + "}" * 3000])
+def test_a_file_of_endless_nesting_is_not_readable(tmp_path: Path, text: str) -> None:
+    with pytest.raises(DatasetCorrupt, match=r"birds\.toml: not a readable TOML file"):
+        tracks(_write(tmp_path, text))
+
+
 def test_two_files_cannot_share_a_name(tmp_path: Path) -> None:
     _write(tmp_path, BIRDS)
     with pytest.raises(DatasetCorrupt, match=r"more\.toml: name: there is already a track 'birds'"):
