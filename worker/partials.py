@@ -7,10 +7,12 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+from worker.blobs.locking import locked, sweep_each
 from worker.blobs.port import CHUNK
 
 _DAY = 24 * 3600
@@ -71,7 +73,7 @@ class Partials:
             path = self._find(owner, sha256)
             if path is None:
                 return False
-            with contextlib.suppress(FileNotFoundError), _locked(path) as descriptor:
+            with contextlib.suppress(FileNotFoundError), locked(path) as descriptor:
                 if os.fstat(descriptor).st_nlink:
                     path.unlink()
                     return True
@@ -80,7 +82,7 @@ class Partials:
     def sweep(self, days: float) -> int:
         """Delete files that got no byte for `days` and that nobody is writing; how many there were."""
         oldest = time.time() - days * _DAY
-        return sum(_removed_if_older(path, oldest) for path in self.root.glob("*"))
+        return sweep_each(self.root.glob("*"), partial(_removed_if_older, oldest=oldest))
 
     def free_bytes(self) -> int:
         """Space left on the file system, for an ordinary user."""
@@ -174,19 +176,12 @@ def _size(path: Path) -> int:
 
 
 def _removed_if_older(path: Path, oldest: float) -> bool:
-    with contextlib.suppress(FileNotFoundError, BlockingIOError), _locked(path) as descriptor:
-        found = os.fstat(descriptor)  # asked under the lock: its writer may just have gone on, or been done with it
-        if found.st_nlink and found.st_mtime < oldest:
-            path.unlink()
-            return True
+    with contextlib.suppress(FileNotFoundError, BlockingIOError):
+        if path.stat().st_mtime >= oldest:
+            return False
+        with locked(path) as descriptor:
+            found = os.fstat(descriptor)  # asked under the lock: its writer may just have gone on, or been done with it
+            if found.st_nlink and found.st_mtime < oldest:
+                path.unlink()
+                return True
     return False
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[int]:
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield descriptor
-    finally:
-        os.close(descriptor)

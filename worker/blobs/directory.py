@@ -14,15 +14,8 @@ from typing import BinaryIO
 
 import structlog
 
-from worker.blobs.port import (
-    ABANDONED_AFTER,
-    IDENTITY,
-    Incoming,
-    LockedFile,
-    is_location,
-    new_location,
-    remove_abandoned,
-)
+from worker.blobs.locking import remove_abandoned, sweep_each
+from worker.blobs.port import ABANDONED_AFTER, IDENTITY, Incoming, LockedFile, is_location, new_location
 from worker.records.values import StoredBlob
 
 log = structlog.get_logger()
@@ -92,11 +85,11 @@ class DirectoryBlobs:
             except FileNotFoundError:  # another sweep was faster
                 return False
 
+        def remove(location: str) -> bool:
+            return remove_abandoned(self._path(location), partial(stays, location))
+
         locations = (f"{path.parent.name}/{path.name}" for path in self.root.glob("??/*"))
-        return sum(
-            remove_abandoned(self._path(location), partial(stays, location))
-            for location in filter(is_location, locations)
-        )
+        return sweep_each(filter(is_location, locations), remove)
 
     def sweep_spool(self) -> int:
         """Nothing waits: files are where they stay from their first byte on."""

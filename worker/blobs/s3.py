@@ -4,6 +4,7 @@ import io
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 from urllib.parse import parse_qs, urlsplit
@@ -15,15 +16,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from urllib3.exceptions import HTTPError
 
 from micronet.errors import SettingsError
-from worker.blobs.port import (
-    ABANDONED_AFTER,
-    IDENTITY,
-    Incoming,
-    LockedFile,
-    is_location,
-    new_location,
-    remove_abandoned,
-)
+from worker.blobs.locking import remove_abandoned, sweep_each
+from worker.blobs.port import ABANDONED_AFTER, IDENTITY, Incoming, LockedFile, is_location, new_location
 from worker.records.values import StoredBlob
 
 _MARK = "unknown-to-records"
@@ -102,11 +96,9 @@ class S3Blobs:
         yesterday = datetime.now(UTC) - ABANDONED_AFTER
         swept = self._abort_uploads(yesterday)
         pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.key(""))
-        for item in (item for page in pages for item in page.get("Contents", ())):
-            location = item["Key"].removeprefix(self.key(""))
-            if is_location(location) and item["LastModified"] < yesterday and not is_known(location):
-                swept += self._sweep_unknown(location)
-        return swept
+        items = (item for page in pages for item in page.get("Contents", ()) if item["LastModified"] < yesterday)
+        locations = filter(is_location, (item["Key"].removeprefix(self.key("")) for item in items))
+        return swept + sweep_each(filterfalse(is_known, locations), self._sweep_unknown)
 
     def _sweep_unknown(self, location: str) -> bool:
         """Delete the object if it has its mark, else mark it; whether it was deleted. Raises OSError."""
@@ -124,20 +116,26 @@ class S3Blobs:
 
     def sweep_spool(self) -> int:
         """As in the port."""
-        return sum(remove_abandoned(path, lambda: False) for path in self.spool.glob("??/*"))
+        return sweep_each(self.spool.glob("??/*"), lambda path: remove_abandoned(path, lambda: False))
 
     def _abort_uploads(self, before: datetime) -> int:
         """Those that began `before`; how many. Their parts are stored, though no listing of objects shows them."""
         pages = self._client.get_paginator("list_multipart_uploads").paginate(Bucket=self._bucket, Prefix=self.key(""))
         old = [
-            upload
+            (upload["Key"], upload["UploadId"])
             for page in pages
             for upload in page.get("Uploads", ())
             if upload["Initiated"] < before and is_location(upload["Key"].removeprefix(self.key("")))
         ]
-        for upload in old:
-            self._client.abort_multipart_upload(Bucket=self._bucket, Key=upload["Key"], UploadId=upload["UploadId"])
-        return len(old)
+        return sweep_each(old, self._abort_upload)
+
+    def _abort_upload(self, upload: tuple[str, str]) -> bool:
+        key, number = upload
+        try:
+            self._client.abort_multipart_upload(Bucket=self._bucket, Key=key, UploadId=number)
+        except (ClientError, BotoCoreError) as error:
+            raise OSError(f"the blob store does not end the upload: {error}") from error
+        return True
 
     def free_bytes(self) -> int | None:
         """Space left in the spool: the store itself does not say."""
