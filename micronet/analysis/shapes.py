@@ -1,14 +1,13 @@
 """The shape of every value for one image."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph, Node, Ref
-from micronet.graph.meta import on_meta
+from micronet.graph.meta import values_on_meta
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +35,11 @@ class Shapes:
 def shapes(graph: Graph, batch: int = 1) -> Shapes:
     """Shapes for `batch` images, by running the graph on torch's meta device: every rule of shape is torch's own, and
     no data moves."""
-    of: dict[str, tuple[int, ...]] = {name: tuple(weight.shape) for name, weight in graph.weights.items()}
-    of[graph.input] = (batch, *graph.input_shape)
-    wide = {name for name, weight in graph.weights.items() if weight.dtype == torch.float64}
-
-    def observe(node: Node, value: object) -> None:
-        first = value[0] if isinstance(value, tuple) and value else value
-        if isinstance(first, Tensor):
-            of[node.name] = tuple(first.shape)
-            if first.dtype == torch.float64:
-                wide.add(node.name)
-
-    weightless = replace(graph, weights={name: weight.to("meta") for name, weight in graph.weights.items()})
-    interpret(weightless, torch.empty(batch, *graph.input_shape, device="meta"), observe, on_meta)
-    return Shapes(of, frozenset(wide))
+    values = values_on_meta(graph, batch)
+    firsts = {name: value[0] if isinstance(value, tuple) and value else value for name, value in values.items()}
+    tensors = {name: first for name, first in firsts.items() if isinstance(first, Tensor)}
+    wide = frozenset(name for name, tensor in tensors.items() if tensor.dtype == torch.float64)
+    return Shapes({name: tuple(tensor.shape) for name, tensor in tensors.items()}, wide)
 
 
 def constants(graph: Graph) -> frozenset[str]:

@@ -1,34 +1,27 @@
 """The plain meaning of a graph: node by node, in order. Passes are tested against it; on the CPU, evaluation uses a
 faster way."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from micronet.graph.ir import Graph, Node, Target
+from micronet.graph.ir import Graph, Node
 
 Observer = Callable[[Node, object], None]
-Compute = Callable[[Target, tuple[object, ...], Mapping[str, object]], object]
-"""Gives an operation's value from its operands."""
 
 
-def _on_data(target: Target, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:
-    return target(*args, **kwargs)
-
-
-def interpret(graph: Graph, images: Tensor, observe: Observer | None = None, compute: Compute = _on_data) -> Tensor:
+def interpret(graph: Graph, images: Tensor, observe: Observer | None = None) -> Tensor:
     """Logits (N, classes) of `images` (N, *input_shape), of the type and on the device of the graph's weights.
 
     `observe` sees each node's value as it is made.
-    `compute` may give values in another way than by running the operation, as shapes are found.
     Values are dropped after their last use, so that memory is what the graph needs at its widest step.
     """
     values: dict[str, object] = {**graph.weights, graph.input: images}
     uses = last_uses(graph)
     with torch.no_grad():
         for node, dead in zip(graph.nodes, uses, strict=True):
-            value = values[node.name] = compute(node.target, *node.operands(values))
+            value = values[node.name] = node.value(values)
             if observe is not None:
                 observe(node, value)
             for name in dead:

@@ -7,11 +7,22 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from micronet.graph.ir import Target
+from micronet.graph.ir import Graph, Target
 
 aten = torch.ops.aten
 
 _META = torch.device("meta")
+
+
+def values_on_meta(graph: Graph, batch: int = 1) -> dict[str, object]:
+    """Every value of `graph` for `batch` images, its input and its weights among them, by name. Raises what torch
+    raises where operands do not fit."""
+    values: dict[str, object] = {name: weight.to(_META) for name, weight in graph.weights.items()}
+    values[graph.input] = torch.empty(batch, *graph.input_shape, dtype=torch.float32, device=_META)
+    with torch.no_grad():
+        for node in graph.nodes:
+            values[node.name] = on_meta(node.target, *node.operands(values))
+    return values
 
 
 def on_meta(target: Target, args: tuple[object, ...], kwargs: Mapping[str, object]) -> object:

@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 
 from micronet.errors import UnsupportedTensor
-from micronet.graph.interpret import interpret
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
-from micronet.graph.meta import on_meta
+from micronet.graph.meta import values_on_meta
 
 aten = torch.ops.aten
 
@@ -28,7 +27,7 @@ def in_float32(graph: Graph) -> Graph:
     plain = all(weight.dtype == torch.float32 for weight in graph.weights.values())
     if plain and all(node.refs() and node.target not in _CONVERSIONS for node in graph.nodes):
         return graph
-    kinds = _kinds(graph)
+    kinds = {name: value.dtype for name, value in values_on_meta(graph).items() if isinstance(value, Tensor)}
     return _converted(_without_conversions(graph, kinds), kinds)
 
 
@@ -38,7 +37,7 @@ def _node(node: Node) -> Node:
         isinstance(argument, torch.dtype) and argument.is_complex for argument in (*node.args, *node.kwargs.values())
     ):
         raise UnsupportedTensor(
-            f"{node.layer or node.name} makes complex numbers, and costs are known of real ones. Compute with the real "
+            f"{node.path} makes complex numbers, and costs are known of real ones. Compute with the real "
             "and imaginary parts."
         )
     args = tuple(map(_argument, node.args))
@@ -50,31 +49,11 @@ def _argument(argument: Argument) -> Argument:
     return torch.float32 if argument in _OTHERS else argument
 
 
-def _kinds(graph: Graph) -> Mapping[str, torch.dtype]:
-    """The type of every tensor."""
-    kinds: dict[str, torch.dtype] = {name: weight.dtype for name, weight in graph.weights.items()}
-    kinds[graph.input] = torch.float32
-
-    def observe(node: Node, value: object) -> None:
-        if isinstance(value, Tensor):
-            kinds[node.name] = value.dtype
-
-    weights = {name: weight.to("meta") for name, weight in graph.weights.items()}
-    interpret(replace(graph, weights=weights), torch.empty(1, *graph.input_shape, device="meta"), observe, on_meta)
-    return kinds
-
-
 def _without_conversions(graph: Graph, kinds: Mapping[str, torch.dtype]) -> Graph:
     """Without those to the type that is there."""
-    renamed: dict[str, str] = {}
-    nodes = []
-    for node in graph.nodes:
-        source = node.args[0] if node.args else None
-        if node.target in _CONVERSIONS and isinstance(source, Ref) and kinds[source.name] == kinds[node.name]:
-            renamed[node.name] = renamed.get(source.name, source.name)
-        else:
-            nodes.append(node.renamed(renamed))
-    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
+    conversions = (node for node in graph.nodes if node.target in _CONVERSIONS)
+    read = ((node.name, node.args[0]) for node in conversions)
+    return graph.without({name: of.name for name, of in read if isinstance(of, Ref) and kinds[of.name] == kinds[name]})
 
 
 def _converted(graph: Graph, kinds: Mapping[str, torch.dtype]) -> Graph:

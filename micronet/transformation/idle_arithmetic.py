@@ -1,15 +1,13 @@
 """Sums with 0 and products with 1."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from micronet.analysis.shapes import unspread
-from micronet.graph.interpret import interpret
 from micronet.graph.ir import Argument, Graph, Node, Ref, Target
-from micronet.graph.meta import on_meta
+from micronet.graph.meta import values_on_meta
 
 aten = torch.ops.aten
 
@@ -32,15 +30,8 @@ def drop_idle_arithmetic(graph: Graph) -> Graph:
     if not idle:
         return graph
     kinds = [_kinds(graph, images) for images in (2, 3)]  # a size that equals one of these does not equal the other
-    renamed: dict[str, str] = {}
-    nodes = []
-    for node in graph.nodes:
-        source = idle.get(node.name)
-        if source is not None and all(each[source] == each[node.name] for each in kinds):
-            renamed[node.name] = renamed.get(source, source)
-        else:
-            nodes.append(node.renamed(renamed))
-    return replace(graph, nodes=tuple(nodes), output=renamed.get(graph.output, graph.output)).live()
+    alike = {name: kept for name, kept in idle.items() if all(each[kept] == each[name] for each in kinds)}
+    return graph.without(alike)
 
 
 def _kept(graph: Graph, makers: Mapping[str, Node], node: Node) -> str | None:
@@ -66,13 +57,5 @@ def _says(graph: Graph, makers: Mapping[str, Node], argument: Argument, number: 
 
 def _kinds(graph: Graph, count: int) -> dict[str, tuple[torch.dtype, torch.Size]]:
     """Type and shape of every tensor, by its name, for so many images."""
-    weights = {name: weight.to("meta") for name, weight in graph.weights.items()}
-    images = torch.empty(count, *graph.input_shape, device="meta")
-    kinds = {name: (value.dtype, value.shape) for name, value in {**weights, graph.input: images}.items()}
-
-    def observe(node: Node, value: object) -> None:
-        if isinstance(value, Tensor):
-            kinds[node.name] = value.dtype, value.shape
-
-    interpret(replace(graph, weights=weights), images, observe, on_meta)
-    return kinds
+    values = values_on_meta(graph, count).items()
+    return {name: (value.dtype, value.shape) for name, value in values if isinstance(value, Tensor)}

@@ -6,8 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from micronet.graph.capture import capture
+from micronet.graph.interpret import interpret
 from micronet.graph.ir import Target
-from micronet.graph.meta import on_meta
+from micronet.graph.meta import on_meta, values_on_meta
+from tests.micronet.networks import IMAGE, images, network
 
 aten = torch.ops.aten
 
@@ -72,3 +75,18 @@ def test_what_is_made_of_nothing_has_no_data_either(kwargs: dict[str, object]) -
     made = on_meta(aten.full.default, ([2, 3], 0.5), kwargs)
     assert isinstance(made, Tensor)
     assert (made.is_meta, made.shape) == (True, (2, 3))
+
+
+def test_values_are_those_of_a_run_but_for_their_data() -> None:
+    graph = capture(network(["convolution", "residual", "twice", "excite"]), IMAGE)
+    seen: dict[str, object] = {graph.input: images(3), **graph.weights}
+    interpret(graph, images(3), lambda node, value: seen.update({node.name: value}))
+    found = values_on_meta(graph, 3)
+    assert list(found) == [*graph.weights, graph.input, *(node.name for node in graph.nodes)]
+    for name, value in found.items():
+        real = seen[name]
+        if isinstance(real, Tensor):
+            assert isinstance(value, Tensor)
+            assert (value.shape, value.dtype, value.is_meta) == (real.shape, real.dtype, True)
+        else:
+            assert value == real
