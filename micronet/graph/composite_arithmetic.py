@@ -6,7 +6,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from micronet.errors import CaptureFailed
 
@@ -43,7 +42,7 @@ def attention(
     What a query may not see, by truth values or by place, has a large negative number added to its score. Every query
     must see a key. Heads that share keys repeat these. Raises CaptureFailed where it drops scores at random.
     """
-    dropout, is_causal = (*choices, *(0.0, False)[len(choices) :])
+    dropout, is_causal = choices[0] if choices else 0.0, len(choices) > 1 and bool(choices[1])
     if dropout:
         raise CaptureFailed(
             f"attention that drops scores at random, {dropout:g} of them, and a score must repeat: set dropout_p to 0 "
@@ -90,8 +89,8 @@ def glu(x: Tensor, axis: int = -1) -> Tensor:
 
 
 def log_sigmoid(x: Tensor) -> Tensor:
-    """x - log(1 + exp(x)), which stays finite where the logarithm of a sigmoid does not."""
-    return x - functional.softplus(x)
+    """The logarithm of the sigmoid, as torch exports it; -infinity where float32 has no sigmoid, below -103."""
+    return x.sigmoid().log()
 
 
 def alpha_dropout(x: Tensor, share: float, training: bool) -> Any:
@@ -171,9 +170,9 @@ def vector_norm(
 
 
 def cosine_similarity(x: Tensor, y: Tensor, axis: int = 1, eps: float = 1e-8) -> Tensor:
-    """Sum of products over the product of lengths, each no less than eps."""
-    lengths = [one.pow(2.0).sum([axis]).sqrt().clamp(eps, None) for one in (x, y)]
-    return (x * y).sum([axis]) / (lengths[0] * lengths[1])
+    """Sum of products of both, each divided by its length, which is no less than eps; as torch has it."""
+    one, other = (each / each.pow(2.0).sum([axis], keepdim=True).sqrt().clamp(eps, None) for each in (x, y))
+    return (one * other).sum([axis])
 
 
 def add_product(x: Tensor, one: Tensor, other: Tensor, *, value: float = 1) -> Tensor:

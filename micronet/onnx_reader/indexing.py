@@ -13,6 +13,9 @@ from micronet.onnx_reader.shapes import axes_in, reshape
 from micronet.onnx_reader.targets import TARGETS
 from micronet.onnx_reader.values import Floating, Known, Made, literal, multiple_of_batch, once
 
+MAX_RUNS = 256
+"""Most slices that one selection is taken apart into."""
+
 MAX_INDICES = 2**20
 """Longest vector of indices. Relative positions among 24 x 24 patches, 576 * 576 of them, take a third of it."""
 
@@ -29,6 +32,17 @@ def take(call: Call, x: Floating, axis: int, indices: Sequence[int] | Tensor) ->
     if run:
         return call.emit("slice", x, axis, run[0], run[-1] + 1, run.step)
     return call.emit("index_select", x, axis, literal(picked, "indices"))
+
+
+def take_in_runs(call: Call, x: Floating, axis: int, runs: Sequence[Tensor]) -> Floating:
+    """The same for indices in several runs, as slices that are joined: layout, as modules have windows and borders.
+
+    Of more than MAX_RUNS it is a selection by index.
+    """
+    if len(runs) > MAX_RUNS:
+        return take(call, x, axis, torch.cat(list(runs)))
+    parts = tuple(take(call, x, axis, run) for run in runs)
+    return parts[0] if len(parts) == 1 else call.emit("cat", parts, axis)
 
 
 def _charged(call: Call, indices: Sequence[int] | Tensor) -> Tensor:
@@ -132,6 +146,11 @@ def _gather_nd(call: Call) -> Floating:
 
 
 def _picked(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:
+    """Elements of `x`; rows of places of an image, each a slice, are its windows, as F.unfold is exported."""
+    if axis > 1 and isinstance(x, Made) and len(x.shape) > 3 and len(indices.shape) == 2:
+        rows = flat.reshape(indices.shape)
+        if len(rows) <= MAX_RUNS and all(map(_run, rows)):
+            return take_in_runs(call, x, axis, tuple(rows))
     if indices.counted and len(flat) > 1 and isinstance(x, Made):
         return _take_stored(call, x, axis, flat, indices)
     return take(call, x, axis, flat)
