@@ -4,13 +4,30 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from app.errors import FULL
 from micronet.errors import SettingsError
 
 
 def make_room(directory: Path, names: Iterable[str], force: bool) -> None:
-    """Make the directory that these files are to come to. Raises OSError, SettingsError if one may not be written."""
-    directory.mkdir(parents=True, exist_ok=True)
+    """Make the directory that these files are to come to. Raises SettingsError where there can be none, or one of them
+    may not be written; OSError where no room is left."""
+    make_directory(directory, "--output")
     check_free(directory, names, force)
+
+
+def make_directory(directory: Path, option: str) -> None:
+    """Make the directory that an option names. Raises SettingsError where there can be none, OSError without room."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError):
+        file = next(path for path in (directory, *directory.parents) if path.exists())
+        raise SettingsError(f"{option} {directory}: {file} is a file; name a directory.") from None
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        raise SettingsError(f"{option} {directory} cannot be made: {error.strerror}.") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise SettingsError(f"{option} {directory}: nothing can be written there; name another directory.")
 
 
 def check_free(directory: Path, names: Iterable[str], force: bool) -> None:

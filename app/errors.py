@@ -11,7 +11,12 @@ MicronetError
     └── NotGoodEnough
 """
 
+import errno
+
 from micronet.errors import MicronetError
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What the system calls it where no disk is left."""
 
 
 class CommandError(MicronetError):

@@ -1,6 +1,5 @@
 """How commands fail: one line on standard error that says what was wrong, and an exit code."""
 
-import errno
 import json
 import os
 import sys
@@ -11,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from app.errors import FileMissing, FileUnreadable, Interrupted, MachineTooSmall, NoSpace, NotGoodEnough
+from app.errors import FULL, FileMissing, FileUnreadable, Interrupted, MachineTooSmall, NoSpace, NotGoodEnough
 from app.printable import on_one_line, printable
 from micronet.errors import MicronetError, Paused
 
@@ -19,7 +18,6 @@ YOURS, OURS, NOT_GOOD_ENOUGH, PAUSED, SIGNAL = 1, 3, 4, 75, 128
 """Exit codes: the file or a setting is at fault; this machine, this program, a server or the network is; nothing but
 the score is; nothing is, try again (sysexits' EX_TEMPFAIL); a signal, whose number is added. 2 is typer's, for wrong
 usage."""
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def exit_codes(*, server: bool = False, score: bool = False, follows: bool = False, pauses: bool = False) -> str:
@@ -61,7 +59,7 @@ def of_the_system(error: OSError) -> MicronetError:
     """What the system says about a file, as one of the tree."""
     if isinstance(error, FileNotFoundError):
         return FileMissing(f"{error.filename}: there is no such file")
-    return NoSpace(str(error)) if error.errno in _FULL else FileUnreadable(str(error))
+    return NoSpace(str(error)) if error.errno in FULL else FileUnreadable(str(error))
 
 
 @contextmanager
@@ -81,7 +79,7 @@ def written_out() -> Iterator[None]:
             raise ended from None
         if isinstance(error, BrokenPipeError):
             raise SystemExit(YOURS) from None
-        if error.errno not in _FULL:
+        if error.errno not in FULL:
             raise
         say(NoSpace(f"standard output: {error.strerror}"), as_json=False)
         raise SystemExit(OURS) from None

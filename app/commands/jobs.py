@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from app.artifacts import make_room, move_all
+from app.artifacts import make_directory, make_room, move_all
 from app.commands.options import DataDir, Device, File, Force, Json, OptionalFile, Teachers, set_option
 from app.commands.stopping import STOPS, signal_of, terminable
 from app.errors import Interrupted
@@ -123,6 +123,8 @@ def _run_here(
         wanted = with_teachers(job, given, files)
         check_goes_on(job, wanted, journal)
         make_room(output, job.artifacts(wanted), force)  # now, rather than after a week
+        if journal is not None:
+            make_directory(journal, "--journal")
         prepare_process()
         with TemporaryDirectory(dir=output, prefix=".micronet-") as outputs:
             context = Context(data, device, progress, Path(outputs), journal, files, pause_at)

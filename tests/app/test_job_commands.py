@@ -249,6 +249,7 @@ def test_a_teacher_that_a_stage_names_teaches_that_stage_alone(tmp_path: Path) -
         (("fuse", "tests/conftest.py", "--track", "digits"), 2, "track"),
         (("fuse", "tests/conftest.py", "--set", "track=digits"), 1, "track"),
         (("train", "--set", "epochs"), 1, "KEY=VALUE"),
+        (("train", *BRIEF, "--journal", __file__), 1, "is a file; name a directory"),
         (("train", "--track", "digits"), 1, "architecture"),
         (("submit", "--kind", "fly"), 2, "train"),
         (("submit",), 1, "FILE"),
@@ -311,7 +312,7 @@ def test_what_a_pipeline_made_before_a_stage_failed_is_kept(tmp_path: Path) -> N
     ("asked", "kept", "words"),
     [
         (("pipeline",), ["1-train.onnx"], "kept: {output}/1-train.onnx. With --journal DIRECTORY"),
-        (("pipeline", "--journal", "{output}/written"), [], "in {output}/written: the same command goes on"),
+        (("pipeline", "--journal", "{output}/written"), ["written"], "in {output}/written: the same command goes on"),
         (("train", "--architecture", "digits"), [], "nothing of it is kept. With --journal DIRECTORY"),
         (("fuse", "tests/conftest.py"), [], "nothing of it is kept. The same command begins again."),
     ],
