@@ -32,6 +32,11 @@ class Stages:
     def __init__(self, progress: Progress, names: tuple[str, ...]) -> None:
         self._progress, self._names = progress, names
 
+    @classmethod
+    def asked(cls, progress: Progress, **stages: bool) -> "Stages":
+        """Of stages in their order, those that are asked for."""
+        return cls(progress, tuple(name for name, wanted in stages.items() if wanted))
+
     def begin(self, name: str) -> None:
         """Stage `name` begins."""
         self._progress.stage(name, self._names.index(name) + 1, len(self._names))

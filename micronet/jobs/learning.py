@@ -89,7 +89,7 @@ def taught(
     `warnings` are of a report. Raises what `begin`, `teach` and `write_artifact` raise.
     """
     context = own(context)
-    stages = Stages(context.progress, ("read", kind, *(("evaluate",) if settings.evaluate else ()), "write"))
+    stages = Stages.asked(context.progress, **{"read": True, kind: True, "evaluate": settings.evaluate, "write": True})
     stages.begin("read")
     lesson = begin(settings, checkpoint, context)
     stages.begin(kind)

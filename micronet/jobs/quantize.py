@@ -35,7 +35,9 @@ def quantize(settings: QuantizeSettings, checkpoint: Path, context: Context) -> 
     """Quantize the file at `checkpoint`. Raises MicronetError, each kind with what would be right."""
     check_quantizing(settings)
     context = own(context)
-    stages, advance = Stages(context.progress, _stage_names(settings)), context.progress.advance
+    trains, advance = settings.train is not None, context.progress.advance
+    asked = {"train": trains, "evaluate": trains and settings.evaluate}
+    stages = Stages.asked(context.progress, read=True, quantize=True, **asked, measure=True, write=True)
     stages.begin("read")
     source = _read(settings, checkpoint, context)
     graph, merged = stage.merged_batchnorms(source.graph, settings)
@@ -102,14 +104,6 @@ def check_quantizing(settings: Quantizing) -> None:
                 f"{name} {bits}: the quantizers of ONNX make integers of at most {MAX_BITS} bits. Ask for these, or "
                 "for 32, which leaves activations as they are."
             )
-
-
-def _stage_names(settings: QuantizeSettings) -> tuple[str, ...]:
-    trains = settings.train is not None
-    asked = {"train": trains, "evaluate": trains and settings.evaluate}
-    return tuple(
-        name for name in ("read", "quantize", "train", "evaluate", "measure", "write") if asked.get(name, True)
-    )
 
 
 def _scorer(settings: QuantizeSettings, source: _Source, quantized: Quantized) -> Scorer:

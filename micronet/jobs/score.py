@@ -27,7 +27,9 @@ from micronet.transformation.quantize import check_own_quantizers, insert_quanti
 def score(settings: ScoreSettings, checkpoint: Path | Graph, context: Context) -> ScoreResult:
     """Score the file at `checkpoint`, or a graph as it is. Raises MicronetError, each kind with what would be right."""
     chosen = track(settings.track, context.data_dir)
-    stages = Stages(context.progress, _stage_names(settings))
+    stages = Stages.asked(
+        context.progress, read=True, quantize=settings.bits is not None, count=True, evaluate=settings.evaluate
+    )
     device = choose_device(context.device)
     stages.begin("read")
     test = open_split(chosen, "test", context.data_dir) if settings.evaluate else None
@@ -123,8 +125,3 @@ def _other_task(graph: Graph, chosen: Track) -> tuple[str, ...]:
     except SettingsError as error:
         return (f"the counts are right, but the score is against baselines of another task: {error}",)
     return ()
-
-
-def _stage_names(settings: ScoreSettings) -> tuple[str, ...]:
-    asked = {"quantize": settings.bits is not None, "evaluate": settings.evaluate}
-    return tuple(name for name in ("read", "quantize", "count", "evaluate") if asked.get(name, True))
