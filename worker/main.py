@@ -163,7 +163,7 @@ def _close(worker: Worker, keeper: threading.Thread) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)  # being told twice changes nothing
     worker.supervisor.stop()
     if not worker.supervisor.join(_STOP_SECONDS):
-        log.warning("a job did not go back in time; its lease will run out")
+        log.warning("a job did not stop in time; it is given back as it is")
     keeper.join(timeout=5)
     try:
         worker.records.workers.remove(worker.id)

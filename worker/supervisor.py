@@ -26,8 +26,8 @@ class Supervisor:
         self._context, self._worker_id = context, worker_id
         self._slots = tuple(slots)
         self._changed = threading.Condition()
-        self._taken: dict[Slot, str | None] = {}
-        """Slots that are not free, and the lane of the job that each of them runs."""
+        self._taken: dict[Slot, Job | None] = {}
+        """Slots that are not free, and the job that each of them runs."""
         self._unheard: dict[Slot, str] = {}
         """The token of a claim that is under way, or whose answer did not come: the job may be this worker's."""
         self._silent = SilentDevices(self._check_device)
@@ -59,9 +59,16 @@ class Supervisor:
         self._context.stopping.set()
 
     def join(self, seconds: float) -> bool:
-        """Wait until every slot is idle, then end their processes; false if that took longer."""
+        """Wait until every slot is idle, then end their processes. False if that takes longer: jobs go back even so,
+        and what their threads still do for them, such as to wait for a file, comes to nothing."""
         with self._changed:
             idle = self._changed.wait_for(lambda: not self._taken, seconds)
+            left = [job for job in self._taken.values() if job is not None]
+        try:
+            for job in left:
+                self._context.records.leases.give_back(job)
+        except ServiceError as error:
+            log.warning("jobs do not go back; their leases will run out", reason=str(error))
         for slot in self._slots:
             slot.runner.close()
         return idle
@@ -100,7 +107,7 @@ class Supervisor:
 
     def _others_are_long(self) -> bool:
         others = [slot for slot in self._slots if not slot.reserved]
-        long = [slot for slot in others if self._taken.get(slot) == LONG]
+        long = [slot for slot in others if (job := self._taken.get(slot)) is not None and job.lane == LONG]
         return bool(long) and all(slot in long or slot.device in self._silent for slot in others)
 
     def _give_back(self, slot: Slot) -> None:
@@ -117,7 +124,7 @@ class Supervisor:
         job = self._context.records.leases.claim(self._worker_id, slot.lanes, lease_seconds, kinds, token)
         with self._changed:
             del self._unheard[slot]
-            self._taken[slot] = None if job is None else job.lane
+            self._taken[slot] = job
         return job
 
     def _check_device(self, slot: Slot) -> None:

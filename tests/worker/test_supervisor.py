@@ -165,6 +165,23 @@ def test_one_that_is_told_to_stop_claims_nothing(records: Records, tmp_path: Pat
     assert status(records, waits) == Status.QUEUED
 
 
+def test_one_that_does_not_stop_in_time_gives_its_job_back(records: Records, tmp_path: Path, running: Jobs) -> None:
+    """As one that waits for a file which comes slowly; when it has come, the job is another worker's."""
+    watched = supervisor(records, tmp_path, slots())
+    job = accept(records)
+    ring(watched, times=1)
+    assert running.start(job)
+    watched.stop()
+    assert not watched.join(0.05)
+    back = records.jobs.read(job.id)
+    assert (back.status, back.attempt) == (Status.QUEUED, 0)
+    again = records.leases.claim("another", ("short",))
+    assert again is not None
+    running.end(job)
+    assert watched.join(5)
+    assert status(records, job) == Status.RUNNING
+
+
 def test_who_claims_says_how_long_his_lease_is(records: Records, tmp_path: Path, running: Jobs) -> None:
     job = accept(records)
     ring(supervisor(records, tmp_path, slots()))

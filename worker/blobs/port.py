@@ -162,12 +162,28 @@ def is_location(name: str) -> bool:
 _LOCATION = re.compile("[0-9a-f]{2}/[0-9a-f]{30}")
 
 
-def copy_checked(source: BinaryIO, blob: StoredBlob, destination: Path) -> None:
-    """Write the blob's content to `destination`. Raises BlobCorrupt unless it is what was stored."""
+def copy_checked(
+    source: BinaryIO, blob: StoredBlob, destination: Path, go_on: Callable[[], object] = lambda: None
+) -> None:
+    """Write the blob's content to `destination`. Raises BlobCorrupt unless it is what was stored.
+
+    `go_on` is called before each chunk, and raises where the rest is not wanted any more.
+    """
     digest = hashlib.sha256()
     with destination.open("xb") as target:
-        while chunk := source.read(CHUNK):
+        while chunk := _read(source, go_on):
             digest.update(chunk)
             target.write(chunk)
     if digest.hexdigest() != blob.sha256:
         raise BlobCorrupt(f"the stored file {blob.sha256} has another hash now; upload it again.")
+
+
+def copy_in(source: BinaryIO, incoming: Incoming, go_on: Callable[[], object]) -> None:
+    """All of `source` into `incoming`. `go_on`: as above."""
+    while chunk := _read(source, go_on):
+        incoming.write(chunk)
+
+
+def _read(source: BinaryIO, go_on: Callable[[], object]) -> bytes:
+    go_on()
+    return source.read(CHUNK)

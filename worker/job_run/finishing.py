@@ -8,13 +8,21 @@ from pathlib import Path
 
 import structlog
 
-from worker.blobs.port import CHUNK, Incoming
+from worker.blobs.port import Incoming, copy_in
 from worker.blobs.settling import settle_together
 from worker.errors import OutputRefused, ServiceError, StorageFull, Unavailable
 from worker.job_run.attempt import Attempt, Interruption, interruption, interruption_at_its_end
 from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_ours
 from worker.job_run.outcomes import Lost, Outcome, Returned, Spent
-from worker.job_run.retrying import Interrupted, Patience, patience_after, patience_at_its_end, pause, with_retries
+from worker.job_run.retrying import (
+    Interrupted,
+    Patience,
+    patience_after,
+    patience_at_its_end,
+    pause,
+    raise_if_interrupted,
+    with_retries,
+)
 from worker.records.values import Artifact, Ending, Status, StoredBlob
 from worker.runner.outputs import collect, collect_finished
 
@@ -107,7 +115,7 @@ def _stored(attempt: Attempt, ending: Ending, paths: Sequence[Path], interrupted
     """
     context = attempt.context
     with ExitStack() as stack:
-        incoming = [_copied(path, stack.enter_context(context.blobs.create())) for path in paths]
+        incoming = [_copied(attempt, path, stack) for path in paths]
 
         def record(blobs: Sequence[StoredBlob]) -> tuple[Ending | Lost, Sequence[str | None]]:
             made = (
@@ -119,10 +127,12 @@ def _stored(attempt: Attempt, ending: Ending, paths: Sequence[Path], interrupted
         return settle_together(incoming, context.blobs, record, context.records.blobs.replace)
 
 
-def _copied(path: Path, incoming: Incoming) -> Incoming:
+def _copied(attempt: Attempt, path: Path, stack: ExitStack) -> Incoming:
+    """The file, on its way into the store as long as the stack lives: also for one that is canceled meanwhile. Raises
+    Interrupted."""
+    incoming = stack.enter_context(attempt.context.blobs.create())
     with path.open("rb") as source:
-        while chunk := source.read(CHUNK):
-            incoming.write(chunk)
+        copy_in(source, incoming, partial(raise_if_interrupted, attempt, interruption_at_its_end))
     return incoming
 
 

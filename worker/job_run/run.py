@@ -116,8 +116,10 @@ def _laid_out(attempt: Attempt, stack: ExitStack) -> Path:
         scratch = stack.enter_context(scratch_directory(context.scratch, f"{job.id}-{job.claim}"))
     except OSError as error:
         raise Interrupted(given_back(attempt, error)) from error
+    go_on = partial(raise_if_interrupted, attempt)
+    fetched = partial(fetch, context.records, context.blobs, job, scratch, go_on)
     try:
-        with_retries(attempt, partial(fetch, context.records, context.blobs, job, scratch), patience_before(attempt))
+        with_retries(attempt, fetched, patience_before(attempt))
     except TRANSIENT_ERRORS as error:
         if is_ours(error, context.blobs.identity):
             raise Interrupted(given_back(attempt, error)) from error

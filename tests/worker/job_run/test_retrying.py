@@ -1,15 +1,20 @@
 """What stays away for a while is waited for, unless the job may not go on."""
 
 import errno
+import io
 import os
+import time
 from threading import Timer
+from typing import BinaryIO
 
 import pytest
 
-from tests.worker.job_run.running import MADE, NO_ROOM, BusyRunner, FailingBlobs, QuickRunner, claimed, ran
+from tests.worker.job_run.running import MADE, NO_ROOM, BusyRunner, FailingBlobs, QuickRunner, claimed, ran, read
+from worker.blobs import Incoming
+from worker.blobs.port import CHUNK
 from worker.errors import StorageFull, Unavailable
 from worker.job_run.context import WorkerContext
-from worker.records.values import Status
+from worker.records.values import JournalEntry, Status
 
 
 def test_a_store_that_is_away_for_a_while_fails_no_job(context: WorkerContext, blobs: FailingBlobs) -> None:
@@ -84,6 +89,73 @@ def test_a_worker_that_stops_gives_back_a_job_that_waits_for_its_file(
     Timer(0.2, context.stopping.set).start()
     back = ran(context, job, QuickRunner())
     assert (back.status, back.attempt) == (Status.QUEUED, 0)
+
+
+class Slow(io.BytesIO):
+    """A byte every hundredth of a second, for five."""
+
+    def read(self, _: int | None = -1) -> bytes:
+        time.sleep(0.01)
+        return super().read(1)
+
+
+@pytest.mark.parametrize("lane", ["short", "long"])
+@pytest.mark.parametrize("cancel", [False, True])
+def test_a_job_whose_file_comes_slowly_is_canceled_or_given_back_at_once(
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch, lane: str, cancel: bool
+) -> None:
+    job = claimed(context, lane)
+    if lane == "long":
+        with blobs.create() as incoming:
+            incoming.write(b"of its journal")
+            context.records.journal.write(job, JournalEntry("epoch", incoming.keep()))
+    opened = list[str]()
+
+    def open_slowly(location: str) -> BinaryIO:
+        opened.append(location)
+        return Slow(b"x" * 500) if len(opened) == (1 if lane == "short" else 2) else io.BytesIO(blobs.files[location])
+
+    monkeypatch.setattr(blobs, "open", open_slowly)
+    Timer(0.2, context.records.jobs.cancel if cancel else context.stopping.set, [job.id] if cancel else []).start()
+    began = time.monotonic()
+    ended = ran(context, job, QuickRunner())
+    assert (ended.status, ended.attempt) == ((Status.CANCELED, 1) if cancel else (Status.QUEUED, 0))
+    assert len(opened) == (1 if lane == "short" else 2)
+    assert time.monotonic() - began < 4
+
+
+@pytest.mark.parametrize("cancel", [False, True])
+def test_a_worker_that_stops_gives_back_a_job_whose_files_go_slowly_and_one_that_is_canceled_keeps_them(
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch, cancel: bool
+) -> None:
+    job, written, create = claimed(context), list[int](), blobs.create
+
+    def create_slowly() -> Incoming:
+        incoming = create()
+        write = incoming.write
+
+        def act_and_write(data: bytes | bytearray | memoryview) -> None:
+            written.append(len(data))
+            if cancel:
+                context.records.jobs.cancel(job.id)
+                time.sleep(0.1)  # it is heard
+            else:
+                context.stopping.set()
+            write(data)
+
+        monkeypatch.setattr(incoming, "write", act_and_write)
+        return incoming
+
+    monkeypatch.setattr(blobs, "create", create_slowly)
+    made = (bytes(CHUNK + 1), b"second")
+    ended = ran(context, job, QuickRunner(made=made))
+    if cancel:
+        assert (ended.status, written) == (Status.CANCELED, [CHUNK, 1, len(b"second")])
+        assert [read(context, artifact.sha256) for artifact in ended.artifacts] == list(made)
+    else:
+        assert (ended.status, ended.attempt, written) == (Status.QUEUED, 0, [CHUNK])
+        assert list(blobs.files.values()) == [b"a checkpoint"]
+    assert blobs.open_files == set()
 
 
 def test_a_job_that_waits_for_a_spare_can_be_canceled(context: WorkerContext) -> None:
