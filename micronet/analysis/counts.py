@@ -101,7 +101,8 @@ class _Layers:
         """The node's layer, or None where it neither computes nor stores anything."""
         constant = node.name in self._constants
         call = Call(self._graph, self._shapes, node)
-        operations = Operations() if constant else rule_of(node.target, node.path)(call)
+        rule = FREE if constant else rule_of(node.target, node.path)
+        operations = rule(call) if call.outputs else Operations()  # a result of no elements costs nothing
         codes = codes_of(call) if constant else ()
         stored = (*self._parameters.get(node.name, ()), *self._grids.get(node.name, ()), *codes)
         permutation = None if constant else permutation_of(call)

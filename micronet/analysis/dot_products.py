@@ -50,7 +50,7 @@ class DotProducts:
 
 
 def dot_products(call: Call) -> DotProducts | None:
-    """The node's dot products, or None where it has none or both factors are values."""
+    """The node's dot products, or None where it has none, both factors are values, or there are no weights."""
     reader = _READERS.get(call.node.target)
     return None if reader is None else reader(call)
 
@@ -89,7 +89,7 @@ def dot_product_rule(call: Call) -> Operations:
 def _per_filter(call: Call) -> DotProducts | None:
     """A convolution (filters, inputs per group, *kernel) or a linear layer (filters, inputs)."""
     weight = call.weight(1)
-    if weight is None or weight.dim() < 2:
+    if weight is None or weight.dim() < 2 or weight.numel() == 0:
         return None
     positions = call.outputs // weight.shape[0]
     return DotProducts(weight.flatten(1), call.weight(2), call.argument(2) is not None, positions)
@@ -112,12 +112,14 @@ def _addmm(call: Call) -> DotProducts | None:
 def _product(call: Call, left: int, right: int) -> DotProducts | None:
     """Columns of a constant right factor are filters, or rows of a constant left one; of each matrix of a batch."""
     weight = call.weight(right)
+    if weight is not None and weight.numel() == 0:
+        return None
     if weight is not None:
         rows = weight.view(1, -1) if weight.dim() == 1 else weight.transpose(-1, -2).reshape(-1, weight.shape[-2])
         axis, factors = 1, (right, left)
     else:
         weight = call.weight(left)
-        if weight is None:
+        if weight is None or weight.numel() == 0:
             return None
         rows, axis, factors = weight.reshape(-1, weight.shape[-1]), 0, (left, right)
     return DotProducts(rows, None, False, call.outputs // len(rows), axis if weight.dim() == 2 else None, factors)

@@ -38,30 +38,30 @@ def softmax(call: Call) -> Operations:
 
 def mean(call: Call) -> Operations:
     """Each result sums n values, n - 1 additions, and scales the sum once."""
-    window = math.prod(call.shape(0)) // call.outputs
+    window = _window(call)
     return Operations(0, 0, 1, window - 1).times(call.outputs)
 
 
 def total(call: Call) -> Operations:
     """Each result sums n values: n - 1 additions."""
-    window = math.prod(call.shape(0)) // call.outputs
+    window = _window(call)
     return Operations(0, 0, 0, window - 1).times(call.outputs)
 
 
 def largest(call: Call) -> Operations:
     """n - 1 comparisons for the largest of n values."""
-    window = math.prod(call.shape(0)) // call.outputs
+    window = _window(call)
     return Operations(window - 1).times(call.outputs)
 
 
 def adaptive_average_pool(call: Call) -> Operations:
     """As the mean of each window; n values take n - 1 additions, and windows may differ and overlap."""
-    return Operations(0, 0, call.outputs, _adaptive_reads(call) - call.outputs)
+    return Operations(0, 0, call.outputs, max(_adaptive_reads(call) - call.outputs, 0))
 
 
 def adaptive_max_pool(call: Call) -> Operations:
     """n - 1 comparisons for a window of n; windows may differ and overlap."""
-    return Operations(_adaptive_reads(call) - call.outputs)
+    return Operations(max(_adaptive_reads(call) - call.outputs, 0))
 
 
 def average_pool(call: Call) -> Operations:
@@ -154,6 +154,11 @@ def cast(call: Call) -> Operations:
     dtype = call.argument(1)
     floating = isinstance(dtype, torch.dtype) and dtype.is_floating_point
     return Operations(0 if floating else call.outputs)
+
+
+def _window(call: Call) -> int:
+    """Values that each result is of, 1 where there are none: a sum of nothing is a zero, and saves no addition."""
+    return max(math.prod(call.shape(0)) // call.outputs, 1)
 
 
 def _standardize(size: int, scale: int, shift: int) -> Operations:

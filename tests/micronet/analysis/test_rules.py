@@ -158,3 +158,49 @@ def test_a_cast_to_integers_rounds(dtype: torch.dtype, multiplications: int) -> 
     )
     counts = count(Graph("images", (3, 8, 8), nodes, {}, "flat"))
     assert sum(layer.operations.all_multiplications for layer in counts.layers) == multiplications
+
+
+def _nothing(x: Tensor) -> Tensor:
+    return x[:, :, :0]
+
+
+NOTHING: dict[str, Callable[[Tensor], Tensor]] = {
+    "softmax": lambda x: _nothing(x).softmax(2),
+    "log softmax": lambda x: _nothing(x).log_softmax(2),
+    "layer norm": lambda x: F.layer_norm(_nothing(x), (0, 6)),
+    "relu": lambda x: _nothing(x).relu(),
+    "product of nothing by itself": lambda x: _nothing(x) @ x,
+}
+
+
+@pytest.mark.parametrize("name", NOTHING)
+def test_what_has_no_elements_costs_nothing(name: str) -> None:
+    assert totals(count(captured(lambda x: torch.cat([x, NOTHING[name](x)], 2), (4, 6, 6)))) == (0, 0)
+
+
+def test_a_sum_of_nothing_saves_no_addition() -> None:
+    """4 channels of 6 sums of no value each, and N additions of them."""
+    assert totals(count(captured(lambda x: x + _nothing(x).sum(2, keepdim=True), (4, 6, 6)))) == (0, N)
+
+
+def test_a_convolution_without_filters_costs_nothing() -> None:
+    nodes = (
+        Node("conv", torch.ops.aten.conv2d.default, (Ref("images"), Ref("w"))),
+        Node("both", torch.ops.aten.cat.default, ((Ref("images"), Ref("conv")), 1)),
+    )
+    weights = {"w": torch.zeros(0, 3, 1, 1)}
+    assert totals(count(Graph("images", (3, 8, 8), nodes, weights, "both"))) == (0, 0)
+
+
+@pytest.mark.parametrize("constant", ["left", "right"])
+def test_a_product_of_no_terms_costs_nothing(constant: str) -> None:
+    """Zeros, 3 channels of 8x8 each, that are added."""
+    empty = Node("empty", torch.ops.aten.slice.Tensor, (Ref("images"), 3 if constant == "right" else 2, 0, 0, 1))
+    factors = (Ref("empty"), Ref("w")) if constant == "right" else (Ref("w"), Ref("empty"))
+    nodes = (
+        empty,
+        Node("product", torch.ops.aten.matmul.default, factors),
+        Node("sum", torch.ops.aten.add.Tensor, (Ref("images"), Ref("product"))),
+    )
+    weights = {"w": torch.zeros(0, 8) if constant == "right" else torch.zeros(8, 0)}
+    assert totals(count(Graph("images", (3, 8, 8), nodes, weights, "sum"))) == (0, 3 * 8 * 8)
