@@ -5,6 +5,8 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import TextIOWrapper
+from typing import TextIO
 
 import typer
 from rich.console import Console
@@ -60,6 +62,13 @@ def of_the_system(error: OSError) -> MicronetError:
     if isinstance(error, FileNotFoundError):
         return FileMissing(f"{error.filename}: there is no such file")
     return NoSpace(str(error)) if error.errno in FULL else FileUnreadable(str(error))
+
+
+def spell_out(*streams: TextIO | None) -> None:
+    """Have letters that the encoding of a terminal or a file lacks spelled as in Python, where they would raise."""
+    for stream in streams:
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ _WIDE = 10_000
 def show_whole(result: Value, as_json: bool) -> None:
     """Print what a job answered: as JSON, or as tables."""
     if as_json:
-        print(result.model_dump_json(indent=2))
+        print(result.model_dump_json(indent=2, ensure_ascii=True))
     elif isinstance(result, ScoreResult):
         show_score(result, wide_console())
     else:

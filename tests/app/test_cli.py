@@ -215,6 +215,25 @@ def test_json_is_the_contract_and_nothing_else() -> None:
     assert list(result["changes"]["after"]) == ["parameters", "nonzero", "multiplications", "additions"]
 
 
+def test_letters_that_a_terminal_lacks_are_spelled_out() -> None:
+    done = micronet("count", "--architecture", "digits", "--track", "digits", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert r"\xd7" in done.stdout  # the sign of multiplication
+    missing = micronet("count", "n\u00e9t.onnx", PYTHONIOENCODING="ascii")
+    assert (missing.returncode, r"n\xe9t.onnx: there is no such file" in missing.stderr) == (1, True)
+
+
+def test_json_is_ascii_whatever_the_network_calls_its_layers(tmp_path: Path) -> None:
+    nodes = [
+        helper.make_node("Flatten", ["image"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "weights"], ["logits"], transB=1, name="h\u00f6her"),
+    ]
+    file = save(tmp_path / "net.onnx", nodes, {"weights": np.ones((10, 64), np.float32)})
+    done = command("count", str(file), "--track", "digits", "--json")
+    assert done.stdout.isascii()
+    assert "h\u00f6her" in [layer["name"] for layer in json.loads(done.stdout)["layers"]]
+
+
 def test_the_table_shows_totals_and_the_costliest_layers() -> None:
     done = command("count", "--architecture", "wideresnet", "--policy", "challenge", "--unquantized")
     assert done.returncode == 0, done.stderr
