@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-import stat
 import time
 from collections.abc import Callable
 from functools import partial
@@ -14,7 +13,7 @@ from typing import BinaryIO
 
 import structlog
 
-from worker.blobs.locking import remove_abandoned, sweep_each
+from worker.blobs.locking import own_mode, remove_abandoned, sweep_each
 from worker.blobs.port import ABANDONED_AFTER, IDENTITY, Incoming, LockedFile, is_location, new_location
 from worker.records.values import StoredBlob
 
@@ -120,8 +119,7 @@ class DirectoryBlobs:
 
 def _stays(path: Path, is_known: bool) -> bool:
     """Whether a sweep leaves the file, and marks on it whether a record knows it."""
-    found = path.stat()
-    mode = stat.S_IMODE(found.st_mode)
+    mode = own_mode(path)
     if is_known:
         if mode == _UNKNOWN:
             _mark(path, _WHOLE)
@@ -129,7 +127,7 @@ def _stays(path: Path, is_known: bool) -> bool:
     if mode == _WHOLE:
         _mark(path, _UNKNOWN)
         return True
-    return mode == _UNKNOWN and time.time() - found.st_mtime < ABANDONED_AFTER.total_seconds()
+    return mode == _UNKNOWN and time.time() - path.stat().st_mtime < ABANDONED_AFTER.total_seconds()
 
 
 def _mark(path: Path, mode: int) -> None:

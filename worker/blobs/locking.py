@@ -11,6 +11,8 @@ from typing import TypeVar
 import structlog
 
 T = TypeVar("T")
+_OPENING = stat.S_IWUSR | stat.S_IXUSR
+"""Added to the permissions of a whole file for the moment of opening it; one that is being written is no program."""
 
 log = structlog.get_logger()
 
@@ -67,9 +69,16 @@ def _opened(path: Path) -> int:
 
 def _opened_though_whole(path: Path) -> int:
     """A file of this user's that nobody may write any more."""
-    mode = stat.S_IMODE(path.stat().st_mode)
-    path.chmod(mode | stat.S_IWUSR)
+    mode = own_mode(path)
+    path.chmod(mode | _OPENING)
     try:
         return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     finally:
         path.chmod(mode)
+
+
+def own_mode(path: Path) -> int:
+    """The file's permissions, also while a sweep opens it, or has died of it: others would take a whole file for one
+    that is being written."""
+    mode = stat.S_IMODE(path.stat().st_mode)
+    return mode & ~_OPENING if mode & _OPENING == _OPENING else mode

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from worker.blobs import directory, locking
 from worker.blobs.directory import DirectoryBlobs
 from worker.blobs.locking import locked, remove_abandoned, sweep_each
 from worker.errors import Unavailable
@@ -119,3 +120,25 @@ def test_a_file_that_fails_keeps_no_other_from_going_and_is_told_once() -> None:
 def test_a_sweep_that_cannot_ask_what_is_known_ends() -> None:
     with pytest.raises(Unavailable):
         sweep_each(range(7), raising(Unavailable("the database does not answer")))
+
+
+@pytest.mark.parametrize("mode", [0o440, 0o400])
+def test_a_whole_file_that_one_sweep_opens_is_whole_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """Who takes it for one that is being written deletes it, at once, where no record knows it."""
+    path = tmp_path / "file"
+    path.touch(mode)
+    path.chmod(mode)
+    really, stays = os.open, list[bool]()
+
+    def watched(path: Path, flags: int) -> int:
+        stays.append(directory._stays(path, is_known=False))
+        return really(path, flags)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "open", watched)
+        os.close(locking._opened_though_whole(path))
+    assert stays == [True]
+    path.chmod(0o640)
+    assert not directory._stays(path, is_known=False), "this one is not whole"
