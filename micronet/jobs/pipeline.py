@@ -17,7 +17,7 @@ from micronet.contract import (
     StageReport,
     Value,
 )
-from micronet.contract.pipeline import TrainStage
+from micronet.contract.pipeline import SparsifyStage, TrainStage
 from micronet.errors import ArchitectureNotAccepted, SettingsError
 from micronet.graph.ir import Graph
 from micronet.jobs.artifact import put_output, write_network
@@ -27,8 +27,8 @@ from micronet.jobs.fuse import fuse_graph
 from micronet.jobs.learning import Lesson, begin, of_fresh, own
 from micronet.jobs.prune import prune_warnings
 from micronet.jobs.score import score_of
+from micronet.jobs.sparsify import sparsify_warnings
 from micronet.jobs.table import START
-from micronet.jobs.undone import undone_warnings
 from micronet.journal import Entry, bytes_of, once, tensor_of
 from micronet.network_file import from_bytes
 from micronet.pruning.stage import prune
@@ -136,11 +136,11 @@ class _Road:
 
     def _warnings(self) -> Iterator[str]:
         for stage in self._reports:
-            match stage.report:
-                case PruningReport():
-                    warnings = prune_warnings(stage.report)
-                case SparsifyingReport():
-                    warnings = undone_warnings(stage.report)
+            match stage.report, self._settings.stages[stage.index - 1]:
+                case PruningReport() as pruning, _:
+                    warnings = prune_warnings(pruning)
+                case SparsifyingReport() as sparsifying, SparsifyStage() as how:
+                    warnings = sparsify_warnings(how, sparsifying)
                 case _:
                     continue
             yield from (f"{stage.index}-{stage.stage}: {warning}" for warning in warnings)

@@ -351,6 +351,17 @@ def test_a_round_that_comes_apart_is_undone_and_told(
     assert result.stages[1].report.kept_rounds == 1
 
 
+def test_a_sparsify_that_changes_nothing_says_so_as_a_job_of_its_own_does(
+    whole: tuple[PipelineResult, Path], tmp_path: Path
+) -> None:
+    asked = {"track": "digits", "sparsity": 0.3}
+    own = JOBS["sparsify"].run(JOBS["sparsify"].settings.model_validate(asked), whole[1] / "3-sparsify.onnx", Context())
+    stages = [{"stage": "sparsify", "sparsity": 0.3}]
+    result = run(settings(architecture=None, stages=stages), tmp_path, file=whole[1] / "3-sparsify.onnx")
+    assert result.warnings == tuple(f"1-sparsify: {warning}" for warning in own.warnings)
+    assert len(own.warnings) == 1
+
+
 def test_pruning_a_sparse_file_says_what_becomes_of_its_zeros(
     whole: tuple[PipelineResult, Path], tmp_path: Path
 ) -> None:
