@@ -1,4 +1,4 @@
-"""Builder: nodes are written down, constants are folded, shapes are inferred, all in one place."""
+"""Builder: nodes are written down, constants are folded, and shapes are inferred before either."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -6,27 +6,23 @@ from dataclasses import replace
 from itertools import islice
 
 import torch
-from onnx import TensorProto
 from torch import Tensor
 
-from micronet.errors import CorruptFile, FileTooLarge, OnnxUnsupportedFeature
-from micronet.graph.grid import Grid
+from micronet.errors import FileTooLarge, OnnxUnsupportedFeature
 from micronet.graph.ir import Argument, Node, Ref, Target
 from micronet.graph.meta import on_meta
 from micronet.graph.names import Names
-from micronet.onnx_reader.kinds import check_held
+from micronet.onnx_reader.folding import Folding, may_fold
 from micronet.onnx_reader.operands import Operand, integers_in, mapped, meta_of, operands_in, tensor_of
-from micronet.onnx_reader.targets import EMITS, FOLD_ONLY, LAYOUT, MOVES, TAKES_INTEGERS, TARGETS
-from micronet.onnx_reader.tensors import FLOATS, type_name
+from micronet.onnx_reader.targets import EMITS, TAKES_INTEGERS, TARGETS
 from micronet.onnx_reader.values import (
     BATCH,
     MAX_ELEMENTS,
     Floating,
     Known,
     Made,
-    carries_batch,
     check_shape,
-    literal,
+    holds_batch,
     multiple_of_batch,
     once,
     readable,
@@ -56,7 +52,7 @@ class Builder:
         self.weights = Weights(self._values, reserved)
         self._layers = Names(())
         self._sizes: dict[int, Ref] = {}
-        self._folded = 0
+        self._folding = Folding()
         self._what = ""
         self._names: tuple[str, ...] = ()
         self._first = 0
@@ -93,8 +89,8 @@ class Builder:
         operands = list(operands_in((*args, *kwargs.values())))
         if all(isinstance(operand, Known) for operand in operands):
             known = [operand for operand in operands if isinstance(operand, Known)]
-            if _may_fold(target, known, shape):
-                return self._fold(target, args, kwargs, known)
+            if may_fold(target, known, shape):
+                return self._fold(target, args, kwargs)
         return self._record(target, args, kwargs, shape)
 
     def emit_parts(self, target: Target, *args: Operand) -> list[Floating]:
@@ -102,12 +98,9 @@ class Builder:
         shapes = self._infer(target, args, {})
         assert isinstance(shapes, list | tuple)
         if all(isinstance(operand, Known) for operand in operands_in(args)):
-            known = [operand for operand in operands_in(args) if isinstance(operand, Known)]
             parts = self._compute(target, args, {})
             assert isinstance(parts, list | tuple)
-            grids = _moved_grids(target, args, len(parts))
-            made = (self._derived(target, part, known, grid) for part, grid in zip(parts, grids, strict=True))
-            return [replace(part, bits=known[0].bits) for part in made]
+            return [*self._folding.folded(target, args, parts, self._what, self.value_name)]
         whole = self._append(target, args, {})
         return [Made(self._append(TARGETS["getitem"], (Made(whole, s), i), {}), s) for i, s in enumerate(shapes)]
 
@@ -118,11 +111,11 @@ class Builder:
             raise OnnxUnsupportedFeature(f"{self._what} is read on shapes and constants only, not on activations.")
         shape = self._infer(target, args, kwargs)
         assert isinstance(shape, Tensor)
-        if _holds_batch(shape, *(value.tensor for value in known)):
+        if holds_batch(shape, *(value.tensor for value in known)):
             raise OnnxUnsupportedFeature(
                 f"{self._what} is read on constants of a fixed shape, not of one with N in it."
             )
-        return self._fold(target, args, kwargs, known)
+        return self._fold(target, args, kwargs)
 
     def _infer(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> object:
         """What `target` gives, without data; every size is checked before anything is computed."""
@@ -165,46 +158,12 @@ class Builder:
         except RuntimeError as error:
             raise self._misfit(args, error) from error
 
-    def _fold(
-        self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], known: list[Known]
-    ) -> Known:
+    def _fold(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand]) -> Known:
         result = self._compute(target, args, kwargs)
         assert isinstance(result, Tensor)
-        if target not in MOVES:
-            return self._derived(target, result, known, None)
-        (grid,) = _moved_grids(target, args, 1)
-        return replace(self._derived(target, result, known, grid), bits=known[0].bits)
-
-    def _derived(self, target: Target, result: Tensor, known: list[Known], grid: Grid | None) -> Known:
-        """What `target` makes of `known`, as a constant that is named after the first parameter among them."""
-        if 0 not in result.stride():
-            self._folded += result.numel()
-        if self._folded > MAX_ELEMENTS:
-            raise FileTooLarge(f"Up to {self._what}, constants of over {MAX_ELEMENTS:,} elements would be computed.")
-        if result.dtype == torch.int64 and any(carries_batch(value) for value in known):
-            sizes = once(result)
-            if bool(((sizes.abs() > MAX_ELEMENTS) & (sizes % BATCH != 0)).any()):
-                raise OnnxUnsupportedFeature(f"{self._what}: a size is no multiple of the batch, and no constant.")
-        parents = [value for value in known if value.counted]
-        name = parents[0].name if parents else self.value_name
-        kind = self._kind(target, result, known)
-        if target not in MOVES and not any(carries_batch(value) for value in known):
-            check_held(result, kind, self._what)
-        return Known(
-            result, name, counted=bool(parents), kind=kind, grid=grid, trained=any(one.trained for one in known)
-        )
-
-    def _kind(self, target: Target, result: Tensor, known: list[Known]) -> int:
-        """Element type of what `target` computes of constants. CorruptFile where ONNX wants them to be of one type."""
-        if target in MOVES:
-            return known[0].kind
-        operands = known[1:] if target is FOLD_ONLY["where"] else known
-        types = {TensorProto.FLOAT if value.kind in FLOATS else value.kind for value in operands}
-        if len(types) > 1 and target is not TARGETS["pow"]:
-            names = " and ".join(sorted(map(type_name, types)))
-            raise CorruptFile(f"{self._what} mixes {names}, which ONNX forbids; a Cast makes one type of them.")
-        alike = (value.kind for value in operands if value.tensor.dtype == result.dtype)
-        return next(alike, literal(result).kind)
+        operands = (*args, *kwargs.values())
+        (folded,) = self._folding.folded(target, operands, [result], self._what, self.value_name)
+        return folded
 
     def _record(self, target: Target, args: tuple[Operand, ...], kwargs: Mapping[str, Operand], shape: Tensor) -> Made:
         if shape.dtype != torch.float32:
@@ -237,10 +196,10 @@ class Builder:
 
     def _constant(self, known: Known) -> Ref:
         """The weight that holds `known`; what is the same for every image is stored once, and spread at run time."""
-        if not _holds_batch(known.tensor):
+        if not holds_batch(known.tensor):
             return self.weights.ref(known, self._what)
         stored = replace(known, tensor=once(known.tensor))
-        assert not _holds_batch(stored.tensor), "a constant is never computed for each image of a batch"
+        assert not holds_batch(stored.tensor), "a constant is never computed for each image of a batch"
         return self._append(TARGETS["expand"], (stored, known.shape), {})
 
     def _size(self, times: int) -> Ref:
@@ -258,54 +217,6 @@ class Builder:
         name = self._values.new("batch_size", "_")
         self.nodes.append(Node(name, target, args))
         return Ref(name)
-
-
-def _moved_grids(target: Target, args: tuple[Operand, ...], parts: int) -> list[Grid | None]:
-    """The grid of each part of a constant that is only moved about, if it has one and one step per index of some axis.
-
-    Where the steps went is read off their numbers, moved in the same way.
-    """
-    source = args[0] if args else None
-    if not isinstance(source, Known) or source.grid is None or source.grid.axis is None:
-        return [source.grid if isinstance(source, Known) else None] * parts
-    grid = source.grid
-    along = [-1 if axis == grid.axis else 1 for axis in range(len(source.shape))]
-    numbers = torch.arange(len(grid.steps), dtype=torch.int32).reshape(along).expand(source.shape)
-    moved = target(numbers, *(mapped(argument, tensor_of) for argument in args[1:]))
-    assert isinstance(moved, Tensor | list | tuple)
-    return [_chosen(grid, part) for part in ([moved] if isinstance(moved, Tensor) else moved)]
-
-
-def _chosen(grid: Grid, numbers: Tensor) -> Grid | None:
-    """`grid` for the elements whose steps have these numbers; None where no axis has one step per index."""
-    numbers = once(numbers)
-    for axis in (None, *range(numbers.dim())) if numbers.numel() else ():
-        others = [other for other in range(numbers.dim()) if other != axis]
-        least, most = (numbers.amin(others), numbers.amax(others)) if others else (numbers, numbers)
-        if torch.equal(least, most):
-            places = least.reshape(-1).tolist()
-            steps = tuple(grid.steps[place] for place in places)
-            zeros = tuple(grid.zero_points[place] for place in places)
-            return replace(grid, axis=axis, steps=steps, zero_points=zeros)
-    return None
-
-
-def _may_fold(target: Target, known: list[Known], shape: Tensor) -> bool:
-    """Parameters may be rearranged and combined ahead of time, as long as that does not make more of them.
-
-    What has N in its shape takes no memory as long as it only repeats, and is only looked at in another way.
-    """
-    if _holds_batch(shape, *(value.tensor for value in known)):
-        looks = target is not TARGETS["reshape"] or all(once(value.tensor).numel() <= 1 for value in known)
-        if target not in LAYOUT or not looks:
-            return False
-    parameters = [value.tensor.numel() for value in known if value.counted and value.tensor.is_floating_point()]
-    return not parameters or shape.numel() <= sum(parameters)
-
-
-def _holds_batch(*tensors: Tensor) -> bool:
-    """Whether one of the shapes has N in it."""
-    return any(multiple_of_batch(size) for tensor in tensors for size in tensor.shape)
 
 
 def _identifier(name: str) -> str:

@@ -105,7 +105,7 @@ LAYOUT: frozenset[Target] = frozenset(
 )
 """Operations that look at the elements of their first operand in another way."""
 
-MOVES: frozenset[Target] = LAYOUT | {TARGETS["index_select"]}
+MOVES: frozenset[Target] = LAYOUT | {TARGETS["index_select"], TARGETS["split"]}
 """Operations whose every element is one of their first operand."""
 
 TAKES_INTEGERS: frozenset[Target] = frozenset({TARGETS["index_select"], TARGETS["fake_quantize_channels"]})

@@ -125,6 +125,11 @@ def carries_batch(known: Known) -> bool:
     return bool(((tensor.abs() >= BATCH) & (tensor % BATCH == 0)).any())
 
 
+def holds_batch(*tensors: Tensor) -> bool:
+    """Whether one of the shapes has N in it."""
+    return any(multiple_of_batch(size) for tensor in tensors for size in tensor.shape)
+
+
 def once(tensor: Tensor) -> Tensor:
     """`tensor` with one element along every axis that it only repeats along: what there is to store of it."""
     for axis, (size, stride) in enumerate(zip(tensor.shape, tensor.stride(), strict=True)):
