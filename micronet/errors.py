@@ -250,7 +250,8 @@ class UnknownOperation(GraphError):
 
 
 class AlreadyQuantized(GraphError):
-    """Bit widths were asked for, and the graph brings its own."""
+    """Bit widths were asked for, as they are by default, and the graph brings its own: score it as it is, with `bits`
+    null (`--unquantized`)."""
 
     code = "already-quantized"
     title = "The network is already quantized"

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 
 _ADVICE: Sequence[tuple[re.Pattern[str], str]] = (
+    (re.compile(r"with bits null \(on the command line --unquantized\)"), "without “Quantize to these widths”"),
     (re.compile(r"; GET /jobs lists them"), "; those of yours are all under Jobs"),
     (re.compile(r"; PUT /checkpoints/\w+ first(, or send the file)?"), "; send the file itself first"),
     (re.compile(r"this Idempotency-Key came with another request before; .*"), "this form was changed; send it again."),

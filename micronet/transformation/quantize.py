@@ -18,6 +18,8 @@ from micronet.transformation.ranges import RANGE_RULES, Observer
 
 aten = torch.ops.aten
 
+AS_IT_IS = "Score it as it is, with bits null (on the command line --unquantized)"
+"""What whoever scores a file with widths of its own is to do: by default others are asked for."""
 Calibrate = Callable[[Graph, Mapping[str, Observer]], None]
 """Runs a graph on training images and shows each value that has an observer to it, as one group."""
 
@@ -55,7 +57,7 @@ def _check_own_weights(graph: Graph, how: Quantization) -> None:
             found += " and a scale that is no power of two"
         raise AlreadyQuantized(
             f"{len(graph.formats)} weights of this network are already quantized ({next(iter(graph.formats))} is one), "
-            f"and not all at {bits} bits: {name} {found}. Score it as it is, with bits null."
+            f"and not all at {bits} bits: {name} {found}. {AS_IT_IS}."
         )
 
 
@@ -93,8 +95,7 @@ def check_own_quantizers(graph: Graph, how: Quantization) -> None:
             if bits[name] > declared[name]:
                 raise AlreadyQuantized(
                     f"this network brings its own quantizers, and {node.path} reads values of "
-                    f"{bits[name]} bits, not {declared[name]}. Score it as it is, with bits null, or take the "
-                    "quantizers out of the file."
+                    f"{bits[name]} bits, not {declared[name]}. {AS_IT_IS}, or take the quantizers out of the file."
                 )
 
 

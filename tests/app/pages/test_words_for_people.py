@@ -24,6 +24,10 @@ from tests.app.pages.records import failed
             "no checkpoint ab is here; PUT /checkpoints/ab first, or send the file.",
             "no checkpoint ab is here; send the file itself first.",
         ),
+        (
+            "conv1 has 4 bits. Score it as it is, with bits null (on the command line --unquantized).",
+            "conv1 has 4 bits. Score it as it is, without “Quantize to these widths”.",
+        ),
         ("byte 7 is no header", "byte 7 is no header"),
     ],
 )
