@@ -91,15 +91,19 @@ def given_settings(given: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_score_settings(command: Callable[..., None]) -> Callable[..., None]:
     """`command(settings=ScoreSettings, ...)` as a command that takes every option of the table beside its own."""
-    return _with_options(command, score_settings)
+    return _with_options(command, score_settings, ScoreSettings())
 
 
 def with_given_settings(command: Callable[..., None]) -> Callable[..., None]:
     """`command(settings=dict, ...)`, with the same options, for settings of any kind of job."""
-    return _with_options(command, given_settings)
+    return _with_options(command, given_settings, None)
 
 
-def _with_options(command: Callable[..., None], read: Callable[[Mapping[str, Any]], object]) -> Callable[..., None]:
+def _with_options(
+    command: Callable[..., None], read: Callable[[Mapping[str, Any]], object], usual: ScoreSettings | None
+) -> Callable[..., None]:
+    """`usual`: what holds where nothing is said, for the help; None where that depends on the kind of job."""
+
     @functools.wraps(command)
     def run(**values: Any) -> None:
         given = {name: values.pop(name) for name in OPTIONS}
@@ -108,19 +112,31 @@ def _with_options(command: Callable[..., None], read: Callable[[Mapping[str, Any
         command(settings=settings, **values)
 
     own = [parameter for name, parameter in inspect.signature(command).parameters.items() if name != "settings"]
-    shared = [_parameter(name, option) for name, option in OPTIONS.items()]
+    shared = [_parameter(name, option, usual) for name, option in OPTIONS.items()]
     signature = inspect.Signature([*own, *shared])
     run.__dict__["__signature__"] = signature
     run.__annotations__ = {parameter.name: parameter.annotation for parameter in signature.parameters.values()}
     return run
 
 
-def _parameter(name: str, option: Option) -> inspect.Parameter:
+def _parameter(name: str, option: Option, usual: ScoreSettings | None) -> inspect.Parameter:
     flags = tuple(flag.format(name.replace("_", "-")) for flag in option.flags or ("--{0}",))
     told = _words(option.path) if option.help is None else option.help
-    option_type = typer.Option(*flags, help=told, show_default=False)
+    option_type = typer.Option(*flags, help=told, show_default=_shown(name, option, usual) or False)
     annotation = cast(Any, Annotated)[option.kind | None, option_type]
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _shown(name: str, option: Option, usual: ScoreSettings | None) -> str:
+    """What holds where the option is not given; nothing where nothing does."""
+    value: Any = usual
+    for part in option.path if name != "unquantized" else ():
+        value = getattr(value, part, None)
+    if value is None or value is usual:
+        return ""
+    if isinstance(value, bool):
+        return f"{'' if value else 'no-'}{name.replace('_', '-')}"
+    return str(value)
 
 
 def _words(path: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -87,6 +88,13 @@ def test_help_says_where_the_state_of_a_server_lies_unless_told(name: str) -> No
 
 def test_help_of_submit_says_what_may_stand_for_a_file() -> None:
     assert "give --from, or --architecture for" in command("submit", "--help").stdout
+
+
+@pytest.mark.parametrize("name", ["score", "count"])
+def test_help_says_what_holds_where_nothing_is_said(name: str) -> None:
+    shown = re.findall(r"default:\s*\(([^)]+)\)", command(name, "--help", COLUMNS="300").stdout)
+    expected = "cifar100 report 9 12 32 8 fuse-batchnorm sigmamax tensor 10.0 20.0 1000 cheapest declared evaluate"
+    assert " ".join(shown) == f"{expected} no-bit-true 0"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
