@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from micronet.onnx_reader.call import Call, Importers
-from micronet.onnx_reader.indexing import MAX_INDICES, take
+from micronet.onnx_reader.indexing import MAX_INDICES, take, take_in_runs
 from micronet.onnx_reader.shapes import axes_in
 from micronet.onnx_reader.tensors import MAX_RANK
 from micronet.onnx_reader.values import Floating, Known, multiple_of_batch
@@ -27,7 +27,10 @@ def _pad_amounts(call: Call, rank: int) -> tuple[list[int], list[int]]:
 
 
 def _pad(call: Call) -> Floating:
-    """Pad with a constant; with copies of the image, each axis is a selection by index."""
+    """Pad with a constant; with copies of what is there, each axis of an image is a selection by index.
+
+    Of rows of three axes, whose last may be channels, that would permute these: there it is slices.
+    """
     x = call.tensor(0)
     before, after = _pad_amounts(call, len(x.shape))
     value = call.real("value", 0.0) if call.opset < 11 else call.number(2)
@@ -42,8 +45,16 @@ def _pad(call: Call) -> Floating:
         return call.emit("pad", x, trailing(before[first:], after[first:]), number)
     for axis, (low, high) in enumerate(zip(before, after, strict=True)):
         if low or high:
-            x = take(call, x, axis, _border(call, mode, x.shape[axis], low, high))
+            picked = _border(call, mode, x.shape[axis], low, high)
+            is_rows = len(x.shape) != 4 and not isinstance(x, Known)
+            x = take_in_runs(call, x, axis, _ascending(picked)) if is_rows else take(call, x, axis, picked)
     return x
+
+
+def _ascending(picked: Tensor) -> tuple[Tensor, ...]:
+    """The indices in as many runs as there are breaks in going up by one."""
+    breaks = (picked.diff() != 1).nonzero().flatten() + 1
+    return torch.tensor_split(picked, breaks)
 
 
 def _border(call: Call, mode: str, size: int, before: int, after: int) -> Tensor:

@@ -70,6 +70,8 @@ TABLE = [
             "repeated border": lambda x: F.pad(x, (1, 2, 0, 3), "replicate"),
             "border of the other side": lambda x: F.pad(x, (1, 2, 0, 3), "circular"),
             "border of a row": lambda x: F.pad(x.flatten(2), (2, 1), "reflect"),
+            "ends of a row": lambda x: F.pad(x.flatten(2), (2, 1), "replicate"),
+            "other end of a row": lambda x: F.pad(x.flatten(2), (2, 1), "circular"),
             "channels of zeros": lambda x: torch.cat([x, torch.zeros_like(x)], 1),
             "alpha dropout": nn.AlphaDropout().eval(),
         }.items()
@@ -157,7 +159,6 @@ NOT_READ = {
 }
 """Exported as operations that files are refused for -> one of them."""
 COSTS_OTHERWISE = {
-    "border of a row": "a selection by index",
     "cosine": "the product of the lengths is compared, not each, as torch's newer exporter has it",
 }
 """Exported as other operations -> as which."""
