@@ -1,7 +1,8 @@
 """The table of ONNX operations that are read."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
+from typing import TypeVar
 
 from micronet.onnx_reader import (
     activations,
@@ -21,16 +22,18 @@ from micronet.onnx_reader import (
     resizing,
     shapes,
 )
-from micronet.onnx_reader.call import Importer, Importers
+from micronet.onnx_reader.call import Importers
+
+Key = TypeVar("Key")
+Row = TypeVar("Row")
 
 
-def merged(tables: Iterable[Importers]) -> Importers:
+def merged(tables: Iterable[Mapping[Key, Row]]) -> Mapping[Key, Row]:
     """One table of all. ValueError if an operation stands in two."""
-    result: dict[str, Importer] = {}
+    result: dict[Key, Row] = {}
     for table in tables:
-        twice = result.keys() & table.keys()
-        if twice:
-            raise ValueError(f"The ONNX operation {min(twice)} has two importers.")
+        if twice := result.keys() & table.keys():
+            raise ValueError(f"The operation {next(iter(twice))} has two rows.")
         result.update(table)
     return MappingProxyType(result)
 

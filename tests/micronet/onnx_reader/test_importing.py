@@ -204,8 +204,9 @@ def test_one_index_is_a_selection_and_several_are_stored() -> None:
     assert not graph.literals  # a permutation the file stores is one that inference needs
 
 
-def test_an_operation_with_two_importers_is_refused() -> None:
-    with pytest.raises(ValueError, match="Relu"):
+def test_an_operation_with_two_rows_is_refused() -> None:
+    """In the table of what is read, and in that of what is written."""
+    with pytest.raises(ValueError, match="Relu has two rows"):
         merged([{"Relu": IMPORTERS["Relu"]}, {"Relu": IMPORTERS["Relu"]}])
 
 

@@ -20,7 +20,6 @@ from micronet.graph.ir import Graph
 from micronet.jobs.artifact import check_same
 from micronet.onnx_reader import EMITS
 from micronet.onnx_writer import WRITERS, encode, to_model, write_graph
-from micronet.onnx_writer.table import merged
 from micronet.transformation.prepare import prepare
 from tests.micronet.onnx_writer.roundtrip import back, by_onnxruntime, images
 
@@ -234,11 +233,6 @@ def test_the_table_has_every_operation_that_is_read_and_nearly_every_one_that_co
     sizes: set[Any] = {aten.sym_size.int, operator.mul}
     assert EMITS - sizes <= WRITERS.keys()
     assert RULES.keys() - WRITERS.keys() - sizes == {aten.mean.default}  # over the images of the batch, too
-
-
-def test_no_operation_has_two_writers() -> None:
-    with pytest.raises(ValueError, match="two writers"):
-        merged([WRITERS, {aten.relu.default: WRITERS[aten.relu.default]}])
 
 
 def test_the_same_graph_gives_the_same_bytes(tmp_path: Path) -> None:
