@@ -2,13 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
-from typing import Annotated, Any, Self, get_args
+from inspect import Parameter, Signature
+from typing import Annotated, Any, Self, get_args, get_type_hints
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, ValidationError, WrapValidator
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
-from micronet.contract.words import prose_and_rows, words_of_fields
+from micronet.contract.words import prose_and_rows, with_inherited_rows, words_of_fields
 
 Bits = Annotated[int, Field(ge=2, le=32, description="bits; 32 means not quantized")]
 UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"
@@ -43,10 +45,31 @@ Name = Annotated[
 ]
 
 
+class _PlainSignature:
+    """The signature of a class of values with plain types: pydantic's has each with all of its bounds in it."""
+
+    def __get__(self, instance: object, kind: type[BaseModel]) -> Signature:
+        if instance is not None:
+            raise AttributeError("__signature__")
+        types = get_type_hints(kind)
+        return Signature([_parameter(name, field, types[name]) for name, field in kind.model_fields.items()])
+
+
+def _parameter(name: str, field: FieldInfo, annotation: object) -> Parameter:
+    default = Parameter.empty if field.is_required() else field.get_default(call_default_factory=True)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
 class Value(BaseModel):
     """Base of everything here: frozen, and strict about keys and types. What docstrings say of fields, schemas say."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        """For `help`: every field and what is said of it, wherever that is."""
+        cls.__signature__ = _PlainSignature()  # type: ignore[assignment]
+        cls.__doc__ = with_inherited_rows(cls, cls.model_fields)
 
     @classmethod
     def model_validate_json(cls, json_data: str | bytes | bytearray, **options: Any) -> Self:

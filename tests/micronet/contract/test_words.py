@@ -1,9 +1,13 @@
 """Rows of docstrings become words of fields, and of their schemas."""
 
+import inspect
+import pydoc
+import re
+
 import pytest
 from pydantic import Field
 
-from micronet.contract import FineTuning, TrainSettings, Value
+from micronet.contract import Distillation, FineTuning, ScoreSettings, TrainSettings, Value
 from micronet.contract.words import prose_and_rows, words_of_fields
 from micronet.jobs import JOBS
 
@@ -59,3 +63,22 @@ def test_every_setting_has_words(kind: str) -> None:
         silent = [name for name, described in part["properties"].items() if not described.get("description")]
         assert not silent, part["title"]
         assert part["description"]
+
+
+def test_help_of_settings_says_every_field_with_its_default_and_no_bounds_of_it() -> None:
+    """Those of the classes above it too, each once; what schemas say is what they said."""
+    shown = pydoc.render_doc(ScoreSettings, renderer=pydoc.plaintext).partition("Method resolution order")[0]
+    rows = prose_and_rows(ScoreSettings.__doc__)[1]
+    assert rows == {name: words_of_fields(ScoreSettings)[name] for name in ScoreSettings.model_fields}
+    assert all(re.search(rf"^ \\|  {name}  ", shown, re.MULTILINE) for name in ScoreSettings.model_fields)
+    assert prose_and_rows(ScoreSettings.__doc__)[0] == "Everything a score depends on beside the file."
+    asked = inspect.signature(ScoreSettings).parameters
+    assert {name: one.default for name, one in asked.items()} == dict(ScoreSettings())
+    assert asked["track"].annotation is str
+    assert "Annotated" not in shown
+
+
+def test_what_has_to_be_said_has_no_default() -> None:
+    asked = inspect.signature(Distillation).parameters
+    assert asked["teacher"].default is inspect.Parameter.empty
+    assert asked["weight"].default == 0.5
