@@ -86,7 +86,8 @@ class Supervisor:
                         self._silent.add(slot.device)
             finally:
                 self._give_back(slot)
-            if self._context.records.leases.waiting(slot.lanes, self._silent.known_kinds(slot)) == 0:
+            kinds, without = self._silent.known_kinds(slot), self._context.too_large.resting()
+            if self._context.records.leases.waiting(slot.lanes, kinds, without) == 0:
                 return
 
     def _take(self) -> Slot | None:
@@ -121,7 +122,9 @@ class Supervisor:
         kinds, lease_seconds = self._silent.kinds(slot), self._context.lease_seconds
         with self._changed:
             token = self._unheard.setdefault(slot, token_hex(16))
-        job = self._context.records.leases.claim(self._worker_id, slot.lanes, lease_seconds, kinds, token)
+        job = self._context.records.leases.claim(
+            self._worker_id, slot.lanes, lease_seconds, kinds, token, without=self._context.too_large.resting()
+        )
         with self._changed:
             del self._unheard[slot]
             self._taken[slot] = job

@@ -44,6 +44,7 @@ class Jobs:
     """What runs at a moment, by id, until the test ends it.
 
     silent   devices that no job can use: it waits again
+    large    jobs that find no room
     tried    what jobs were given, each time
     """
 
@@ -51,6 +52,7 @@ class Jobs:
         self.running: dict[str, threading.Event] = {}
         self.changed = threading.Condition()
         self.silent: set[str] = set()
+        self.large: set[str] = set()
         self.tried: list[tuple[str, str]] = []
 
     def run(self, context: WorkerContext, job: Job, runner: Runner, device: str) -> bool:
@@ -58,6 +60,10 @@ class Jobs:
         if device in self.silent and job.kind == "score":
             context.records.leases.give_back(job)
             return False
+        if job.id in self.large:
+            context.too_large.add(job.id)
+            context.records.leases.give_back(job)
+            return True
         ended = threading.Event()
         with self.changed:
             self.running[job.id] = ended
@@ -180,6 +186,18 @@ def test_one_that_does_not_stop_in_time_gives_its_job_back(records: Records, tmp
     running.end(job)
     assert watched.join(5)
     assert status(records, job) == Status.RUNNING
+
+
+def test_a_job_that_finds_no_room_holds_up_nobody(records: Records, tmp_path: Path, running: Jobs) -> None:
+    watched = supervisor(records, tmp_path, slots())
+    large, small = accept(records), accept(records)
+    running.large = {large.id}
+    ring(watched, times=1)
+    assert running.start(small)
+    running.end(small)
+    assert watched.join(5), "it does not look for it again and again"
+    assert [job for job, _ in running.tried] == [large.id, small.id]
+    assert status(records, large) == Status.QUEUED
 
 
 def test_who_claims_says_how_long_his_lease_is(records: Records, tmp_path: Path, running: Jobs) -> None:

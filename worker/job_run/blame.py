@@ -1,24 +1,30 @@
 """Whose fault a failure is: the worker's, the database's or the store's, or that of one job's files.
 
-The first gives the job back as if it had never run, and its worker rests. The second costs the job an attempt.
+The first gives the job back as if it had never run, and its worker rests. The second costs the job an attempt. A job
+that is too large for the disk of its worker is nobody's fault: it goes back, and not for ever.
 """
 
 import errno
+import shutil
 from collections.abc import Callable
+from pathlib import Path
 
 import structlog
 
-from worker.errors import FULL_DISK, StorageFull, Unavailable
+from worker.errors import FULL_DISK, DiskFull, StorageFull, Unavailable
 from worker.job_run.attempt import Attempt
+from worker.job_run.fetching import size_of
 from worker.job_run.outcomes import Returned, Spent, failed
 from worker.records.values import Ending
 from worker.runner.failures import internal_error, told
+from worker.runner.outputs import bytes_below
 
 log = structlog.get_logger()
 
 TRANSIENT_ERRORS = (Unavailable, StorageFull, OSError)
 """Errors of reading and writing that may go by."""
 
+_TIMES_WITHOUT_ROOM = 4  # until a job ends for it, each long after the one before
 _NOT_HERE = frozenset({errno.ENODEV, errno.ENOTCONN, errno.ESTALE})  # a file system that is not mounted, or cut off
 _OF_THE_HOST = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})  # no descriptor or no memory is left for any file
 
@@ -46,6 +52,23 @@ def given_back(attempt: Attempt, error: Exception) -> Returned:
     """The end for a job whose worker cannot do its part: it waits for another one, or for better times."""
     log.error("worker cannot do its part; the job goes back", job=attempt.job.id, reason=str(error))
     return Returned(rests=True)
+
+
+def without_room(attempt: Attempt, scratch: Path) -> Returned | Ending:
+    """The end for a job whose files found no room in `scratch`: here others go first for a while, and other workers may
+    take it. One that found none again and again ends: it would wait for ever. Raises ServiceError, OSError."""
+    context, job = attempt.context, attempt.job
+    size = size_of(context.records, job)
+    room = shutil.disk_usage(scratch).free + (bytes_below(scratch) or 0)
+    times = context.too_large.add(job.id)
+    log.error("no room for the files of a job", job=job.id, size=size, room=room, times=times)
+    if times < _TIMES_WITHOUT_ROOM:
+        return Returned(rests=True, why="there is no room for its files on the disk of its worker")
+    said = (
+        f"its files have {size:,} bytes, and {times} times there was no room for them on the disk of a worker, which "
+        f"has {room:,} now. Where that is made, or a worker with a larger disk started, it can be sent again."
+    )
+    return failed(told(DiskFull(said), attempt.stage_name))
 
 
 def spent(attempt: Attempt, error: OSError) -> Spent:

@@ -33,6 +33,14 @@ def fetch(records: Records, blobs: Blobs, job: Job, scratch: Path, go_on: GoOn =
         _fetch_journal(records, blobs, job, scratch / JOURNAL, go_on)
 
 
+def size_of(records: Records, job: Job) -> int:
+    """Bytes that `fetch` writes. Raises Unavailable."""
+    files = (records.blobs.find(sha256, None) for sha256 in records.jobs.files(job.id))
+    journal = records.journal.entries(job.id) if job.lane == LONG else ()
+    blobs = (*files, *(entry.blob for entry in journal))
+    return (job.checkpoint.size if job.checkpoint else 0) + sum(blob.size for blob in blobs if blob is not None)
+
+
 def _fetch_blob(records: Records, blobs: Blobs, sha256: str, destination: Path, go_on: GoOn) -> None:
     destination.unlink(missing_ok=True)  # what an earlier try left
     blob = records.blobs.find(sha256, None)

@@ -86,8 +86,8 @@ def finish_without_files(attempt: Attempt, outcome: Outcome) -> Outcome:
                 case Spent(ending, why):
                     if leases.retry(job, why, ending, heartbeat.begun, heartbeat.stage) is Status.FAILED:
                         return ending
-                case Returned():
-                    leases.give_back(job, heartbeat.begun)
+                case Returned(why=why):
+                    leases.give_back(job, heartbeat.begun, why)
             break
         except ServiceError as error:
             log.warning("end not recorded yet", job=job.id, reason=str(error))

@@ -11,9 +11,11 @@ class Returned:
     """The job waits again as if it had never run: its worker cannot go on.
 
     rests   whether that worker would do no better with the next job, and claims none for a while
+    why     what its log says of it
     """
 
     rests: bool = False
+    why: str = "its worker cannot go on"
 
 
 @dataclass(frozen=True, slots=True)

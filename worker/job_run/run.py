@@ -4,13 +4,15 @@ import time
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import structlog
 
 from micronet.errors import MicronetError
+from worker.blobs.port import CHUNK
 from worker.errors import DeviceUnavailable, RunnerUnavailable, ServiceError
 from worker.job_run.attempt import Attempt, interruption
-from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_ours, spent
+from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_full, is_ours, spent, without_room
 from worker.job_run.context import WorkerContext
 from worker.job_run.fetching import fetch
 from worker.job_run.finishing import finish_succeeded, finish_with_files, finish_without_files
@@ -121,10 +123,20 @@ def _laid_out(attempt: Attempt, stack: ExitStack) -> Path:
     try:
         with_retries(attempt, fetched, patience_before(attempt))
     except TRANSIENT_ERRORS as error:
+        _raise_if_without_room(attempt, error, scratch)
         if is_ours(error, context.blobs.identity):
             raise Interrupted(given_back(attempt, error)) from error
         raise
     return scratch
+
+
+def _raise_if_without_room(attempt: Attempt, error: Exception, scratch: Path) -> None:
+    if is_full(error):
+        try:
+            outcome = without_room(attempt, scratch)
+        except (ServiceError, OSError) as another:
+            outcome = given_back(attempt, another)
+        raise Interrupted(outcome) from error
 
 
 def _journal(attempt: Attempt, scratch: Path, stack: ExitStack) -> JournalKeeper | None:
@@ -154,6 +166,7 @@ def _run(
         running = runner.run(request, scratch, attempt.limits, lambda: interruption(attempt) is not None)
     except (RunnerUnavailable, OSError) as error:
         raise_if_interrupted(attempt)
+        _raise_if_without_room(attempt, error, scratch)
         raise Interrupted(given_back(attempt, error)) from error
     try:
         outcome = Monitor(attempt, running, journal).outcome()
@@ -180,13 +193,17 @@ def _forget_journal(attempt: Attempt) -> None:
 def _rest(context: WorkerContext, runner: Runner) -> None:
     """Claim nothing for a while: what kept one job from running, or its files from being stored, stops others too."""
     log.warning("worker rests", seconds=_REST_SECONDS)
-    while not context.stopping.wait(_REST_SECONDS) and not (runner.ready and _store_works(context)):
+    while not context.stopping.wait(_REST_SECONDS) and not (runner.ready and _disks_work(context)):
         pass
 
 
-def _store_works(context: WorkerContext) -> bool:
+def _disks_work(context: WorkerContext) -> bool:
+    """Whether the store and the scratch directory take a file."""
     try:
         context.blobs.check()
+        context.scratch.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=context.scratch, buffering=0) as file:
+            file.write(bytes(CHUNK))
     except OSError as error:
         log.warning("worker rests on", reason=str(error))
         return False

@@ -5,7 +5,7 @@ that lives lets `beat` grow, and has said in the record how long it may stand st
 for so long, on its own monotonic clock, takes the job away: no clock of one host is ever compared with another's.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from secrets import token_hex
 
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, insert, select, update
@@ -18,7 +18,7 @@ from worker.records.log import write_end, write_entry, write_stages
 from worker.records.rows import artifacts_text, job_of, stage_columns
 from worker.records.score_rows import score_row
 from worker.records.tables import job_artifacts, jobs, scores
-from worker.records.turns import NEXT, NEXT_OF_KINDS
+from worker.records.turns import next_in_turn
 from worker.records.values import (
     HELD,
     Ending,
@@ -56,20 +56,24 @@ class Leases:
         lease_seconds: float | None = None,
         kinds: tuple[str, ...] | None = None,
         token: str | None = None,
+        *,
+        without: Collection[str] = (),
     ) -> Job | None:
         """The waiting job whose turn it is (see `turns`), now running for `worker`; None if none waits.
 
         `lease_seconds`: silence after which whoever looks takes the job away; None leaves that to them. `kinds`: all
         that the worker can do at the moment, where that is not every kind. `token`: of an earlier claim of this worker
-        which raised Unavailable, and may have been written all the same: then it is that one's job.
+        which raised Unavailable, and may have been written all the same: then it is that one's job. `without`: ids of
+        jobs that are left to others.
         """
         token = token or token_hex(16)
 
         def work(connection: Connection) -> Job | None:
             if (earlier := _claimed(connection, token)) is not None:  # the connection broke, after the commit
                 return earlier
-            asked = {"lanes": lanes} if kinds is None else {"lanes": lanes, "kinds": kinds}
-            seq = connection.scalar(NEXT if kinds is None else NEXT_OF_KINDS, asked)
+            asked = {"lanes": lanes} | ({} if kinds is None else {"kinds": kinds})
+            asked |= {"without": tuple(without)} if without else {}
+            seq = connection.scalar(next_in_turn(*asked), asked)
             if seq is None:
                 return None
             turn = select(func.coalesce(func.max(jobs.c.turn), 0) + 1).scalar_subquery()
@@ -94,9 +98,12 @@ class Leases:
 
         return self._database.write_alone(work)
 
-    def waiting(self, lanes: tuple[str, ...], kinds: tuple[str, ...] | None = None) -> int:
-        """How many jobs wait in these lanes, of these kinds alone if any are named."""
+    def waiting(
+        self, lanes: tuple[str, ...], kinds: tuple[str, ...] | None = None, without: Collection[str] = ()
+    ) -> int:
+        """How many jobs wait in these lanes, of these kinds alone if any are named, and without those of these ids."""
         query = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.lane.in_(lanes))
+        query = query.where(jobs.c.id.not_in(without)) if without else query
         query = query if kinds is None else query.where(jobs.c.kind.in_(kinds))
         return self._database.read(lambda connection: connection.scalar(query) or 0)
 
@@ -156,12 +163,12 @@ class Leases:
             return False
         return _may_be_tried_again(row.attempt, row.attempts_before)
 
-    def give_back(self, job: Job, begun: Sequence[LogEntry] = ()) -> bool:
-        """A claimed job waits again as if it had never started: its worker stops, and the job did nothing wrong.
+    def give_back(self, job: Job, begun: Sequence[LogEntry] = (), why: str = "its worker cannot go on") -> bool:
+        """A claimed job waits again as if it had never started: the job did nothing wrong. `why` is for its log.
 
         One that was asked to cancel is canceled. False if the lease was lost.
         """
-        return self._requeue(job, "its worker cannot go on", begun) is not None
+        return self._requeue(job, why, begun) is not None
 
     def held(self) -> tuple[Lease, ...]:
         """Every lease there is."""

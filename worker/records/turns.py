@@ -3,6 +3,9 @@
 Lanes are counted apart: who trains for a week waits for the next slot to train on, and for none that has a small score.
 """
 
+from collections.abc import Mapping
+from functools import cache
+
 from sqlalchemy import ColumnElement, Select, Subquery, bindparam, func, select
 
 from worker.records.tables import jobs
@@ -30,12 +33,15 @@ def parties(*waiting: ColumnElement[bool]) -> Subquery:
     return query.outerjoin_from(theirs, held, same).subquery()
 
 
-def _next(*of_kinds: ColumnElement[bool]) -> Select[int]:
-    them = parties(jobs.c.lane.in_(bindparam("lanes", expanding=True)), *of_kinds).c
+_ASKED: Mapping[str, ColumnElement[bool]] = {
+    "lanes": jobs.c.lane.in_(bindparam("lanes", expanding=True)),
+    "kinds": jobs.c.kind.in_(bindparam("kinds", expanding=True)),
+    "without": jobs.c.id.not_in(bindparam("without", expanding=True)),
+}
+
+
+@cache  # making it takes longer than running it
+def next_in_turn(*asked: str) -> Select[int]:
+    """The `seq` of the job whose turn it is, among those of `lanes`, of `kinds`, `without` those ids: as is `asked`."""
+    them = parties(*(_ASKED[name] for name in asked)).c
     return select(them.first).order_by(them.held, them.served, them.first).limit(1)
-
-
-NEXT = _next()  # made once: making it takes longer than running it
-"""The `seq` of the job whose turn it is, among those of `lanes`."""
-NEXT_OF_KINDS = _next(jobs.c.kind.in_(bindparam("kinds", expanding=True)))
-"""As above, among those of `kinds` alone."""
