@@ -73,7 +73,7 @@ _FAULTS = st.one_of(
 )
 
 
-@settings(max_examples=25, deadline=None, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, database=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(_FAULTS, max_size=20), st.integers(0, PIECE))
 def test_it_arrives_whatever_breaks(
     url: str, services: Services, tmp_path: Path, script: list[Fault], rest: int

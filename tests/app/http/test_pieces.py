@@ -73,7 +73,7 @@ def test_pieces_become_a_checkpoint(any_api: TestClient, any_services: Services)
 def test_every_way_to_cut_it_gives_the_same_file(make_services: MakeServices) -> None:
     with called(make_services(team_requests_per_second=100_000)) as client:
 
-        @settings(max_examples=20, deadline=None, database=None)
+        @settings(max_examples=20, database=None)
         @given(st.binary(min_size=1, max_size=300), st.lists(st.integers(1, 100), min_size=1))
         def check(content: bytes, sizes: list[int]) -> None:
             where, offset = f"/checkpoints/{hashlib.sha256(content).hexdigest()}", 0

@@ -43,7 +43,7 @@ AS_JSON = {
     "augment": {"evaluate"},
     "sparsify": {"fine_tuning/hold_zeros"},
 }
-MANY = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+MANY = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 
 
 def meant(kind: str, given: Mapping[str, str]) -> JobSettings:

@@ -59,7 +59,7 @@ cases = st.tuples(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(cases)
 def test_sums_of_any_input_are_exact_at_the_proven_width_though_they_wrap_on_the_way(case: tuple) -> None:  # type: ignore[type-arg]
     rows, (low, high), biases, random = case
@@ -239,7 +239,7 @@ branches = st.builds(Branch, st.sampled_from([-8, -1, 0]), st.sampled_from([1, 7
 rows = st.lists(st.integers(-9, 9), min_size=6, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(branches, branches, rows, st.sampled_from([0.0, 0.375, -20.0]), st.sampled_from([None, 3.0, -8.0, 40.0]))
 def test_sums_of_joined_and_padded_values_stay_within_the_proof_for_every_extreme_image(
     one: Branch, other: Branch, row: list[int], bias: float, border: float | None

@@ -33,7 +33,7 @@ def check(network: nn.Module, shape: Shape) -> None:
         )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(networks())
 def test_counts_are_those_of_numbers_that_count(case: tuple[nn.Module, Shape]) -> None:
     check(*case)

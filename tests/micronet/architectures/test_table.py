@@ -104,7 +104,7 @@ JSON = st.one_of(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from(list(ARCHITECTURES.values())),
     st.dictionaries(st.sampled_from(["depth", "width", "alpha", "num_classes", "image_size", "x"]), JSON, max_size=3),

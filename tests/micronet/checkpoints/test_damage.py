@@ -31,9 +31,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
 
 CONTAINERS = ["zip", "legacy", "safetensors", "onnx"]
 
-PLAIN = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
-)
+PLAIN = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True)
 
 
 def outcome(path: Path) -> object:

@@ -33,7 +33,7 @@ def same(graph: Graph, shown: Tensor) -> bool:
     return torch.equal(answers.double(), interpret(widen(graph), wide))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(networks(8), st.integers(2, 16), st.integers(2, 16))
 def test_any_network_on_any_grids_gives_the_bits_of_float64(module: nn.Module, weights: int, values: int) -> None:
     assert same(quantized(module, weights, values), images(5))
@@ -150,7 +150,7 @@ def test_averages_are_the_same_where_their_division_is_a_shift() -> None:
     assert after(Node("mean", aten.mean.dim, (Ref("x"), (-4, 2)))) == frozenset()  # over images, however many
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.floats(-1e4, 1e4, width=64), min_size=1), st.integers(2, 24), st.integers(-4, 20))
 def test_a_float64_value_goes_onto_a_grid_as_fake_quantize_says(numbers: list[float], bits: int, point: int) -> None:
     grid, values = fixed_point(bits, (point,)), torch.tensor(numbers, dtype=torch.float64)

@@ -28,7 +28,7 @@ def _close(program: Tensor, meaning: Tensor) -> None:
     torch.testing.assert_close(program, meaning, rtol=1e-4, atol=1e-5 * float(meaning.abs().max() + 1))
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(networks(8), st.sampled_from([1, 3]), st.booleans())
 def test_a_program_gives_what_the_graph_means_for_any_batch(module: nn.Module, batch: int, merge: bool) -> None:
     graph = fold_constants(capture(module, IMAGE))
@@ -37,14 +37,14 @@ def test_a_program_gives_what_the_graph_means_for_any_batch(module: nn.Module, b
         _close(program.run(images(count)), interpret(graph, images(count)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(networks(8))
 def test_after_all_passes_too(module: nn.Module) -> None:
     graph = fuse_batchnorm(recognize(fold_constants(capture(module, IMAGE))))
     _close(lower(graph, 3).run(images(3)), interpret(graph, images(3)))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.sampled_from(EXACT), max_size=6), st.integers(0, 999), st.integers(3, 6), st.booleans())
 def test_where_sums_are_exact_every_bit_is_the_same(parts: list[str], seed: int, bits: int, merge: bool) -> None:
     graph = quantized(network(parts, seed), bits, bits)
@@ -53,7 +53,7 @@ def test_where_sums_are_exact_every_bit_is_the_same(parts: list[str], seed: int,
         assert torch.equal(program.run(images(count)), interpret(graph, images(count)))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     st.integers(2, 22),
     st.integers(-20, 30),

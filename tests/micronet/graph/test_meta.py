@@ -37,7 +37,7 @@ def meta(*shape: int, dtype: torch.dtype = torch.float32) -> Tensor:
     return torch.empty(shape, dtype=dtype, device="meta")
 
 
-@settings(deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(st.data())
 def test_convolutions(data: st.DataObject) -> None:
     channels, filters, kernel = data.draw(st.integers(1, 4)), data.draw(st.integers(1, 6)), data.draw(PAIRS)
@@ -49,7 +49,7 @@ def test_convolutions(data: st.DataObject) -> None:
     agree(aten.conv2d.default, x, weight, bias, *geometry[: data.draw(st.integers(0, 4))])
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(SHAPES, SHAPES, st.sampled_from([torch.float32, torch.int64]))
 def test_operations_element_by_element(one: list[int], other: list[int], dtype: torch.dtype) -> None:
     for target in (aten.add.Tensor, aten.sub.Tensor, aten.mul.Tensor, aten.div.Tensor):
@@ -58,7 +58,7 @@ def test_operations_element_by_element(one: list[int], other: list[int], dtype: 
         agree(target, meta(*one, dtype=dtype), 2.5)
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(SIZES, min_size=2, max_size=4), st.integers(-4, 3), SIZES, st.booleans())
 def test_joins_means_and_layers(shape: list[int], axis: int, size: int, keep: bool) -> None:
     other = [size if index == axis % len(shape) else side for index, side in enumerate(shape)]

@@ -14,7 +14,7 @@ WIDE = (-(2**31), 2**31 - 1)
 STEPS = st.floats(2.0**-40, 1, width=32)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(STEPS, st.integers(0, 2**30))
 def test_biases_of_32_bits_are_written_to_the_bit(step: float, seed: int) -> None:
     """Of every size from one bit to 32; products round at 24, as they do where a file is read."""

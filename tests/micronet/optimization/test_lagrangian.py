@@ -21,7 +21,7 @@ parts = st.dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(parts, st.floats(0.01, 100))
 def test_no_combination_of_no_more_loss_costs_less(parts: dict[str, list[Option]], multiplier: float) -> None:
     found = total(choose(parts, multiplier).values())
@@ -31,7 +31,7 @@ def test_no_combination_of_no_more_loss_costs_less(parts: dict[str, list[Option]
         assert other.loss > found.loss or other.cost >= found.cost * (1 - 1e-9)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(parts, st.floats(0, 300))
 def test_the_multiplier_keeps_the_loss_wherever_anything_does(parts: dict[str, list[Option]], loss: float) -> None:
     found = total(choose(parts, multiplier_for_loss(parts.values(), loss)).values())

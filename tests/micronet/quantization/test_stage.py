@@ -70,7 +70,7 @@ def check_on_grids(graph: Graph) -> None:
         assert grid.low <= float(integers.min()) <= float(integers.max()) <= grid.high
 
 
-@settings(deadline=None, max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.fixed_dictionaries({"conv1": WIDTHS, "conv2": WIDTHS, "fc": WIDTHS}),
     st.sampled_from(["tensor", "channel"]),

@@ -128,7 +128,7 @@ def test_of_published_networks(shared_dir: Path, name: str, bits: tuple[int, int
     check(published(shared_dir / "checkpoints" / name, bits), asked)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 @given(networks(), st.integers(2, 9), st.integers(2, 12), st.sampled_from(WAYS))
 def test_of_any_network(module: nn.Module, weight_bits: int, activation_bits: int, asked: ScoreSettings) -> None:
     graph: Graph = quantized(module, weight_bits, activation_bits)

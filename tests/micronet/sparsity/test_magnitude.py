@@ -76,7 +76,7 @@ def test_a_layer_of_small_weights_is_spared_by_normalizing() -> None:
     )
 
 
-@settings(deadline=None, max_examples=25)
+@settings(max_examples=25)
 @given(networks(4), st.floats(0.01, 0.99), st.sampled_from(SCOPES))
 def test_counts_are_exact_and_zeros_stay(module: nn.Module, sparsity: float, scope: Scope) -> None:
     graph = capture(module, IMAGE)

@@ -33,7 +33,7 @@ def _wide(graph: Graph) -> Graph:
     return replace(graph, weights={name: weight.double() for name, weight in graph.weights.items()})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(networks(8))
 def test_fused_equals_unfused(module: nn.Module) -> None:
     graph = capture(module, IMAGE)

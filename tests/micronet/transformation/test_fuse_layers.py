@@ -62,7 +62,7 @@ def fused(graph: Graph) -> FusedLayers:
     return done
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(networks(6), st.sampled_from([0.0, 0.2, 0.4, 0.6]), st.integers(0, 2**16), st.booleans())
 def test_random_networks(module: nn.Module, share: float, seed: int, norms: bool) -> None:
     graph = with_zeros(prepare(capture(module, IMAGE), fuse=False), share, seed)

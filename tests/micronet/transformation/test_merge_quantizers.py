@@ -127,7 +127,7 @@ def test_a_quantizer_of_what_lies_on_its_grid_goes_and_no_other(
     assert torch.equal(interpret(prepared, x), interpret(captured, x))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.floats(2.0**-40, 2.0**40, width=32), st.integers(0, 2**16 - 1))
 def test_a_point_of_a_grid_stays_where_it_is_at_any_step(step: float, zero: int) -> None:
     """All 65,536 points of 16 bits."""

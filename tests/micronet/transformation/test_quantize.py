@@ -70,7 +70,7 @@ def test_every_parameter_lies_on_its_grid(how: Quantization) -> None:
     assert all(len(grid.steps) == len(quantized.weights[name]) for name, grid in grids.items())
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(networks(), st.sampled_from(sorted(RANGE_RULES)))
 def test_many_bits_are_close_to_float(module: nn.Module, rule: str) -> None:
     graph = fold_constants(capture(module, IMAGE))
@@ -124,7 +124,7 @@ def test_widths_are_not_put_on_top_of_widths() -> None:
 
 @pytest.mark.parametrize("rule", sorted(RANGE_RULES))
 @pytest.mark.parametrize("bits", [4, 12])
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(module=networks())
 def test_no_operation_reads_a_wider_activation(rule: str, bits: int, module: nn.Module) -> None:
     graph = fold_constants(capture(module, IMAGE))
@@ -136,7 +136,7 @@ def test_no_operation_reads_a_wider_activation(rule: str, bits: int, module: nn.
     assert known[quantized.output] <= bits
 
 
-@settings(deadline=None, max_examples=15)
+@settings(max_examples=15)
 @given(networks(), st.integers(3, 12))
 def test_what_operations_read_lies_on_few_enough_levels(module: nn.Module, bits: int) -> None:
     graph = fold_constants(capture(module, IMAGE))

@@ -63,7 +63,7 @@ def test_a_view_of_what_was_copied_into_order_stays_what_it_is(copy: Callable[[T
     assert torch.equal(interpret(lean, images(3)), interpret(graph, images(3)))
 
 
-@settings(deadline=None, max_examples=20)
+@settings(max_examples=20)
 @given(networks())
 def test_any_network_stays_what_it_is(module: nn.Module) -> None:
     graph = capture(module, IMAGE)
