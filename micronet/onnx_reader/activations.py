@@ -7,7 +7,7 @@ import torch
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, maximum, minimum, multiply, no_batch, unary
 from micronet.onnx_reader.quantization import RANGES, clipped, narrowed
-from micronet.onnx_reader.shapes import reshape
+from micronet.onnx_reader.shapes import axes_in, reshape
 from micronet.onnx_reader.values import Floating, Known, Quantized, literal
 
 
@@ -31,6 +31,8 @@ def _clip(call: Call) -> Floating | Quantized:
     low = None if low is None or low <= -limit else low
     high = None if high is None or high >= limit else high
     if isinstance(x, Known) and not x.tensor.is_floating_point():
+        if any(end is not None and not float(end).is_integer() for end in (low, high)):
+            raise call.corrupt(f"the ends {low} and {high} are no integers.")
         low, high = (None if end is None else int(end) for end in (low, high))
     if low is None and high is None:
         return x
@@ -99,7 +101,7 @@ def _softmax(call: Call) -> Floating:
     axis = call.whole("axis", -1 if call.opset >= 13 else 1)
     if call.opset >= 13 or axis in (-1, rank - 1):
         return call.emit(name, x, axis)
-    start = axis % rank if rank else 0
+    start = axes_in(call, (axis,), rank)[0] if rank else 0
     flat = call.emit("reshape", x, (*x.shape[:start], math.prod(x.shape[start:])))
     return call.emit("reshape", call.emit(name, flat, -1), x.shape)
 

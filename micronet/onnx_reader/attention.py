@@ -23,6 +23,8 @@ def _attention(call: Call) -> Floating:
         raise call.unsupported("keys and values of earlier calls, or lengths of them.")
     if key.shape[1] != query.shape[1] or value.shape[1] != query.shape[1]:
         raise call.unsupported("heads that share keys.")
+    if query.shape[-1] == 0:
+        raise call.corrupt("its queries have no elements.")
     scale = call.real("scale", 0.0) or 1 / math.sqrt(query.shape[-1])
     root = math.sqrt(abs(scale))
     query = call.emit("mul", query, math.copysign(root, scale))

@@ -1,5 +1,6 @@
 """Call: one ONNX node with its operands, as an importer sees it; nothing it says may go unread."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from onnx import AttributeProto, NodeProto
@@ -103,13 +104,18 @@ class Call:
         return tuple(int(entry) for entry in known.tensor.reshape(-1).tolist())
 
     def number(self, index: int) -> float | None:
-        """The one element of the constant `index`, None if it is absent."""
+        """The one element of the constant `index`, None if it is absent. CorruptFile for NaN."""
         known = self.known(index)
         if known is None or known.tensor.numel() == 0:
             return None
         if known.tensor.numel() != 1:
             raise self.corrupt(f"operand {index} is no single number.")
-        return float(known.tensor.item())
+        return self._no_nan(float(known.tensor.item()), f"operand {index}")
+
+    def _no_nan(self, number: float, what: str) -> float:
+        if math.isnan(number):
+            raise self.corrupt(f"{what} is NaN; a number is right.")
+        return number
 
     # attributes
 
@@ -127,9 +133,9 @@ class Call:
         return default if attribute is None else int(attribute.i)
 
     def real(self, name: str, default: float) -> float:
-        """An attribute of one float."""
+        """An attribute of one float. CorruptFile for NaN, which only makes more of it."""
         attribute = self._attribute(name, AttributeProto.FLOAT)
-        return default if attribute is None else float(attribute.f)
+        return default if attribute is None else self._no_nan(float(attribute.f), f"attribute {name!r}")
 
     def text(self, name: str, default: str) -> str:
         """A string attribute."""

@@ -127,7 +127,10 @@ def _import_node(node: NodeProto, index: int, opset: int, values: dict[str, Valu
             raise OnnxUnsupportedFeature(f"{what} uses {show(name)}, an additional output that is not read.")
     build.begin(what, tuple(name for name in node.output if name))
     call = Call(node, what, opset, [values[name] if name else None for name in node.input], build)
-    made = importer(call)
+    try:
+        made = importer(call)
+    except (ArithmeticError, IndexError, ValueError) as error:  # numbers that no importer was prepared for
+        raise OnnxUnsupportedFeature(f"{what} cannot be read with these operands: {show(str(error))}.") from error
     call.check_all_read()
     build.end(node.name.lstrip("/") or f"{node.op_type}_{index}")
     results = [made] if isinstance(made, Value) else list(made)

@@ -3,6 +3,7 @@
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add, idle, multiply
 from micronet.onnx_reader.hints import TRAINED
+from micronet.onnx_reader.shapes import axes_in
 from micronet.onnx_reader.values import Floating, Known
 
 _CUDNN = True
@@ -31,7 +32,7 @@ def _layer_norm(call: Call) -> Floating:
     """LayerNormalization over the axes from `axis` on."""
     x, operands = call.tensor(0), (call.tensor(1), call.optional(2))
     call.ignore("stash_type")
-    axis = call.whole("axis", -1)
+    (axis,) = axes_in(call, (call.whole("axis", -1),), len(x.shape))
     shape = x.shape[axis:]
     epsilon = call.real("epsilon", 1e-5)
     own = all(operand is None or operand.shape == shape for operand in operands)
@@ -47,7 +48,7 @@ def _group_norm(call: Call) -> Floating:
     """GroupNormalization; before opset 21 scale and bias were per group, and are spread over its channels here."""
     x, scale, bias = call.tensor(0), call.tensor(1), call.tensor(2)
     call.ignore("stash_type")
-    groups, channels = call.whole("num_groups", 0), x.shape[1]
+    groups, channels = call.whole("num_groups", 0), _channels(call, x)
     if groups < 1 or channels % groups:
         raise call.corrupt(f"{groups} groups do not divide {channels} channels.")
     if call.opset < 21 and channels != groups:
@@ -59,17 +60,23 @@ def _group_norm(call: Call) -> Floating:
 def _instance_norm(call: Call) -> Floating:
     """InstanceNormalization: as many groups as channels."""
     x, scale, bias = call.tensor(0), _given(call.tensor(1), 1.0), _given(call.tensor(2), 0.0)
-    return call.emit("group_norm", x, x.shape[1], scale, bias, call.real("epsilon", 1e-5), False)
+    return call.emit("group_norm", x, _channels(call, x), scale, bias, call.real("epsilon", 1e-5), False)
+
+
+def _channels(call: Call, x: Floating) -> int:
+    """Size of the second axis. CorruptFile where there is none."""
+    if len(x.shape) < 2:
+        raise call.corrupt(f"a value of {len(x.shape)} dimensions has no channels; (N, C, ...) has.")
+    return x.shape[1]
 
 
 def _rms_norm(call: Call) -> Floating:
     """RMSNormalization: x / sqrt(mean(x^2) + epsilon) * scale, over the axes from `axis` on."""
     x, scale = call.tensor(0), _given(call.tensor(1), 1.0)
     call.ignore("stash_type")
-    rank, axis = len(x.shape), call.whole("axis", -1)
-    if not -rank <= axis < rank:
-        raise call.corrupt(f"axis {axis} is not within {rank} dimensions.")
-    squares = call.emit("mean", call.emit("pow_number", x, 2.0), tuple(range(axis % rank, rank)), True)
+    rank = len(x.shape)
+    (axis,) = axes_in(call, (call.whole("axis", -1),), rank)
+    squares = call.emit("mean", call.emit("pow_number", x, 2.0), tuple(range(axis, rank)), True)
     size = call.emit("sqrt", call.emit("add", squares, call.real("epsilon", 1e-5)))
     plain = call.emit("mul", x, call.emit("reciprocal", size))
     return plain if scale is None else multiply(call, plain, scale)

@@ -103,8 +103,9 @@ def _range(call: Call, kind: int) -> tuple[int, int, int]:
 
 def _scale(call: Call) -> Known:
     scale = call.known(1)
-    if scale is None or not scale.tensor.is_floating_point() or not bool((scale.tensor > 0).all()):
-        raise call.corrupt("the scale is missing or not positive.")
+    positive = scale is not None and scale.tensor.is_floating_point() and bool((scale.tensor > 0).all())
+    if scale is None or not positive or not bool(scale.tensor.isfinite().all()):
+        raise call.corrupt("the scale is missing, or not positive and finite.")
     return scale
 
 

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.indexing import take
+from micronet.onnx_reader.shapes import axes_in
 from micronet.onnx_reader.tensors import check_rank
 from micronet.onnx_reader.values import BATCH, MAX_ELEMENTS, Floating, multiple_of_batch
 from micronet.shown import show, show_some
@@ -139,7 +140,7 @@ def _vector(call: Call, index: int) -> tuple[float, ...] | None:
 def _sizes(call: Call, x: Floating, axes: tuple[int, ...] | None) -> Scaling:
     """Scale and new size of every axis, from the operand `scales` or the operand `sizes`."""
     rank = len(x.shape)
-    places = range(rank) if axes is None else [axis % rank for axis in axes]
+    places = tuple(range(rank)) if axes is None else axes_in(call, axes, rank)
     scales = _vector(call, 2)
     wanted = call.integers(3)
     given = scales if scales is not None else wanted

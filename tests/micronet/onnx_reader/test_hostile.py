@@ -25,8 +25,10 @@ from micronet.errors import (
     OnnxUnsupportedOperation,
     OnnxUnsupportedVersion,
 )
-from micronet.onnx_reader import import_graph, load_model, loading, wire
+from micronet.onnx_reader import import_graph, importing, load_model, loading, wire
+from micronet.onnx_reader.call import Call
 from micronet.onnx_reader.checking import MAX_NAME
+from micronet.onnx_reader.values import Value
 
 IMAGE = ("image", TensorProto.FLOAT, ["N", 3, 4, 4])
 LOGITS = ("logits", TensorProto.FLOAT, ["N", 48])
@@ -120,7 +122,10 @@ def declared(*dims: int) -> ModelProto:
 
 
 def opset(version: int) -> ModelProto:
-    model = classifier()
+    return at_opset(version, classifier())
+
+
+def at_opset(version: int, model: ModelProto) -> ModelProto:
     model.opset_import[0].version = version
     return model
 
@@ -302,6 +307,72 @@ def refusing(model: ModelProto, error: type[MicronetError], directory: Path, mos
     return raised.value
 
 
+NAN, INFINITY = float("nan"), float("inf")
+PIXELS = [node("Reshape", "image", "row", output="pixels")]
+
+
+def number(value: float, name: str = "c") -> NodeProto:
+    """A constant that is no initializer, of which none may be infinite."""
+    return node("Constant", output=name, value_float=value)
+
+
+CASES |= {
+    "Resize of a number": (
+        lambda: classifier(after(number(1.0), node("Resize", "c", "", "", "s", axes=[0])), [integers("s", 3)]),
+        CorruptFile,
+    ),
+    "Resize along an axis twice": (
+        lambda: classifier(after(node("Resize", "image", "", "", "s", axes=[2, -2])), [integers("s", 3, 3)]),
+        CorruptFile,
+    ),
+    "group norm without channels": (
+        lambda: classifier(
+            after(*PIXELS, node("GroupNormalization", "pixels", "w", "w", num_groups=1)),
+            [weight("w", 1), integers("row", -1)],
+        ),
+        CorruptFile,
+    ),
+    "instance norm without channels": (
+        lambda: classifier(
+            after(*PIXELS, node("InstanceNormalization", "pixels", "w", "w")), [weight("w", 1), integers("row", -1)]
+        ),
+        CorruptFile,
+    ),
+    "layer norm over axes that do not exist": (
+        lambda: classifier(after(node("LayerNormalization", "image", "w", axis=-9)), [weight("w", 1)]),
+        CorruptFile,
+    ),
+    "softmax over an axis that does not exist": (
+        lambda: at_opset(11, classifier(after(node("Softmax", "image", axis=99)))),
+        CorruptFile,
+    ),
+    "NaN as the end of a clip": (lambda: classifier(after(number(NAN), node("Clip", "image", "c"))), CorruptFile),
+    "NaN as the end of integers": (
+        lambda: classifier(after(number(NAN), node("Clip", "w", "c")), [integers("w", 1)]),
+        CorruptFile,
+    ),
+    "a half as the end of integers": (
+        lambda: classifier(after(number(0.5), node("Clip", "w", "c")), [integers("w", 1)]),
+        CorruptFile,
+    ),
+    "NaN as a slope": (lambda: classifier(after(node("LeakyRelu", "image", alpha=NAN))), CorruptFile),
+    "attention of no depth": (
+        lambda: classifier(after(node("Attention", "q", "q", "q")), [weight("q", 1, 1, 2, 0)]),
+        CorruptFile,
+    ),
+    "steps of infinity": (
+        lambda: classifier(
+            after(
+                number(INFINITY),
+                node("QuantizeLinear", "image", "c", output="q"),
+                node("DequantizeLinear", "q", "c"),
+            )
+        ),
+        CorruptFile,
+    ),
+}
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_ends_in_its_own_error(name: str, tmp_path: Path) -> None:
     make, error = CASES[name]
@@ -324,6 +395,20 @@ def test_the_error_names_operation_and_node(tmp_path: Path) -> None:
     model = classifier(after(node("Einsum", "image", equation="a->a", name="attention/scores")))
     with pytest.raises(OnnxUnsupportedOperation, match=r"Einsum node 'attention/scores'"):
         read(model, tmp_path)
+
+
+@pytest.mark.parametrize("error", [ZeroDivisionError, OverflowError, IndexError, ValueError])
+def test_what_no_importer_was_prepared_for_names_the_node(
+    error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def importer(call: Call) -> Value:
+        raise error("\x1b" * 1000)
+
+    monkeypatch.setattr(importing, "IMPORTERS", {**importing.IMPORTERS, "Relu": importer})
+    with pytest.raises(OnnxUnsupportedFeature, match=r"Relu node 'last' cannot be read") as raised:
+        read(classifier(after(node("Relu", "image", name="last"))), tmp_path)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 200
 
 
 def test_files_over_the_bound_are_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
