@@ -11,6 +11,7 @@ from micronet.analysis.dot_products import DOT_PRODUCTS
 from micronet.analysis.shapes import shapes
 from micronet.analysis.widths import activation_grid, grid_tensors
 from micronet.errors import SettingsError
+from micronet.evaluation.quotients import with_exact_quotients
 from micronet.evaluation.single_precision import single_precision
 from micronet.graph.ir import Argument, Graph, Node, Ref
 
@@ -42,10 +43,13 @@ def check_exact(graph: Graph) -> None:
 
 
 def widen(graph: Graph) -> Graph:
-    """The graph with its weights in float64, but for what torch takes in float32 alone."""
+    """The graph in float64, but for what torch takes in float32 alone; to be run, not counted, on any device.
+
+    Its quotients are correctly rounded where the kernels of a device round them otherwise.
+    """
     kept = grid_tensors(graph)
     weights = {name: w if name in kept else _tensor_in_float64(w) for name, w in graph.weights.items()}
-    return replace(graph, weights=weights)
+    return with_exact_quotients(replace(graph, weights=weights))
 
 
 def exactly(graph: Graph) -> Graph:

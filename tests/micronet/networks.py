@@ -141,3 +141,22 @@ def quantized(module: nn.Module, weight_bits: int, activation_bits: int) -> Grap
             observer.take(observer.measure(seen[name].reshape(1, -1)))
 
     return quantize_activations(quantize_weights(graph, how), how, calibrate)
+
+
+class _Halfway(nn.Module):
+    """Values that often lie halfway between two points of the next grid: quotients by 6, by 7 and by 49."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.fake_quantize_per_tensor_affine(x * 8, 2.0**-4, 0, -128, 127)
+        swish = torch.fake_quantize_per_tensor_affine(nn.functional.hardswish(x), 2.0**-3, 0, -128, 127)
+        gate = torch.fake_quantize_per_tensor_affine(nn.functional.hardsigmoid(x), 2.0**-3, 0, 0, 15)
+        seventh = torch.fake_quantize_per_tensor_affine(x / 7, 2.0**-3, 0, -128, 127)
+        mean = torch.fake_quantize_per_tensor_affine(x.mean((2, 3)), 2.0**-5, 0, -128, 127)
+        pooled = torch.fake_quantize_per_tensor_affine(nn.functional.adaptive_avg_pool2d(x, 1), 2.0**-5, 0, -128, 127)
+        return torch.cat([*(y.flatten(1) for y in (swish, gate, seventh)), mean, pooled.flatten(1)], 1)
+
+
+def halfway() -> tuple[Graph, Tensor]:
+    """The graph of such a network, and images for it."""
+    generator = torch.Generator().manual_seed(0)
+    return capture(_Halfway(), (3, 7, 7)), torch.randint(-128, 128, (512, 3, 7, 7), generator=generator) / 128

@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from micronet.training.gradients import recording_stream
+from tests.micronet.cuda_arithmetic import as_cuda_computes
 
 aten = torch.ops.aten
 
@@ -252,7 +253,7 @@ class Gpu(TorchDispatchMode):
     def _drawing(self, func: Any, args: Any, kwargs: Any) -> Any:
         """With the GPU's own random numbers, where it draws any."""
         if torch.Tag.nondeterministic_seeded not in func.tags:
-            return func(*args, **kwargs)
+            return as_cuda_computes(func, args)(*args, **kwargs)
         before = torch.get_rng_state()
         torch.set_rng_state(self.drawn)
         try:

@@ -42,7 +42,7 @@ from micronet.training.task import Task
 from micronet.transformation.plain_batch_norms import plain_batch_norms
 from micronet.transformation.quantization import Quantization
 from micronet.transformation.quantize import quantize_weights
-from tests.micronet.networks import IMAGE, images, network, quantized
+from tests.micronet.networks import IMAGE, halfway, images, network, quantized
 from tests.micronet.pretended import CPU, GPU, Fault, Gpu, Stream, There, pretended
 from tests.micronet.training.lessons import SHORT, Dying, Killed, digits_graph, digits_task, same
 
@@ -179,6 +179,17 @@ def test_answers_are_those_of_the_cpu(bits: tuple[int, int], bit_true: bool) -> 
     with pretended():
         there = logits_of(graph, CUDA, 8, bit_true)(images(8).to(CUDA)).cpu()
     torch.testing.assert_close(there.float(), here, rtol=1e-3, atol=1e-3)
+
+
+def test_where_sums_are_exact_so_are_quotients() -> None:
+    """CUDA multiplies by reciprocals, of which ties know."""
+    graph, shown = halfway()
+    here = logits_of(graph, CPU, 512, True)(shown)
+    with pretended():
+        there = logits_of(graph, CUDA, 512, True)(shown.to(CUDA)).cpu()
+        plain = interpret(graph.on(CUDA), shown.to(CUDA).double()).cpu()
+    assert torch.equal(here.double(), there)
+    assert not torch.equal(here.double(), plain)
 
 
 def test_accuracy_is_that_of_the_cpu() -> None:

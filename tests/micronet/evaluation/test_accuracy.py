@@ -21,6 +21,7 @@ from micronet.training.network import TrainableNetwork
 from micronet.transformation.quantization import Quantization, layer_outputs
 from micronet.transformation.quantize import quantize_activations, quantize_weights
 from micronet.transformation.ranges import SigmaMax
+from tests.micronet.networks import halfway
 from tests.micronet.training.lessons import SHORT, digits_graph, digits_task
 
 CPU = torch.device("cpu")
@@ -152,6 +153,13 @@ def test_where_sums_are_exact_cuda_gives_the_very_logits_of_the_cpu(graph: Graph
         for device in (CPU, torch.device("cuda"))
     )
     assert torch.equal(here.double(), there)
+
+
+@needs_cuda
+def test_quotients_between_two_points_of_a_grid_round_alike() -> None:
+    graph, images = halfway()
+    here, there = (logits_of(graph, device, 512, True)(images.to(device)) for device in (CPU, torch.device("cuda")))
+    assert torch.equal(here.double(), there.cpu())
 
 
 @needs_cuda
