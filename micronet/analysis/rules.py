@@ -167,11 +167,30 @@ RULES: Mapping[Target, Rule] = {
 def rule_of(target: Target, name: str) -> Rule:
     """The row of `target`; raises UnknownOperation, which names the operation and where it stands."""
     if target not in RULES:
+        operation = operation_name(target)
+        instead = _INSTEAD.get(
+            operation, "Express it with operations that have one (micronet/analysis/rules.py lists them)"
+        )
         raise UnknownOperation(
-            f"{operation_name(target)} ({name}) has no counting rule, and a silent zero would be a lie. "
-            "Express it with operations that have one (micronet/analysis/rules.py lists them), or propose a rule."
+            f"{operation} ({name}) has no counting rule, and a silent zero would be a lie. "
+            f"{instead}, or propose a rule."
         )
     return RULES[target]
+
+
+_BY_VALUES = "What the images decide is chosen by relu, clamp, maximum and minimum, or by a product with a gate"
+_RECURRENT = "Spell the cell out: linear layers, sigmoid, tanh, products and sums"
+_INTERPOLATED = "Enlarge by the nearest element, which is free, and smooth with a depthwise convolution"
+_INSTEAD: Mapping[str, str] = {
+    **dict.fromkeys(("where", "masked_fill", "gt", "ge", "lt", "le", "eq", "ne", "sign"), _BY_VALUES),
+    **dict.fromkeys(("hardshrink", "softshrink", "threshold"), _BY_VALUES),
+    **dict.fromkeys(("lstm", "gru", "lstm_cell", "gru_cell"), _RECURRENT),
+    **dict.fromkeys(("upsample_bilinear2d", "upsample_bicubic2d", "upsample_linear1d"), _INTERPOLATED),
+    "index": "Pick places of one axis other than the batch: x.index_select(1, torch.tensor([2, 0]))",
+    "argmax": "Give the logits back: the largest is found when answers are compared",
+    "avg_pool3d": "A norm over neighbouring channels can be a 1x1 convolution of the squares",
+}
+"""Operation -> what would be right instead, where networks are met that have it."""
 
 
 def operation_name(target: Target) -> str:

@@ -30,6 +30,7 @@ _REMEDIES: Mapping[str, str] = {
     "fake_quant": _QUANTIZERS,
     "meta tensor": _NO_VALUES,
     "data-dependent": _NO_VALUES,
+    "nonzero": "Places are picked by number, as in x.index_select(1, torch.tensor([2, 0])), not by truth values.",
     "is invalid for input of size": "Any number of images may come: take it from x.shape[0], or flatten from axis 1.",
     "eval() is not supported": "Capture the module that was exported, set to evaluation before.",
 }

@@ -94,6 +94,23 @@ def roll(x: Tensor, shifts: Sequence[int], axes: Sequence[int] = ()) -> Any:
     return x.clone()
 
 
+def index(x: Tensor, indices: Sequence[Tensor | None]) -> Any:
+    """Places of one axis, each by its number, or counted from the end."""
+    (axis, places), *others = [(axis, places) for axis, places in enumerate(indices) if places is not None]
+    if others or axis == 0 or places.dim() != 1 or places.dtype == torch.bool:
+        return NotImplemented
+    return x.index_select(axis, places.remainder(x.shape[axis]))
+
+
+def flip(x: Tensor, axes: Sequence[int]) -> Any:
+    """Places in reverse order, by their numbers."""
+    if any(axis % x.dim() == 0 for axis in axes):
+        return NotImplemented
+    for axis in axes:
+        x = x.index_select(axis, torch.arange(x.shape[axis] - 1, -1, -1))
+    return x.clone()
+
+
 def full(size: Sequence[int], number: float, *, dtype: torch.dtype | None = None, **_: object) -> Tensor:
     """One number that no training set, spread over `size`; of the number's own type, unless told."""
     return torch.tensor(number, dtype=dtype).expand(tuple(size))

@@ -3,6 +3,7 @@
 import ast
 import inspect
 import operator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -73,6 +74,24 @@ def test_no_row_is_written_twice() -> None:
 def test_an_unknown_operation_is_named_and_never_free() -> None:
     with pytest.raises(UnknownOperation, match=r"cumsum \(running\)"):
         count(graph(node("running", aten.cumsum.default, X, 1)))
+
+
+@pytest.mark.parametrize(
+    ("function", "words"),
+    [
+        (lambda x: torch.where(x > 0, x, 0.1 * x), r"gt .* chosen by relu, clamp"),
+        (lambda x: nn.functional.interpolate(x, scale_factor=2, mode="bilinear"), r"bilinear2d .* by the nearest"),
+        (nn.LocalResponseNorm(2), r"avg_pool3d .* 1x1 convolution of the squares"),
+        (lambda x: x.argmax(1).float(), r"argmax .* Give the logits back"),
+        (lambda x: x[:, torch.tensor([[1, 0]])], r"index .* x\.index_select\(1"),
+        (lambda x: x.cumsum(1), r"cumsum .* Express it with operations that have one"),
+    ],
+)
+def test_of_operations_that_networks_have_it_is_said_what_would_be_right(
+    function: nn.Module | Callable[[Tensor], Tensor], words: str
+) -> None:
+    with pytest.raises(UnknownOperation, match=words + ".*, or propose a rule"):
+        count(captured(function, (4, 6, 6)))
 
 
 def test_an_unknown_operation_that_reaches_nothing_costs_nothing() -> None:

@@ -19,6 +19,7 @@ from micronet.graph.ir import Graph
 from micronet.jobs.artifact import check_same
 from micronet.network_file import from_bytes, to_bytes
 from micronet.onnx_reader import import_graph, load_model
+from micronet.transformation.fold_constants import fold_constants
 from micronet.transformation.prepare import prepare
 from tests.micronet.analysis.graphs import Apply, captured, totals
 
@@ -92,6 +93,7 @@ TABLE = [
     Row("1 / square root", lambda x: torch.rsqrt(x.exp()), 3 * N, 0),  # exponential, root, reciprocal
     Row("gated half", lambda x: F.glu(x, 1), N // 2 * 3, N // 2),  # sigmoid 2, 1; product 1
     Row("logarithm of a sigmoid", nn.LogSigmoid(), 3 * N, N),  # sigmoid 2, 1; logarithm 1
+    Row("logarithm of 1 + x", lambda x: torch.log1p(x.exp()), 2 * N, N),
     Row("celu", nn.CELU(), 2 * N, N),  # as an elu without factors
     # over the 4 channels of a pixel: n - 1 comparisons
     Row("largest channel", lambda x: x.max(1)[0], 3 * P, 0),
@@ -132,7 +134,9 @@ TABLE = [
         4 * (180 + 30 + 180),
     ),
     Row("matrices added", lambda x: torch.baddbmm(x[:, 0], x[:, 1], x[:, 2], beta=0.5), 36 + 216, 180 + 36),
-    # a matrix of 4 x 4 with one weight a row
+    # a matrix of 4 x 4, or of 6 x 6, with one weight a row
+    Row("channels by number", lambda x: x[:, torch.tensor([2, 0, -1, 1])], N, 0),
+    Row("mirrored", lambda x: x.flip(3), N, 0),
     Row("channel shuffle", nn.ChannelShuffle(2), N, 0),
 ]
 NOT_EXPORTED = {
@@ -170,7 +174,7 @@ WHOLE = {
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.name)
 def test_it_is_its_parts(row: Row) -> None:
     graph = captured(row.does, SHAPE)
-    assert totals(count(graph)) == (row.multiplications, row.additions)
+    assert totals(count(fold_constants(graph))) == (row.multiplications, row.additions)
     for images in (torch.randn(1, *SHAPE), torch.randn(5, *SHAPE)):
         right = row.does(images.clone())
         torch.testing.assert_close(interpret(graph, images), right)
@@ -240,6 +244,13 @@ def test_what_its_parts_would_not_be_stays_whole(name: str) -> None:
 def test_attention_that_drops_scores_at_random_is_refused() -> None:
     with pytest.raises(CaptureFailed, match=r"drops scores at random, 0\.1 of them.* set dropout_p to 0"):
         captured(lambda x: F.scaled_dot_product_attention(x, x, x, None, 0.1), SHAPE)
+
+
+@pytest.mark.parametrize("name", ["index", "flip"])
+def test_images_are_not_picked_from_their_batch(name: str) -> None:
+    pick = {"index": lambda x: x[torch.tensor([0])].expand(x.shape), "flip": lambda x: x.flip(0)}[name]
+    with pytest.raises(UnknownOperation, match=name):
+        count(captured(pick, SHAPE))
 
 
 def test_where_the_largest_stands_is_an_operation_without_a_row() -> None:
