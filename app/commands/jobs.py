@@ -61,7 +61,7 @@ def job_command(kind: str) -> Callable[..., None]:
 
     job = JOBS[kind]
     named = dict(inspect.signature(_run_here).parameters)
-    named["set_"] = named["set_"].replace(annotation=set_option(kind))
+    named["set_"] = named["set_"].replace(annotation=Annotated[list[str] | None, set_option(kind)])
     if job.file == "needed":
         named["file"] = named["file"].replace(annotation=File, default=inspect.Parameter.empty)
     parameters = [parameter for name, parameter in named.items() if name != "kind" and name not in _useless(job)]

@@ -35,10 +35,10 @@ def known_kind(kind: str) -> str:
 
 
 def set_option(kind: str) -> Any:
-    """One setting, of which a command lists the names: those of this kind, or of KIND, which may be any."""
+    """Typer's option of settings by name: those of this kind, or of KIND, which may be any."""
     stages = " Stages, a recipe's too, count from 0: stages.0.epochs=9." if kind in ("KIND", "pipeline") else ""
     words = f"One setting; repeatable. `micronet settings {kind}` lists them.{stages}"
-    return Annotated[list[str] | None, typer.Option("--set", metavar="KEY.PATH=JSON", help=words, show_default=False)]
+    return typer.Option("--set", metavar="KEY.PATH=JSON", help=words, show_default=False)
 
 
 Teachers = Annotated[

@@ -51,7 +51,7 @@ From = Annotated[
         show_default=False,
     ),
 ]
-Set = set_option("KIND")
+Set = Annotated[list[str] | None, set_option("KIND")]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job to its end, or print its id.")]
 Above = Annotated[float | None, typer.Option(help="Exit with 4 if the score is higher.", show_default=False)]
 WorseThan = Annotated[

@@ -9,7 +9,7 @@ import pytest
 from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 
 from micronet.errors import CorruptFile, FileTooLarge, MicronetError, OnnxInterface, OnnxUnsupportedFeature
-from micronet.onnx_reader import builder
+from micronet.onnx_reader import folding
 from micronet.onnx_reader.indexing import MAX_INDICES
 from micronet.onnx_reader.tensors import MAX_RANK
 from tests.micronet.onnx_reader.test_hostile import after, classifier, declared, integers, node, read, refusing
@@ -119,7 +119,7 @@ def test_nothing_long_is_made(name: str, tmp_path: Path) -> None:
 
 
 def test_all_vectors_of_indices_count_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(builder, "MAX_ELEMENTS", 1000)
+    monkeypatch.setattr(folding, "MAX_ELEMENTS", 1000)
     gathers = [node("Gather", "image", "many", output="a", axis=2), node("Gather", "a", "many", axis=3)]
     with pytest.raises(FileTooLarge, match="constants of over 1,000 elements"):
         read(repeated(0, 600, *gathers)(), tmp_path)
