@@ -4,12 +4,15 @@ A location is used once and never again, so a row can go before its file does: n
 meanwhile gets the location that is about to be emptied.
 """
 
-from sqlalchemy import Connection, bindparam, case, delete, func, insert, select, union_all, update
+from collections.abc import Sequence
+from functools import partial
+
+from sqlalchemy import Connection, and_, bindparam, case, exists, func, insert, or_, select, tuple_, union_all, update
 
 from worker.errors import CheckpointNotFound
 from worker.records.clock import ago, now
 from worker.records.database import Database
-from worker.records.holding import check_quota, count_anew, hold, is_held, stored
+from worker.records.holding import check_quota, count_anew, forget_files, hold, is_held, stored, sums_are_right
 from worker.records.tables import blobs, holdings, job_files, jobs, journal, scores
 from worker.records.values import ALIVE, StoredBlob
 
@@ -26,10 +29,27 @@ _BEST = select(_PLACES.c.sha256).where(_PLACES.c.place == 1)  # what the best en
 _NOBODYS, _SOMEBODYS, _OF_THE_BEST = range(3)
 _WORTH = case(
     (blobs.c.sha256.in_(_BEST), _OF_THE_BEST),
-    (blobs.c.sha256.in_(select(holdings.c.sha256)), _SOMEBODYS),
+    (exists().where(holdings.c.sha256 == blobs.c.sha256), _SOMEBODYS),
     else_=_NOBODYS,
 )
 """Of a file that no waiting or running job needs: what is worth least goes first."""
+_ALIVE = jobs.c.status.in_(ALIVE)
+_NAMED = select(job_files.c.job_id).join(jobs, jobs.c.id == job_files.c.job_id).where(_ALIVE)
+_IS_FREE = and_(
+    ~exists().where(jobs.c.checkpoint_sha256 == blobs.c.sha256, _ALIVE),
+    ~_NAMED.where(job_files.c.sha256 == blobs.c.sha256).exists(),
+)
+_FREE = select(blobs, _WORTH.label("worth")).where(_IS_FREE).subquery()
+_ORDER = (_FREE.c.worth, _FREE.c.used_at, _FREE.c.sha256)
+_GOING = select(_FREE, (func.sum(_FREE.c.size).over(order_by=_ORDER) - _FREE.c.size).label("freed")).subquery()
+"""Those that are free, with the bytes of all that go before."""
+_EXCESS = select(func.sum(blobs.c.size)).scalar_subquery() - bindparam("total_bytes")
+_IS_OLD = (_GOING.c.worth == _SOMEBODYS) & (_GOING.c.used_at < bindparam("oldest"))
+_GOES = or_(_GOING.c.worth == _NOBODYS, _IS_OLD, _GOING.c.freed < _EXCESS)
+_UNNEEDED = select(_GOING).where(_GOES).order_by(_GOING.c.worth, _GOING.c.used_at)
+_STILL = select(blobs).where(tuple_(blobs.c.sha256, blobs.c.used_at).in_(bindparam("found", expanding=True)), _IS_FREE)
+"""Of files that were unneeded when last used at such a time, those that are so still: to hold one is to use it, too."""
+_AT_ONCE = 200  # files that are forgotten while all who write wait
 
 
 class BlobRecords:
@@ -72,11 +92,11 @@ class BlobRecords:
 
     def forget(self, blob: StoredBlob) -> None:
         """The file is damaged: who needs it has to send it again, and a sweep deletes this one."""
-        damaged = delete(blobs).where(blobs.c.sha256 == blob.sha256, blobs.c.location == blob.location)
+        damaged = select(blobs.c.sha256).where(blobs.c.sha256 == blob.sha256, blobs.c.location == blob.location)
 
         def work(connection: Connection) -> None:
-            if connection.execute(damaged).rowcount:
-                count_anew(connection)
+            if connection.execute(damaged).first() is not None:
+                forget_files(connection, [blob.sha256])
 
         self._database.write_alone(work)
 
@@ -104,30 +124,25 @@ class BlobRecords:
 
         What nobody holds any more goes first, whatever its age. What the best entry of a team on a board was measured
         on stays whatever its age, to be measured again, and goes last where there is too much.
+
+        They are looked for while others write, and forgotten a few at a time, unless they were used meanwhile.
         """
+        asked = {"oldest": ago(days), "total_bytes": total_bytes}
+        found = self._database.read(lambda connection: connection.execute(_UNNEEDED, asked).all())
+        forgotten: list[StoredBlob] = []
+        for start in range(0, len(found), _AT_ONCE):
+            some = [(row.sha256, row.used_at) for row in found[start : start + _AT_ONCE]]
+            forgotten += self._database.write_alone(partial(_forget_still, some))
+        if not self._database.read(sums_are_right):
+            self._database.write_alone(count_anew)
+        return tuple(forgotten)
 
-        def work(connection: Connection) -> tuple[StoredBlob, ...]:
-            alive = jobs.c.status.in_(ALIVE)
-            needed = union_all(
-                select(jobs.c.checkpoint_sha256).where(alive, jobs.c.checkpoint_sha256.is_not(None)),
-                select(job_files.c.sha256).join(jobs, jobs.c.id == job_files.c.job_id).where(alive),
-            )
-            worth = _WORTH.label("worth")
-            free = select(blobs, worth).where(blobs.c.sha256.not_in(needed)).order_by(worth, blobs.c.used_at)
-            oldest = ago(days)
-            excess = (connection.scalar(select(func.sum(blobs.c.size))) or 0) - total_bytes
-            forgotten = []
-            for row in connection.execute(free).all():
-                goes = row.worth == _NOBODYS or (row.worth == _SOMEBODYS and row.used_at < oldest)
-                if excess <= 0 and not goes:
-                    break
-                excess -= row.size
-                connection.execute(delete(blobs).where(blobs.c.sha256 == row.sha256))
-                forgotten.append(StoredBlob(row.sha256, row.size, row.location))
-            count_anew(connection)
-            return tuple(forgotten)
 
-        return self._database.write_alone(work)
+def _forget_still(found: Sequence[tuple[str, str]], connection: Connection) -> list[StoredBlob]:
+    """Forget those of these files, each with when it was used last, that are unneeded as they were."""
+    rows = connection.execute(_STILL, {"found": found}).all()
+    forget_files(connection, [row.sha256 for row in rows])
+    return [StoredBlob(row.sha256, row.size, row.location) for row in rows]
 
 
 def record_blob(connection: Connection, blob: StoredBlob, owner: str, quota: int | None) -> StoredBlob:

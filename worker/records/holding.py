@@ -4,7 +4,9 @@ Every new file is weighed against a quota while all who write wait: to add up wh
 has files. Part of transactions beside which no other one changes holdings (`Database.write_alone`).
 """
 
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from collections.abc import Collection
+
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, union_all, update
 
 from worker.errors import StorageQuota
 from worker.records.clock import now
@@ -17,8 +19,12 @@ _LET_GO = delete(holdings).where(holdings.c.owner == bindparam("by"), holdings.c
 _STORED = select(stored_bytes.c.bytes).where(stored_bytes.c.owner == bindparam("by"))
 _MORE = update(stored_bytes).where(stored_bytes.c.owner == bindparam("by"))
 _MORE = _MORE.values(bytes=stored_bytes.c.bytes + bindparam("size"))
-_SUMS = select(holdings.c.owner, func.sum(blobs.c.size)).join(blobs, blobs.c.sha256 == holdings.c.sha256)
-_ALL_SUMS = insert(stored_bytes).from_select(["owner", "bytes"], _SUMS.group_by(holdings.c.owner))
+_HELD_BYTES = select(holdings.c.owner, blobs.c.size.label("bytes")).join(blobs, blobs.c.sha256 == holdings.c.sha256)
+_SUMS = _HELD_BYTES.with_only_columns(holdings.c.owner, func.sum(blobs.c.size)).group_by(holdings.c.owner)
+_ALL_SUMS = insert(stored_bytes).from_select(["owner", "bytes"], _SUMS)
+_GONE = blobs.c.sha256.in_(bindparam("gone", expanding=True))
+_BOTH = union_all(_HELD_BYTES, select(stored_bytes.c.owner, -stored_bytes.c.bytes)).subquery()
+_WRONG = select(_BOTH.c.owner).group_by(_BOTH.c.owner).having(func.sum(_BOTH.c.bytes) != 0).limit(1)
 
 
 def is_held(connection: Connection, sha256: str, owner: str) -> bool:
@@ -38,8 +44,22 @@ def let_go(connection: Connection, sha256: str, owner: str) -> None:
         _add(connection, owner, -connection.execute(_SIZE, {"wanted": sha256}).scalar_one())
 
 
+def forget_files(connection: Connection, sha256s: Collection[str]) -> None:
+    """Rows of files go, and with them the holdings of all who held them."""
+    gone = {"gone": list(sha256s)}
+    theirs = connection.execute(_SUMS.where(_GONE), gone).all()
+    connection.execute(delete(blobs).where(_GONE), gone)
+    for owner, size in theirs:
+        _add(connection, owner, -int(size))
+
+
+def sums_are_right(connection: Connection) -> bool:
+    """Whether what is kept are the sums: an older version that runs beside this one keeps none."""
+    return connection.execute(_WRONG).first() is None
+
+
 def count_anew(connection: Connection) -> None:
-    """Add up what everybody holds: after rows of files went, and with them the holdings of all who held them."""
+    """Add up what everybody holds."""
     connection.execute(delete(stored_bytes))
     connection.execute(_ALL_SUMS)
 
