@@ -1,6 +1,5 @@
 """One route for each kind of job, all through one code path: a form comes in, a job is accepted."""
 
-import hashlib
 import re
 import uuid
 from contextlib import AsyncExitStack
@@ -12,6 +11,7 @@ from starlette.requests import Request
 from app.http.access import Caller
 from app.http.body import announced_length, body_chunks
 from app.http.errors import BodyTooLarge, InvalidRequest, InvalidSettings
+from app.http.fingerprints import idempotency
 from app.http.form import PartBegan, PartEnded, boundary_of, form_events
 from app.http.job_settings import read_settings, with_team
 from app.http.problems import Fault
@@ -157,13 +157,13 @@ class Submission:
 
     def _earlier(self, settings: JobSettings, sha256: str) -> Job | None:
         """The job of an earlier request with this key: it is that whether its file is still here or not."""
-        key = self._idempotency(settings.model_dump_json(), sha256)
+        key = self._idempotency(settings, sha256)
         return None if key is None else self._site.services.records.jobs.earlier(self._caller.owner, key)
 
     def _submit_job(
         self, settings: JobSettings, blob: StoredBlob | None, upload: records.Upload | None
     ) -> records.Submitted:
-        text, filename = settings.model_dump_json(), self._form.filename
+        filename = self._form.filename
         new = NewJob(
             id=uuid.uuid4().hex,
             kind=self._kind,
@@ -171,21 +171,17 @@ class Submission:
             owner=self._caller.owner,
             team=settings.team,
             name=settings.name,
-            settings=text,
+            settings=settings.model_dump_json(),
             checkpoint=None if blob is None else Checkpoint(sha256=blob.sha256, size=blob.size, filename=filename),
             files=files_named(settings),
         )
-        key = self._idempotency(text, None if blob is None else blob.sha256)
+        key = self._idempotency(settings, None if blob is None else blob.sha256)
         quota = self._limits.team_stored_bytes if JOBS[self._kind].leaves_files else None
         jobs = self._site.services.records.jobs
         return jobs.submit(new, key, self._limits.team_waiting_jobs, upload, quota=quota)
 
-    def _idempotency(self, settings: str, sha256: str | None) -> Idempotency | None:
-        """The key, and a fingerprint of all that makes this request what it is."""
-        if self._key is None:
-            return None
-        parts = (self._kind, settings, *(("none",) if sha256 is None else (sha256, self._form.filename or "")))
-        return Idempotency(self._key, hashlib.sha256("\0".join(parts).encode()).hexdigest())
+    def _idempotency(self, settings: JobSettings, sha256: str | None) -> Idempotency | None:
+        return None if self._key is None else idempotency(self._key, self._kind, settings, sha256, self._form.filename)
 
 
 def _check_without_file(settings: JobSettings) -> None:

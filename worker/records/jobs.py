@@ -248,7 +248,7 @@ def _with_key(connection: Connection, owner: str, idempotency: Idempotency) -> J
     used = connection.execute(select(idempotency_keys).where(mine)).first()
     if used is None:
         return None
-    if used.fingerprint != idempotency.fingerprint:
+    if used.fingerprint not in (idempotency.fingerprint, idempotency.former):
         raise IdempotencyConflict(
             "this Idempotency-Key came with another request before; use a new key for a new request."
         )

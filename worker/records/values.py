@@ -91,10 +91,14 @@ class NewJob:
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """A sender's key for a request, and a fingerprint of everything that makes the request what it is."""
+    """A sender's key for a request, and a fingerprint of everything that makes the request what it is.
+
+    `former`: the fingerprint that an earlier version kept of the same request.
+    """
 
     key: str
     fingerprint: str
+    former: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
