@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Request
@@ -18,6 +19,7 @@ from worker.errors import JobNotFound, Unavailable
 from worker.records.values import Job
 
 _KEEP_ALIVE_SECONDS = 15.0
+_in_brief = partial(own_job, with_result=False)
 _EVENT = {
     "type": "object",
     "description": "one event; the data of each is a job as JSON, without its result",
@@ -80,7 +82,7 @@ async def _stream(
     Each event is called `job`; its id is what the ETag of the job has: its version, and its place in the queue. A
     comment every 15 seconds keeps the line open. The stream also ends when its token is revoked, or the job is deleted.
     """
-    job, position = await site.database.run(own_job, site, caller, job_id)
+    job, position = await site.database.run(_in_brief, site, caller, job_id)
     if job.status.final and _id(job, position) == last_event_id:
         return Response(status_code=204)
     reader = _Reader(request, site, caller, job, position)
@@ -119,7 +121,9 @@ class _Reader:
             if self.changed.is_set():
                 self.changed.clear()
                 try:
-                    self._job, self._position = await self._site.database.run(own_job, self._site, self._caller, job.id)
+                    self._job, self._position = await self._site.database.run(
+                        _in_brief, self._site, self._caller, job.id
+                    )
                 except JobNotFound:  # deleted: asked again, this address says so
                     return
 

@@ -1,6 +1,7 @@
 """Jobs: sent, read, listed, canceled, deleted."""
 
 import re
+from dataclasses import replace
 from typing import Annotated
 from urllib.parse import urlencode
 
@@ -125,11 +126,20 @@ async def _read(request: Request, job_id: JobId) -> Response:
     """A job as it is now. With If-None-Match, 304 while nothing changed."""
     site = site_of(request)  # called rather than declared: this is the busiest route, and FastAPI's way costs a fifth
     caller = await caller_of(request, site)
-    job, position = await site.database.run(own_job, site, caller, job_id)
+    seen = request.headers.get("if-none-match", "")
+    job, position = await site.database.run(_job_to_send, site, caller, job_id, seen)
     tag = etag(job, position)
-    if tag in request.headers.get("if-none-match", ""):
+    if tag in seen:
         return Response(status_code=304, headers={"ETag": tag})
     return Response(job_json(job, position), 200, {"ETag": tag}, _JSON)
+
+
+def _job_to_send(site: Site, caller: Caller, job_id: str, seen: str) -> tuple[Job, int | None]:
+    """As `own_job`, but without its result, which is long, where its tag is among those `seen`."""
+    job, position = own_job(site, caller, job_id, with_result=False)
+    if job.status.final and etag(job, position) not in seen:
+        job = replace(job, result=site.services.records.jobs.result(job_id))
+    return job, position
 
 
 async def _list(
@@ -198,10 +208,10 @@ def delete_own(site: Site, caller: Caller, job_id: str) -> None:
     log.info("job deleted", job=job.id, kind=job.kind, status=job.status.value, team=caller.team)
 
 
-def own_job(site: Site, caller: Caller, job_id: str) -> tuple[Job, int | None]:
+def own_job(site: Site, caller: Caller, job_id: str, *, with_result: bool = True) -> tuple[Job, int | None]:
     """A job of the caller's, and its place in the queue. Raises JobNotFound, for those of others too."""
     check_id(job_id)
-    job = site.services.records.jobs.read(job_id)
+    job = site.services.records.jobs.read(job_id, with_result=with_result)
     if job.owner != caller.owner:
         raise JobNotFound(f"there is no job {job_id!r}; GET /jobs lists them.")
     return job, queue_position(site, job)

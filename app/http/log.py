@@ -27,5 +27,5 @@ async def _log(site: SiteDep, caller: CallerDep, job_id: JobId) -> JobLog:
 
 
 def _own_log(site: Site, caller: Caller, job_id: str) -> tuple[LogEntry, ...]:
-    job, _ = own_job(site, caller, job_id)
+    job, _ = own_job(site, caller, job_id, with_result=False)
     return site.services.records.jobs.log(job.id)

@@ -33,7 +33,11 @@ from worker.records.turns import party_of
 from worker.records.values import ALIVE, Ending, Event, Idempotency, Job, LogEntry, NewJob, Status, StoredBlob
 
 # Made once: they are what every sender and follower of jobs asks for, and making them takes as long as running them.
-_BY_ID = select(jobs).where(jobs.c.id == bindparam("job_id"))
+_IS_IT = jobs.c.id == bindparam("job_id")
+_BY_ID = select(jobs).where(_IS_IT)
+_WITHOUT_RESULT = select(*(column for column in jobs.c if column is not jobs.c.result), null().label("result"))
+"""Results are long."""
+_IN_BRIEF, _RESULT = _WITHOUT_RESULT.where(_IS_IT), select(jobs.c.result).where(_IS_IT)
 _WAITING = select(func.count()).where(jobs.c.status == Status.QUEUED, jobs.c.owner == bindparam("owner"))
 _INSERT = insert(jobs)
 
@@ -126,9 +130,18 @@ class JobRecords:
         """The job of an earlier request with this key. Raises IdempotencyConflict if that was another request."""
         return self._database.read(lambda connection: _with_key(connection, owner, idempotency))
 
-    def read(self, job_id: str) -> Job:
-        """The job called `job_id`. Raises JobNotFound."""
-        return self._database.read(lambda connection: _read(connection, job_id))
+    def read(self, job_id: str, *, with_result: bool = True) -> Job:
+        """The job called `job_id`; without its result, `result` is None. Raises JobNotFound."""
+        query = _BY_ID if with_result else _IN_BRIEF
+        return self._database.read(lambda connection: _read(connection, job_id, query))
+
+    def result(self, job_id: str) -> str | None:
+        """The result of a job, None if it has none. Raises JobNotFound."""
+        row = self._database.read(lambda connection: connection.execute(_RESULT, {"job_id": job_id}).first())
+        if row is None:
+            raise _not_found(job_id)
+        result: str | None = row.result
+        return result
 
     def log(self, job_id: str) -> tuple[LogEntry, ...]:
         """What happened to a job, the oldest first; nothing of one that is not there."""
@@ -151,8 +164,7 @@ class JobRecords:
 
     def list(self, wanted: Filter, limit: int) -> tuple[Job, ...]:
         """At most `limit` jobs, newest first. Results are left out: they are long, and a list is for looking over."""
-        columns = [column for column in jobs.c if column.name != "result"]
-        query = select(*columns, null().label("result")).where(*_conditions(wanted, self._database.is_sqlite))
+        query = _WITHOUT_RESULT.where(*_conditions(wanted, self._database.is_sqlite))
         query = query.order_by(jobs.c.seq.desc()).limit(limit)
         rows = self._database.read(lambda connection: connection.execute(query).all())
         return tuple(map(job_of, rows))
@@ -222,8 +234,8 @@ class JobRecords:
         return {(kind, lane, status): count for kind, lane, status, count in rows}
 
 
-def _read(connection: Connection, job_id: str) -> Job:
-    row = _row(connection, job_id)
+def _read(connection: Connection, job_id: str, query: Select[Any] = _BY_ID) -> Job:
+    row = connection.execute(query, {"job_id": job_id}).first()
     if row is None:
         raise _not_found(job_id)
     return job_of(row)

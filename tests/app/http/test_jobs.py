@@ -4,6 +4,7 @@ import json
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import event
 
 from app.http.schemas import JobList, JobView
 from app.services import Services
@@ -73,6 +74,29 @@ def test_an_unchanged_job_is_not_sent_twice(api: TestClient, services: Services)
     accepted(api)
     services.records.jobs.cancel(where.rpartition("/")[2])
     assert api.get(where, headers={"If-None-Match": tag}).status_code == 200
+
+
+def test_a_result_is_read_only_to_be_sent(any_api: TestClient, any_services: Services) -> None:
+    accepted(any_api, kind="fuse")
+    job = claim(any_services)
+    assert any_services.records.leases.finish(job, Ending(Status.SUCCEEDED, result="{}"))
+    asked: list[str] = []
+
+    def keep(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        asked.append(statement)
+
+    event.listen(any_services.records.database.engine, "before_cursor_execute", keep)
+    where = f"/jobs/{job.id}"
+    answer = any_api.get(where)
+    assert answer.json()["result"] == {}
+    assert "jobs.result" in "".join(asked)
+    del asked[:]
+    tag = answer.headers["etag"]
+    assert any_api.get(where, headers={"If-None-Match": tag}).status_code == 304
+    assert any_api.get(f"{where}/log").status_code == 200
+    assert "event: job" in any_api.get(f"{where}/events").text
+    assert "FROM jobs" in "".join(asked)
+    assert "jobs.result" not in "".join(asked)
 
 
 def test_a_tag_changes_when_the_queue_moves(api: TestClient, services: Services) -> None:
