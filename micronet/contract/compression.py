@@ -13,7 +13,8 @@ class Pruning(Value):
     """Channel pruning in the Kronecker-factored eigenbasis (Wang et al. 2019), round by round.
 
     Directions go where they save most for the loss they cost. A layer that would not get cheaper, since the rotations
-    around a slightly smaller core cost more than that saves, is left as it is: it may take a larger ratio.
+    around a slightly smaller core cost more than that saves, is left as it is: it may take a larger ratio. The layer
+    that gives the answers loses inputs alone.
 
     ratio           most of the directions, of all layers together, that a round removes, and at no more loss than the
                     least salient ones of this share would cost, with a `compression` or without; fewer go where

@@ -1,6 +1,6 @@
 """Block: a layer as pruning sees it, one node or a core between rotations, told by the names of its layers."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -71,6 +71,24 @@ def find_blocks(graph: Graph) -> tuple[tuple[Block, ...], tuple[str, ...]]:
     alone = [_path(node) for node in graph.nodes if node.name not in free and _is_layer(node, fixed)]
     found = tuple(replace(block, name=names.new(block.name, ".")) for block in in_order)
     return found, tuple(dict.fromkeys(alone))
+
+
+def last_blocks(graph: Graph, blocks: Iterable[Block]) -> frozenset[str]:
+    """Names of the blocks that give the answers: no other dot product of images lies between them and the output."""
+    makers, fixed = graph.by_name(), constants(graph)
+    waiting, last = [graph.output], set[str]()
+    seen = set(waiting)
+    while waiting:
+        node = makers.get(waiting.pop())
+        if node is None:
+            continue
+        if _is_layer(node, fixed):
+            last.add(node.name)
+            continue
+        before = {ref.name for ref in node.refs()} - seen
+        waiting.extend(before)
+        seen |= before
+    return frozenset(block.name for block in blocks if block.nodes[-1].name in last)
 
 
 def _is_layer(node: Node, fixed: frozenset[str]) -> bool:

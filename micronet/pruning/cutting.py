@@ -11,7 +11,7 @@ from micronet.evaluation.inputs import Inputs
 from micronet.graph.ir import Graph
 from micronet.progress import Advance, unheard
 from micronet.pruning.annealing import Returning, grown, returning
-from micronet.pruning.blocks import find_blocks
+from micronet.pruning.blocks import find_blocks, last_blocks
 from micronet.pruning.costs import Savings, Sizes
 from micronet.pruning.eigenbasis import Kept, eigenbasis, restricted, saliencies
 from micronet.pruning.factors import factors, sampled
@@ -72,7 +72,8 @@ def cut(
     known = shapes(graph)
     sizes = {block.name: Sizes.of(block, pieces[block.name], known) for block in blocks}
     savings = {name: Savings(sizes[name], most[name]) for name in pieces}
-    gone = selected(worth, savings, how.ratio, how.layer_limit)
+    last = last_blocks(graph, blocks)
+    gone = selected(worth, savings, how.ratio, how.layer_limit, last)
     if not gone:
         return None
     returned = coming_back(gone, savings, int(how.grow_back * len(gone)))
@@ -86,5 +87,9 @@ def cut(
         if any(again):
             back[name] = returning(own, basis, kept, Kept(*(torch.tensor(some, dtype=torch.int64) for some in again)))
     return Cut(
-        with_pieces(graph, changes, blocks), allowed(worth, how.ratio, how.layer_limit), len(gone), back, len(returned)
+        with_pieces(graph, changes, blocks),
+        allowed(worth, how.ratio, how.layer_limit, last),
+        len(gone),
+        back,
+        len(returned),
     )

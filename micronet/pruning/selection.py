@@ -3,7 +3,7 @@
 import heapq
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -45,23 +45,38 @@ def share(saliencies: Mapping[str, tuple[Tensor, Tensor]], ratio: float) -> int:
     return max(1, math.floor(ratio * sum(len(values) for both in saliencies.values() for values in both)))
 
 
-def allowed(saliencies: Mapping[str, tuple[Tensor, Tensor]], ratio: float, limit: float) -> int:
-    """How many directions a round may remove, whatever they save: the share `ratio`, less what `limit` holds back."""
-    may_go = sum(_may_go(len(values), limit) for both in saliencies.values() for values in both)
-    return min(share(saliencies, ratio), may_go)
+def allowed(
+    saliencies: Mapping[str, tuple[Tensor, Tensor]], ratio: float, limit: float, last: Collection[str] = ()
+) -> int:
+    """How many directions a round may remove, whatever they save: the share `ratio`, less what is held back."""
+    return min(share(saliencies, ratio), sum(most for *_, most in _sides(saliencies, limit, last)))
 
 
-def _may_go(directions: int, limit: float) -> int:
-    """Of one side of a block: at most the share `limit`, and not the last one."""
-    return min(directions - 1, math.floor(limit * directions))
+def _sides(
+    saliencies: Mapping[str, tuple[Tensor, Tensor]], limit: float, last: Collection[str]
+) -> Iterator[tuple[str, Side, Tensor, int]]:
+    """Both sides of each block, and how many of their directions may go.
+
+    At most the share `limit`, and one stays; of what the `last` blocks give, the answers, all.
+    """
+    for block, both in saliencies.items():
+        for side, values in zip(SIDES, both, strict=True):
+            stays = side == "outputs" and block in last
+            yield block, side, values, 0 if stays else min(len(values) - 1, math.floor(limit * len(values)))
 
 
 def selected(
-    saliencies: Mapping[str, tuple[Tensor, Tensor]], savings: Mapping[str, Saving], ratio: float, limit: float
+    saliencies: Mapping[str, tuple[Tensor, Tensor]],
+    savings: Mapping[str, Saving],
+    ratio: float,
+    limit: float,
+    last: Collection[str] = (),
 ) -> list[Direction]:
     """At most the share `ratio` of all directions, of those that save something, in the order in which they go.
 
-    Of one side of a block at most the share `limit` goes, and one direction stays. Within a side the least salient go
+    Of one side of a block at most the share `limit` goes, and one direction stays; of the outputs of the `last` blocks,
+    which give the answers, all stay: to a network that has learned its images they hardly matter by its Fisher
+    information, and a few directions left of ten classes cost most of what it knows. Within a side the least salient go
     first; of all sides, always that whose next directions cost least loss for what they save, of equals the first of
     the network. The first of a side go together, as many as that is least for, or not at all: few alone would leave a
     layer, with a rotation beside it, at a higher cost. All of them together cost no more loss than the least salient
@@ -71,7 +86,8 @@ def selected(
     Departures: Wang et al. remove the least salient share of all directions, whatever that costs and also where it
     makes no layer cheaper. Here directions are ranked by loss for what they save and not by loss alone; the ones that
     save nothing stay; and the loss of a round is bounded, so that fewer than the share may go. What grows back is no
-    part of that paper either: see `coming_back`.
+    part of that paper either: see `coming_back`. That answers stay is as in the report's network, whose last layer lost
+    inputs alone; the authors' own program leaves that layer as it is.
 
     Raises NumericalError where saliencies tell nothing: all zero, or no numbers.
     """
@@ -84,7 +100,7 @@ def selected(
             "nothing says which directions matter. With smaller weights in its last layer it would not be (weight "
             "decay and label_smoothing see to that); else check normalization."
         )
-    return _Choice(saliencies, savings, limit).made(allowed(saliencies, ratio, limit))
+    return _Choice(saliencies, savings, limit, last).made(allowed(saliencies, ratio, limit, last))
 
 
 def coming_back(gone: list[Direction], savings: Mapping[str, Saving], most: int) -> list[Direction]:
@@ -131,14 +147,17 @@ class _Choice:
     """
 
     def __init__(
-        self, saliencies: Mapping[str, tuple[Tensor, Tensor]], savings: Mapping[str, Saving], limit: float
+        self,
+        saliencies: Mapping[str, tuple[Tensor, Tensor]],
+        savings: Mapping[str, Saving],
+        limit: float,
+        last: Collection[str],
     ) -> None:
         self._savings = savings
         self._sides: list[_Candidates] = []  # of a block the two are neighbours
-        for block, both in saliencies.items():
-            for side, values in zip(SIDES, both, strict=True):
-                ranked = sorted((saliency, index) for index, saliency in enumerate(values.tolist()))
-                self._sides.append(_Candidates(block, side, ranked[: _may_go(len(values), limit)]))
+        for block, side, values, most in _sides(saliencies, limit, last):
+            ranked = sorted((saliency, index) for index, saliency in enumerate(values.tolist()))
+            self._sides.append(_Candidates(block, side, ranked[:most]))
 
     def made(self, room: int) -> list[Direction]:
         """At most `room` of them, at no more loss than that of the `room` least salient."""

@@ -60,6 +60,15 @@ def test_no_side_loses_more_than_its_limit() -> None:
     assert (allowed(WORTH, 0.9, 0.5), allowed(WORTH, 0.3, 0.5), share(WORTH, 0.9)) == (4, 3, 9)
 
 
+def test_what_the_last_layer_gives_stays() -> None:
+    """Its inputs go on as any others; the share is still one of all directions."""
+    expected = [("first", "inputs", 1), ("second", "outputs", 2), ("second", "outputs", 0)]
+    savings = dict.fromkeys(WORTH, EVERY_ONE)
+    gone = selected(WORTH, savings, 0.9, 0.9, {"first"})
+    assert [(d.block, d.side, d.index) for d in gone] == expected
+    assert (allowed(WORTH, 0.9, 0.9, {"first"}), allowed(WORTH, 0.2, 0.9, {"first"})) == (3, 2)
+
+
 def test_at_least_one_goes() -> None:
     assert named(0.01, 0.5) == [("first", "inputs", 1)]
 

@@ -21,6 +21,7 @@ from micronet.graph.capture import capture
 from micronet.graph.interpret import interpret
 from micronet.graph.ir import Graph
 from micronet.onnx_reader import import_graph, load_model
+from micronet.pruning import cutting
 from micronet.pruning.annealing import grown, returning
 from micronet.pruning.blocks import find_blocks
 from micronet.pruning.cutting import Cut, cut, grow
@@ -124,6 +125,20 @@ def test_a_published_network_that_is_sparse_never_costs_more() -> None:
         assert made.removed < made.asked
         forms = {block.name: pieces_of(smaller, block).form for block in find_blocks(smaller)[0]}
         assert 0 < sum(len(form) > 1 for form in forms.values()) < len(forms)
+
+
+def test_what_the_last_layer_gives_stays_however_little_it_seems_to_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To a network that has learned its images, two of ten directions were enough."""
+
+    def outputs_hardly_matter(weight: Tensor, basis: object) -> tuple[Tensor, Tensor]:
+        return torch.ones(weight.shape[1]), torch.full((weight.shape[0],), 1e-6)
+
+    monkeypatch.setattr(cutting, "saliencies", outputs_hardly_matter)
+    how = HOW.model_copy(update={"ratio": 0.85, "layer_limit": 0.85, "rounds": 1})
+    _, report = pruned(how.model_copy(update={"fine_tuning": TUNING.model_copy(update={"epochs": 0})}))
+    *others, last = report.layers
+    assert (last.name, last.outputs, last.kept_outputs) == ("fc", 10, 10)
+    assert any(layer.kept_outputs < layer.outputs for layer in others)
 
 
 def test_it_stops_at_the_compression_asked_for() -> None:
