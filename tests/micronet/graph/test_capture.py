@@ -158,7 +158,7 @@ def _step(x: Tensor) -> Tensor:
         (lambda x: x.flatten(1) + torch.tensor(x.shape[0]), "depends on the batch size"),
         (lambda x: F.batch_norm(x, None, None, training=True).flatten(1), "statistics from the batch"),
         (lambda x: F.rms_norm(x, (5,)).flatten(1), r"expected input with shape \[\*5\]"),
-        (lambda x: x[:, torch.tensor([True, False, True])].flatten(1), "picked by their numbers.* not by truth values"),
+        (lambda x: x[:, torch.tensor([True, False, True])].flatten(1), "picked by number.* not by truth values"),
         (lambda x: x.flatten(1) * float(x.max()), r"keep numbers in tensors, or read them ahead, in __init__"),
         (lambda x: torch.ones(x.shape[0], 3), "its answer is the same for all images"),
         (lambda x: x.missing(), "has no attribute 'missing'"),
