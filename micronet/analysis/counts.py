@@ -26,7 +26,8 @@ aten = torch.ops.aten
 class LayerCounts:
     """One node's part.
 
-    name, op, shape      what a person knows it by; shape of its result for one image, the batch left out
+    name, op, shape      what a person knows it by; shape of its result for one image, the batch left out; () where it
+                         has several
     operations           exact counts
     parameters           tensors stored for it, each tensor of the network with exactly one layer; the exponent of its
                          result's fixed-point grid included
@@ -114,7 +115,7 @@ class _Layers:
         return LayerCounts(
             name=self._name(node),
             op="permutation" if permutation is not None else operation_name(node.target),
-            shape=self._shapes[node.name][1:],
+            shape=self._shapes.of.get(node.name, ())[0 if constant else 1 :],  # several results have no one shape
             operations=operations,
             parameters=stored,
             weight_bits=self._weight_bits(node),

@@ -10,6 +10,7 @@ from torch import Tensor
 from micronet.errors import CorruptFile, FileTooLarge, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Target
+from micronet.graph.moved_grids import moved_steps, steps_of
 from micronet.onnx_reader.kinds import check_held
 from micronet.onnx_reader.operands import Operand, mapped, operands_in, tensor_of
 from micronet.onnx_reader.targets import FOLD_ONLY, LAYOUT, MOVES, TARGETS
@@ -46,7 +47,7 @@ class Folding:
         """
         known = [operand for operand in operands_in(operands) if isinstance(operand, Known)]
         moves = target in MOVES
-        grids = _moved_grids(target, operands, len(results)) if moves else [None] * len(results)
+        grids = _moved_grids(target, operands, results) if moves else [None] * len(results)
         bits = known[0].bits if moves else None
         parents = [value for value in known if value.counted]
         made = []
@@ -81,31 +82,17 @@ def _kind(target: Target, result: Tensor, known: list[Known], what: str) -> int:
     return next(alike, literal(result).kind)
 
 
-def _moved_grids(target: Target, args: tuple[Operand, ...], parts: int) -> list[Grid | None]:
-    """The grid of each part of a constant that is only moved about, if it has one and one step per index of some axis.
-
-    Where the steps went is read off their numbers, moved in the same way.
-    """
+def _moved_grids(target: Target, args: tuple[Operand, ...], results: Sequence[Tensor]) -> list[Grid | None]:
+    """The grid of each part of a constant that is only moved about, where one axis of it has a step per index."""
     source = args[0] if args else None
-    if not isinstance(source, Known) or source.grid is None or source.grid.axis is None:
-        return [source.grid if isinstance(source, Known) else None] * parts
-    grid = source.grid
-    along = [-1 if axis == grid.axis else 1 for axis in range(len(source.shape))]
-    numbers = torch.arange(len(grid.steps), dtype=torch.int32).reshape(along).expand(source.shape)
-    moved = target(numbers, *(mapped(argument, tensor_of) for argument in args[1:]))
-    assert isinstance(moved, Tensor | list | tuple)
-    return [_chosen(grid, part) for part in ([moved] if isinstance(moved, Tensor) else moved)]
+    if not isinstance(source, Known) or source.grid is None:
+        return [None] * len(results)
 
+    def move(numbers: list[Tensor]) -> list[Tensor]:
+        moved = target(*numbers, *(mapped(argument, tensor_of) for argument in args[1:]))
+        assert isinstance(moved, Tensor | list | tuple)
+        return [once(part) for part in ([moved] if isinstance(moved, Tensor) else moved)]
 
-def _chosen(grid: Grid, numbers: Tensor) -> Grid | None:
-    """`grid` for the elements whose steps have these numbers; None where no axis has one step per index."""
-    numbers = once(numbers)
-    for axis in (None, *range(numbers.dim())) if numbers.numel() else ():
-        others = [other for other in range(numbers.dim()) if other != axis]
-        least, most = (numbers.amin(others), numbers.amax(others)) if others else (numbers, numbers)
-        if torch.equal(least, most):
-            places = least.reshape(-1).tolist()
-            steps = tuple(grid.steps[place] for place in places)
-            zeros = tuple(grid.zero_points[place] for place in places)
-            return replace(grid, axis=axis, steps=steps, zero_points=zeros)
-    return None
+    steps = moved_steps([steps_of(source.shape, source.grid)], move, [once(result).shape for result in results])
+    assert steps is not None
+    return [one.grid() for one in steps]

@@ -1,5 +1,6 @@
 """What no image changes is computed once, here, and becomes a weight."""
 
+from collections.abc import Hashable, Mapping
 from dataclasses import replace
 
 import torch
@@ -7,9 +8,9 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from micronet.analysis.shapes import tensor_refs
-from micronet.analysis.widths import QUANTIZERS, weight_grid
 from micronet.errors import FINITE_MASK, NotFinite, UnknownOperation
 from micronet.graph.ir import Graph, Node
+from micronet.transformation.constant_grids import MOVES, Constant, constant, enlarges, on
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -17,35 +18,109 @@ def fold_constants(graph: Graph) -> Graph:
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from,
     also where that had fewer elements (factors, a codebook): what the layers multiply by is what is counted, rounded
-    and stored. A result made of literals only, or of nothing, is a literal where it holds one number however often, or
-    indices; other tables (of sines, of places as floats) are stored, as they are in a file. A quantizer's result on a
-    weight is a quantized weight; moved, that would lose its grid, so nodes that read quantized weights stay. Raises
-    UnknownOperation for numbers drawn at random: drawn once, they would be weights that nobody stores; and NotFinite
-    where one that is stored comes out as NaN or infinity.
+    and stored. What is computed twice in one way is one weight. A result made of literals only, or of nothing, is a
+    literal where it holds one number however often, or indices; other tables (of sines, of places as floats) are
+    stored, as they are in a file.
+
+    A quantizer's result on a weight is a quantized weight, and so is what is moved about of one, or computed of one and
+    still on its grid: see `constant`. What is on no grid after arithmetic is 32 bits wide (SCORING section 2), whatever
+    it was computed of. A quantized weight moved so that no axis has a step for each index any more, or to more places
+    than it has elements (a codebook), is stored as it was, and the node that moves it stays.
+
+    Raises UnknownOperation for numbers drawn at random: drawn once, they would be weights that nobody stores; and where
+    arithmetic on a quantized weight would have to be looked at, and it has no values. Raises NotFinite where a result
+    that is stored holds NaN or infinity.
     """
-    values: dict[str, object] = dict(graph.weights)
-    tensors = dict(graph.weights)
-    formats = dict(graph.formats)
-    literals = set(graph.literals)
-    nodes = []
-    with torch.no_grad():
-        for node in graph.nodes:
-            names = tensor_refs(node)
-            if any(name not in values or name in formats for name in names):
-                nodes.append(node)
-                continue
-            _check_no_chance(node)
-            value = values[node.name] = node.value(values)
-            if isinstance(value, Tensor):
-                tensors[node.name] = value
-            grid = weight_grid(node, tensors) if node.target in QUANTIZERS else None
-            if grid is not None:
-                formats[node.name] = grid
-            if literals.issuperset(names) and _takes_no_memory(value):
-                literals.add(node.name)
-    folded = replace(graph, nodes=tuple(nodes), weights=tensors, formats=formats, literals=frozenset(literals)).live()
+    folded, mixed = _folded(graph, staying=frozenset())
+    if mixed:  # is stored as it was, and what moves its parts stays, also where these have steps of their own
+        folded, _ = _folded(graph, staying=mixed)
     _check_finite(folded, given=graph)
     return folded
+
+
+def _folded(graph: Graph, staying: frozenset[str]) -> tuple[Graph, frozenset[str]]:
+    """The graph without the nodes that are folded, and those of the rest after which the steps of axes are mixed."""
+    folding = _Folding(graph, staying)
+    with torch.no_grad():
+        for node in graph.nodes:
+            folding.take(node)
+    folded = folding.graph()
+    return folded, folding.mixed & folded.by_name().keys()
+
+
+class _Folding:
+    """Takes the nodes of a graph in order, and keeps those that are not folded."""
+
+    def __init__(self, graph: Graph, staying: frozenset[str]) -> None:
+        self.mixed: frozenset[str] = frozenset()
+        self._given, self._staying = graph, set(staying)
+        self._nodes: list[Node] = []
+        self._weights, self._formats, self._literals = dict(graph.weights), dict(graph.formats), set(graph.literals)
+        self._constants = {name: Constant(weight) for name, weight in graph.weights.items()}
+        for name, grid in graph.formats.items():
+            self._constants[name] = on(graph.weights[name], grid)
+        self._untold: dict[str, str] = {}
+        self._first: dict[Hashable, str] = {}
+        self._renamed: dict[str, str] = {}
+
+    def take(self, given: Node) -> None:
+        """Fold a node, or keep it."""
+        node = given.renamed(self._renamed) if self._renamed else given
+        names = tensor_refs(node)
+        if any(name not in self._constants for name in names):
+            self._nodes.append(node)
+            return
+        _check_no_chance(node)
+        what = node.target, repr((node.args, sorted(node.kwargs.items())))  # unlike equality, this tells 1 from 1.0
+        if self._first.setdefault(what, node.name) != node.name:
+            self._renamed[node.name] = self._first[what]
+            return
+        known = {name: self._constants[name] for name in names}
+        made = self._constants[node.name] = constant(node, known)
+        if node.target in MOVES and made.quantized and self._stays(node, made, known):
+            self._nodes.append(node)
+            return
+        self._hold(node, made)
+        if self._literals.issuperset(names) and _takes_no_memory(made.value):
+            self._literals.add(node.name)
+
+    def _stays(self, node: Node, made: Constant, known: Mapping[str, Constant]) -> bool:
+        """Whether what a node moves is to be stored as it was: it would become more, or have no grid."""
+        if enlarges(made, known) or self._staying.intersection((node.name, *known)):
+            self._staying.add(node.name)
+            return True
+        if all(steps.grid() is not None for steps in made.steps):
+            return False
+        self.mixed |= {node.name}
+        return True
+
+    def _hold(self, node: Node, made: Constant) -> None:
+        if not isinstance(made.value, Tensor):
+            return
+        self._weights[node.name] = made.value
+        if made.quantized:
+            assert made.grid is not None
+            self._formats[node.name] = made.grid
+        elif made.steps and made.value.is_meta:
+            self._untold[node.name] = node.path
+
+    def graph(self) -> Graph:
+        """The folded graph. Raises UnknownOperation for a weight of which nobody can tell whether it is on a grid."""
+        output = self._renamed.get(self._given.output, self._given.output)
+        folded = replace(
+            self._given,
+            nodes=tuple(self._nodes),
+            weights=self._weights,
+            output=output,
+            formats=self._formats,
+            literals=frozenset(self._literals),
+        ).live()
+        for name in sorted(folded.weights.keys() & self._untold.keys()):
+            raise UnknownOperation(
+                f"{self._untold[name]} computes with a quantized weight, and only the values would tell whether the "
+                "result is still on its grid. Count the network with its values, not on the meta device."
+            )
+        return folded
 
 
 def _check_finite(folded: Graph, given: Graph) -> None:

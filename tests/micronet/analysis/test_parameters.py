@@ -1,5 +1,7 @@
 """What inference stores: elements, exponents, scales; each tensor once."""
 
+import operator
+
 import pytest
 import torch
 from torch import nn
@@ -99,3 +101,13 @@ def test_a_batch_norm_whose_scale_is_computed_has_no_rule() -> None:
 
     with pytest.raises(UnknownOperation, match="batch norm"):
         count(capture(Gated(), (2, 3, 3)))
+
+
+def test_a_weight_that_is_taken_apart_is_stored_where_that_is_done() -> None:
+    """What gives several results has no one shape; that was a KeyError."""
+    parts = node("parts", aten.split.Tensor, Ref("w"), 2), node("part", operator.getitem, Ref("parts"), 0)
+    weights, formats = {"w": torch.ones(4, 48)}, {"w": fixed_point(4, (1,))}
+    layer = node("flat", aten.flatten.using_ints, X, 1), node("y", aten.linear.default, Ref("flat"), Ref("part"))
+    whole, product = count(graph(*parts, *layer, weights=weights, formats=formats, shape=(3, 4, 4))).layers
+    assert (whole.op, whole.shape, whole.parameters) == ("split", (), (Parameter("w", 4 * 48, 4 * 48, 4, 1),))
+    assert (product.operations.multiplications, product.weight_bits) == (2 * 48, 4)

@@ -93,14 +93,11 @@ def test_what_is_made_of_nothing_is_stored_where_it_is_no_single_number(
     assert sum(kept) == stored
 
 
-def test_nodes_that_read_quantized_weights_stay() -> None:
-    graph = capture(Standardized(), IMAGE)
-    quantized = replace(graph, formats={"weight": fixed_point(8, (4,))})
-    reading = [node for node in quantized.nodes if "weight" in [ref.name for ref in node.refs()]]
-    assert len(reading) == 2
-    folded = fold_constants(quantized)
-    assert all(node in folded.nodes for node in reading)
-    assert set(folded.formats) == {"weight"}
+def test_what_is_computed_of_a_given_quantized_weight_and_lies_on_no_grid_is_a_weight_like_any_other() -> None:
+    graph = replace(capture(Standardized(), IMAGE), formats={"weight": fixed_point(8, (4,))})
+    folded = fold_constants(graph)
+    assert not folded.formats
+    assert folded.weights.keys() == fold_constants(replace(graph, formats={})).weights.keys()
 
 
 def test_folding_twice_changes_nothing_more() -> None:
