@@ -7,6 +7,7 @@ that is too large for the disk of its worker is nobody's fault: it goes back, an
 import errno
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -69,6 +70,18 @@ def without_room(attempt: Attempt, scratch: Path) -> Returned | Ending:
         f"has {room:,} now. Where that is made, or a worker with a larger disk started, it can be sent again."
     )
     return failed(told(DiskFull(said), attempt.stage_name))
+
+
+def not_stored(attempt: Attempt, error: Exception) -> Returned:
+    """The end for a job that did succeed, and what it made cannot be stored through no fault of its own.
+
+    It may have taken days, so it never ends for that. Where there is no room, others go first here for a while: some
+    leave less, or nothing."""
+    outcome = given_back(attempt, error)
+    if not is_full(error):
+        return outcome
+    attempt.context.too_large.put_off(attempt.job.id)
+    return replace(outcome, why="there is no room in the store for what it made")
 
 
 def spent(attempt: Attempt, error: OSError) -> Spent:

@@ -12,7 +12,7 @@ from worker.blobs.port import Incoming, copy_in
 from worker.blobs.settling import settle_together
 from worker.errors import OutputRefused, ServiceError, StorageFull, Unavailable
 from worker.job_run.attempt import Attempt, Interruption, interruption, interruption_at_its_end
-from worker.job_run.blame import TRANSIENT_ERRORS, broken, given_back, is_ours
+from worker.job_run.blame import TRANSIENT_ERRORS, broken, is_ours, not_stored
 from worker.job_run.outcomes import Lost, Outcome, Returned, Spent
 from worker.job_run.retrying import (
     Interrupted,
@@ -42,7 +42,7 @@ def finish_succeeded(attempt: Attempt, scratch: Path) -> Outcome:
         return _store_and_finish(attempt, ending, paths, patience=patience_after, interrupted=interruption)
     except TRANSIENT_ERRORS as error:
         if is_ours(error, attempt.context.blobs.check):
-            raise Interrupted(given_back(attempt, error)) from error
+            raise Interrupted(not_stored(attempt, error)) from error
         raise
 
 

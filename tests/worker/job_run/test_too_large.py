@@ -8,7 +8,7 @@ import pytest
 from tests.worker.job_run.running import NO_ROOM, FailingBlobs, QuickRunner, claimed, claimed_again, ran
 from tests.worker.records.making import accept
 from worker.errors import Unavailable
-from worker.job_run import blame, run
+from worker.job_run import blame, retrying, run
 from worker.job_run.context import WorkerContext
 from worker.job_run.too_large import _FORGOTTEN_AFTER_SECONDS, _PAUSE_SECONDS, TooLarge
 from worker.records.values import Status
@@ -73,6 +73,27 @@ def test_one_whose_size_cannot_be_asked_goes_back(
 
     monkeypatch.setattr(blame, "size_of", away)
     assert ran(context, job, QuickRunner()).status is Status.QUEUED
+
+
+@pytest.mark.parametrize("lane", ["short", "long"])
+def test_one_that_finds_no_room_in_the_store_lets_others_go_first_and_never_ends_for_it(
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch, lane: str
+) -> None:
+    """What it made may have taken days."""
+    monkeypatch.setattr(retrying, "_PATIENCE_SECONDS", 0.0)
+
+    def fill() -> None:
+        blobs.trouble = [NO_ROOM]
+
+    job = claimed(context, lane)
+    for _ in range(blame._TIMES_WITHOUT_ROOM + 1):
+        back = ran(context, job, QuickRunner(fill))
+        assert (back.status, back.attempt) == (Status.QUEUED, 0)
+        assert context.too_large.resting() == (job.id,)
+        said = context.records.jobs.log(job.id)[-1].text
+        assert said == "there is no room in the store for what it made; the job waits again"
+        job = claimed_again(context, lane)
+    assert ran(context, job, QuickRunner()).status is Status.SUCCEEDED
 
 
 def test_others_of_its_team_go_first(context: WorkerContext) -> None:
