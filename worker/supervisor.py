@@ -60,13 +60,19 @@ class Supervisor:
 
     def join(self, seconds: float) -> bool:
         """Wait until every slot is idle, then end their processes. False if that takes longer: jobs go back even so,
-        and what their threads still do for them, such as to wait for a file, comes to nothing."""
+        and what their threads still do for them, such as to wait for a file, comes to nothing. So do jobs that this
+        worker may have and was not told of."""
+        leases = self._context.records.leases
         with self._changed:
             idle = self._changed.wait_for(lambda: not self._taken, seconds)
             left = [job for job in self._taken.values() if job is not None]
+            unheard = list(self._unheard.values())
         try:
             for job in left:
-                self._context.records.leases.give_back(job)
+                leases.give_back(job)
+            for token in unheard:
+                if (claimed := leases.claimed(token)) is not None:
+                    leases.give_back(claimed)
         except ServiceError as error:
             log.warning("jobs do not go back; their leases will run out", reason=str(error))
         for slot in self._slots:

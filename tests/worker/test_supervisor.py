@@ -46,6 +46,7 @@ class Jobs:
     silent   devices that no job can use: it waits again
     large    jobs that find no room
     tried    what jobs were given, each time
+    stopping the flags of the workers that gave them
     """
 
     def __init__(self) -> None:
@@ -54,8 +55,10 @@ class Jobs:
         self.silent: set[str] = set()
         self.large: set[str] = set()
         self.tried: list[tuple[str, str]] = []
+        self.stopping: list[threading.Event] = []
 
     def run(self, context: WorkerContext, job: Job, runner: Runner, device: str) -> bool:
+        self.stopping.append(context.stopping)
         self.tried.append((job.id, device))
         if device in self.silent and job.kind == "score":
             context.records.leases.give_back(job)
@@ -91,8 +94,8 @@ def running(monkeypatch: pytest.MonkeyPatch) -> Iterator[Jobs]:
     monkeypatch.setattr(module, "run_job", jobs.run)
     monkeypatch.setattr(module, "check_device", jobs.check)
     yield jobs
-    for ended in jobs.running.values():
-        ended.set()
+    for flag in (*jobs.stopping, *jobs.running.values()):  # nobody claims what the next test puts in the same database
+        flag.set()
 
 
 def supervisor(records: Records, tmp_path: Path, slots: tuple[Slot, ...]) -> Supervisor:
@@ -333,6 +336,18 @@ def test_so_is_one_of_the_slot_in_reserve_though_another_is_free_meanwhile(
     ring(watched, times=1)
     assert running.start(short)
     assert (records.jobs.read(short.id).attempt, _claims(records, short)) == (1, 1)
+
+
+def test_one_that_stops_gives_it_back(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    watched, job = supervisor(records, tmp_path, slots()), accept(records)
+    _lose_the_answer(records, watched, monkeypatch)
+    assert status(records, job) is Status.RUNNING
+    watched.stop()
+    assert watched.join(5)
+    back = records.jobs.read(job.id)
+    assert (back.status, back.attempt, running.running) == (Status.QUEUED, 0, {})
 
 
 def test_a_claim_that_was_not_written_is_made_anew(

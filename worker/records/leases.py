@@ -98,6 +98,10 @@ class Leases:
 
         return self._database.write_alone(work)
 
+    def claimed(self, token: str) -> Job | None:
+        """The job that is held by a claim under this token, if it was written."""
+        return self._database.read(lambda connection: _claimed(connection, token))
+
     def waiting(
         self, lanes: tuple[str, ...], kinds: tuple[str, ...] | None = None, without: Collection[str] = ()
     ) -> int:
