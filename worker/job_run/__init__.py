@@ -8,7 +8,7 @@ threads              starts those that follow a job
 monitor              follows the process until it ends or has to be ended
 journal_keeper       stores what a long job writes down to go on from
 outcomes, blame      how an attempt ends; whether that counts against the job
-too_large            jobs that find no room on the disk of this worker
+too_large            jobs that find no room on the disk of this worker, or in the store
 retrying             while database, disk or store are away
 finishing            writes the end, together with the files that the job made
 """

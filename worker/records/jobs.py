@@ -27,9 +27,8 @@ from worker.records.log import read_log, write_end, write_entry
 from worker.records.naming import is_named
 from worker.records.places import place, places
 from worker.records.removal import remove_job
-from worker.records.rows import job_of
+from worker.records.rows import columns_of, job_of
 from worker.records.tables import blobs, idempotency_keys, job_files, jobs
-from worker.records.turns import party_of
 from worker.records.values import ALIVE, Ending, Event, Idempotency, Job, LogEntry, NewJob, Status, StoredBlob
 
 # Made once: they are what every sender and follower of jobs asks for, and making them takes as long as running them.
@@ -115,7 +114,7 @@ class JobRecords:
                 raise TooManyWaiting(
                     f"{waiting_limit} jobs are waiting already; wait until some have run, or cancel some."
                 )
-            connection.execute(_INSERT, _columns(new))
+            connection.execute(_INSERT, columns_of(new))
             write_entry(connection, new.id, Event.QUEUED, f"{new.kind} job accepted")
             for sha256 in new.files:
                 connection.execute(insert(job_files).values(job_id=new.id, sha256=sha256))
@@ -276,28 +275,6 @@ def _location(connection: Connection, sha256: str | None) -> str | None:
     if sha256 is None:
         return None
     return connection.scalar(select(blobs.c.location).where(blobs.c.sha256 == sha256))
-
-
-def _columns(new: NewJob) -> dict[str, object]:
-    return {
-        "id": new.id,
-        "kind": new.kind,
-        "lane": new.lane,
-        "status": Status.QUEUED,
-        "owner": new.owner,
-        "team": new.team,
-        "party": party_of(new),
-        "name": new.name,
-        "settings": new.settings,
-        "checkpoint_sha256": new.checkpoint and new.checkpoint.sha256,
-        "checkpoint_size": new.checkpoint and new.checkpoint.size,
-        "checkpoint_filename": new.checkpoint and new.checkpoint.filename,
-        "attempt": 0,
-        "version": 1,
-        "beat": 0,
-        "created_at": now(),
-        "artifacts": "[]",
-    }
 
 
 def _conditions(wanted: Filter, is_sqlite: bool) -> list[ColumnElement[bool]]:

@@ -5,7 +5,9 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from worker.records.values import Artifact, Checkpoint, Job, JobError, Stage, Status
+from worker.records.clock import now
+from worker.records.turns import party_of
+from worker.records.values import Artifact, Checkpoint, Job, JobError, NewJob, Stage, Status
 
 
 def job_of(row: Row[*tuple[Any, ...]]) -> Job:
@@ -34,6 +36,29 @@ def job_of(row: Row[*tuple[Any, ...]]) -> Job:
         claim=row.claim,
         worker=row.worker,
     )
+
+
+def columns_of(new: NewJob) -> dict[str, object]:
+    """The columns of a job that is accepted now."""
+    return {
+        "id": new.id,
+        "kind": new.kind,
+        "lane": new.lane,
+        "status": Status.QUEUED,
+        "owner": new.owner,
+        "team": new.team,
+        "party": party_of(new),
+        "name": new.name,
+        "settings": new.settings,
+        "checkpoint_sha256": new.checkpoint and new.checkpoint.sha256,
+        "checkpoint_size": new.checkpoint and new.checkpoint.size,
+        "checkpoint_filename": new.checkpoint and new.checkpoint.filename,
+        "attempt": 0,
+        "version": 1,
+        "beat": 0,
+        "created_at": now(),
+        "artifacts": "[]",
+    }
 
 
 def stage_columns(stage: Stage | None) -> dict[str, object]:
