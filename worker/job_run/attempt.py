@@ -45,6 +45,10 @@ def interruption(attempt: Attempt) -> Outcome | None:
 
 def interruption_at_its_end(attempt: Attempt) -> Outcome | None:
     """As `interruption`, of a job that has ended: its end is written even if it is canceled meanwhile."""
-    if attempt.heartbeat.lost:
-        return Lost()
-    return Returned() if attempt.context.stopping.is_set() else None
+    return loss(attempt) or (Returned() if attempt.context.stopping.is_set() else None)
+
+
+def loss(attempt: Attempt) -> Outcome | None:
+    """As `interruption`, of the files of a job that has ended: they are copied to the end even where the worker stops,
+    which takes a job back that it no longer waits for."""
+    return Lost() if attempt.heartbeat.lost else None

@@ -11,7 +11,7 @@ import structlog
 from worker.blobs.port import Incoming, copy_in
 from worker.blobs.settling import settle_together
 from worker.errors import OutputRefused, ServiceError, StorageFull, Unavailable
-from worker.job_run.attempt import Attempt, Interruption, interruption, interruption_at_its_end
+from worker.job_run.attempt import Attempt, Interruption, interruption, interruption_at_its_end, loss
 from worker.job_run.blame import TRANSIENT_ERRORS, broken, is_ours, not_stored
 from worker.job_run.outcomes import Lost, Outcome, Returned, Spent
 from worker.job_run.retrying import (
@@ -128,11 +128,11 @@ def _stored(attempt: Attempt, ending: Ending, paths: Sequence[Path], interrupted
 
 
 def _copied(attempt: Attempt, path: Path, stack: ExitStack) -> Incoming:
-    """The file, on its way into the store as long as the stack lives: also for one that is canceled meanwhile. Raises
-    Interrupted."""
+    """The file, on its way into the store as long as the stack lives, also where the job is canceled or its worker
+    stops meanwhile. Raises Interrupted where somebody else has the job."""
     incoming = stack.enter_context(attempt.context.blobs.create())
     with path.open("rb") as source:
-        copy_in(source, incoming, partial(raise_if_interrupted, attempt, interruption_at_its_end))
+        copy_in(source, incoming, partial(raise_if_interrupted, attempt, loss))
     return incoming
 
 

@@ -4,6 +4,7 @@ import errno
 import io
 import os
 import time
+from collections.abc import Callable
 from threading import Timer
 from typing import BinaryIO
 
@@ -14,7 +15,10 @@ from worker.blobs import Incoming
 from worker.blobs.port import CHUNK
 from worker.errors import StorageFull, Unavailable
 from worker.job_run.context import WorkerContext
-from worker.records.values import JournalEntry, Status
+from worker.records.values import Job, JournalEntry, Status
+from worker.runner.messages import Done, Exited, Failed, JobError
+
+LOSS = JobError(code="numerical-error", title="x", detail="the loss is nan", stage="2-train", yours=True)
 
 
 def test_a_store_that_is_away_for_a_while_fails_no_job(context: WorkerContext, blobs: FailingBlobs) -> None:
@@ -124,11 +128,24 @@ def test_a_job_whose_file_comes_slowly_is_canceled_or_given_back_at_once(
     assert time.monotonic() - began < 4
 
 
-@pytest.mark.parametrize("cancel", [False, True])
-def test_a_worker_that_stops_gives_back_a_job_whose_files_go_slowly_and_one_that_is_canceled_keeps_them(
-    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch, cancel: bool
-) -> None:
-    job, written, create = claimed(context), list[int](), blobs.create
+def stops(context: WorkerContext, job: Job) -> None:
+    context.stopping.set()
+
+
+def is_canceled(context: WorkerContext, job: Job) -> None:
+    context.records.jobs.cancel(job.id)
+    time.sleep(0.1)  # it is heard
+
+
+def gives_it_back(context: WorkerContext, job: Job) -> None:
+    """As a worker does that stops and no longer waits."""
+    context.records.leases.give_back(job)
+    time.sleep(0.1)  # it is heard
+
+
+def acting_at_a_write(blobs: FailingBlobs, act: Callable[[], None], monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Sizes of what is written, which fill up; `act` is done before each."""
+    written, create = list[int](), blobs.create
 
     def create_slowly() -> Incoming:
         incoming = create()
@@ -136,25 +153,43 @@ def test_a_worker_that_stops_gives_back_a_job_whose_files_go_slowly_and_one_that
 
         def act_and_write(data: bytes | bytearray | memoryview) -> None:
             written.append(len(data))
-            if cancel:
-                context.records.jobs.cancel(job.id)
-                time.sleep(0.1)  # it is heard
-            else:
-                context.stopping.set()
+            act()
             write(data)
 
         monkeypatch.setattr(incoming, "write", act_and_write)
         return incoming
 
     monkeypatch.setattr(blobs, "create", create_slowly)
-    made = (bytes(CHUNK + 1), b"second")
-    ended = ran(context, job, QuickRunner(made=made))
-    if cancel:
-        assert (ended.status, written) == (Status.CANCELED, [CHUNK, 1, len(b"second")])
-        assert [read(context, artifact.sha256) for artifact in ended.artifacts] == list(made)
-    else:
-        assert (ended.status, ended.attempt, written) == (Status.QUEUED, 0, [CHUNK])
-        assert list(blobs.files.values()) == [b"a checkpoint"]
+    return written
+
+
+@pytest.mark.parametrize("act", [stops, is_canceled])
+@pytest.mark.parametrize("end", [Done(), Failed(LOSS)])
+def test_what_a_job_has_made_is_copied_to_the_end_though_its_worker_stops_or_it_is_canceled(
+    context: WorkerContext,
+    blobs: FailingBlobs,
+    monkeypatch: pytest.MonkeyPatch,
+    act: Callable[[WorkerContext, Job], None],
+    end: Done | Failed,
+) -> None:
+    job, made = claimed(context), (bytes(CHUNK + 1), b"second")
+    written = acting_at_a_write(blobs, lambda: act(context, job), monkeypatch)
+    ended = ran(context, job, QuickRunner(made=made, ended=(end, Exited(int(isinstance(end, Failed))))))
+    uncanceled = Status.FAILED if isinstance(end, Failed) else Status.SUCCEEDED
+    right = Status.CANCELED if act is is_canceled else uncanceled
+    assert (ended.status, written) == (right, [CHUNK, 1, len(b"second")])
+    assert [read(context, artifact.sha256) for artifact in ended.artifacts] == list(made)
+    assert blobs.open_files == set()
+
+
+def test_what_a_job_has_made_is_copied_no_further_where_somebody_else_may_have_it(
+    context: WorkerContext, blobs: FailingBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = claimed(context)
+    written = acting_at_a_write(blobs, lambda: gives_it_back(context, job), monkeypatch)
+    ended = ran(context, job, QuickRunner(made=(bytes(CHUNK + 1), b"second")))
+    assert (ended.status, ended.attempt, written) == (Status.QUEUED, 0, [CHUNK])
+    assert list(blobs.files.values()) == [b"a checkpoint"]
     assert blobs.open_files == set()
 
 
