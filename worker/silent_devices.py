@@ -37,22 +37,22 @@ class SilentDevices:
         self._rest_until[device] = time.monotonic() + _REST_SECONDS
 
     def kinds(self, slot: Slot) -> tuple[str, ...] | None:
-        """What the slot can do: None for everything. A device that has rested long enough is asked first."""
-        rest_until = self._rest_until.get(slot.device)
-        if rest_until is not None and time.monotonic() >= rest_until:
-            self._ask_again(slot)
-        return self.known_kinds(slot)
-
-    def known_kinds(self, slot: Slot) -> tuple[str, ...] | None:
-        """As `kinds`, and nothing is asked."""
+        """What the slot can do, for all that is known: None for everything."""
         return WITHOUT_DEVICE if slot.device in self else None
 
-    def _ask_again(self, slot: Slot) -> None:
+    def answers_again(self, slot: Slot) -> bool:
+        """Whether the slot's device, which did not answer, does now. It is asked where it has rested long enough, which
+        takes a minute where its driver hangs: for a slot that has nothing else to do."""
+        rest_until = self._rest_until.get(slot.device)
+        return rest_until is not None and time.monotonic() >= rest_until and self._ask_again(slot)
+
+    def _ask_again(self, slot: Slot) -> bool:
         try:
             self._ask(slot)
         except (DeviceUnavailable, RunnerUnavailable, OSError) as error:
             log.warning("device does not answer", device=slot.device, reason=str(error))
             self.add(slot.device)
-        else:
-            log.info("device answers again", device=slot.device)
-            self._rest_until.pop(slot.device, None)
+            return False
+        log.info("device answers again", device=slot.device)
+        self._rest_until.pop(slot.device, None)
+        return True

@@ -92,7 +92,7 @@ class Supervisor:
                         self._silent.add(slot.device)
             finally:
                 self._give_back(slot)
-            kinds, without = self._silent.known_kinds(slot), self._context.too_large.resting()
+            kinds, without = self._silent.kinds(slot), self._context.too_large.resting()
             if self._context.records.leases.waiting(slot.lanes, kinds, without) == 0:
                 return
 
@@ -123,9 +123,14 @@ class Supervisor:
             self._changed.notify_all()
 
     def _claim(self, slot: Slot) -> Job | None:
+        """The next job that the slot can do. Where its device did not answer, it is asked once nothing else waits."""
+        job = self._claim_of(slot, self._silent.kinds(slot))
+        return self._claim_of(slot, None) if job is None and self._silent.answers_again(slot) else job
+
+    def _claim_of(self, slot: Slot, kinds: Sequence[str] | None) -> Job | None:
         if self._context.stopping.is_set():
             return None
-        kinds, lease_seconds = self._silent.kinds(slot), self._context.lease_seconds
+        lease_seconds = self._context.lease_seconds
         with self._changed:
             token = self._unheard.setdefault(slot, token_hex(16))
         job = self._context.records.leases.claim(

@@ -256,6 +256,30 @@ def test_jobs_that_need_no_device_are_done_without_one(
     assert status(records, needing) == Status.QUEUED
 
 
+def test_a_device_that_may_hang_is_asked_when_nothing_else_waits(
+    records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(silent_devices, "_REST_SECONDS", 0.0)
+    watched = supervisor(records, tmp_path, gpus(monkeypatch, 1))
+    running.silent = {"cuda:0"}
+    watched._silent.add("cuda:0")
+    accept(records)
+    counting = [accept(records, kind="count") for _ in range(3)]
+    asked = list[int]()
+    check = running.check
+
+    def check_and_see(runner: Runner, device: str, *_: object) -> None:
+        asked.append(len(running.tried))
+        check(runner, device)
+
+    monkeypatch.setattr(module, "check_device", check_and_see)
+    ring(watched, times=1)
+    for job in counting:
+        assert running.start(job)
+        running.end(job)
+    assert soon(lambda: asked == [3])
+
+
 def test_of_several_devices_those_that_answer_do_the_work(
     records: Records, tmp_path: Path, running: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
