@@ -9,6 +9,7 @@ from pathlib import Path
 
 import structlog
 
+from worker.blobs.locking import sweep_each
 from worker.runner import scratch
 
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ def scratch_directory(root: Path, name: str) -> Iterator[Path]:
 
 def sweep_scratch(root: Path) -> int:
     """Delete the directories of workers that died; how many there were."""
-    return sum(_removed_if_abandoned(directory) for directory in root.glob("job-*"))
+    return sweep_each(root.glob("job-*"), _removed_if_abandoned)
 
 
 def _make_locked(directory: Path) -> int:

@@ -39,6 +39,22 @@ def test_one_that_cannot_be_furnished_is_let_go(tmp_path: Path, monkeypatch: pyt
     assert sweep_scratch(tmp_path) == 1
 
 
+def test_one_of_another_user_keeps_no_other_from_being_swept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("job-mine", "job-root", "job-too"):
+        (tmp_path / name).mkdir()
+    open_ = os.open
+
+    def denied(path: Path, flags: int) -> int:
+        if Path(path).name == "job-root":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return open_(path, flags)
+
+    with monkeypatch.context() as another:
+        another.setattr("worker.scratch_directories.os.open", denied)
+        assert sweep_scratch(tmp_path) == 2
+    assert [one.name for one in tmp_path.iterdir()] == ["job-root"]
+
+
 def test_one_of_a_killed_worker_goes_with_the_next_sweep(tmp_path: Path) -> None:
     code = f"""
         from pathlib import Path
