@@ -195,8 +195,12 @@ class Builder:
         return operand
 
     def _constant(self, known: Known) -> Ref:
-        """The weight that holds `known`; what is the same for every image is stored once, and spread at run time."""
+        """The weight that holds `known`; what is the same for every image is stored once, and spread at run time; so is
+        a matrix that is read transposed, too, and turned then."""
         if not holds_batch(known.tensor):
+            turned = self.weights.transposed(known)
+            if turned is not None:
+                return self._append(TARGETS["permute"], (turned, (1, 0)), {})
             return self.weights.ref(known, self._what)
         stored = replace(known, tensor=once(known.tensor))
         assert not holds_batch(stored.tensor), "a constant is never computed for each image of a batch"

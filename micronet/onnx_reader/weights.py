@@ -1,5 +1,7 @@
 """The weights of a graph while it is built: each stored once, under the name its file gives it."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
@@ -7,7 +9,7 @@ from micronet.errors import FINITE_MASK, NotFinite, OnnxUnsupportedFeature
 from micronet.graph.grid import Grid
 from micronet.graph.ir import Ref
 from micronet.graph.names import Names
-from micronet.onnx_reader.values import Known, carries_batch, check_shape
+from micronet.onnx_reader.values import Known, Made, carries_batch, check_shape
 from micronet.shown import show
 
 
@@ -35,6 +37,18 @@ class Weights:
         ref = self._same(known.name, tensor) or self._new(known, tensor)
         self._refs[id(known.tensor)] = (known.tensor, ref)
         return ref
+
+    def transposed(self, known: Known) -> Made | None:
+        """The weight of which `known` is the transposition, a matrix of the same initializer; None where it is none."""
+        other, tensor = self.tensors.get(known.name), known.tensor
+        if other is None or id(tensor) in self._refs or not known.counted or tensor.dim() != 2 or other.dim() != 2:
+            return None
+        if self._same(known.name, tensor) is not None or not torch.equal(other.t(), tensor):
+            return None
+        grid = self.formats.get(known.name)
+        if grid is not None and grid.axis is not None:
+            grid = replace(grid, axis=1 - grid.axis)
+        return Made(Ref(known.name), other.to("meta")) if grid == known.grid else None
 
     def _same(self, name: str, tensor: Tensor) -> Ref | None:
         other = self.tensors.get(name)

@@ -1,6 +1,6 @@
 """What no image changes is computed once, here, and becomes a weight."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 import torch
@@ -11,6 +11,7 @@ from micronet.analysis.shapes import tensor_refs
 from micronet.errors import FINITE_MASK, NotFinite, UnknownOperation
 from micronet.graph.ir import Graph, Node
 from micronet.transformation.constant_grids import MOVES, Constant, constant, enlarges, on
+from micronet.transformation.tied_weights import merge_repeats, tie_transposed
 
 
 def fold_constants(graph: Graph) -> Graph:
@@ -18,9 +19,9 @@ def fold_constants(graph: Graph) -> Graph:
 
     Arithmetic on constants is free (SCORING section 3), and a folded weight is stored in place of what it came from,
     also where that had fewer elements (factors, a codebook): what the layers multiply by is what is counted, rounded
-    and stored. What is computed twice in one way is one weight. A result made of literals only, or of nothing, is a
-    literal where it holds one number however often, or indices; other tables (of sines, of places as floats) are
-    stored, as they are in a file.
+    and stored. What is computed twice in one way is one weight, and a matrix that is read transposed, too, is one. A
+    result made of literals only, or of nothing, is a literal where it holds one number however often, or indices; other
+    tables (of sines, of places as floats) are stored, as they are in a file.
 
     A quantizer's result on a weight is a quantized weight, and so is what is moved about of one, or computed of one and
     still on its grid: see `constant`. What is on no grid after arithmetic is 32 bits wide (SCORING section 2), whatever
@@ -31,6 +32,7 @@ def fold_constants(graph: Graph) -> Graph:
     arithmetic on a quantized weight would have to be looked at, and it has no values. Raises NotFinite where a result
     that is stored holds NaN or infinity.
     """
+    graph = tie_transposed(merge_repeats(graph))
     folded, mixed = _folded(graph, staying=frozenset())
     if mixed:  # is stored as it was, and what moves its parts stays, also where these have steps of their own
         folded, _ = _folded(graph, staying=mixed)
@@ -60,21 +62,14 @@ class _Folding:
         for name, grid in graph.formats.items():
             self._constants[name] = on(graph.weights[name], grid)
         self._untold: dict[str, str] = {}
-        self._first: dict[Hashable, str] = {}
-        self._renamed: dict[str, str] = {}
 
-    def take(self, given: Node) -> None:
+    def take(self, node: Node) -> None:
         """Fold a node, or keep it."""
-        node = given.renamed(self._renamed) if self._renamed else given
         names = tensor_refs(node)
         if any(name not in self._constants for name in names):
             self._nodes.append(node)
             return
         _check_no_chance(node)
-        what = node.target, repr((node.args, sorted(node.kwargs.items())))  # unlike equality, this tells 1 from 1.0
-        if self._first.setdefault(what, node.name) != node.name:
-            self._renamed[node.name] = self._first[what]
-            return
         known = {name: self._constants[name] for name in names}
         made = self._constants[node.name] = constant(node, known)
         if node.target in MOVES and made.quantized and self._stays(node, made, known):
@@ -106,12 +101,10 @@ class _Folding:
 
     def graph(self) -> Graph:
         """The folded graph. Raises UnknownOperation for a weight of which nobody can tell whether it is on a grid."""
-        output = self._renamed.get(self._given.output, self._given.output)
         folded = replace(
             self._given,
             nodes=tuple(self._nodes),
             weights=self._weights,
-            output=output,
             formats=self._formats,
             literals=frozenset(self._literals),
         ).live()
