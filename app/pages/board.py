@@ -13,14 +13,14 @@ from app.http.errors import InvalidRequest
 from app.http.problems import Fault
 from app.http.site import Site, SiteDep
 from app.pages.board_csv import csv_of
-from app.pages.board_query import BOTH, PAGE_SIZE, POLICIES, BoardQuery, board_query
+from app.pages.board_query import BOTH, PAGE_SIZE, POLICIES, BoardQuery, board_query, usual_policy
 from app.pages.drawings.front import draw_front
 from app.pages.rendering import render
 from app.pages.routing import page_router
 from micronet.tracks import Published, Track, tracks
 from worker.records.board_filters import BoardFilter
 from worker.records.points import Point
-from worker.records.scores import Counts, Entry, SortKey
+from worker.records.scores import Entry, SortKey
 
 CSV = "/leaderboard.csv"
 _MOST_POINTS = 300
@@ -126,7 +126,7 @@ def _find(site: Site, query: BoardQuery) -> tuple[BoardQuery, Found]:
         query = _with_policy(site, query)
     counts = scores.counts(replace(query.filter(None), policy=None))
     if query.policy is None:
-        query = replace(query, policy=_usual(counts))
+        query = replace(query, policy=usual_policy(counts))
     policies = [policy for policy in POLICIES if not query.ranked or policy == query.policy]
     others = {policy: counts[policy, True] + counts[policy, False] for policy in POLICIES if policy not in policies}
     total, under_total = (sum(counts[policy, qualifies] for policy in policies) for qualifies in (True, False))
@@ -143,11 +143,7 @@ def _with_policy(site: Site, query: BoardQuery) -> BoardQuery:
     """The view, with the policy that most entries of the track have if it does not say one."""
     if query.policy is not None:
         return query
-    return replace(query, policy=_usual(site.services.records.scores.counts(BoardFilter(query.track))))
-
-
-def _usual(counts: Counts) -> str:
-    return max(POLICIES, key=lambda policy: counts[policy, True] + counts[policy, False])
+    return replace(query, policy=usual_policy(site.services.records.scores.counts(BoardFilter(query.track))))
 
 
 def _heading(query: BoardQuery, text: str, key: SortKey | None) -> Heading:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from app.pages.queries import Query
 from worker.records.board_filters import BoardFilter
-from worker.records.scores import Order, SortKey
+from worker.records.scores import Counts, Order, SortKey
 
 PAGE_SIZE = 50
 _MOST_PAGES = 100_000
@@ -94,6 +94,11 @@ class BoardQuery:
         usual = {"sort": "score", "order": "desc" if self.sort in _BEST_IS_LARGEST else "asc", "page": 1}
         query = {name: value for name, value in asked.items() if value is not None and value != usual.get(name)}
         return f"{path}?{urlencode(query)}"
+
+
+def usual_policy(counts: Counts) -> str:
+    """The policy that most entries of a track have: its board opens with it, and forms propose it."""
+    return max(POLICIES, key=lambda policy: counts[policy, True] + counts[policy, False])
 
 
 def board_query(request: Request) -> BoardQuery:

@@ -19,6 +19,7 @@ from app.http.submissions import FILENAME, SHA256
 from app.pages import forms
 from app.pages.page_form import PageForm
 from app.pages.prefilled import GONE, NOT_KEPT, Filled, asked_for, count_view, state_of, with_texts
+from app.pages.proposals import proposed
 from app.pages.queries import Query
 from app.pages.rendering import render
 from app.pages.routing import page_router, see_other
@@ -52,10 +53,12 @@ async def _page(request: Request, site: SiteDep, caller: CallerDep) -> Response:
     """The form: as it comes, with `recipe` filled with all that this says, with `from` as that job was filled.
 
     With `file` as well, that of a job of this `kind` on a file that the job `from` made or was sent. A job that counted
-    shows what it counted. What else the address says is put into the fields of that name.
+    shows what it counted. What else the address says is put into the fields of that name; where it does not say how a
+    network is to be scored, the form proposes it.
     """
     filled = await asked_for(site, caller, Query(request.query_params))
     texts = {name: text for name, text in request.query_params.items() if name != "recipe"}
+    texts |= await site.database.run(proposed, site, _shown(filled.kind), texts)
     return await _show(request, site, caller, await site.database.run(with_texts, site, caller, filled, texts))
 
 

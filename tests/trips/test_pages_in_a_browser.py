@@ -70,8 +70,7 @@ def looked_at(page: Page) -> None:
 
 def submit_digits(page: Page, checkpoint: Path, name: str, bits: str | None = None) -> str:
     """Choose a file, see what it costs, queue it; the address of its job."""
-    page.goto("/ui/submit")
-    page.get_by_label("Track").select_option("digits")
+    page.goto("/ui/submit?track=digits&policy=report")
     page.get_by_label("Architecture", exact=True).select_option("digits")
     page.get_by_label("Name of the entry").fill(name)
     if bits is not None:
@@ -116,8 +115,7 @@ def test_from_a_file_to_the_board(page: Page, digits: tuple[Path, str]) -> None:
 
 
 def test_a_dropped_file_and_faults_at_their_fields(page: Page, digits: tuple[Path, str]) -> None:
-    page.goto("/ui/submit")
-    page.get_by_label("Track").select_option("digits")
+    page.goto("/ui/submit?track=digits&policy=report")
     page.get_by_label("Weights").fill("99")
     content = list(digits[0].read_bytes())
     page.evaluate(

@@ -1,13 +1,17 @@
 """Jobs that have ended, without anybody having worked on them."""
 
+from typing import Any
+
 from app.services import Services
+from micronet.contract import ScoreResult
 from tests.app.http.results import score_text
 from worker.records.values import Ending, Job, JobError, Status
 
 
-def scored(services: Services, correct: int = 350, points: float = 0.4) -> Job:
-    """The job that waits, ended with this score."""
-    return ended(services, Ending(Status.SUCCEEDED, score_text(correct, points)))
+def scored(services: Services, correct: int = 350, points: float = 0.4, **changes: Any) -> Job:
+    """The job that waits, ended with this score; `changes` of its result, such as the policy."""
+    result = ScoreResult.model_validate_json(score_text(correct, points)).model_copy(update=changes)
+    return ended(services, Ending(Status.SUCCEEDED, result.model_dump_json()))
 
 
 def failed(services: Services, *, yours: bool, retryable: bool = False, detail: str = "what was wrong") -> Job:

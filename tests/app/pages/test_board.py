@@ -11,12 +11,10 @@ from fastapi.testclient import TestClient
 from sqlalchemy import event
 
 from app.services import Services
-from micronet.contract import Accuracy, ScoreResult
+from micronet.contract import Accuracy
 from tests.app.http.conftest import called
-from tests.app.http.results import score_text
 from tests.app.http.sending import accepted
-from tests.app.pages.records import ended, scored
-from worker.records.values import Ending, Status
+from tests.app.pages.records import scored
 
 BOARD = {"alpha": (350, 0.40), "beta": (345, 0.10), "gamma": (355, 0.20), "low": (300, 0.01)}
 
@@ -103,7 +101,7 @@ def test_views(api: TestClient, board: dict[str, str], query: str, expected: lis
         ("team=team+low", "No entry that was asked for reaches the floor.", 'href="/?track=digits&amp;policy=report"'),
         ("page=9", "There are no entries on page 9.", 'href="/?track=digits&amp;policy=report"'),
         ("search=a&page=9", "no entries on page 9.", 'href="/?track=digits&amp;policy=report&amp;search=a"'),
-        ("policy=challenge", "Nothing reaches the floor yet.", 'href="/ui/submit"'),
+        ("policy=challenge", "Nothing reaches the floor yet.", 'href="/ui/submit?track=digits&amp;policy=challenge"'),
         ("search=bet", "1 entry of those asked for reaches the floor.", 'href="/leaderboard.csv'),
         ("team=team+beta", "1 entry of those asked for reaches the floor.", 'href="/leaderboard.csv'),
         ("", "3 entries reach the floor.", 'href="/leaderboard.csv'),
@@ -144,10 +142,8 @@ def test_the_picture_has_the_front_and_the_floor(api: TestClient, board: dict[st
 def cifar_score(services: Services, api: TestClient, name: str, points: float) -> None:
     """An entry of the challenge on the track that has published results."""
     accepted(api, {"policy": "challenge", "name": name})
-    result = ScoreResult.model_validate_json(score_text(350, points))
     accuracy = Accuracy(correct=8050, total=10_000, top1=0.805)
-    changes = {"track": "cifar100", "policy": "challenge", "accuracy": accuracy, "qualifies": True}
-    ended(services, Ending(Status.SUCCEEDED, result.model_copy(update=changes).model_dump_json()))
+    scored(services, 350, points, track="cifar100", policy="challenge", accuracy=accuracy, qualifies=True)
 
 
 def rows_of_board(text: str) -> list[str]:
