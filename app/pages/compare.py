@@ -34,17 +34,20 @@ _UNKNOWN = NetworkWidths(param_bits=None, mul_bits=None)
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A number of both. `bits` and such are shown as they are; a difference only where both have it."""
+    """A number of both. `bits` and such are shown as they are; a difference only where both have it, and the numbers
+    are of one kind: what two policies make of a network does not compare.
+    """
 
     name: str
     first: float | None
     second: float | None
     digits: int = 0
+    compares: bool = True
 
     @property
     def difference(self) -> float | None:
         """The second less the first."""
-        if self.first is None or self.second is None:
+        if self.first is None or self.second is None or not self.compares:
             return None
         return self.second - self.first
 
@@ -147,14 +150,30 @@ def _compared(request: Request, site: Site, jobs: Sequence[Job]) -> Response:
         request,
         "compare.html",
         jobs=jobs,
-        titles=[title_of(job) for job in jobs],
+        titles=_titles(jobs, views),
         views=views,
         drawings=[draw_layers(view.listed, largest or None) for view in views],
         totals=_totals(*views),
+        alike=_alike(*views),
         settings=differing_settings(*jobs),
         layers=layers[:MOST_LISTED],
         names=len(layers),
     )
+
+
+def _titles(jobs: Sequence[Job], views: Sequence[ScoreView]) -> Sequence[str]:
+    """What each is called; where that is the same, with its policy, and where that is too, with how its id begins."""
+    titles = [title_of(job) for job in jobs]
+    for further in ([view.result.policy for view in views], [job.id[:8] for job in jobs]):
+        if titles[0] == titles[1]:
+            titles = [f"{title_of(job)}, {more}" for job, more in zip(jobs, further, strict=True)]
+    return titles
+
+
+def _alike(first: ScoreView, second: ScoreView) -> bool:
+    """Whether their scores compare: they are of one track, by one policy."""
+    a, b = first.result, second.result
+    return (a.track, a.policy) == (b.track, b.policy)
 
 
 def recent_scores(site: Site, owner: str) -> Sequence[Job]:
@@ -170,11 +189,11 @@ def _scored(job: Job, view: object, parameter: str) -> ScoreView:
 
 
 def _totals(first: ScoreView, second: ScoreView) -> Sequence[Pair]:
-    a, b = first.result, second.result
+    a, b, alike = first.result, second.result, _alike(first, second)
     return (
-        Pair("score", a.score.total, b.score.total, 6),
-        Pair("storage term", a.score.storage, b.score.storage, 6),
-        Pair("math term", a.score.math, b.score.math, 6),
+        Pair("score", a.score.total, b.score.total, 6, alike),
+        Pair("storage term", a.score.storage, b.score.storage, 6, alike),
+        Pair("math term", a.score.math, b.score.math, 6, alike),
         Pair(
             "correct answers",
             None if a.accuracy is None else a.accuracy.correct,
@@ -185,8 +204,8 @@ def _totals(first: ScoreView, second: ScoreView) -> Sequence[Pair]:
         Pair("additions", a.operations.additions, b.operations.additions),
         Pair("parameters", a.storage.parameters, b.storage.parameters),
         Pair("parameters that are not zero", a.storage.nonzero, b.storage.nonzero),
-        Pair("math, 32-bit operations", a.operations.math, b.operations.math, 1),
-        Pair("storage, 32-bit parameters", a.storage.storage, b.storage.storage, 1),
+        Pair("math, 32-bit operations", a.operations.math, b.operations.math, 1, a.policy == b.policy),
+        Pair("storage, 32-bit parameters", a.storage.storage, b.storage.storage, 1, a.policy == b.policy),
         Pair("largest transient activations, bytes", a.mtas_bytes, b.mtas_bytes),
     )
 
@@ -203,8 +222,10 @@ def _widths(first: ScoreResult, second: ScoreResult) -> Sequence[Pair]:
 
 
 def _layers(first: ScoreView, second: ScoreView) -> Sequence[LayerPair]:
-    """Every name, those that differ most first."""
+    """Every name, those that differ most first; where scores do not compare, those that cost most in either."""
     a, b = by_name(first.layers), by_name(second.layers)
     names = [*a, *(name for name in b if name not in a)]
     pairs = [LayerPair(name, a.get(name), b.get(name)) for name in names]
-    return sorted(pairs, key=lambda pair: -abs(pair.difference))
+    if _alike(first, second):
+        return sorted(pairs, key=lambda pair: -abs(pair.difference))
+    return sorted(pairs, key=lambda pair: -max(cost.points for cost in (pair.first, pair.second) if cost))

@@ -41,6 +41,51 @@ def test_settings_that_differ_stand_side_by_side(api: TestClient, both: tuple[Jo
     assert "the same was asked of the same file" in same
 
 
+def titles(text: str) -> list[str]:
+    """What the two are called: in the heading, and alike over every pair of columns."""
+    heading = re.findall(r'<h1>(.*?) <span class="quiet">and</span> (.*?)</h1>', text)
+    columns = re.findall(r'<th scope="col" class="long">(?:<a [^>]*>)?(.*?)(?:</a>)?</th>', text)
+    assert columns == [*heading[0]] * (len(columns) // 2)
+    return [*heading[0]]
+
+
+def compared(api: TestClient, services: Services, *policies: str, names: tuple[str, str] = ("net", "net")) -> str:
+    """The page of two scores by these policies."""
+    ids = []
+    for points, policy, name in zip((0.4, 0.3), policies, names, strict=True):
+        accepted(api, {"track": "digits", "name": name, "policy": policy})
+        ids.append(scored(services, 350, points, policy=policy).id)
+    return html.unescape(api.get(f"/ui/compare?a={ids[0]}&b={ids[1]}").text)
+
+
+def test_two_scores_of_one_name_are_told_apart(api: TestClient, services: Services) -> None:
+    names = ("one", "other")
+    assert titles(compared(api, services, "report", "challenge", names=names)) == ["one", "other"]
+    assert titles(compared(api, services, "report", "challenge")) == ["net, report", "net, challenge"]
+    alike = compared(api, services, "report", "report")
+    assert titles(alike) == [f"net, {job[:8]}" for job in re.findall(r'<a href="/ui/jobs/(\w+)">net', alike)]
+
+
+def differences(text: str) -> dict[str, str]:
+    """The last column of the totals."""
+    rows = re.findall(r'<tr><th scope="row">([^<]*)</th>\s*(.*?)</tr>', text.partition('id="settings"')[0], re.DOTALL)
+    return {name: re.findall(r">([^<>]*)</td>", cells)[-1] for name, cells in rows}
+
+
+def test_of_scores_that_do_not_compare_no_difference_is_shown(api: TestClient, services: Services) -> None:
+    """What does not hang on the policy compares all the same."""
+    alike, apart = (compared(api, services, "report", policy) for policy in ("report", "challenge"))
+    assert ("do not compare" in alike, "do not compare" in apart) == (False, True)
+    charged = {"score", "storage term", "math term", "math, 32-bit operations", "storage, 32-bit parameters"}
+    before, after = differences(alike), differences(apart)
+    assert {name for name, difference in after.items() if difference == "–"} == charged
+    assert not charged & {name for name, difference in before.items() if difference == "–"}
+    assert {**before, **dict.fromkeys(charged, "–")} == after
+    layers = [text.partition('id="layers"')[2] for text in (alike, apart)]
+    assert [">difference<" in text for text in layers] == [True, False]
+    assert ["that differ most" in text for text in layers] == [True, False]
+
+
 def test_what_both_are_listed_at_stands_among_the_totals(api: TestClient, both: tuple[Job, Job]) -> None:
     text = api.get(f"/ui/compare?a={both[0].id}&b={both[1].id}").text
     rows = dict(re.findall(r'<tr><th scope="row">(bits of \w+)</th>\s*((?:<td.*?</td>\s*)+)</tr>', text))
