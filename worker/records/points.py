@@ -17,6 +17,7 @@ class Point:
     images: int
     score: float
     qualifies: bool
+    policy: str
     name: str | None = None
     team: str | None = None
 
@@ -48,4 +49,5 @@ def points(connection: Connection, wanted: BoardFilter, most: int) -> tuple[Poin
     return tuple(Point(*row) for row in connection.execute(query))
 
 
-POINT = tuple(scores.c[name] for name in ("job_id", "correct", "images", "score", "qualifies", "name", "team"))
+_FIELDS = ("job_id", "correct", "images", "score", "qualifies", "policy", "name", "team")
+POINT = tuple(scores.c[name] for name in _FIELDS)

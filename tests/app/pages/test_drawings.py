@@ -102,7 +102,7 @@ def test_layers_that_cost_what_none_does_are_drawn_too(cost: float) -> None:
 
 
 def _point(score: float, top1: float) -> Point:
-    return Point(f"{score}", round(10_000 * top1), 10_000, score, top1 >= 0.8)
+    return Point(f"{score}", round(10_000 * top1), 10_000, score, top1 >= 0.8, "report")
 
 
 @pytest.mark.parametrize(

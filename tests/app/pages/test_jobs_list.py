@@ -51,6 +51,14 @@ def test_a_list_says_what_each_job_came_to(api: TestClient, services: Services) 
     assert 'id="compare"' not in one
 
 
+def test_scores_of_a_list_say_by_which_policy_they_are(api: TestClient, services: Services) -> None:
+    for policy in ("report", "challenge"):
+        accepted(api, {"track": "digits", "policy": policy})
+        scored(services, 345, 0.25, policy=policy)
+    rows = re.findall(r'<td class="n">0.250000</td>\s*<td>(.*?)</td>', api.get("/ui/jobs").text)
+    assert rows == ["challenge", "report"]
+
+
 def test_a_list_looks_again_while_something_runs(api: TestClient, services: Services) -> None:
     accepted(api, {"track": "digits"})
     alive = api.get("/ui/jobs?kind=score").text
@@ -73,20 +81,20 @@ def test_rows_that_come_later_fit_the_head_that_stands(api: TestClient, services
     scored(services)
     accepted(api, {"track": "digits", "seed": 1})
     page = api.get("/ui/jobs").text
-    assert (cells(page), 'form id="compare"' in page, page.count('name="of"')) == ([10, 10, 10], True, 1)
+    assert (cells(page), 'form id="compare"' in page, page.count('name="of"')) == ([11, 11, 11], True, 1)
     for filtered in ("kind=train", "status=queued"):
         assert 'id="compare"' not in api.get(f"/ui/jobs?{filtered}").text
     scored(services)
     again = api.get("/ui/jobs", headers={"HX-Request": "true"}).text
-    assert (cells(again), again.count('name="of"')) == ([10, 10, 10], 2)
+    assert (cells(again), again.count('name="of"')) == ([11, 11, 11], 2)
 
 
 def test_the_last_answer_of_a_list_fits_too(api: TestClient, services: Services) -> None:
     accepted(api, {"track": "digits"})
-    assert cells(api.get("/ui/jobs").text) == [10, 10]
+    assert cells(api.get("/ui/jobs").text) == [11, 11]
     failed(services, yours=True)
-    assert cells(api.get("/ui/jobs", headers={"HX-Request": "true"}).text) == [10, 10]
-    assert cells(api.get("/ui/jobs").text) == [9, 9], "nothing runs, and nothing can be compared"
+    assert cells(api.get("/ui/jobs", headers={"HX-Request": "true"}).text) == [11, 11]
+    assert cells(api.get("/ui/jobs").text) == [10, 10], "nothing runs, and nothing can be compared"
 
 
 def test_where_very_many_wait_places_are_on_their_own_pages(api: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -217,7 +217,7 @@ def test_the_front_is_what_no_other_entry_beats(records: Records, wanted: BoardF
         expected.sort(key=lambda entry: (entry.score, not entry.qualifies, entry.finished_at, entry.job_id))
         front = records.scores.front(wanted)
         assert list(front) == [
-            Point(e.job_id, e.correct, e.images, e.score, e.qualifies, e.name, e.team) for e in expected
+            Point(e.job_id, e.correct, e.images, e.score, e.qualifies, e.policy, e.name, e.team) for e in expected
         ]
         sizes.append(len(expected))
         records.database.write(lambda connection: connection.execute(sqlalchemy.delete(scores)))
@@ -255,8 +255,8 @@ def test_points_are_the_best_entries_and_no_more_than_asked(records: Records) ->
     rows = [row(score=0.03), row(score=0.01, correct=7000), row(score=0.02, correct=8100)]
     worst, under, best = keep(records, *rows)
     assert records.scores.points(ALL, most=2) == (
-        Point(best, 8100, 10_000, 0.02, True),
-        Point(worst, 8000, 10_000, 0.03, True),
+        Point(best, 8100, 10_000, 0.02, True, "report"),
+        Point(worst, 8000, 10_000, 0.03, True, "report"),
     )
     assert [point.job_id for point in records.scores.points(ALL)] == [best, worst, under]
     assert [point.job_id for point in records.scores.points(BoardFilter("cifar100", qualifies=False))] == [under]
