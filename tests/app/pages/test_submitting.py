@@ -17,6 +17,7 @@ from micronet.jobs import JOBS
 from tests.app.http.conftest import MakeServices, called, stored_files
 from tests.app.pages.controls import shown_in
 from tests.app.pages.posting import NETWORK, POLICY, only_job, post
+from tests.app.pages.records import failed
 from worker.records.database import Database
 from worker.records.jobs import Filter
 from worker.records.tables import jobs
@@ -62,6 +63,23 @@ def test_counting_comes_back_to_the_form_as_it_was(page: TestClient, services: S
     assert f'name="checkpoint_sha256" value="{job.checkpoint.sha256}"' in again
     assert "net.onnx is here already" in again
     assert f'hx-get="/ui/submit/counted/{job.id}?seen=queued-1"' in again
+
+
+def test_what_happens_to_a_file_at_once_is_said(page: TestClient, services: Services) -> None:
+    """Counting is a job too, which the list has: that nothing was queued was not so."""
+    (said,) = re.findall(r'id="at-once" hidden>([^<]*)<', page.get("/ui/submit").text)
+    assert "a short job counts it" in said
+    assert "queued" not in said
+
+
+def test_a_file_that_is_here_is_not_yet_one_that_is_good(page: TestClient, services: Services) -> None:
+    """Its name stood with a tick beside it, above what was wrong with it."""
+    answer = post(page, "count")
+    failed(services, yours=True)
+    text = page.get(answer.headers["location"]).text
+    assert "net.onnx is here already" in text
+    assert "what was wrong" in text
+    assert "\N{CHECK MARK}" not in text
 
 
 @pytest.mark.parametrize(
