@@ -19,7 +19,9 @@ from micronet.jobs.result import Measurement, score_result
 from micronet.progress import unheard
 from micronet.quantization.rounding import weights_on_grids
 from micronet.quantization.tensors import quantized_tensors
+from micronet.shown import show
 from micronet.tracks import Track, track
+from micronet.transformation.fold_constants import lost_grids
 from micronet.transformation.quantization import layer_outputs
 from micronet.transformation.quantize import check_own_quantizers, insert_quantizers, needs_calibration
 
@@ -99,10 +101,23 @@ def score_of(
 
 
 def _read(settings: ScoreSettings, checkpoint: Path | Graph) -> tuple[Graph, tuple[str, ...]]:
-    """The graph that is scored, and warnings of a file's reader: a graph needs none, and no architecture."""
+    """The graph that is scored, and warnings: of a file's reader, and of weights that lost the grids they had."""
     if isinstance(checkpoint, Graph):
-        return checkpoint, ()
-    return read_network(checkpoint, settings.architecture, activation_bits(settings))
+        return checkpoint, _off_grid(checkpoint)
+    graph, warnings = read_network(checkpoint, settings.architecture, activation_bits(settings))
+    return graph, (*warnings, *_off_grid(graph))
+
+
+def _off_grid(graph: Graph) -> tuple[str, ...]:
+    """A warning where arithmetic on quantized weights gives one that is on no grid."""
+    paths = lost_grids(graph)
+    if not paths:
+        return ()
+    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return (
+        f"{show(paths[0])}{more}: a weight is computed of a quantized one and is on no grid any more, so it counts as "
+        "any weight that nothing quantized. To count at fewer bits, quantize last, what the layer multiplies by.",
+    )
 
 
 def _quantized_unseen(graph: Graph, settings: ScoreSettings) -> tuple[Graph, tuple[QuantizedTensor, ...]]:

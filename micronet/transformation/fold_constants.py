@@ -8,6 +8,7 @@ from torch import Tensor
 from torch._ops import OpOverload
 
 from micronet.analysis.shapes import tensor_refs
+from micronet.analysis.widths import quantizes
 from micronet.errors import FINITE_MASK, NotFinite, UnknownOperation
 from micronet.graph.ir import Graph, Node
 from micronet.transformation.constant_grids import MOVES, Constant, constant, enlarges, on
@@ -33,35 +34,49 @@ def fold_constants(graph: Graph) -> Graph:
     that is stored holds NaN or infinity.
     """
     graph = tie_transposed(merge_repeats(graph))
-    folded, mixed = _folded(graph, staying=frozenset())
+    folded, folding = _folded(graph, staying=frozenset())
+    mixed = folding.mixed & folded.by_name().keys()
     if mixed:  # is stored as it was, and what moves its parts stays, also where these have steps of their own
         folded, _ = _folded(graph, staying=mixed)
     _check_finite(folded, given=graph)
     return folded
 
 
-def _folded(graph: Graph, staying: frozenset[str]) -> tuple[Graph, frozenset[str]]:
-    """The graph without the nodes that are folded, and those of the rest after which the steps of axes are mixed."""
+def lost_grids(graph: Graph) -> tuple[str, ...]:
+    """Paths of the nodes that, where `graph` is folded, compute a weight of quantized ones that is on no grid itself.
+
+    Raises what `fold_constants` raises.
+    """
+    if not quantizes(graph):
+        return ()
+    folded, folding = _folded(tie_transposed(merge_repeats(graph)), staying=frozenset())
+    return tuple(path for name, path in folding.off_grid.items() if name in folded.weights)
+
+
+def _folded(graph: Graph, staying: frozenset[str]) -> tuple[Graph, "_Folding"]:
+    """The graph without the nodes that are folded, and what was found on the way."""
     folding = _Folding(graph, staying)
     with torch.no_grad():
         for node in graph.nodes:
             folding.take(node)
-    folded = folding.graph()
-    return folded, folding.mixed & folded.by_name().keys()
+    return folding.graph(), folding
 
 
 class _Folding:
-    """Takes the nodes of a graph in order, and keeps those that are not folded."""
+    """Takes the nodes of a graph in order, and keeps those that are not folded.
+
+    mixed      nodes that stay, as after them no axis has a step for each index any more
+    off_grid   paths of the nodes that computed weights of quantized ones, and on no grid, by the names of these
+    """
 
     def __init__(self, graph: Graph, staying: frozenset[str]) -> None:
-        self.mixed: frozenset[str] = frozenset()
+        self.mixed, self.off_grid = frozenset[str](), dict[str, str]()
         self._given, self._staying = graph, set(staying)
         self._nodes: list[Node] = []
         self._weights, self._formats, self._literals = dict(graph.weights), dict(graph.formats), set(graph.literals)
         self._constants = {name: Constant(weight) for name, weight in graph.weights.items()}
         for name, grid in graph.formats.items():
             self._constants[name] = on(graph.weights[name], grid)
-        self._untold: dict[str, str] = {}
 
     def take(self, node: Node) -> None:
         """Fold a node, or keep it."""
@@ -96,8 +111,8 @@ class _Folding:
         if made.quantized:
             assert made.grid is not None
             self._formats[node.name] = made.grid
-        elif made.steps and made.value.is_meta:
-            self._untold[node.name] = node.path
+        elif made.steps:
+            self.off_grid[node.name] = node.path
 
     def graph(self) -> Graph:
         """The folded graph. Raises UnknownOperation for a weight of which nobody can tell whether it is on a grid."""
@@ -108,9 +123,9 @@ class _Folding:
             formats=self._formats,
             literals=frozenset(self._literals),
         ).live()
-        for name in sorted(folded.weights.keys() & self._untold.keys()):
+        for name in (name for name in self.off_grid if name in folded.weights and folded.weights[name].is_meta):
             raise UnknownOperation(
-                f"{self._untold[name]} computes with a quantized weight, and only the values would tell whether the "
+                f"{self.off_grid[name]} computes with a quantized weight, and only the values would tell whether the "
                 "result is still on its grid. Count the network with its values, not on the meta device."
             )
         return folded

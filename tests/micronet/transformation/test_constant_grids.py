@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+import micronet
 from micronet.analysis.accumulators import unproven
 from micronet.analysis.counts import Counts, count
 from micronet.analysis.shapes import shapes
@@ -189,6 +190,17 @@ def test_what_is_computed_of_a_quantized_weight_is_one_weight_and_as_wide_as_it_
     layer = count(prepared(lambda module, x: F.linear(x, computed(module)))).layers[-1]
     (parameter,) = layer.parameters
     assert (layer.weight_bits, parameter.elements, parameter.bits) == (bits, 320, bits)
+
+
+@pytest.mark.parametrize(("factor", "warnings"), [(0.3, 1), (1.0, 0)])
+def test_a_score_says_which_weights_lost_their_grids(factor: float, warnings: int) -> None:
+    """Once for each weight, of its last step; what lies on no grid between two values that do is no weight."""
+    module = Quantized(lambda m, x: F.linear(x, m.w + (m.q - m.w)) @ (m.q * factor * 1.0)).eval().requires_grad_(False)
+    told = [
+        one for one in micronet.count(module, track="digits", bits=None, input_shape=SHAPE).warnings if "grid" in one
+    ]
+    assert len(told) == warnings
+    assert all(one.startswith("'mul") and "quantize last" in one for one in told)
 
 
 def test_a_weight_quantized_twice_in_one_way_is_stored_once() -> None:
