@@ -25,7 +25,11 @@ def with_exact_quotients(graph: Graph) -> Graph:
     )
 
 
-def _divided(x: Tensor, by: float | Tensor) -> Tensor:
+def _divided(x: Tensor | float, by: Tensor | float) -> Tensor:
+    """Of a number by a tensor it is one already; written with a slash, torch would multiply by its reciprocal."""
+    if not isinstance(x, Tensor):
+        quotient: Tensor = aten.div.Tensor(x, by)
+        return quotient
     there = isinstance(by, Tensor) and by.device == x.device
     return x / (by if there else torch.full((), float(by), dtype=torch.float64, device=x.device))
 
