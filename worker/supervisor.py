@@ -127,7 +127,7 @@ class Supervisor:
         job = self._claim_of(slot, self._silent.kinds(slot))
         return self._claim_of(slot, None) if job is None and self._silent.answers_again(slot) else job
 
-    def _claim_of(self, slot: Slot, kinds: Sequence[str] | None) -> Job | None:
+    def _claim_of(self, slot: Slot, kinds: tuple[str, ...] | None) -> Job | None:
         if self._context.stopping.is_set():
             return None
         lease_seconds = self._context.lease_seconds
