@@ -61,7 +61,7 @@ def widths(graph: Graph) -> Mapping[str, int]:
     }
     bits[graph.input] = FULL_WIDTH
     grids = dict[str, Grid | None](graph.formats)
-    numbers = _numbers(graph)
+    numbers = single_numbers(graph)
     for node in graph.nodes:
         grids[node.name] = activation_grid(node) or _kept_grid(node, bits, grids, numbers)
         bits[node.name] = _width(node, bits, grids[node.name], numbers)
@@ -118,7 +118,7 @@ def padding_value(node: Node) -> float:
     return next((float(value) for value in values if isinstance(value, float | int)), 0.0)
 
 
-def _numbers(graph: Graph) -> Mapping[str, float]:
+def single_numbers(graph: Graph) -> Mapping[str, float]:
     """The one number that each literal of one holds, spread over more places, such as the images, or not."""
     numbers: dict[str, float] = {}
     for name in graph.literals:
