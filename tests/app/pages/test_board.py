@@ -184,6 +184,13 @@ def test_published_results_are_those_of_the_policy_in_the_list_and_the_picture(
     assert re.findall(r'<th scope="row">([^<]*)<', elsewhere) == entrants
 
 
+def test_it_is_said_why_a_team_is_published_twice(api: TestClient) -> None:
+    """It read as a row that had slipped in twice."""
+    rows = re.findall(r'<tr class="published">.*?</tr>', api.get("/?policy=challenge").text, re.DOTALL)
+    twice = [row for row in rows if "KAIST AI" in row]
+    assert ["One of two entries of this team" in row for row in twice] == [True, True]
+
+
 def test_from_a_team_and_back_a_view_stays_what_it_was(api: TestClient, services: Services) -> None:
     accepted(api, {"track": "digits", "name": "tiny", "team": "blue"})
     scored(services)
