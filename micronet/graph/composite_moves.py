@@ -99,7 +99,7 @@ def index(x: Tensor, indices: Sequence[Tensor | None]) -> Any:
     (axis, places), *others = [(axis, places) for axis, places in enumerate(indices) if places is not None]
     if others or axis == 0 or places.dim() != 1 or places.dtype == torch.bool:
         return NotImplemented
-    return x.index_select(axis, places.remainder(x.shape[axis]))
+    return x.index_select(axis, torch.where(places < 0, places + x.shape[axis], places))
 
 
 def flip(x: Tensor, axes: Sequence[int]) -> Any:

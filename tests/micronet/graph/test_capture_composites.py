@@ -253,6 +253,14 @@ def test_images_are_not_picked_from_their_batch(name: str) -> None:
         count(captured(pick, SHAPE))
 
 
+@pytest.mark.parametrize("place", [4, -5])
+def test_a_place_that_is_not_there_is_no_other_one(place: int) -> None:
+    """It was counted round the end."""
+    graph = captured(lambda x: x[:, torch.tensor([0, place])], SHAPE)
+    with pytest.raises(RuntimeError, match="out of"):
+        interpret(graph, torch.randn(1, *SHAPE))
+
+
 def test_where_the_largest_stands_is_an_operation_without_a_row() -> None:
     with pytest.raises(UnknownOperation, match="argmax"):
         count(captured(lambda x: x.max(1)[1].float(), SHAPE))
