@@ -14,7 +14,7 @@ HEADROOM = 1 << 30
 
 
 def verdict(name: str, path: str) -> dict[str, object]:
-    """What reading the file raised, in how many seconds of a processor; the most memory of the process so far, in kB."""
+    """What reading the file raised, in how many seconds of a processor; the most memory of the process yet, in kB."""
     begin = time.process_time()
     try:
         checkpoint = read_checkpoint(Path(path))
