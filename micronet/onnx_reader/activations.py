@@ -98,10 +98,10 @@ def _softmax(call: Call) -> Floating:
     name = "softmax" if call.op == "Softmax" else "log_softmax"
     x = call.tensor(0)
     rank = len(x.shape)
-    axis = call.whole("axis", -1 if call.opset >= 13 else 1)
-    if call.opset >= 13 or axis in (-1, rank - 1):
-        return call.emit(name, x, axis)
-    start = axes_in(call, (axis,), rank)[0] if rank else 0
+    start = call.whole("axis", -1 if call.opset >= 13 else 1)
+    (start,) = axes_in(call, (start,), rank) if rank else (0,)
+    if call.opset >= 13 or start >= rank - 1:
+        return call.emit(name, x, start)
     flat = call.emit("reshape", x, (*x.shape[:start], math.prod(x.shape[start:])))
     return call.emit("reshape", call.emit(name, flat, -1), x.shape)
 

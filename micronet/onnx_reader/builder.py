@@ -40,6 +40,7 @@ class Builder:
     reserved     names of the initializers, kept for the weights they become
     file_batch   the batch size the file was saved for, None if it leaves N open
     guessed      whether a constant shape of such a file had to be read as one with N in it
+    windows      names of images whose rows were taken apart into windows
     """
 
     def __init__(self, reserved: Iterable[str], file_batch: int | None) -> None:
@@ -47,6 +48,7 @@ class Builder:
         self.file_batch = file_batch
         self.batch_source: tuple[Ref, int] | None = None
         self.guessed = False
+        self.windows = set[str]()
         reserved = frozenset(reserved)
         self._values = Names(reserved)
         self.weights = Weights(self._values, reserved)

@@ -114,7 +114,10 @@ def _gather(call: Call) -> Floating:
     if multiple_of_batch(size):
         raise call.unsupported("a choice of images of the batch.")
     picked = _picked(call, x, axis, (wanted % size).expand(indices.shape).reshape(-1), indices)
-    return reshape(call, picked, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+    result = reshape(call, picked, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
+    if isinstance(result, Made) and _is_of_windows(call, x, axis, indices):
+        call.build.windows.add(result.ref.name)
+    return result
 
 
 def _gather_nd(call: Call) -> Floating:
@@ -146,14 +149,24 @@ def _gather_nd(call: Call) -> Floating:
 
 
 def _picked(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:
-    """Elements of `x`; rows of places of an image, each a slice, are its windows, as F.unfold is exported."""
-    if axis > 1 and isinstance(x, Made) and len(x.shape) > 3 and len(indices.shape) == 2:
+    """Elements of `x`; rows of places of an image, each a slice, are its windows."""
+    if _is_of_windows(call, x, axis, indices):
         rows = flat.reshape(indices.shape)
         if len(rows) <= MAX_RUNS and all(map(_run, rows)):
             return take_in_runs(call, x, axis, tuple(rows))
     if indices.counted and len(flat) > 1 and isinstance(x, Made):
         return _take_stored(call, x, axis, flat, indices)
     return take(call, x, axis, flat)
+
+
+def _is_of_windows(call: Call, x: Floating, axis: int, indices: Known) -> bool:
+    """Whether F.unfold is exported so: two axes of indices in place of an image's rows, then in place of its columns.
+
+    On the last axis of four, where channels may be, these would be a shuffle in groups.
+    """
+    if not isinstance(x, Made) or len(indices.shape) != 2:
+        return False
+    return (len(x.shape), axis) == (4, 2) or (axis == 4 and x.ref.name in call.build.windows)
 
 
 def _take_stored(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:

@@ -3,7 +3,7 @@
 from micronet.onnx_reader.call import Call, Importers
 from micronet.onnx_reader.elementwise import add
 from micronet.onnx_reader.shapes import reshape
-from micronet.onnx_reader.values import Floating, Known, Made, multiple_of_batch
+from micronet.onnx_reader.values import Floating, Known, Made, multiple_of_batch, readable
 from micronet.onnx_reader.windows import read_window, trailing
 
 
@@ -24,6 +24,8 @@ def _conv(call: Call) -> Floating:
     groups = call.whole("group", 1)
     if groups < 1 or weight.shape[0] % groups or x.shape[1] != weight.shape[1] * groups:
         raise call.corrupt(f"{groups} groups do not divide the channels.")
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise call.corrupt(f"a bias of shape {readable(bias.shape)} does not fit {weight.shape[0]} filters.")
     return call.emit(f"conv{rank}d", x, weight, bias, window.strides, before, window.dilations, groups)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import reduce
 
 import torch
 
@@ -10,7 +9,7 @@ from micronet.graph.ir import Target
 from micronet.onnx_reader.call import Call, Importer, Importers
 from micronet.onnx_reader.elementwise import add, multiply, no_batch
 from micronet.onnx_reader.targets import FOLD_ONLY
-from micronet.onnx_reader.values import Floating, Known, Made, broadcast, carries_batch, literal, once
+from micronet.onnx_reader.values import Floating, Known, Made, broadcast, carries_batch, literal, once, readable
 
 
 def _known(call: Call, index: int) -> Known:
@@ -75,7 +74,11 @@ def _chosen(call: Call, condition: Known, a: Floating, b: Floating) -> Floating:
 
     Where the condition is the same everywhere, one of the values is the result.
     """
-    shape = reduce(lambda one, other: broadcast(one, other) or (), [value.shape for value in (condition, a, b)])
+    values = broadcast(a.shape, b.shape)
+    shape = None if values is None else broadcast(condition.shape, values)
+    if shape is None:
+        shapes = ", ".join(readable(value.shape) for value in (condition, a, b))
+        raise call.corrupt(f"shapes {shapes} do not fit together.")
     mask = replace(condition, tensor=once(condition.tensor))
     for always, value in ((mask.tensor.all(), a), ((~mask.tensor).all(), b)):
         if bool(always) and value.shape == shape:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from micronet.onnx_reader.call import Call
 from micronet.shown import show
 
+_MAX_EXTENT = 2**31 - 1  # that kernels of pools take
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -38,6 +40,8 @@ def read_window(call: Call, sizes: tuple[int, ...], kernel: tuple[int, ...], cei
         raise call.corrupt(f"kernel, strides, dilations and pads do not all fit {rank} dimensions.")
     if min((*kernel, *strides, *dilations)) < 1 or min(pads or (0,)) < 0:
         raise call.corrupt("kernel, strides and dilations must be at least 1, pads at least 0.")
+    if max((*kernel, *strides, *dilations)) > _MAX_EXTENT:
+        raise call.corrupt(f"kernel, strides and dilations must be at most {_MAX_EXTENT:,}.")
     dilations = tuple(d if k > 1 else 1 for k, d in zip(kernel, dilations, strict=True))  # see `plain_dilation`
     reach = [d * (k - 1) + 1 for k, d in zip(kernel, dilations, strict=True)]
     before, after = (pads[:rank], pads[rank:]) if pads is not None else ((0,) * rank, (0,) * rank)

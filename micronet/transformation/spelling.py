@@ -27,10 +27,7 @@ IDENTITIES: frozenset[Target] = frozenset(
 def one_spelling(graph: Graph) -> Graph:
     """The same function at the same cost: every clip of both ends a hardtanh, one from 0 up a relu, and of values and a
     number the larger or smaller a clip; every product of matrices a matmul."""
-    chosen = any(node.target in _CHOICES for node in graph.nodes)
-    numbers, known = (single_numbers(graph), shapes(graph)) if chosen else ({}, {})
-    clipped = (_as_clip(node, numbers, known) if node.target in _CHOICES else node for node in graph.nodes)
-    return replace(graph, nodes=tuple(map(_respelled, clipped)))
+    return replace(graph, nodes=tuple(map(_respelled, _with_clips(graph))))
 
 
 def drop_identities(graph: Graph) -> Graph:
@@ -43,6 +40,13 @@ def drop_identities(graph: Graph) -> Graph:
     return replace(graph, nodes=nodes).without(
         {node.name: first_ref(node) for node in nodes if node.target in IDENTITIES}
     )
+
+
+def _with_clips(graph: Graph) -> tuple[Node, ...]:
+    if not any(node.target in _CHOICES for node in graph.nodes):
+        return graph.nodes
+    numbers, known = single_numbers(graph), shapes(graph)
+    return tuple(_as_clip(node, numbers, known) if node.target in _CHOICES else node for node in graph.nodes)
 
 
 def _as_clip(node: Node, numbers: Mapping[str, float], known: Shapes) -> Node:

@@ -177,6 +177,23 @@ CASES: dict[str, tuple[Callable[[], ModelProto], type[MicronetError]]] = {
     ),
     "an image of unknown size": (lambda: classifier(inputs=[("image", 1, ["N", 3, "H", "W"])]), OnnxInterface),
     "an image of integers": (lambda: classifier(inputs=[("image", TensorProto.INT64, ["N", 3, 4, 4])]), OnnxInterface),
+    "softmax along no axis": (lambda: classifier(after(node("Softmax", "image", axis=7))), CorruptFile),
+    "log-softmax along no axis": (lambda: classifier(after(node("LogSoftmax", "image", axis=-5))), CorruptFile),
+    "a bias for other filters": (
+        lambda: classifier(after(node("Conv", "image", "w", "b")), [weight("w", 2, 3, 1, 1), weight("b", 5)]),
+        CorruptFile,
+    ),
+    "a stride past counting": (
+        lambda: classifier(after(node("MaxPool", "image", kernel_shape=[2, 2], strides=[2**63 - 1, 1]))),
+        CorruptFile,
+    ),
+    "a mask that fits nothing": (
+        lambda: classifier(
+            after(node("Where", "m", "c", "image")),
+            [numpy_helper.from_array(np.ones(5, bool), "m"), weight("c", 1)],
+        ),
+        CorruptFile,
+    ),
     "ConstantOfShape": (lambda: classifier(after(node("ConstantOfShape", "shape")), [HUGE_SHAPE]), FileTooLarge),
     "Expand": (
         lambda: classifier(after(node("Expand", "w", "shape")), [weight("w", 1), HUGE_SHAPE]),
