@@ -149,14 +149,27 @@ def _gather_nd(call: Call) -> Floating:
 
 
 def _picked(call: Call, x: Floating, axis: int, flat: Tensor, indices: Known) -> Floating:
-    """Elements of `x`; rows of places of an image, each a slice, are its windows."""
+    """Elements of `x`; rows of places of an image, slices that begin in equal steps, are its windows.
+
+    Those that take every place once, in turns, are a reshape and a transpose, which may be a shuffle, as anywhere.
+    """
     if _is_of_windows(call, x, axis, indices):
         rows = flat.reshape(indices.shape)
-        if len(rows) <= MAX_RUNS and all(map(_run, rows)):
+        if len(rows) <= MAX_RUNS and all(map(_run, rows)) and _run(rows[:, 0]):
+            if len(rows) > 1 and _run(rows.t().reshape(-1)) == range(x.shape[axis]):
+                return _in_turns(call, x, axis, len(rows))
             return take_in_runs(call, x, axis, tuple(rows))
     if indices.counted and len(flat) > 1 and isinstance(x, Made):
         return _take_stored(call, x, axis, flat, indices)
     return take(call, x, axis, flat)
+
+
+def _in_turns(call: Call, x: Floating, axis: int, step: int) -> Floating:
+    """Every `step`-th place of an axis, from each of the first ones: two axes in place of it."""
+    before, after = x.shape[:axis], x.shape[axis + 1 :]
+    apart = reshape(call, x, (*before, x.shape[axis] // step, step, *after))
+    order = [*range(len(before)), axis + 1, axis, *range(axis + 2, len(apart.shape))]
+    return call.emit("permute", apart, tuple(order))
 
 
 def _is_of_windows(call: Call, x: Floating, axis: int, indices: Known) -> bool:

@@ -46,11 +46,32 @@ def test_so_does_one_within_groups_on_a_fifth_axis() -> None:
     assert shuffled == 6 * 6 * 8
 
 
-def test_windows_along_rows_and_then_columns_are_free() -> None:
-    windows = [[0, 2, 4], [1, 3, 5]]
+@pytest.mark.parametrize("rows", [[[0], [2], [1], [3]], [[0, 2], [1, 3]]])
+def test_so_does_one_behind_rows_that_were_taken_apart_into_one(rows: list[object]) -> None:
+    nodes = [
+        node("Gather", "image", "i0", axis=2, output="rows"),
+        node("Gather", "rows", "i1", axis=4, output="picked"),
+        node("Reshape", "picked", "shape"),
+    ]
+    assert multiplications(nodes, [list(range(6))], rows) == PLACES
+
+
+def test_so_does_one_on_a_third_axis() -> None:
+    nodes = [
+        node("Transpose", "image", perm=[0, 2, 1, 3], output="between"),
+        node("Gather", "between", "i0", axis=2, output="picked"),
+        node("Reshape", "picked", "i1", output="whole"),
+        node("Transpose", "whole", perm=[0, 2, 1, 3]),
+    ]
+    assert multiplications(nodes, [[0], [2], [1], [3]], [0, 6, 4, 6], image=("N", 4, 6, 6)) == PLACES
+
+
+@pytest.mark.parametrize("windows", [[[0, 2, 4], [1, 3, 5]], [[0, 1, 2], [1, 2, 3], [2, 3, 4]], [[0, 3], [1, 4]]])
+def test_windows_along_rows_and_then_columns_are_free(windows: list[list[int]]) -> None:
     nodes = [
         node("Gather", "image", "i0", axis=2, output="rows"),
         node("Gather", "rows", "i0", axis=4, output="windows"),
         node("Reshape", "windows", "i1"),
     ]
-    assert multiplications(nodes, windows, [0, 16, 3, 3], image=("N", 4, 6, 6)) == 0
+    high, wide = len(windows), len(windows[0])
+    assert multiplications(nodes, windows, [0, 4 * high * high, wide, wide], image=("N", 4, 6, 6)) == 0
