@@ -1,5 +1,7 @@
 """The doorbell over real brokers: a directory, and Redis where it runs."""
 
+import contextlib
+import queue
 import threading
 import uuid
 from collections.abc import Iterator
@@ -56,6 +58,12 @@ def test_ringing_without_a_broker_neither_waits_nor_fails() -> None:
 
     threading.Thread(target=ring, daemon=True).start()
     assert rung.wait(1.0)
+    with contextlib.suppress(queue.Empty):
+        while True:  # or it went on for minutes, and its warnings stood in what other tests print
+            bell._waiting.get_nowait()
+    bell.close()
+    bell._thread.join(30)
+    assert not bell._thread.is_alive()
 
 
 @pytest.mark.parametrize("url", ["amqp://localhost", "memory://", "http://x"])
