@@ -12,7 +12,7 @@ from micronet.errors import CorruptFile, FileTooLarge, MicronetError, OnnxInterf
 from micronet.onnx_reader import folding
 from micronet.onnx_reader.indexing import MAX_INDICES
 from micronet.onnx_reader.tensors import MAX_RANK
-from tests.micronet.onnx_reader.test_hostile import after, classifier, declared, integers, node, read, refusing
+from tests.micronet.onnx_reader.hostile_files import after, classifier, declared, integers, node, read, refusing
 
 LONG = 2**22
 """A list of so many Python integers takes over 128 MiB."""
